@@ -1,0 +1,5 @@
+//! The analytics question, its meaning and its answer.
+
+pub mod event;
+pub mod plan;
+pub mod query;

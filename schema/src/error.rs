@@ -1,0 +1,161 @@
+//! The error table: every refusal Footfall can utter, with its GraphQL code, REST status and sentence.
+//!
+//! - No variant implements `Display`, so no foreign error slips through `?` into an answer.
+//! - `Internal` keeps its source for the log and shows one fixed sentence outside.
+
+use std::{error::Error as StdError, fmt::Debug, sync::Arc};
+
+/// Result of a rule.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! error_table {
+    ($( $(#[$doc:meta])* $variant:ident $({ $($field:ident : $ty:ty),+ $(,)? })? => $code:literal, $status:literal, $message:expr; )+) => {
+        /// Why a request was refused. Each variant is one row of the error table.
+        #[derive(Debug, Clone)]
+        pub enum Error {
+            $( $(#[$doc])* $variant $({ $(
+                #[doc = concat!("Value of `", stringify!($field), "` that the message shows.")]
+                $field: $ty
+            ),+ })?, )+
+            /// Our fault: the cause is logged and never shown.
+            Internal(Arc<dyn StdError + Send + Sync>),
+        }
+
+        impl Error {
+            /// Every code with its HTTP status, in table order: the published list of errors.
+            pub const TABLE: &'static [(&'static str, u16)] =
+                &[$( ($code, $status), )+ ("INTERNAL_SERVER_ERROR", 500)];
+
+            /// `extensions.code` in GraphQL and `error.code` in REST.
+            #[must_use]
+            pub fn code(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => $code, )+ Self::Internal(_) => "INTERNAL_SERVER_ERROR" }
+            }
+
+            /// The HTTP status that REST answers with.
+            #[must_use]
+            pub fn status(&self) -> u16 {
+                match self { $( Self::$variant { .. } => $status, )+ Self::Internal(_) => 500 }
+            }
+
+            /// The sentence a client reads: what is wrong and what would be right.
+            #[must_use]
+            pub fn message(&self) -> String {
+                match self {
+                    $( Self::$variant $({ $($field),+ })? => $message, )+
+                    Self::Internal(_) => "Something went wrong on our side; the request id finds it in the log.".to_owned(),
+                }
+            }
+        }
+    };
+}
+
+error_table! {
+    /// An argument or body field that cannot be accepted.
+    Invalid { field: String, why: String } => "VALIDATION_ERROR", 400, format!("{field}: {why}");
+    /// No credential, or one that is not valid.
+    Unauthenticated { why: String } => "UNAUTHORIZED", 401, why.clone();
+    /// The caller is known and may not do this.
+    Forbidden { needs: String } => "FORBIDDEN", 403, needs.clone();
+    /// The team's plan lacks the feature.
+    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This needs the {plan} plan or above.");
+    /// No such thing, or none that this parent holds.
+    NotFound { what: String } => "NOT_FOUND", 404, format!("{what} was not found.");
+    /// It exists already, or its state forbids the change.
+    Conflict { what: String } => "CONFLICT", 409, what.clone();
+    /// The body or the question is larger than allowed.
+    TooLarge { limit: String } => "PAYLOAD_TOO_LARGE", 413, format!("The request is too large: {limit}.");
+    /// The path exists but not for this method.
+    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("This method is not allowed here; allowed: {allow}.");
+    /// None of the media types in `Accept` can be produced.
+    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the accepted media types can be produced; offered: {offers}.");
+    /// The body's media type is not understood.
+    MediaType { wants: String } => "UNSUPPORTED_MEDIA_TYPE", 415, format!("The Content-Type must be {wants}.");
+    /// The server cannot take this now; try again later.
+    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} Try again in {retry_after} seconds.");
+    /// The answer took longer than allowed.
+    TimedOut { seconds: u64 } => "TIMEOUT", 504, format!("The answer took longer than {seconds} seconds; ask for a shorter range or fewer panels.");
+    /// The per-minute limit is used up.
+    RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
+    /// The monthly quota is used up.
+    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
+}
+
+impl Error {
+    /// A field that cannot be accepted, and what would be right.
+    pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), why: why.into() }
+    }
+
+    /// `what` was not found.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::NotFound { what: what.into() }
+    }
+
+    /// A state that forbids the change.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::Conflict { what: what.into() }
+    }
+
+    /// The caller is known and may not do this.
+    pub fn forbidden(needs: impl Into<String>) -> Self {
+        Self::Forbidden { needs: needs.into() }
+    }
+
+    /// No credential, or one that is not valid.
+    pub fn unauthenticated(why: impl Into<String>) -> Self {
+        Self::Unauthenticated { why: why.into() }
+    }
+
+    /// Wraps a foreign error that is our fault; the text stays in the log.
+    pub fn internal(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(source))
+    }
+
+    /// An internal fault that only a sentence describes (for the log).
+    pub fn broken(what: impl Into<String>) -> Self {
+        Self::Internal(Arc::from(Box::<dyn StdError + Send + Sync>::from(what.into())))
+    }
+
+    /// The argument or body field at fault, where there is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which a retry makes sense, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+/// Database errors are internal unless a rule classified them before (unique constraint: conflict).
+impl From<sea_orm::DbErr> for Error {
+    fn from(source: sea_orm::DbErr) -> Self {
+        Self::internal(source)
+    }
+}
+
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        if let Error::Internal(source) = &error {
+            tracing::error!(error.source = ?source, "internal error");
+        }
+        let mut extensions = async_graphql::ErrorExtensionValues::default();
+        extensions.set("code", error.code());
+        if let Some(field) = error.field() {
+            extensions.set("field", field);
+        }
+        if let Some(seconds) = error.retry_after() {
+            extensions.set("retryAfter", seconds);
+        }
+        Self { message: error.message(), source: Some(Arc::new(error)), extensions: Some(extensions) }
+    }
+}
