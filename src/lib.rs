@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Footfall: one binary that serves the schema.
+
+pub mod events;
