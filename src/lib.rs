@@ -1,1 +1,3 @@
-//! Skeleton.
+//! One way to serve the schema: HTTP, REST mapping, ingest, event stores, jobs.
+
+pub mod ingest;
