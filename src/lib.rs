@@ -1,3 +1,4 @@
 //! One way to serve the schema: HTTP, REST mapping, ingest, event stores, jobs.
 
+pub mod import;
 pub mod ingest;
