@@ -1,5 +1,6 @@
 //! The analytics question, its meaning and its answer.
 
+pub mod country;
 pub mod event;
 pub mod plan;
 pub mod query;
