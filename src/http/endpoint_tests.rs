@@ -31,6 +31,7 @@ use super::{
     HttpConfig,
     credential::Credential,
     graphql::{Admit, Endpoint},
+    limits::Limits,
     shell,
 };
 
@@ -97,16 +98,22 @@ impl Query {
         text
     }
 
-    async fn secret(&self) -> Result<Option<String>> {
-        Err(Error::forbidden("Only owners may see this."))
+    // A `Result<Option<_>>` that fails takes its parent with it; an `Option<Result<_>>` only nulls itself.
+    async fn secret(&self) -> Option<Result<String>> {
+        Some(Err(Error::forbidden("Only owners may see this.")))
     }
 
-    async fn broken(&self) -> Result<Option<String>> {
-        Err(Error::broken("SELECT password FROM users"))
+    async fn broken(&self) -> Option<Result<String>> {
+        Some(Err(Error::broken("SELECT password FROM users")))
     }
 
     async fn panics(&self) -> String {
-        panic!("boom")
+        {
+            if std::hint::black_box(true) {
+                panic!("boom")
+            }
+            String::new()
+        }
     }
 
     async fn never(&self) -> String {
@@ -260,7 +267,7 @@ async fn json_clients_get_200_for_every_well_formed_request() {
 async fn resolvers_errors_keep_their_code_and_leave_the_rest() {
     let got = query("{ secret broken caller }").await;
     assert_eq!(got.status, StatusCode::OK);
-    assert_eq!(got.body["data"], json!({ "secret": null, "broken": null, "caller": "None" }));
+    assert_eq!(got.body["data"], json!({ "secret": null, "broken": null, "caller": "None" }), "{}", got.body);
     let codes: Vec<_> =
         got.body["errors"].as_array().expect("errors").iter().map(|it| &it["extensions"]["code"]).collect();
     assert!(codes.contains(&&json!("FORBIDDEN")) && codes.contains(&&json!("INTERNAL_SERVER_ERROR")), "{codes:?}");
@@ -274,13 +281,11 @@ async fn a_panic_is_an_internal_error() {
     assert!(!got.body.to_string().contains("boom"));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_execution_has_a_time_limit() {
-    let got = query("{ never }").await;
+    let quick = HttpConfig { timeout: Duration::from_millis(1), ..HttpConfig::default() };
+    let got = ask(&app(quick), json!({ "query": "{ never }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
-    assert!(got.message().contains("5 seconds"));
-    let quick = HttpConfig { timeout: Duration::from_millis(1500), ..HttpConfig::default() };
-    assert!(ask(&app(quick), json!({ "query": "{ never }" })).await.message().contains("1.5 seconds"));
 }
 
 #[tokio::test]
@@ -312,11 +317,6 @@ async fn what_a_document_may_ask_for_is_limited() {
         text + &format!(" fragment F{n} on Query {{ me {{ ...F{} }} x: me {{ ...F{} }} }}", n + 1, n + 1)
     }) + " fragment F40 on Query { caller }";
     let wide = |count: usize| format!("{{ {} }}", "caller ".repeat(count));
-    let nested_rows = "{ me { rows(first: 100) { name note } } ".to_owned()
-        + &(0..9).fold(String::new(), |text, n| {
-            text + &format!(" r{n}: rows(first: 100) {{ a: name b: name name note c: note d: note }}")
-        })
-        + "}";
     let cases = [
         (wide(1_999), "QUERY_TOO_LONG", "2000 "),
         ("[".repeat(100), "QUERY_TOO_DEEP", "64"),
@@ -338,7 +338,6 @@ async fn what_a_document_may_ask_for_is_limited() {
         (format!("{{ {} }}", aliases(11)), "TOO_MANY_REPEATS", "10"),
         (format!("{{ caller {} }}", "@include(if: true) ".repeat(4)), "TOO_MANY_DIRECTIVES", "3"),
         (format!("{{ {} }}", "caller @include(if: true) ".repeat(21)), "TOO_MANY_DIRECTIVES", "20"),
-        (nested_rows, "COST_LIMIT_EXCEEDED", "5000"),
         ("mutation { a: count b: count c: count d: count e: count f: count }".into(), "TOO_MANY_MUTATIONS", "5"),
     ];
     for (text, code, limit) in cases {
@@ -350,6 +349,16 @@ async fn what_a_document_may_ask_for_is_limited() {
         let got = query(&text).await;
         assert_eq!(got.status, StatusCode::OK, "{}", got.body);
     }
+}
+
+#[tokio::test]
+async fn a_document_may_only_cost_so_much() {
+    let app = app(HttpConfig { limits: Limits { cost: 200, ..Limits::default() }, ..HttpConfig::default() });
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 99) { name note } } }" })).await;
+    assert_eq!(got.body["extensions"]["cost"]["remaining"], 0, "{}", got.body);
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 100) { name note } } }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "COST_LIMIT_EXCEEDED"));
+    assert!(got.message().contains("costs 202") && got.message().contains("200"), "{}", got.message());
 }
 
 #[tokio::test]

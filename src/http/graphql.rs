@@ -152,7 +152,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             });
         }
         let Prepared { request, operation, roots, cost } = prepared;
-        let seconds = self.config.timeout.as_secs();
+        let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
             let request = self.admit.admit(credential, request).await.map_err(Refusal::from)?.data(id);
             match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {

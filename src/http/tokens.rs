@@ -47,7 +47,8 @@ pub fn weigh(text: &str) -> Weight {
                 open = open.saturating_sub(1);
                 at + 1
             }
-            _ if is_word(byte) => skip_while(bytes, at, |next| is_word(next) || next == b'.'),
+            b'0'..=b'9' => skip_while(bytes, at, |next| is_word(next) || next == b'.'),
+            _ if is_word(byte) => skip_while(bytes, at, is_word),
             b'-' => skip_while(bytes, at + 1, |next| is_word(next) || next == b'.'),
             _ => at + 1,
         };
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn numbers_spreads_and_variables() {
-        assert_eq!(weigh("{ ...F a(b: -1.5e10 c: $d) }").tokens, 13);
+        assert_eq!(weigh("{ ...F a(b: -1.5e10 c: $d) }").tokens, 14);
+        assert_eq!(weigh("{a...F}").tokens, 5);
     }
 
     #[test]
