@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Footfall's server: one way to serve the schema.
+
+pub mod rest;
