@@ -4,3 +4,4 @@ pub mod events;
 pub mod http;
 pub mod import;
 pub mod ingest;
+pub mod rest;
