@@ -4,4 +4,6 @@ pub mod country;
 pub mod event;
 pub mod plan;
 pub mod query;
+pub mod question;
+pub mod report;
 pub mod zone;

@@ -7,6 +7,11 @@ use uuid::Uuid;
 
 use crate::{
     access::{self, Admin, Level, Myself, On, Role, Site, Viewer, stated},
+    analytics::{
+        query::{Comparison, FilterInput, RangeInput},
+        question::{Question, Subject},
+        report::Analytics,
+    },
     connection::{self, Page, PageArgs, Place, Window},
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -265,6 +270,24 @@ impl Website {
     /// ISO 4217 code in which revenue is shown.
     async fn currency(&self) -> &str {
         &self.0.website().currency
+    }
+
+    /// Numbers of this website: totals, series, breakdowns, visitors. Everything below shares the range, zone and filters.
+    async fn analytics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The time that is counted.")] range: RangeInput,
+        #[graphql(desc = "Zone of calendar units; null means the website's.")] timezone: Option<TimeZone>,
+        #[graphql(desc = "Conditions that all hold; values of one condition are alternatives.")] filters: Option<
+            Vec<FilterInput>,
+        >,
+        #[graphql(desc = "What `previous` is compared with; null for no comparison.")] compare: Option<Comparison>,
+    ) -> Result<Analytics> {
+        let subject =
+            Subject { website: self.0.id(), zone: self.0.timezone(), currency: self.0.website().currency.clone() };
+        let zone = timezone.map(|zone| zone.0);
+        let ports = ctx.cx()?.ports();
+        Ok(Analytics::new(Question::of(ports, subject, range, zone, filters.unwrap_or_default(), compare).await?))
     }
 
     /// What the plan of its team allows.
