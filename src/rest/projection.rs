@@ -124,6 +124,7 @@ impl Writing<'_> {
     fn slots(&self, out: &mut Vec<u8>, slots: &[Slot], object: &Value, first: &mut bool) {
         for slot in slots {
             match &slot.source {
+                Source::Flat { name, .. } if slot.optional && !has(object, name) => {}
                 Source::Flat { name, slots } => self.slots(out, slots, member(object, name), first),
                 Source::Field { name, shape } => {
                     let value = member(object, name);

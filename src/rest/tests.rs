@@ -10,7 +10,7 @@ use super::{
 
 const NOTES: &str = r#"
 # Writes a note. It comes back.
-query Note($websiteId: ID!, $input: NoteInput!, $loud: Boolean)
+query Note($websiteId: ID!, $input: NoteInput!, $loud: Boolean = false)
 @rest(method: POST, path: "/api/notes/:websiteId", auth: KEY, status: 201, body: "input") {
   website(id: $websiteId) @skip(if: $loud) { id: databaseId }
   note(input: $input)
@@ -241,11 +241,16 @@ async fn bodies_become_input_and_bad_ones_are_refused() {
         (OWN, "text/plain", "{}".to_owned(), 415),
         (OWN, "", "{}".to_owned(), 415),
         (OWN, json, format!("{{\"note_text\":\"{}\"}}", "x".repeat(64 * 1024)), 413),
-        (FOREIGN, json, r#"{"note_text":"a"}"#.to_owned(), 403),
+        (FOREIGN, json, "{}".to_owned(), 403),
+        (FOREIGN, "text/plain", "{}".to_owned(), 403),
         (NOWHERE, json, r#"{"note_text":"a"}"#.to_owned(), 404),
     ] {
         assert_eq!(post(id, media_type, body).await.status, status, "{id} {media_type}");
     }
+    let request = Request::post(format!("/api/notes/{OWN}?loud=true")).header("x-api-key", "zv_good");
+    let request = request.header("content-type", json).body(Body::from(r#"{"note_text":"a"}"#)).unwrap();
+    let answer = send(&router(&[NOTES]), request).await;
+    assert!(answer.json()["data"].get("website").is_none(), "what is skipped has no key");
     let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 4096]));
     assert_eq!(post(OWN, json, Body::from_stream(endless)).await.status, 413);
     assert_eq!(post(OWN, json, vec![b'"', 0xFF, b'"']).await.message(), "body: is not valid JSON (line 1, column 2)");
@@ -304,6 +309,7 @@ fn a_broken_document_stops_the_server_with_a_sentence() {
         (format!("query A($id: ID!) {route} {{ website(id: $id, x: 1) {{ name }} }}"), "operation A: `Query.website` has no argument `x`"),
         (format!("query A($id: ID!) {route} {{ website(id: $od) {{ name }} }}"), "operation A: there is no variable `$od`"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ a: name ... @nest(as: \"a\") {{ domain }} }} }}"), "operation A: the key `a` stands twice in one object"),
+        (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @lift }} }}"), "operation A: there is no directive @lift"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @flatten }} }}"), "operation A: @flatten cannot stand there"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @spell(as: UPPER) }} }}"), "operation A: @spell needs `as: LOWER` or `as: TITLE`"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ t: __typename @echo(variable: \"x\") }} }}"), "operation A: there is no variable `$x`"),
