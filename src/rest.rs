@@ -18,6 +18,11 @@ pub mod spelling;
 pub mod variables;
 pub mod walk;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod toy;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{

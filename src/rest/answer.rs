@@ -123,18 +123,17 @@ impl Answering {
         let path = read_path(operation, params).map_err(shown)?;
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut variables = path.clone();
-        let read = match operation.body() {
-            Some(variable) => {
-                self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
-                let bytes = read_body(request).await.map_err(shown)?;
-                let body = body::read(&bytes, variable, &self.sdl).map_err(shown)?;
-                variables.insert(variable.name.clone(), body);
-                variables::add_query(operation, &query, &mut variables)
+        if let Some(variable) = operation.body() {
+            self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
+            if let Some(fault) = self.forbidden(operation, pass, &path).await {
+                return Err(fault);
             }
-            None => variables::add_query(operation, &query, &mut variables),
-        };
-        if let Err(error) = read {
-            return Err(self.forbidden(operation, pass, path).await.unwrap_or_else(|| shown(error)));
+            let bytes = read_body(request).await.map_err(shown)?;
+            let body = body::read(&bytes, variable, &self.sdl).map_err(shown)?;
+            variables.insert(variable.name.clone(), body);
+            variables::add_query(operation, &query, &mut variables).map_err(shown)?;
+        } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
+            return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
         }
         let echoes = variables::echoes(operation, &variables);
         let outcome = self.execute(operation, pass, variables).await;
@@ -157,8 +156,8 @@ impl Answering {
     }
 
     /// What a caller hears who may not see what the path names; `None` where they may.
-    async fn forbidden(&self, operation: &Operation, pass: &Pass, path: Variables) -> Option<Fault> {
-        let outcome = self.ask(operation.probe.as_ref()?, pass, path).await;
+    async fn forbidden(&self, operation: &Operation, pass: &Pass, path: &Variables) -> Option<Fault> {
+        let outcome = self.ask(operation.probe.as_ref()?, pass, path.clone()).await;
         Fault::first(&outcome.errors, self.shell.clock.now()).filter(|fault| {
             matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
         })

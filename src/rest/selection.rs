@@ -58,8 +58,10 @@ impl Selecting<'_> {
         }
         let mut slots = Vec::new();
         for item in &set.items {
+            let mut place = place.clone();
+            place.optional |= self.condition(item.node.directives())?;
             match &item.node {
-                Selection::Field(field) => slots.extend(self.field(&field.node, set, place)?),
+                Selection::Field(field) => slots.extend(self.field(&field.node, set, &place)?),
                 Selection::InlineFragment(fragment) => {
                     let on = fragment.node.type_condition.as_ref().map(|on| on.node.on.node.as_str());
                     let nest = own(&fragment.node.directives, &["nest"])?;
@@ -183,6 +185,22 @@ impl Selecting<'_> {
             end_cursor: key_of(&field.selection_set.node, "endCursor")?,
             variable: self.variable(&cursor)?,
         })
+    }
+
+    /// Reads `@skip` and `@include`: whether the selection may be absent. Any other directive is refused.
+    fn condition(&mut self, directives: &[Positioned<Directive>]) -> Result<bool, String> {
+        let mut found = false;
+        let foreign = directives.iter().map(|directive| &directive.node);
+        for directive in foreign.filter(|directive| !OWN_DIRECTIVES.contains(&directive.name.node.as_str())) {
+            if !["skip", "include"].contains(&directive.name.node.as_str()) {
+                return Err(format!("there is no directive @{}", directive.name.node));
+            }
+            found = true;
+            for (_, value) in &directive.arguments {
+                value.node.clone().into_const_with(|name| self.note_use(&name, None).map(|()| Value::Null))?;
+            }
+        }
+        Ok(found)
     }
 
     fn variable(&self, name: &str) -> Result<usize, String> {

@@ -278,7 +278,7 @@ mod tests {
             read("range=1y&page_size=100&kind=good_one&deep=false&q=a%20b%2Bc+%C3%BC&ratio=0.5&unknown=1&unknown=")
                 .unwrap();
         let expected = async_graphql::value!({
-            "range": LAST_YEAR, "pageSize": 100, "kind": GOOD_ONE, "deep": false, "q": "a b+c ü", "ratio": 0.5
+            "range": "LAST_YEAR", "pageSize": 100, "kind": "GOOD_ONE", "deep": false, "q": "a b+c ü", "ratio": 0.5
         });
         assert_eq!(read.into_value(), expected);
         assert_eq!(self::read("q=x").unwrap().len(), 1, "what is absent stays absent");
