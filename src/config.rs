@@ -38,8 +38,9 @@ pub enum LimitsSetting {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Flags {
     /// Folder that holds everything: databases, signing keys, the socket for imports
-    #[arg(long, value_name = "DIR", env = "FOOTFALL_DATA", default_value = "footfall-data")]
-    pub data: PathBuf,
+    /// [default: footfall-data; for `demo` a temporary folder]
+    #[arg(long, value_name = "DIR", env = "FOOTFALL_DATA")]
+    pub data: Option<PathBuf>,
     /// Configuration file (TOML); by default DIR/footfall.toml where there is one
     #[arg(long, value_name = "FILE", env = "FOOTFALL_CONFIG")]
     pub config: Option<PathBuf>,
@@ -153,7 +154,7 @@ impl Config {
     /// # Errors
     /// When a file cannot be read or says what no setting understands; the sentence names the file and the line.
     pub fn layered(flags: Flags) -> Result<Self, StartError> {
-        let data = DataFolder::open(&flags.data)?;
+        let data = DataFolder::open(flags.data.as_deref().unwrap_or(Path::new("footfall-data")))?;
         let file = match &flags.config {
             Some(path) => Some(read(path)?),
             None => Some(data.configuration()).filter(|path| path.exists()).map(|path| read(&path)).transpose()?,
@@ -173,7 +174,8 @@ impl Config {
         };
         let layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
         let missing = || StartError::new("the defaults lack a setting".to_owned());
-        let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+        let processors =
+            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
         Ok(Self {
             data,
             listen: layer.listen.ok_or_else(missing)?,
@@ -209,7 +211,7 @@ mod tests {
     use super::*;
 
     fn flags(data: &Path) -> Flags {
-        Flags { data: data.to_path_buf(), ..Flags::default() }
+        Flags { data: Some(data.to_path_buf()), ..Flags::default() }
     }
 
     #[test]

@@ -39,12 +39,13 @@ impl DataFolder {
     /// When another process holds it, or it cannot be written.
     pub fn hold(&self) -> Result<Held, StartError> {
         let path = self.0.join("footfall.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(|error| {
-            StartError::new(format!(
-                "the data folder {} cannot be written ({error}); name another with --data",
-                self.0.display()
-            ))
-        })?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(|error| {
+                StartError::new(format!(
+                    "the data folder {} cannot be written ({error}); name another with --data",
+                    self.0.display()
+                ))
+            })?;
         match file.try_lock() {
             Ok(()) => Ok(Held(file)),
             Err(TryLockError::WouldBlock) => Err(StartError::held(&self.0)),
@@ -98,8 +99,13 @@ impl DataFolder {
                 getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error.to_string())))?;
                 // Complete under its final name or not there at all.
                 let fresh = path.with_extension("new");
-                let mut file =
-                    OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh).map_err(failed)?;
+                let mut file = OpenOptions::new()
+                    .create(true)
+                    .truncate(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(&fresh)
+                    .map_err(failed)?;
                 file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
                 fs::rename(&fresh, &path).map_err(failed)?;
             }

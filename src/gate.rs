@@ -75,8 +75,7 @@ impl Door {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
-        let dress =
-            move |request: Request| request.data(Cx::new(ports.clone(), caller, ports.ids.uuid()));
+        let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller, ports.ids.uuid()));
         Pass { dress: Arc::new(dress), meter }
     }
 }

@@ -74,6 +74,8 @@ pub struct NewWebsite {
     pub name: String,
     /// Zone in which its days begin; `None` means UTC.
     pub timezone: Option<chrono_tz::Tz>,
+    /// ISO 4217 code in which revenue is shown; `None` means USD.
+    pub currency: Option<String>,
 }
 
 impl WebsiteSettings {
@@ -147,7 +149,7 @@ where
         settings: Set(serde_json::json!({
             "track_outbound_links": true, "track_downloads": true, "session_replay": false, "heatmaps": true
         })),
-        currency: Set("USD".to_owned()),
+        currency: Set(new.currency.unwrap_or_else(|| "USD".to_owned())),
         created_at: Set(now),
         updated_at: Set(now),
     };
@@ -337,7 +339,12 @@ impl WebsiteMutation {
         #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
     ) -> async_graphql::Result<Option<WebsiteCreatePayload>> {
         let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
-        let new = NewWebsite { domain: input.domain, name: input.name, timezone: input.timezone.map(|zone| zone.0) };
+        let new = NewWebsite {
+            domain: input.domain,
+            name: input.name,
+            timezone: input.timezone.map(|zone| zone.0),
+            currency: None,
+        };
         let site = create(ctx.cx()?.ports(), &team, new).await?;
         Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
     }
