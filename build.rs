@@ -11,7 +11,7 @@ fn main() {
     if env::var_os("CARGO_FEATURE_BUNDLED").is_some() {
         return;
     }
-    let dir = env::var("DUCKDB_LIB_DIR").unwrap_or_default();
+    let dir = env::var_os("DUCKDB_LIB_DIR").unwrap_or_default();
     let library = Path::new(&dir);
     let found = ["libduckdb.so", "libduckdb.dylib"].iter().any(|name| library.join(name).exists());
     if !found {
