@@ -15,7 +15,8 @@ await build({
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
   loader: { '.woff': 'dataurl', '.woff2': 'dataurl', '.ttf': 'dataurl', '.svg': 'dataurl' },
-  legalComments: 'none',
+  // Licences of what is bundled, in a file beside it.
+  legalComments: 'linked',
 });
 await copyFile(here('index.html'), here('dist/index.html'));
 await copyFile(here('src/icon.svg'), here('dist/icon.svg'));

@@ -107,6 +107,10 @@ impl Query {
         Some(Err(Error::broken("SELECT password FROM users")))
     }
 
+    async fn forgotten(&self, cx: &Context<'_>) -> async_graphql::Result<u8> {
+        Ok(*cx.data::<u8>()?)
+    }
+
     async fn panics(&self) -> String {
         {
             if std::hint::black_box(true) {
@@ -116,8 +120,18 @@ impl Query {
         }
     }
 
-    async fn never(&self) -> String {
+    async fn never(&self, cx: &Context<'_>) -> async_graphql::Result<String> {
+        let _guard = Dropped(cx.data::<Arc<AtomicU64>>()?.clone());
         std::future::pending().await
+    }
+}
+
+/// Counts a million when it is dropped.
+struct Dropped(Arc<AtomicU64>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1_000_000, Ordering::SeqCst);
     }
 }
 
@@ -275,6 +289,13 @@ async fn resolvers_errors_keep_their_code_and_leave_the_rest() {
 }
 
 #[tokio::test]
+async fn data_that_the_shell_forgot_is_no_fault_of_the_caller() {
+    let got = query("{ forgotten }").await;
+    assert_eq!(got.code(), "INTERNAL_SERVER_ERROR", "{}", got.body);
+    assert!(!got.message().contains("u8"), "{}", got.message());
+}
+
+#[tokio::test]
 async fn a_panic_is_an_internal_error() {
     let got = query("{ panics }").await;
     assert_eq!((got.status, got.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"));
@@ -284,8 +305,20 @@ async fn a_panic_is_an_internal_error() {
 #[tokio::test]
 async fn an_execution_has_a_time_limit() {
     let quick = HttpConfig { timeout: Duration::from_millis(1), ..HttpConfig::default() };
-    let got = ask(&app(quick), json!({ "query": "{ never }" })).await;
+    let app = app(quick);
+    let got = ask(&app, json!({ "query": "{ never }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    assert!(got.body.get("data").is_none());
+}
+
+#[tokio::test]
+async fn an_execution_is_dropped_with_its_request() {
+    let app = app(HttpConfig::default());
+    let asked = ask(&app, json!({ "query": "{ never }" }));
+    // One poll starts the resolver; then the client goes away.
+    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+    let got = ask(&app, json!({ "query": "mutation { count }" })).await;
+    assert_eq!(got.body["data"], json!({ "count": 1_000_001 }), "{}", got.body);
 }
 
 #[tokio::test]

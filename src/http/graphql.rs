@@ -30,7 +30,7 @@ use super::{
     credential::Credential,
     page,
     prepare::{Prepared, prepare},
-    refusal::{Refusal, complete},
+    refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
     shape::Shape,
 };
@@ -158,11 +158,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let answer = tokio::time::timeout(self.config.timeout, running)
+        let mut answer = tokio::time::timeout(self.config.timeout, running)
             .await
             .unwrap_or_else(|_elapsed| Err(Refusal { transport: false, ..Error::TimedOut { seconds }.into() }))?;
-        let ours = never_ran(&answer, operation, roots);
-        let mut rendered = Rendered::new(answer, ours, |error| {
+        answer.errors.iter_mut().for_each(own_fault);
+        let refused = never_ran(&answer, operation, roots);
+        let mut rendered = Rendered::new(answer, refused, |error| {
             self.explain(error);
             complete(error, code_of(error), id.0, self.config.introspection);
         });

@@ -106,6 +106,16 @@ impl From<Error> for Refusal {
     }
 }
 
+/// Turns the framework's error about context data that the shell forgot to supply into an internal one: it is our fault, not the caller's.
+pub fn own_fault(error: &mut ServerError) {
+    let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
+    if !coded && error.message.starts_with("Data `") {
+        let ours = async_graphql::Error::from(Error::broken(error.message.clone()));
+        error.message = ours.message;
+        error.extensions = ours.extensions;
+    }
+}
+
 /// Completes an executor's error: a code where it has none, and the request id.
 ///
 /// Resolvers give every error a code; one without can only come from the framework and means that the document or its input is wrong.
