@@ -119,6 +119,12 @@ impl Rest {
         openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl)
     }
 
+    /// The description as the text of the committed file.
+    #[must_use]
+    pub fn openapi_text(&self) -> String {
+        format!("{:#}\n", self.openapi())
+    }
+
     /// Mounts the routes, the description, and 404 for the rest of `/api`.
     pub fn router(&self, shell: Shell) -> Router {
         let answering = Answering { shell, sdl: self.sdl.clone(), openapi: self.openapi().to_string().into() };
