@@ -1,1 +1,11 @@
-//! Skeleton.
+//! Rows of the control plane: one file per table.
+//!
+//! - Instants are UTC, kept to the millisecond, so that both databases order and compare them alike.
+//! - Identifiers are UUIDv7; SQLite keeps them as 16-byte blobs, so they are never written by hand in SQL.
+
+pub mod api_key;
+pub mod membership;
+pub mod session;
+pub mod team;
+pub mod user;
+pub mod website;

@@ -1,1 +1,20 @@
-//! Skeleton.
+//! History of the control plane: one file per step, portable across SQLite and PostgreSQL.
+//!
+//! - A step that has been released is never edited; the next one changes what it made.
+//! - Steps name tables and columns as text, because rows change and history may not.
+
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
+
+mod m20261123_000001_accounts_and_websites;
+
+/// All steps, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_000001_accounts_and_websites::Migration)]
+    }
+}
+
+pub use sea_orm_migration::MigratorTrait as Steps;

@@ -117,6 +117,14 @@ impl Error {
         Self::Internal(Arc::from(Box::<dyn StdError + Send + Sync>::from(what.into())))
     }
 
+    /// Classifies a failed write: a broken unique constraint is the conflict that `what` describes, the rest is our fault.
+    pub fn of_write(source: sea_orm::DbErr, what: impl Into<String>) -> Self {
+        match source.sql_err() {
+            Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Self::conflict(what),
+            _ => Self::internal(source),
+        }
+    }
+
     /// The argument or body field at fault, where there is one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {

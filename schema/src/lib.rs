@@ -2,7 +2,81 @@
 //!
 //! Imports point one way: `error, scalars -> access -> nouns -> lib`.
 
-pub mod analytics;
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+
 pub mod error;
+pub mod id;
 pub mod ports;
 pub mod scalars;
+
+#[macro_use]
+pub mod access;
+pub mod cx;
+mod loaders;
+
+#[macro_use]
+pub mod connection;
+pub mod analytics;
+pub mod api_key;
+pub mod node;
+pub mod plan;
+pub mod session;
+pub mod team;
+pub mod user;
+pub mod website;
+
+pub use cx::Cx;
+pub use error::{Error, Result};
+pub use ports::Ports;
+
+/// All that can be asked. Root fields are nullable where they can fail, so that one failure never empties the answer.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct Query(
+    user::UserQuery,
+    node::NodeQuery,
+    team::TeamQuery,
+    website::WebsiteQuery,
+    api_key::ApiKeyQuery,
+    plan::PlanQuery,
+);
+
+/// All that can be changed. Fields of one document run one after another, in its order.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct Mutation(
+    user::UserMutation,
+    session::SessionMutation,
+    website::WebsiteMutation,
+    website::general::GeneralMutation,
+    api_key::ApiKeyMutation,
+);
+
+/// The executable schema. Each request carries a [`Cx`] (`Request::data`).
+pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+    async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+}
+
+/// Builds the schema. Ports travel in each request's [`Cx`], not in the schema.
+#[must_use]
+pub fn build() -> Schema {
+    builder().finish()
+}
+
+/// Builds the schema for operations that were validated before, such as the stored documents of REST.
+#[must_use]
+pub fn build_trusted() -> Schema {
+    builder().validation_mode(async_graphql::ValidationMode::Fast).finish()
+}
+
+/// The published SDL, with `@access` and `@specifiedBy`.
+#[must_use]
+pub fn sdl() -> String {
+    builder().finish().sdl_with_options(SDLExportOptions::new().include_specified_by())
+}
+
+/// The access matrix of all root fields, as the SDL states it.
+#[must_use]
+pub fn stated() -> Vec<access::Stated> {
+    access::stated::stated_in(&sdl())
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use sea_orm::{DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use uuid::Uuid;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         event::Event,
         plan::{Answer, Plan},
     },
+    api_key::KeyUsage,
     error::Result,
 };
 
@@ -107,6 +109,16 @@ pub enum SignUp {
     Closed,
 }
 
+/// Whether plans limit anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Limits {
+    /// A self-hosted installation: every team has the Enterprise figures.
+    #[default]
+    Off,
+    /// Every team has the figures of its plan.
+    Plans,
+}
+
 /// Everything the schema needs of the outside world.
 #[derive(Clone)]
 pub struct Ports {
@@ -126,4 +138,26 @@ pub struct Ports {
     pub tokens: Arc<dyn Tokens>,
     /// Who may sign up.
     pub sign_up: SignUp,
+    /// Whether plans limit anything.
+    pub limits: Limits,
+    /// Requests of API keys that are counted but not written yet. One per process: clones share it.
+    pub key_usage: Arc<KeyUsage>,
+}
+
+impl Ports {
+    /// Now, UTC, to the millisecond: what rows keep, so that equality and order survive both databases.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(3)
+    }
+
+    /// Begins a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it commits.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: (self.writer.get_database_backend() == DbBackend::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
 }

@@ -1,7 +1,20 @@
 //! Scalars of our own: instants with milliseconds and `Z`, dates, time zones, big integers and checked strings.
+//!
+//! A value that fails here is refused while arguments are coerced, so rules only ever see values that hold.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono_tz::Tz;
+
+fn text<T: ScalarType>(value: &Value) -> Result<&str, InputValueError<T>>
+where
+    T: async_graphql::InputType,
+{
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(InputValueError::expected_type(other.clone())),
+    }
+}
 
 /// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,13 +23,234 @@ pub struct Instant(pub DateTime<Utc>);
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        DateTime::parse_from_rfc3339(text)
+        DateTime::parse_from_rfc3339(text(&value)?)
             .map(|instant| Self(instant.with_timezone(&Utc)))
             .map_err(|_| InputValueError::custom("an instant such as 2026-03-04T05:06:07Z is expected"))
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// A calendar day, `YYYY-MM-DD`, in the zone that the field names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Date(pub NaiveDate);
+
+#[Scalar(name = "Date", specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let text = text(&value)?;
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .filter(|_| text.len() == 10)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("a day such as 2026-03-04 is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.format("%Y-%m-%d").to_string())
+    }
+}
+
+/// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BigInt(pub i64);
+
+#[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
+impl ScalarType for BigInt {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => number
+                .as_i64()
+                .map(Self)
+                .ok_or_else(|| InputValueError::custom("a whole number of at most 64 bits is expected")),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(self.0)
+    }
+}
+
+/// A time zone by its IANA name, such as `Europe/Vienna` or `UTC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimeZone(pub Tz);
+
+#[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
+impl ScalarType for TimeZone {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        text(&value)?
+            .parse()
+            .map(Self)
+            .map_err(|_| InputValueError::custom("an IANA time zone such as Europe/Vienna or UTC is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.name().to_owned())
+    }
+}
+
+/// An e-mail address, such as `ada@shop.example`. Letter case does not matter; answers are lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// Checks and lower-cases an address; `None` when it is not one.
+    #[must_use]
+    pub fn checked(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (local, host) = text.rsplit_once('@')?;
+        let plain = |part: &str| part.chars().all(|c| !c.is_whitespace() && !c.is_control());
+        let sound = !local.is_empty()
+            && local.len() <= 64
+            && plain(local)
+            && !local.contains('@')
+            && text.len() <= 254
+            && host.contains('.')
+            && host.split('.').all(|label| {
+                !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
+            });
+        sound.then(|| Self(text.to_lowercase()))
+    }
+
+    /// An address that a row holds: it was checked when it was stored.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The address, lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[Scalar(
+    name = "EmailAddress",
+    specified_by_url = "https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address"
+)]
+impl ScalarType for EmailAddress {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::checked(text(&value)?)
+            .ok_or_else(|| InputValueError::custom("an e-mail address such as ada@shop.example is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// An absolute web address, `http` or `https`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Url(String);
+
+impl Url {
+    /// Checks an address; `None` when it is not an absolute `http` or `https` one of at most 2,048 characters.
+    #[must_use]
+    pub fn checked(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+        let host = rest.split(['/', '?', '#']).next()?;
+        let sound = !host.is_empty()
+            && text.len() <= 2048
+            && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '"' | '\\'));
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    /// An address that a row holds: it was checked when it was stored.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
+impl ScalarType for Url {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::checked(text(&value)?)
+            .ok_or_else(|| InputValueError::custom("an absolute address such as https://shop.example/a is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// A colour, `#RRGGBB`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HexColor(String);
+
+impl HexColor {
+    /// Checks a colour; `None` when it is not `#` and six hexadecimal digits.
+    #[must_use]
+    pub fn checked(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#')?;
+        (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| Self(text.to_owned()))
+    }
+
+    /// A colour that a row holds: it was checked when it was stored.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The colour, as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
+impl ScalarType for HexColor {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("a colour such as #1a2b3c is expected"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checked_strings_take_what_holds_and_nothing_else() {
+        for good in ["Ada@Shop.Example", "a.b+c@x-y.example"] {
+            assert!(EmailAddress::checked(good).is_some(), "{good}");
+        }
+        for bad in ["", "ada", "@x.example", "ada@", "ada@localhost", "a b@x.example", "a@b@x.example", "a@x..example"]
+        {
+            assert!(EmailAddress::checked(bad).is_none(), "{bad}");
+        }
+        assert_eq!(EmailAddress::checked(" Ada@Shop.Example ").unwrap().as_str(), "ada@shop.example");
+        assert!(HexColor::checked("#12aBcF").is_some());
+        for bad in ["12abcf", "#12abc", "#12abcg", "#12abcf0"] {
+            assert!(HexColor::checked(bad).is_none(), "{bad}");
+        }
+        assert!(Url::checked("https://shop.example/a?b").is_some());
+        for bad in ["ftp://x", "javascript:alert(1)", "https://", "https:// x"] {
+            assert!(Url::checked(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_and_zones_and_numbers_keep_their_form() {
+        assert_eq!(Date::parse(Value::from("2026-03-04")).unwrap().to_value(), Value::from("2026-03-04"));
+        for bad in ["2026-3-4", "2026-02-30", "04.03.2026"] {
+            assert!(Date::parse(Value::from(bad)).is_err(), "{bad}");
+        }
+        assert!(TimeZone::parse(Value::from("Europe/Atlantis")).is_err());
+        assert_eq!(BigInt::parse(Value::from(5_000_000_000_i64)).unwrap().0, 5_000_000_000);
+        assert!(BigInt::parse(Value::from("5")).is_err());
+        let instant = Instant::parse(Value::from("2026-03-04T05:06:07+01:00")).unwrap();
+        assert_eq!(instant.to_value(), Value::from("2026-03-04T04:06:07.000Z"));
     }
 }

@@ -1,0 +1,435 @@
+//! Who is asking, and proofs of what they may do: the only place that mints them.
+//!
+//! - A rule takes a proof, so a rule that nobody guarded does not compile.
+//! - Roles come from the database on each request, never from a token. A deactivated member is a non-member.
+//! - No credential 401, then a malformed id 400, then unknown 404, no part 403, too low a role 403.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use async_graphql::Enum;
+use entity::{api_key, membership, team, user, website};
+use uuid::Uuid;
+
+use crate::{
+    cx::Cx,
+    error::{Error, Result},
+    id::Kind,
+    loaders::{SiteKey, TeamKey},
+};
+
+pub mod credential;
+pub mod operator;
+#[macro_use]
+pub mod stated;
+
+pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
+pub use operator::Operator;
+pub use stated::{On, Stated};
+
+/// What a member may do in a team and on its websites. Each role includes the ones below.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Level 1: reads everything.
+    Viewer,
+    /// Level 2: also content and basic settings.
+    Editor,
+    /// Level 3: also integrations, API keys, websites and members.
+    Admin,
+    /// Level 4: also billing and deletion.
+    Owner,
+}
+
+impl Role {
+    /// The level that rows and REST use: 1 viewer, 2 editor, 3 admin, 4 owner.
+    #[must_use]
+    pub fn level(self) -> i16 {
+        match self {
+            Self::Viewer => 1,
+            Self::Editor => 2,
+            Self::Admin => 3,
+            Self::Owner => 4,
+        }
+    }
+
+    /// The role of a level; `None` for a number that is none.
+    #[must_use]
+    pub fn of_level(level: i16) -> Option<Self> {
+        [Self::Viewer, Self::Editor, Self::Admin, Self::Owner].into_iter().find(|role| role.level() == level)
+    }
+
+    /// Lower-case name, as sentences and REST spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+mod sealed {
+    /// Keeps the set of levels closed.
+    pub trait Sealed {}
+}
+
+/// A role as a type: what a proof is a proof of.
+pub trait Level: sealed::Sealed + Send + Sync + 'static {
+    /// The role.
+    const ROLE: Role;
+}
+
+/// A level that includes `L`.
+pub trait AtLeast<L: Level>: Level {}
+
+macro_rules! levels {
+    ($( $(#[$doc:meta])* $level:ident includes $($below:ident)* ; )+) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $level;
+        impl sealed::Sealed for $level {}
+        impl Level for $level { const ROLE: Role = Role::$level; }
+        $( impl AtLeast<$below> for $level {} )*
+    )+ };
+}
+
+levels! {
+    /// Proof level of [`Role::Viewer`].
+    Viewer includes Viewer;
+    /// Proof level of [`Role::Editor`].
+    Editor includes Viewer Editor;
+    /// Proof level of [`Role::Admin`].
+    Admin includes Viewer Editor Admin;
+    /// Proof level of [`Role::Owner`].
+    Owner includes Viewer Editor Admin Owner;
+}
+
+/// Who is asking, as the HTTP layer found out with [`caller_of_token`] or [`caller_of_key`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Caller {
+    /// Nobody we know.
+    #[default]
+    Anonymous,
+    /// A person who signed in.
+    User {
+        /// The account.
+        user: Uuid,
+        /// The sign-in that the access token belongs to.
+        session: Uuid,
+    },
+    /// A program with an API key: a viewer of its team's websites, or of one.
+    Key {
+        /// The key's row.
+        id: Uuid,
+        /// The team whose websites it reads.
+        team: Uuid,
+        /// The only website it reads; `None` for all of the team's.
+        website: Option<Uuid>,
+    },
+    /// The person who holds the data folder, on the command line. No request has this caller.
+    Operator,
+}
+
+impl Caller {
+    /// Refuses those we do not know. Errors: `Unauthenticated`.
+    pub fn known(self) -> Result<Self> {
+        match self {
+            Self::Anonymous => Err(Error::unauthenticated(
+                "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
+            )),
+            known => Ok(known),
+        }
+    }
+
+    /// The user, where the caller is one.
+    #[must_use]
+    pub fn user(self) -> Option<Uuid> {
+        match self {
+            Self::User { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+}
+
+/// What a proof knows of how it was reached.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    held: Role,
+    caller: Caller,
+}
+
+impl Standing {
+    fn of(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
+        match (level.and_then(Role::of_level), caller) {
+            (Some(held), caller) => Ok(Self { held, caller }),
+            (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key has no access to this {thing}."))),
+            (None, _) => {
+                Err(Error::forbidden(format!("You have no part in this {thing}; an admin of its team can invite you.")))
+            }
+        }
+    }
+
+    fn at_least(self, needed: Role, thing: &str) -> Result<()> {
+        if self.held >= needed {
+            return Ok(());
+        }
+        Err(Error::forbidden(match self.caller {
+            Caller::Key { .. } => {
+                format!("An API key only reads; this needs a signed-in {} of this {thing}.", needed.name())
+            }
+            _ => format!(
+                "This needs the role {} or above on this {thing}; yours is {}.",
+                needed.name(),
+                self.held.name()
+            ),
+        }))
+    }
+}
+
+/// Proof that the caller holds at least `R` on a website.
+#[derive(Debug)]
+pub struct Site<R: Level = Viewer> {
+    row: Arc<website::Model>,
+    standing: Standing,
+    level: PhantomData<fn() -> R>,
+}
+
+/// Proof that the caller holds at least `R` in a team.
+#[derive(Debug)]
+pub struct Team<R: Level = Viewer> {
+    row: Arc<team::Model>,
+    standing: Standing,
+    level: PhantomData<fn() -> R>,
+}
+
+macro_rules! proof {
+    ($proof:ident, $row:ty, $thing:literal) => {
+        impl<R: Level> Clone for $proof<R> {
+            fn clone(&self) -> Self {
+                Self { row: Arc::clone(&self.row), standing: self.standing, level: PhantomData }
+            }
+        }
+
+        impl<R: Level> $proof<R> {
+            /// Identifier.
+            #[must_use]
+            pub fn id(&self) -> Uuid {
+                self.row.id
+            }
+
+            /// The role the caller holds, which may be above `R`.
+            #[must_use]
+            pub fn role(&self) -> Role {
+                self.standing.held
+            }
+
+            /// Who is asking.
+            #[must_use]
+            pub fn caller(&self) -> Caller {
+                self.standing.caller
+            }
+
+            /// A stronger proof, without asking the database. Errors: `Forbidden` when the role is too low.
+            pub fn require<H: Level>(&self) -> Result<$proof<H>> {
+                self.standing.at_least(H::ROLE, $thing)?;
+                Ok($proof { row: Arc::clone(&self.row), standing: self.standing, level: PhantomData })
+            }
+
+            /// A weaker proof.
+            #[must_use]
+            pub fn lower<L: Level>(&self) -> $proof<L>
+            where
+                R: AtLeast<L>,
+            {
+                $proof { row: Arc::clone(&self.row), standing: self.standing, level: PhantomData }
+            }
+
+            fn mint(row: Arc<$row>, standing: Standing) -> Result<Self> {
+                standing.at_least(R::ROLE, $thing)?;
+                Ok(Self { row, standing, level: PhantomData })
+            }
+        }
+    };
+}
+
+proof!(Site, website::Model, "website");
+proof!(Team, team::Model, "team");
+
+impl<R: Level> Site<R> {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        let caller = cx.caller().known()?;
+        let id = Kind::Website.read(field, id)?;
+        let found = cx.loaders().site(SiteKey(id)).await?;
+        let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
+        Self::mint(row, Standing::of(caller, level, "website")?)
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn website(&self) -> &website::Model {
+        &self.row
+    }
+
+    /// The zone in which the website's days begin.
+    #[must_use]
+    pub fn timezone(&self) -> chrono_tz::Tz {
+        // Only checked names are stored; a name that a later release of the zone database dropped reads as UTC.
+        self.row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC)
+    }
+
+    /// The same proof over the row as it is after a change.
+    pub(crate) fn changed(&self, row: website::Model) -> Result<Self> {
+        if row.id != self.row.id || row.team_id != self.row.team_id {
+            return Err(Error::broken("a proof was carried over to another website"));
+        }
+        Ok(Self { row: Arc::new(row), ..self.clone() })
+    }
+
+    /// The website's team: whoever holds a role on a website holds it in the team.
+    pub(crate) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
+        if row.id != self.row.team_id {
+            return Err(Error::broken("a website's proof met another team"));
+        }
+        Team::mint(row, self.standing)
+    }
+}
+
+impl<R: Level> Team<R> {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().known()?;
+        Self::by_uuid(cx, Kind::Team.read(field, id)?).await
+    }
+
+    /// As [`Team::of`], for an id that a row holds.
+    pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
+        let caller = cx.caller().known()?;
+        let found = cx.loaders().team(TeamKey(id)).await?;
+        let (row, level) = found.ok_or_else(|| Error::not_found("The team"))?;
+        Self::mint(row, Standing::of(caller, level, "team")?)
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn team(&self) -> &team::Model {
+        &self.row
+    }
+
+    /// The only website the caller reaches in this team; `None` when it reaches all.
+    #[must_use]
+    pub fn only_website(&self) -> Option<Uuid> {
+        match self.standing.caller {
+            Caller::Key { website, .. } => website,
+            _ => None,
+        }
+    }
+
+    /// A website of this team. Errors: `Forbidden` for a key that reaches another one only.
+    pub(crate) fn site(&self, row: website::Model) -> Result<Site<R>> {
+        if row.team_id != self.row.id {
+            return Err(Error::broken("a team's proof met another team's website"));
+        }
+        if self.only_website().is_some_and(|only| only != row.id) {
+            return Err(Error::forbidden("This API key has no access to this website."));
+        }
+        Site::mint(Arc::new(row), self.standing)
+    }
+}
+
+/// Proof that the caller is this user.
+#[derive(Debug, Clone)]
+pub struct Myself {
+    row: Arc<user::Model>,
+    session: Uuid,
+}
+
+impl Myself {
+    /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for an API key.
+    pub(crate) async fn of(cx: &Cx) -> Result<Self> {
+        let Caller::User { user, session } = cx.caller().known()? else {
+            return Err(Error::forbidden(
+                "This needs a signed-in user; an API key speaks for a team, not for a person.",
+            ));
+        };
+        let row = cx.loaders().user(user).await?;
+        let row =
+            row.ok_or_else(|| Error::unauthenticated("The account of this access token does not exist any more."))?;
+        Ok(Self { row, session })
+    }
+
+    /// The user who has just proven to hold the password, or has just made the account.
+    pub(crate) fn signed_in(row: user::Model, session: Uuid) -> Self {
+        Self { row: Arc::new(row), session }
+    }
+
+    /// Identifier.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// The sign-in that the request belongs to.
+    #[must_use]
+    pub fn session(&self) -> Uuid {
+        self.session
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn user(&self) -> &user::Model {
+        &self.row
+    }
+
+    fn standing(&self, part: &membership::Model, team: Uuid) -> Result<Standing> {
+        if part.user_id != self.row.id || part.team_id != team || part.deactivated_at.is_some() {
+            return Err(Error::broken("a membership was taken for another's"));
+        }
+        let caller = Caller::User { user: self.row.id, session: self.session };
+        Standing::of(caller, Some(part.role), "team")
+    }
+
+    /// A team the user has this part in.
+    pub(crate) fn team(&self, row: Arc<team::Model>, part: &membership::Model) -> Result<Team<Viewer>> {
+        let standing = self.standing(part, row.id)?;
+        Team::mint(row, standing)
+    }
+
+    /// A website of a team the user has this part in.
+    pub(crate) fn site(&self, row: website::Model, part: &membership::Model) -> Result<Site<Viewer>> {
+        let standing = self.standing(part, row.team_id)?;
+        Site::mint(Arc::new(row), standing)
+    }
+}
+
+/// Proof that the caller presented this API key.
+#[derive(Debug, Clone)]
+pub struct ThisKey {
+    row: Arc<api_key::Model>,
+    team: Team<Viewer>,
+}
+
+impl ThisKey {
+    /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for a signed-in user.
+    pub(crate) async fn of(cx: &Cx) -> Result<Self> {
+        let Caller::Key { id, team, .. } = cx.caller().known()? else {
+            return Err(Error::forbidden("This is about the calling API key; send one in `X-API-Key`."));
+        };
+        let row = cx.loaders().api_key(id).await?;
+        let row = row.ok_or_else(|| Error::unauthenticated(credential::KEY_REFUSED))?;
+        Ok(Self { row, team: Team::by_uuid(cx, team).await? })
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn api_key(&self) -> &api_key::Model {
+        &self.row
+    }
+
+    /// The team whose websites the key reads.
+    #[must_use]
+    pub fn team(&self) -> &Team<Viewer> {
+        &self.team
+    }
+}

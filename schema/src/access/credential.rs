@@ -1,0 +1,66 @@
+//! From a presented credential to a caller.
+
+use entity::{api_key, session, team};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
+use sha2::{Digest as _, Sha256};
+
+use super::Caller;
+use crate::{
+    error::{Error, Result},
+    ports::Ports,
+};
+
+/// What a key that does not work is told: not whether it ever did.
+pub(crate) const KEY_REFUSED: &str =
+    "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.";
+
+const TOKEN_REFUSED: &str = "The access token is not valid any more: refresh it or sign in again.";
+
+/// SHA-256 of a secret, lower-case hex: the form in which secrets are stored. Secrets are random, so no salt is needed.
+#[must_use]
+pub fn digest(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token does not verify, or
+/// its session is over.
+pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
+    let claims = ports.tokens.verify(bearer)?;
+    // A session's user exists: sessions go with their account.
+    let session = session::Entity::find_by_id(claims.session).one(&ports.reader).await?;
+    match session {
+        Some(row) if row.user_id == claims.user && row.revoked_at.is_none() && row.expires_at > ports.now() => {
+            Ok(Caller::User { user: row.user_id, session: row.id })
+        }
+        _ => Err(Error::unauthenticated(TOKEN_REFUSED)),
+    }
+}
+
+/// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
+///
+/// The count is kept in memory; [`flush_key_usage`] writes it.
+pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
+    if !key.starts_with("zv_") || key.len() > 200 {
+        return Err(Error::unauthenticated(KEY_REFUSED));
+    }
+    let to_team: RelationDef =
+        api_key::Entity::belongs_to(team::Entity).from(api_key::Column::TeamId).to(team::Column::Id).into();
+    let found = api_key::Entity::find()
+        .filter(api_key::Column::Hash.eq(digest(key)))
+        .filter(api_key::Column::RevokedAt.is_null())
+        .join(JoinType::InnerJoin, to_team)
+        .select_also(team::Entity)
+        .one(&ports.reader)
+        .await?;
+    let Some((row, Some(team))) = found else {
+        return Err(Error::unauthenticated(KEY_REFUSED));
+    };
+    ports.key_usage.count(&row, &team.plan, ports.now());
+    Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id })
+}
+
+/// Writes the counted requests of API keys. Call it every few seconds and on a clean stop. Returns how many keys were written;
+/// on an error the counts stay in memory for the next call.
+pub async fn flush_key_usage(ports: &Ports) -> Result<usize> {
+    crate::api_key::usage::flush(ports).await
+}

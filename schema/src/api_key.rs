@@ -1,0 +1,374 @@
+//! API keys: made, revoked, and what the calling key may know of itself.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use entity::api_key;
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    EntityTrait as _,
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{self, Admin, AtLeast, Level, On, Role, Site, ThisKey, Viewer, credential::digest, stated},
+    connection::PageArgs,
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    plan::PlanName,
+    ports::Ports,
+    scalars::{BigInt, Instant},
+    team::Team,
+    website::{WebsiteConnection, checked_name, team_meant},
+};
+
+pub mod usage;
+
+pub use usage::{KeyUsage, Standing};
+
+// Vocabulary
+
+/// Characters of a key after `zv_`.
+const SECRET: usize = 40;
+
+/// Characters of a key that stay readable, `zv_` included.
+const PREFIX: usize = 9;
+
+/// What a key may read.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApiKeyPermission {
+    /// All websites of the team.
+    FullAccess,
+    /// One website.
+    SiteAccess,
+}
+
+/// An API key, as admins see it.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    row: Arc<api_key::Model>,
+    team: access::Team<Viewer>,
+}
+
+connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
+
+/// The calling API key and its figures.
+#[derive(Debug, Clone)]
+pub struct ApiUsage {
+    key: ThisKey,
+    standing: Standing,
+}
+
+/// A new API key.
+#[derive(InputObject, Debug, Clone)]
+pub struct ApiKeyCreateInput {
+    /// The team whose websites it reads: global id or UUID; null means the team of `websiteId`, else the caller's default team.
+    pub team_id: Option<ID>,
+    /// Label, 1 to 64 characters.
+    pub name: String,
+    /// The only website it reads: global id or UUID; null means all of the team's.
+    pub website_id: Option<ID>,
+}
+
+/// A new API key.
+#[derive(SimpleObject)]
+pub struct ApiKeyCreatePayload {
+    /// The key's record.
+    pub api_key: ApiKey,
+    /// The key itself, `zv_` and 40 characters. It is shown only now: only its hash is kept.
+    pub secret: String,
+}
+
+/// Which key to revoke.
+#[derive(InputObject, Debug, Clone)]
+pub struct ApiKeyRevokeInput {
+    /// The key's record: global id or UUID.
+    pub api_key_id: ID,
+}
+
+/// The key after it was revoked.
+#[derive(SimpleObject)]
+pub struct ApiKeyRevokePayload {
+    /// The key's record.
+    pub api_key: ApiKey,
+}
+
+impl ApiKey {
+    /// The face of a key, for an admin of its team.
+    pub(crate) fn of_team(team: &access::Team<Admin>, row: api_key::Model) -> Result<Self> {
+        if row.team_id != team.id() {
+            return Err(Error::broken("a team's proof met another team's key"));
+        }
+        Ok(Self { row: Arc::new(row), team: team.lower() })
+    }
+}
+
+// Rules
+
+/// Makes a key that reads a team's websites, or only `site`. Returns its record's id and the key, which is shown only now.
+/// Errors: `Invalid` for a name that is empty or too long, or a website of another team.
+pub async fn create<R>(
+    ports: &Ports,
+    team: &access::Team<R>,
+    name: &str,
+    site: Option<&Site<Viewer>>,
+) -> Result<(ApiKey, String)>
+where
+    R: Level + AtLeast<Admin>,
+{
+    if site.is_some_and(|site| site.website().team_id != team.id()) {
+        return Err(Error::invalid(
+            "websiteId",
+            "belongs to another team than teamId; leave teamId out or name that team",
+        ));
+    }
+    let name = checked_name("name", name, 64)?;
+    let (secret, now) = (format!("zv_{}", ports.ids.secret(SECRET)), ports.now());
+    let row = api_key::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        team_id: Set(team.id()),
+        website_id: Set(site.map(Site::id)),
+        name: Set(name),
+        prefix: Set(secret.chars().take(PREFIX).collect()),
+        hash: Set(digest(&secret)),
+        created_by: Set(team.caller().user()),
+        created_at: Set(now),
+        last_used_at: Set(None),
+        revoked_at: Set(None),
+        total_requests: Set(0),
+        monthly_requests: Set(0),
+        month: Set(usage::month(now)),
+    };
+    let row = row.insert(&ports.writer).await?;
+    Ok((ApiKey::of_team(&team.lower(), row)?, secret))
+}
+
+/// A key's record, for an admin of its team. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ApiKey> {
+    cx.caller().known()?;
+    let row = api_key::Entity::find_by_id(id).one(&cx.ports().reader).await?;
+    let row = row.ok_or_else(|| Error::not_found("The API key"))?;
+    ApiKey::of_team(&access::Team::by_uuid(cx, row.team_id).await?, row)
+}
+
+/// Revokes a key at once. A key that was revoked before stays as it was.
+pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> Result<ApiKey> {
+    if key.row.team_id != team.id() {
+        return Err(Error::broken("a team's proof met another team's key"));
+    }
+    if key.row.revoked_at.is_some() {
+        return Ok(key.clone());
+    }
+    let row =
+        api_key::ActiveModel { id: Unchanged(key.row.id), revoked_at: Set(Some(ports.now())), ..Default::default() };
+    ApiKey::of_team(team, row.update(&ports.writer).await?)
+}
+
+/// The calling key and its figures.
+pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
+    let plan = PlanName::counting(ports.limits, &key.team().team().plan);
+    let standing = ports.key_usage.standing_of(key.api_key(), plan, ports.now());
+    ApiUsage { key, standing }
+}
+
+fn permission(row: &api_key::Model) -> ApiKeyPermission {
+    if row.website_id.is_some() { ApiKeyPermission::SiteAccess } else { ApiKeyPermission::FullAccess }
+}
+
+// Graph
+
+/// An API key: it reads the websites of a team, or one. The key itself is not kept.
+#[Object]
+impl ApiKey {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::ApiKey.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use (REST shows it with `ak_` before it).
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Label, 1 to 64 characters.
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// The key's first characters, for recognition.
+    async fn prefix(&self) -> &str {
+        &self.row.prefix
+    }
+
+    /// What it may read.
+    async fn permission(&self) -> ApiKeyPermission {
+        permission(&self.row)
+    }
+
+    /// The UUID of the only website it reads; null when it reads all of the team's.
+    async fn website_id(&self) -> Option<Uuid> {
+        self.row.website_id
+    }
+
+    /// The team whose websites it reads.
+    async fn team(&self) -> Team {
+        Team(self.team.clone())
+    }
+
+    /// When it was made, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.row.created_at)
+    }
+
+    /// When it was last used, UTC, up to some seconds late; null before the first use.
+    async fn last_used_at(&self) -> Option<Instant> {
+        self.row.last_used_at.map(Instant)
+    }
+
+    /// When it was revoked, UTC; null while it works.
+    async fn revoked_at(&self) -> Option<Instant> {
+        self.row.revoked_at.map(Instant)
+    }
+
+    /// Requests since it was made, up to some seconds late.
+    async fn total_requests(&self) -> BigInt {
+        BigInt(self.row.total_requests)
+    }
+}
+
+/// The calling API key: what it is, what it used and may use, and what it reads.
+#[Object]
+impl ApiUsage {
+    /// The UUID of the key's record (REST shows it with `ak_` before it).
+    async fn api_key_id(&self) -> Uuid {
+        self.key.api_key().id
+    }
+
+    /// The key's label.
+    async fn name(&self) -> &str {
+        &self.key.api_key().name
+    }
+
+    /// What it may read.
+    async fn permission(&self) -> ApiKeyPermission {
+        permission(self.key.api_key())
+    }
+
+    /// The UUID of the only website it reads; null when it reads all of the team's.
+    async fn website_id(&self) -> Option<Uuid> {
+        self.key.api_key().website_id
+    }
+
+    /// Requests in this calendar month (UTC), this one included.
+    async fn monthly_requests(&self) -> BigInt {
+        BigInt(self.standing.monthly_requests)
+    }
+
+    /// Requests allowed per calendar month (UTC).
+    async fn monthly_limit(&self) -> BigInt {
+        BigInt(self.standing.monthly_limit)
+    }
+
+    /// Requests left in this calendar month; never below 0.
+    async fn monthly_remaining(&self) -> BigInt {
+        BigInt(self.standing.monthly_remaining())
+    }
+
+    /// When the month's count starts anew: the first instant of next month, UTC.
+    async fn monthly_reset_at(&self) -> Instant {
+        Instant(self.standing.resets_at)
+    }
+
+    /// Requests since the key was made, this one included.
+    async fn total_requests(&self) -> BigInt {
+        BigInt(self.standing.total_requests)
+    }
+
+    /// Requests allowed per minute.
+    async fn requests_per_minute(&self) -> i32 {
+        self.standing.requests_per_minute
+    }
+
+    /// The plan whose limits count.
+    async fn plan(&self) -> PlanName {
+        self.standing.plan
+    }
+
+    /// The team whose websites it reads.
+    async fn team(&self) -> Team {
+        Team(self.key.team().clone())
+    }
+
+    /// The websites it reads, oldest first.
+    async fn websites(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<WebsiteConnection> {
+        let args = PageArgs { first, after, last, before };
+        Ok(WebsiteConnection::new(crate::team::websites(ctx.cx()?.ports(), self.key.team(), &args).await?))
+    }
+}
+
+/// Root fields about API keys.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ApiKeyQuery;
+
+#[Object]
+impl ApiKeyQuery {
+    /// The calling API key and its figures.
+    #[doc = access_line!(API_KEY)]
+    #[graphql(directive = stated::access::apply(On::ApiKey, None, None))]
+    async fn api_usage(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<ApiUsage>> {
+        Ok(Some(usage_of(ctx.cx()?.ports(), ctx.key().await?)))
+    }
+}
+
+/// Mutations about API keys.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ApiKeyMutation;
+
+#[Object]
+impl ApiKeyMutation {
+    /// Makes an API key. The key itself is in the answer and nowhere else afterwards.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn api_key_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new key.")] input: ApiKeyCreateInput,
+    ) -> async_graphql::Result<Option<ApiKeyCreatePayload>> {
+        let cx = ctx.cx()?;
+        let site = match &input.website_id {
+            Some(id) => Some(ctx.site::<Admin>(id).await?),
+            None => None,
+        };
+        let team = match (&input.team_id, &site) {
+            (None, Some(site)) => access::Team::<Admin>::by_uuid(cx, site.website().team_id).await?,
+            (named, _) => team_meant(cx, named.as_ref()).await?,
+        };
+        let site = site.map(|site| site.lower());
+        let (api_key, secret) = create(cx.ports(), &team, &input.name, site.as_ref()).await?;
+        Ok(Some(ApiKeyCreatePayload { api_key, secret }))
+    }
+
+    /// Revokes an API key at once and for good.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn api_key_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which key to revoke.")] input: ApiKeyRevokeInput,
+    ) -> async_graphql::Result<Option<ApiKeyRevokePayload>> {
+        let cx = ctx.cx()?;
+        cx.caller().known()?;
+        let key = find(cx, Kind::ApiKey.read("apiKeyId", &input.api_key_id)?).await?;
+        let team = key.team.require::<Admin>()?;
+        Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
+    }
+}

@@ -1,0 +1,263 @@
+//! Pages of user-sized lists: Relay arguments in, rows and opaque cursors out.
+//!
+//! - A page is cut by key (time made, id), so that rows added or removed meanwhile neither repeat nor hide others.
+//! - A page larger than allowed is an error, never a smaller page.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select,
+};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// The largest page, in rows.
+pub const MAX_PAGE: i32 = 100;
+
+/// The page when neither `first` nor `last` is given, in rows.
+pub const DEFAULT_PAGE: i32 = 20;
+
+/// The four arguments of a connection, as the client gave them.
+#[derive(Debug, Clone, Default)]
+pub struct PageArgs {
+    /// How many rows from the start; 20 when absent and `last` is absent too.
+    pub first: Option<i32>,
+    /// Only rows after this cursor.
+    pub after: Option<String>,
+    /// How many rows from the end; not together with `first`.
+    pub last: Option<i32>,
+    /// Only rows before this cursor.
+    pub before: Option<String>,
+}
+
+/// Where a row stands in its list: time made, then id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When the row was made, UTC, to the millisecond.
+    pub at: DateTime<Utc>,
+    /// The row's id.
+    pub id: Uuid,
+}
+
+/// First byte of a cursor; a new form gets a new number.
+const CURSOR_VERSION: u8 = 1;
+
+impl Place {
+    /// The opaque form that clients carry around.
+    #[must_use]
+    pub fn cursor(self) -> String {
+        let mut bytes = vec![CURSOR_VERSION];
+        bytes.extend_from_slice(&self.at.timestamp_millis().to_be_bytes());
+        bytes.extend_from_slice(self.id.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn read(field: &str, cursor: &str) -> Result<Self> {
+        let place = || {
+            let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+            let (version, rest) = bytes.split_first()?;
+            let (millis, id) = rest.split_first_chunk::<8>()?;
+            let at = DateTime::from_timestamp_millis(i64::from_be_bytes(*millis))?;
+            (*version == CURSOR_VERSION).then_some(Self { at, id: Uuid::from_slice(id).ok()? })
+        };
+        place().ok_or_else(|| {
+            Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
+        })
+    }
+}
+
+/// A checked page: how many rows, from which end, between which places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Rows, 1 to the maximum.
+    pub size: u64,
+    /// Whether the rows are counted from the end.
+    pub backward: bool,
+    /// Only rows after this place.
+    pub after: Option<Place>,
+    /// Only rows before this place.
+    pub before: Option<Place>,
+}
+
+impl PageArgs {
+    /// Checks the arguments. Errors: `Invalid` naming the argument, for a size outside 1 to `max`, both sizes, or a foreign cursor.
+    pub fn window(&self, max: i32) -> Result<Window> {
+        let size = |field: &str, size: i32| {
+            u64::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
+                Error::invalid(field, format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
+            })
+        };
+        let (size, backward) = match (self.first, self.last) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("last", "cannot be combined with first; give one of them"));
+            }
+            (Some(first), None) => (size("first", first)?, false),
+            (None, Some(last)) => (size("last", last)?, true),
+            (None, None) => (size("first", DEFAULT_PAGE.min(max))?, false),
+        };
+        let place =
+            |field: &str, cursor: &Option<String>| cursor.as_ref().map(|text| Place::read(field, text)).transpose();
+        Ok(Window { size, backward, after: place("after", &self.after)?, before: place("before", &self.before)? })
+    }
+}
+
+type Counting = Pin<Box<dyn Future<Output = Result<u64>> + Send>>;
+
+/// Counts the whole list, when somebody asks.
+pub type Count = Arc<dyn Fn() -> Counting + Send + Sync>;
+
+/// One page of a list.
+pub struct Page<T> {
+    /// The rows, each with its place, in list order.
+    pub rows: Vec<(Place, T)>,
+    /// Whether rows come before the page.
+    pub has_previous: bool,
+    /// Whether rows come after the page.
+    pub has_next: bool,
+    /// Counts the whole list.
+    pub count: Count,
+}
+
+impl<T> Page<T> {
+    /// Turns each row into another thing, such as a face over a proof.
+    pub fn try_map<U>(self, mut face: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
+        let rows = self.rows.into_iter().map(|(place, row)| Ok((place, face(row)?))).collect::<Result<_>>()?;
+        Ok(Page { rows, has_previous: self.has_previous, has_next: self.has_next, count: self.count })
+    }
+}
+
+/// Reads one page of `list`, oldest first; `made` and `id` are the columns it is ordered by, `place` reads them off a row.
+pub async fn page<E>(
+    db: &DatabaseConnection,
+    list: Select<E>,
+    (made, id): (E::Column, E::Column),
+    place: fn(&E::Model) -> Place,
+    window: Window,
+) -> Result<Page<E::Model>>
+where
+    E: EntityTrait,
+    E::Model: Send + Sync,
+    Select<E>: Clone + Send + Sync + 'static,
+{
+    let after =
+        |at: Place| Condition::any().add(made.gt(at.at)).add(Condition::all().add(made.eq(at.at)).add(id.gt(at.id)));
+    let before =
+        |at: Place| Condition::any().add(made.lt(at.at)).add(Condition::all().add(made.eq(at.at)).add(id.lt(at.id)));
+    let mut cut = list.clone();
+    cut = window.after.into_iter().fold(cut, |cut, at| cut.filter(after(at)));
+    cut = window.before.into_iter().fold(cut, |cut, at| cut.filter(before(at)));
+    cut = if window.backward {
+        cut.order_by_desc(made).order_by_desc(id)
+    } else {
+        cut.order_by_asc(made).order_by_asc(id)
+    };
+    let mut rows = cut.limit(window.size.saturating_add(1)).all(db).await?;
+    let size = usize::try_from(window.size).unwrap_or(usize::MAX);
+    let more = rows.len() > size;
+    rows.truncate(size);
+    if window.backward {
+        rows.reverse();
+    }
+    let db = db.clone();
+    let count: Count = Arc::new(move || {
+        let (list, db) = (list.clone(), db.clone());
+        Box::pin(async move { Ok(list.count(&db).await?) })
+    });
+    Ok(Page {
+        rows: rows.into_iter().map(|row| (place(&row), row)).collect(),
+        // Seen from a cursor, the row it stands for lies on its other side.
+        has_previous: if window.backward { more } else { window.after.is_some() },
+        has_next: if window.backward { window.before.is_some() } else { more },
+        count,
+    })
+}
+
+/// Declares `<Node>Connection` and `<Node>Edge` over a [`Page`].
+
+macro_rules! connection {
+    ($connection:ident, $edge:ident, $node:ty, $what:literal) => {
+        #[doc = concat!("A page of ", $what, ", oldest first.")]
+        pub struct $connection($crate::connection::Page<$node>);
+
+        #[doc = concat!("One of the ", $what, " of a page, with its place in the list.")]
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $edge {
+            /// Opaque place in the list, for `after` and `before`.
+            pub cursor: String,
+            /// The thing itself.
+            pub node: $node,
+        }
+
+        impl $connection {
+            /// Wraps a page.
+            #[must_use]
+            pub fn new(page: $crate::connection::Page<$node>) -> Self {
+                Self(page)
+            }
+        }
+
+        #[doc = concat!("A page of ", $what, ", oldest first.")]
+        #[async_graphql::Object]
+        impl $connection {
+            /// The page's rows with their cursors, in list order.
+            async fn edges(&self) -> Vec<$edge> {
+                self.0.rows.iter().map(|(place, node)| $edge { cursor: place.cursor(), node: node.clone() }).collect()
+            }
+
+            /// The page's rows, in list order.
+            async fn nodes(&self) -> Vec<$node> {
+                self.0.rows.iter().map(|(_, node)| node.clone()).collect()
+            }
+
+            /// Where the page lies in the list.
+            async fn page_info(&self) -> async_graphql::connection::PageInfo {
+                async_graphql::connection::PageInfo {
+                    has_previous_page: self.0.has_previous,
+                    has_next_page: self.0.has_next,
+                    start_cursor: self.0.rows.first().map(|(place, _)| place.cursor()),
+                    end_cursor: self.0.rows.last().map(|(place, _)| place.cursor()),
+                }
+            }
+
+            /// Rows of the whole list; null when counting them is not cheap.
+            async fn total_count(&self) -> async_graphql::Result<Option<i32>> {
+                Ok(i32::try_from((self.0.count)().await?).ok())
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_outside_the_range_and_both_sizes_are_refused_by_name() {
+        let args = |first, last| PageArgs { first, last, ..PageArgs::default() };
+        assert_eq!(args(None, None).window(100).unwrap().size, 20);
+        assert_eq!(args(Some(100), None).window(100).unwrap().size, 100);
+        assert!(args(None, Some(3)).window(100).unwrap().backward);
+        for (first, last, field) in [
+            (Some(101), None, "first"),
+            (Some(0), None, "first"),
+            (Some(-1), None, "first"),
+            (None, Some(-1), "last"),
+            (Some(1), Some(1), "last"),
+        ] {
+            assert_eq!(args(first, last).window(100).unwrap_err().field(), Some(field));
+        }
+    }
+
+    #[test]
+    fn cursors_come_back_as_they_went_and_foreign_ones_are_refused() {
+        let place = Place { at: DateTime::from_timestamp_millis(1_772_600_767_123).unwrap(), id: Uuid::from_u128(9) };
+        assert_eq!(Place::read("after", &place.cursor()).unwrap(), place);
+        for broken in ["", "MQ", "not a cursor", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(Place::read("after", broken).unwrap_err().field(), Some("after"), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! All that a resolver may reach: the ports, the caller, the request's loaders.
+
+use std::future::Future;
+
+use async_graphql::{Context, ID};
+use uuid::Uuid;
+
+use crate::{
+    access::{Caller, Level, Myself, Site, Team, ThisKey},
+    error::{Error, Result},
+    loaders::Loaders,
+    ports::Ports,
+};
+
+/// Per-request data. The HTTP layer puts one into each request with `Request::data`.
+pub struct Cx {
+    ports: Ports,
+    caller: Caller,
+    loaders: Loaders,
+    request_id: Uuid,
+}
+
+impl Cx {
+    /// The data of one request. Call it inside the async runtime: the loaders spawn their batches there.
+    #[must_use]
+    pub fn new(ports: Ports, caller: Caller, request_id: Uuid) -> Self {
+        let loaders = Loaders::new(ports.reader.clone(), ports.events.clone(), caller);
+        Self { ports, caller, loaders, request_id }
+    }
+
+    /// The outside world.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Who is asking.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// The id that the answer's `x-request-id` and the log carry.
+    #[must_use]
+    pub fn request_id(&self) -> Uuid {
+        self.request_id
+    }
+
+    pub(crate) fn loaders(&self) -> &Loaders {
+        &self.loaders
+    }
+
+    /// Proves a role on a website; `field` is the argument or path parameter that carries the id.
+    /// Errors, in this order: 401, 400 (malformed id), 404, 403.
+    pub async fn site<R: Level>(&self, field: &str, id: &str) -> Result<Site<R>> {
+        Site::of(self, field, id).await
+    }
+
+    /// Proves a role in a team; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    pub async fn team<R: Level>(&self, field: &str, id: &str) -> Result<Team<R>> {
+        Team::of(self, field, id).await
+    }
+
+    /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.
+    pub async fn myself(&self) -> Result<Myself> {
+        Myself::of(self).await
+    }
+
+    /// Proves which API key is calling. Errors: `Unauthenticated`; `Forbidden` for a user.
+    pub async fn key(&self) -> Result<ThisKey> {
+        ThisKey::of(self).await
+    }
+}
+
+/// What resolvers ask of their context.
+pub trait Reach {
+    /// The request's data. Errors: internal, when the HTTP layer forgot it.
+    fn cx(&self) -> Result<&Cx>;
+
+    /// Proves a role on the website that the argument `websiteId` names. Errors: 401, 400, 404, 403.
+    fn site<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Site<R>>> + Send;
+
+    /// Proves a role in the team that the argument `teamId` names. Errors: 401, 400, 404, 403.
+    fn team<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Team<R>>> + Send;
+
+    /// Proves who the signed-in user is. Errors: 401; 403 for an API key.
+    fn myself(&self) -> impl Future<Output = Result<Myself>> + Send;
+
+    /// Proves which API key is calling. Errors: 401; 403 for a user.
+    fn key(&self) -> impl Future<Output = Result<ThisKey>> + Send;
+}
+
+impl Reach for Context<'_> {
+    fn cx(&self) -> Result<&Cx> {
+        self.data_opt::<Cx>().ok_or_else(|| Error::broken("the request carries no Cx"))
+    }
+
+    async fn site<R: Level>(&self, id: &ID) -> Result<Site<R>> {
+        self.cx()?.site("websiteId", id).await
+    }
+
+    async fn team<R: Level>(&self, id: &ID) -> Result<Team<R>> {
+        self.cx()?.team("teamId", id).await
+    }
+
+    async fn myself(&self) -> Result<Myself> {
+        self.cx()?.myself().await
+    }
+
+    async fn key(&self) -> Result<ThisKey> {
+        self.cx()?.key().await
+    }
+}

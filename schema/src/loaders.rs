@@ -1,0 +1,212 @@
+//! Batching by id, one set per request: the only file that knows the dataloader.
+//!
+//! - Nothing is cached: a mutation that follows another in one document sees what that one did.
+//! - Row and membership come in one query, so that asking access costs one round trip for any number of ids.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_graphql::{
+    dataloader::{DataLoader, Loader},
+    runtime::{Timer, TokioSpawner},
+};
+use entity::{api_key, membership, team, user, website};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, try_join_all},
+};
+use sea_orm::{
+    ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QuerySelect as _, RelationDef,
+    sea_query::{Expr, ExprTrait as _, IntoCondition as _},
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{Caller, Role},
+    analytics::plan::{Answer, Basis, Panel, Plan},
+    error::{Error, Result},
+    ports::Events,
+};
+
+/// Asks for a website and the caller's level on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SiteKey(pub(crate) Uuid);
+
+/// Asks for a team and the caller's level in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TeamKey(pub(crate) Uuid);
+
+/// Asks for a row alone, whoever asks: for those who hold a proof already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct TeamRow(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct UserRow(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct KeyRow(Uuid);
+
+/// A row and the level that the caller holds on it; no level means no part.
+pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
+
+/// One panel of an analytics question.
+type PanelKey = (Basis, Panel);
+
+/// The request's loaders.
+pub(crate) struct Loaders(DataLoader<Rows>, DataLoader<Panels>);
+
+impl Loaders {
+    pub(crate) fn new(db: DatabaseConnection, events: Arc<dyn Events>, caller: Caller) -> Self {
+        Self(
+            DataLoader::new(Rows { db, caller }, TokioSpawner::current(), NextTurn),
+            DataLoader::new(Panels(events), TokioSpawner::current(), NextTurn),
+        )
+    }
+
+    /// The answer to one panel. Panels over the same basis that are asked for together share one plan.
+    pub(crate) async fn panel(&self, basis: &Basis, panel: Panel) -> Result<Answer> {
+        let answer = self.1.load_one((basis.clone(), panel)).await?;
+        answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
+    }
+
+    pub(crate) async fn site(&self, key: SiteKey) -> Result<Option<Reached<website::Model>>> {
+        self.0.load_one(key).await
+    }
+
+    pub(crate) async fn team(&self, key: TeamKey) -> Result<Option<Reached<team::Model>>> {
+        self.0.load_one(key).await
+    }
+
+    pub(crate) async fn team_row(&self, id: Uuid) -> Result<Option<Arc<team::Model>>> {
+        self.0.load_one(TeamRow(id)).await
+    }
+
+    pub(crate) async fn user(&self, id: Uuid) -> Result<Option<Arc<user::Model>>> {
+        self.0.load_one(UserRow(id)).await
+    }
+
+    pub(crate) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
+        self.0.load_one(KeyRow(id)).await
+    }
+}
+
+/// A batch is sent on the executor's next turn: siblings have asked by then, and no millisecond is waited out.
+struct NextTurn;
+
+impl Timer for NextTurn {
+    fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
+        tokio::task::yield_now().boxed()
+    }
+}
+
+struct Panels(Arc<dyn Events>);
+
+impl Loader<PanelKey> for Panels {
+    type Value = Answer;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PanelKey]) -> Result<HashMap<PanelKey, Answer>> {
+        let mut plans: HashMap<&Basis, Vec<&Panel>> = HashMap::new();
+        for (basis, panel) in keys {
+            plans.entry(basis).or_default().push(panel);
+        }
+        let asked = plans.into_iter().map(|(basis, panels)| async move {
+            let plan = Plan { basis: basis.clone(), panels: panels.into_iter().cloned().collect() };
+            let answers = self.0.ask(&plan).await?;
+            Ok::<_, Error>(
+                plan.panels.into_iter().zip(answers).map(move |(panel, answer)| ((plan.basis.clone(), panel), answer)),
+            )
+        });
+        Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+    }
+}
+
+struct Rows {
+    db: DatabaseConnection,
+    caller: Caller,
+}
+
+/// The user's active memberships, joined by the given team column.
+fn part_of<E: EntityTrait>(team_id: E::Column, user: Uuid) -> RelationDef {
+    let relation: RelationDef = E::belongs_to(membership::Entity).from(team_id).to(membership::Column::TeamId).into();
+    relation.on_condition(move |_, part| {
+        Expr::col((part.clone(), membership::Column::UserId))
+            .eq(user)
+            .and(Expr::col((part, membership::Column::DeactivatedAt)).is_null())
+            .into_condition()
+    })
+}
+
+impl Loader<SiteKey> for Rows {
+    type Value = Reached<website::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[SiteKey]) -> Result<HashMap<SiteKey, Self::Value>> {
+        let rows = website::Entity::find().filter(website::Column::Id.is_in(keys.iter().map(|key| key.0)));
+        let reached = |row: website::Model, level| (SiteKey(row.id), (Arc::new(row), level));
+        if let Caller::User { user, .. } = self.caller {
+            let part = part_of::<website::Entity>(website::Column::TeamId, user);
+            let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
+            return Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect());
+        }
+        let level = |row: &website::Model| match self.caller {
+            Caller::Key { team, website, .. } => {
+                (row.team_id == team && website.is_none_or(|only| only == row.id)).then_some(Role::Viewer.level())
+            }
+            _ => None,
+        };
+        Ok(rows
+            .all(&self.db)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let level = level(&row);
+                reached(row, level)
+            })
+            .collect())
+    }
+}
+
+impl Loader<TeamKey> for Rows {
+    type Value = Reached<team::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[TeamKey]) -> Result<HashMap<TeamKey, Self::Value>> {
+        let rows = team::Entity::find().filter(team::Column::Id.is_in(keys.iter().map(|key| key.0)));
+        let reached = |row: team::Model, level| (TeamKey(row.id), (Arc::new(row), level));
+        if let Caller::User { user, .. } = self.caller {
+            let part = part_of::<team::Entity>(team::Column::Id, user);
+            let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
+            return Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect());
+        }
+        let level = |row: &team::Model| match self.caller {
+            Caller::Key { team, .. } => (row.id == team).then_some(Role::Viewer.level()),
+            _ => None,
+        };
+        Ok(rows
+            .all(&self.db)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let level = level(&row);
+                reached(row, level)
+            })
+            .collect())
+    }
+}
+
+macro_rules! row_loader {
+    ($key:ident, $entity:ident) => {
+        impl Loader<$key> for Rows {
+            type Value = Arc<$entity::Model>;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
+                let ids = keys.iter().map(|key| key.0);
+                let rows = $entity::Entity::find().filter($entity::Column::Id.is_in(ids)).all(&self.db).await?;
+                Ok(rows.into_iter().map(|row| ($key(row.id), Arc::new(row))).collect())
+            }
+        }
+    };
+}
+
+row_loader!(TeamRow, team);
+row_loader!(UserRow, user);
+row_loader!(KeyRow, api_key);

@@ -1,0 +1,102 @@
+//! Refetching by global id: whatever has an `id` can be asked for again.
+
+use async_graphql::{Context, ID, Interface, Object};
+
+use crate::{
+    access::{On, Role, stated},
+    api_key::ApiKey,
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::{Kind, split_global},
+    team::{Membership, Team},
+    user::User,
+    website::Website,
+};
+
+// Vocabulary
+
+/// The most ids in one `nodes`.
+const MOST: usize = 100;
+
+/// Something with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Global id."))]
+pub enum Node {
+    /// A user.
+    User(User),
+    /// A team.
+    Team(Team),
+    /// A membership.
+    Membership(Membership),
+    /// A website.
+    Website(Website),
+    /// An API key.
+    ApiKey(ApiKey),
+}
+
+// Rules
+
+/// The thing with this global id, through the same proof as any other way to it.
+async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
+    cx.caller().known()?;
+    let (kind, uuid) = split_global(field, id)?;
+    Ok(match kind {
+        Kind::User => {
+            let myself = cx.myself().await?;
+            if myself.id() != uuid {
+                return Err(Error::forbidden("This is another user's account; one sees only one's own."));
+            }
+            Node::User(User(myself))
+        }
+        Kind::Team => Node::Team(Team(cx.team(field, id).await?)),
+        Kind::Membership => Node::Membership(crate::team::membership(cx, uuid).await?),
+        Kind::Website => Node::Website(Website(cx.site(field, id).await?)),
+        Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
+    })
+}
+
+// Graph
+
+/// Root fields that refetch.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// The thing with this global id. Null with an error when there is none, or the caller may not see it.
+    #[doc = access_line!(NODE, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None))]
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A global id, as an `id` field gave it; a plain UUID does not say what it is of.")] id: ID,
+    ) -> async_graphql::Result<Option<Node>> {
+        Ok(Some(find(ctx.cx()?, "id", &id).await?))
+    }
+
+    /// The things with these global ids, in their order. What is missing or not for the caller is null.
+    #[doc = access_line!(NODE, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None))]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>,
+    ) -> async_graphql::Result<Vec<Option<Node>>> {
+        let cx = ctx.cx()?;
+        cx.caller().known()?;
+        if ids.len() > MOST {
+            return Err(Error::invalid("ids", format!("has {} ids; at most {MOST} are right", ids.len())).into());
+        }
+        // Asked side by side, so that the loaders answer them in one batch.
+        let found = futures_util::future::join_all(ids.iter().map(|id| find(cx, "ids", id))).await;
+        let mut nodes = Vec::with_capacity(found.len());
+        for each in found {
+            match each {
+                Ok(node) => nodes.push(Some(node)),
+                Err(Error::NotFound { .. } | Error::Forbidden { .. }) => nodes.push(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(nodes)
+    }
+}

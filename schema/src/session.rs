@@ -1,0 +1,253 @@
+//! Sessions: signing in and out, and refresh tokens that rotate.
+//!
+//! - A refresh token works once. An older one of the same family ends the session: somebody has a copy.
+//! - Sessions are rows, so they survive a restart, and a sign-out takes effect at once.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Duration, Utc};
+use entity::{session, user};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    sea_query::Expr,
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{Myself, On, credential::digest, stated},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::{AccessClaims, Ports},
+    scalars::{EmailAddress, Instant},
+    user::User,
+};
+
+// Vocabulary
+
+/// Days for which a refresh token works; each refresh starts them anew.
+pub const REFRESH_DAYS: i64 = 60;
+
+const PREFIX: &str = "fr_";
+const FAMILY: usize = 24;
+const CURRENT: usize = 40;
+
+/// The tokens of a sign-in.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The session.
+    pub session: Uuid,
+    /// JWT for `Authorization: Bearer`.
+    pub access_token: String,
+    /// Opaque; works once.
+    pub refresh_token: String,
+    /// When the access token stops working.
+    pub expires_at: DateTime<Utc>,
+    /// When the refresh token stops working.
+    pub refresh_expires_at: DateTime<Utc>,
+}
+
+/// Who signs in.
+#[derive(InputObject, Debug, Clone)]
+pub struct SignInInput {
+    /// The account's e-mail address; letter case does not matter.
+    pub email: EmailAddress,
+    /// The account's password.
+    #[graphql(secret)]
+    pub password: String,
+}
+
+/// Which tokens to renew.
+#[derive(InputObject, Debug, Clone)]
+pub struct TokenRefreshInput {
+    /// The newest refresh token. It works once.
+    #[graphql(secret)]
+    pub refresh_token: String,
+}
+
+/// A sign-in.
+#[derive(SimpleObject)]
+pub struct SignInPayload {
+    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    pub access_token: String,
+    /// Opaque token for `tokenRefresh`; works once, within 60 days.
+    pub refresh_token: String,
+    /// When the access token stops working, UTC.
+    pub expires_at: Instant,
+    /// Who signed in.
+    pub user: User,
+}
+
+/// Renewed tokens.
+#[derive(SimpleObject)]
+pub struct TokenRefreshPayload {
+    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    pub access_token: String,
+    /// Opaque token for the next `tokenRefresh`; works once, within 60 days. The one that was sent is used up.
+    pub refresh_token: String,
+    /// When the access token stops working, UTC.
+    pub expires_at: Instant,
+}
+
+/// A sign-out.
+#[derive(SimpleObject)]
+pub struct SignOutPayload {
+    /// When the session ended, UTC. Its access and refresh tokens stopped working then.
+    pub signed_out_at: Instant,
+}
+
+// Rules
+
+/// A refresh token's parts: session, what the family shares, what changes.
+fn parts(token: &str) -> Option<(Uuid, &str)> {
+    let rest = token.strip_prefix(PREFIX).filter(|rest| rest.is_ascii() && rest.len() == 32 + FAMILY + CURRENT)?;
+    let (session, secret) = rest.split_at_checked(32)?;
+    Some((Uuid::try_parse(session).ok()?, secret.get(..FAMILY)?))
+}
+
+fn spelled(session: Uuid, family: &str, current: &str) -> String {
+    format!("{PREFIX}{}{family}{current}", session.simple())
+}
+
+/// Opens a session for a user who has proven who they are.
+pub(crate) async fn open(db: &impl ConnectionTrait, ports: &Ports, user: Uuid) -> Result<Issued> {
+    let (session, now) = (ports.ids.uuid(), ports.now());
+    let family = ports.ids.secret(FAMILY);
+    let refresh_token = spelled(session, &family, &ports.ids.secret(CURRENT));
+    let refresh_expires_at = now + Duration::days(REFRESH_DAYS);
+    session::ActiveModel {
+        id: Set(session),
+        user_id: Set(user),
+        family_hash: Set(digest(&family)),
+        current_hash: Set(digest(&refresh_token)),
+        previous_hash: Set(None),
+        created_at: Set(now),
+        expires_at: Set(refresh_expires_at),
+        revoked_at: Set(None),
+    }
+    .insert(db)
+    .await?;
+    let (access_token, expires_at) = ports.tokens.issue(AccessClaims { user, session })?;
+    Ok(Issued { session, access_token, refresh_token, expires_at, refresh_expires_at })
+}
+
+/// Signs in. An unknown address and a wrong password get the same answer after the same time. Errors: `Unauthenticated`.
+pub async fn sign_in(ports: &Ports, email: &EmailAddress, password: String) -> Result<(Issued, Myself)> {
+    let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&ports.reader).await?;
+    let hash = found.as_ref().and_then(|user| user.password_hash.clone());
+    let fits = ports.passwords.verify(password, hash).await?;
+    match found {
+        Some(user) if fits => {
+            let issued = open(&ports.writer, ports, user.id).await?;
+            let myself = Myself::signed_in(user, issued.session);
+            Ok((issued, myself))
+        }
+        _ => Err(Error::unauthenticated("The e-mail address or the password is wrong.")),
+    }
+}
+
+/// Trades the newest refresh token of a session for the next. An older one of the same family ends the session.
+/// Errors: `Unauthenticated`.
+pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
+    let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
+    let (id, family) = parts(token).ok_or_else(refused)?;
+    let row = session::Entity::find_by_id(id).one(&ports.writer).await?.ok_or_else(refused)?;
+    let now = ports.now();
+    if row.family_hash != digest(family) || row.revoked_at.is_some() || row.expires_at <= now {
+        return Err(refused());
+    }
+    let presented = digest(token);
+    let refresh_token = spelled(id, family, &ports.ids.secret(CURRENT));
+    let refresh_expires_at = now + Duration::days(REFRESH_DAYS);
+    // One statement compares and swaps, so that of two requests with one token exactly one wins.
+    let swapped = session::Entity::update_many()
+        .col_expr(session::Column::PreviousHash, Expr::value(presented.clone()))
+        .col_expr(session::Column::CurrentHash, Expr::value(digest(&refresh_token)))
+        .col_expr(session::Column::ExpiresAt, Expr::value(refresh_expires_at))
+        .filter(session::Column::Id.eq(id))
+        .filter(session::Column::CurrentHash.eq(presented))
+        .filter(session::Column::RevokedAt.is_null())
+        .exec(&ports.writer)
+        .await?;
+    if swapped.rows_affected != 1 {
+        tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
+        revoke(&ports.writer, id, now).await?;
+        return Err(refused());
+    }
+    let (access_token, expires_at) = ports.tokens.issue(AccessClaims { user: row.user_id, session: id })?;
+    Ok(Issued { session: id, access_token, refresh_token, expires_at, refresh_expires_at })
+}
+
+/// Ends the session of the caller, at once. Returns when it ended.
+pub async fn sign_out(ports: &Ports, myself: &Myself) -> Result<DateTime<Utc>> {
+    let now = ports.now();
+    revoke(&ports.writer, myself.session(), now).await?;
+    Ok(now)
+}
+
+async fn revoke(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<()> {
+    end(db, session::Column::Id.eq(id), now).await
+}
+
+/// Ends every session of a user: whoever had the old password is out.
+pub(crate) async fn revoke_all(db: &impl ConnectionTrait, user: Uuid, now: DateTime<Utc>) -> Result<()> {
+    end(db, session::Column::UserId.eq(user), now).await
+}
+
+async fn end(db: &impl ConnectionTrait, which: sea_orm::sea_query::SimpleExpr, now: DateTime<Utc>) -> Result<()> {
+    session::Entity::update_many()
+        .col_expr(session::Column::RevokedAt, Expr::value(now))
+        .filter(which)
+        .filter(session::Column::RevokedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+// Graph
+
+/// Mutations about sessions.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SessionMutation;
+
+#[Object]
+impl SessionMutation {
+    /// Signs in with e-mail address and password.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn sign_in(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who signs in.")] input: SignInInput,
+    ) -> async_graphql::Result<Option<SignInPayload>> {
+        let (issued, myself) = sign_in(ctx.cx()?.ports(), &input.email, input.password).await?;
+        Ok(Some(SignInPayload {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_at: Instant(issued.expires_at),
+            user: User(myself),
+        }))
+    }
+
+    /// Trades a refresh token for new tokens. A token that was traded before ends its session: somebody has a copy.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn token_refresh(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which tokens to renew.")] input: TokenRefreshInput,
+    ) -> async_graphql::Result<Option<TokenRefreshPayload>> {
+        let issued = refresh(ctx.cx()?.ports(), &input.refresh_token).await?;
+        Ok(Some(TokenRefreshPayload {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_at: Instant(issued.expires_at),
+        }))
+    }
+
+    /// Ends the session of the access token that the request carries, at once.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn sign_out(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<SignOutPayload>> {
+        let at = sign_out(ctx.cx()?.ports(), &ctx.myself().await?).await?;
+        Ok(Some(SignOutPayload { signed_out_at: Instant(at) }))
+    }
+}

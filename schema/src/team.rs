@@ -1,0 +1,278 @@
+//! Teams: who owns websites together, and the parts people have.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use entity::{api_key, membership, team, website};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _};
+use uuid::Uuid;
+
+use crate::{
+    access::{self, Admin, Caller, Myself, On, Role, Viewer, stated},
+    api_key::{ApiKey, ApiKeyConnection},
+    connection::{self, Page, PageArgs, Place},
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    plan::{PlanLimits, PlanName},
+    ports::Ports,
+    scalars::Instant,
+    user::UserProfile,
+    website::{Website, WebsiteConnection},
+};
+
+// Vocabulary
+
+/// A team.
+#[derive(Debug, Clone)]
+pub struct Team(pub(crate) access::Team<Viewer>);
+
+/// The part that a user has in a team.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    row: Arc<membership::Model>,
+    team: access::Team<Viewer>,
+}
+
+connection!(TeamConnection, TeamEdge, Team, "teams");
+connection!(MembershipConnection, MembershipEdge, Membership, "members");
+
+// Rules
+
+/// The active memberships of a user: one per team.
+pub(crate) async fn parts_of(ports: &Ports, myself: &Myself) -> Result<Vec<membership::Model>> {
+    Ok(membership::Entity::find()
+        .filter(membership::Column::UserId.eq(myself.id()))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .all(&ports.reader)
+        .await?)
+}
+
+/// The ids of the teams a user has an active part in, as a subquery.
+pub(crate) fn team_ids_of(myself: &Myself) -> sea_orm::sea_query::SelectStatement {
+    membership::Entity::find()
+        .select_only()
+        .column(membership::Column::TeamId)
+        .filter(membership::Column::UserId.eq(myself.id()))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .into_query()
+}
+
+/// The part of those that is in `team`. Errors: `Forbidden` when there is none.
+pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&membership::Model> {
+    parts
+        .iter()
+        .find(|part| part.team_id == team)
+        .ok_or_else(|| Error::forbidden("You have no part in this team; an admin of it can invite you."))
+}
+
+/// The user's default team.
+pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<Viewer>> {
+    let id = myself.user().default_team_id;
+    let row = cx.loaders().team_row(id).await?.ok_or_else(|| Error::broken("an account without its default team"))?;
+    let parts = parts_of(cx.ports(), myself).await?;
+    myself.team(row, part_in(&parts, id)?)
+}
+
+/// The teams in which a user has an active part.
+pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) -> Result<Page<Team>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let parts = parts_of(ports, myself).await?;
+    let list = team::Entity::find().filter(team::Column::Id.in_subquery(team_ids_of(myself)));
+    let place = |row: &team::Model| Place { at: row.created_at, id: row.id };
+    let page =
+        connection::page(&ports.reader, list, (team::Column::CreatedAt, team::Column::Id), place, window).await?;
+    page.try_map(|row| {
+        let part = part_in(&parts, row.id)?;
+        Ok(Team(myself.team(Arc::new(row), part)?))
+    })
+}
+
+/// The active members of a team. Errors: `Forbidden` for an API key: keys read figures, not people.
+pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Membership>> {
+    if matches!(team.caller(), Caller::Key { .. }) {
+        return Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."));
+    }
+    let window = args.window(connection::MAX_PAGE)?;
+    let list = membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team.id()))
+        .filter(membership::Column::DeactivatedAt.is_null());
+    let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
+    let columns = (membership::Column::CreatedAt, membership::Column::Id);
+    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    page.try_map(|row| Ok(Membership { row: Arc::new(row), team: team.clone() }))
+}
+
+/// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
+    if !matches!(cx.caller().known()?, Caller::User { .. }) {
+        return Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."));
+    }
+    let row = membership::Entity::find_by_id(id)
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .one(&cx.ports().reader)
+        .await?
+        .ok_or_else(|| Error::not_found("The membership"))?;
+    let team = access::Team::by_uuid(cx, row.team_id).await?;
+    Ok(Membership { row: Arc::new(row), team })
+}
+
+/// The websites of a team that the caller reaches.
+pub(crate) async fn websites(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Website>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let mut list = website::Entity::find().filter(website::Column::TeamId.eq(team.id()));
+    if let Some(only) = team.only_website() {
+        list = list.filter(website::Column::Id.eq(only));
+    }
+    let page = crate::website::page(ports, list, window).await?;
+    page.try_map(|row| Ok(Website(team.site(row)?)))
+}
+
+/// The API keys of a team, revoked ones included.
+pub(crate) async fn api_keys(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<ApiKey>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
+    let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
+    let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
+    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    page.try_map(|row| ApiKey::of_team(team, row))
+}
+
+// Graph
+
+/// A team: it owns websites and API keys, and people have parts in it.
+#[Object]
+impl Team {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::Team.global(self.0.id())
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.0.id()
+    }
+
+    /// Name, 1 to 100 characters.
+    async fn name(&self) -> &str {
+        &self.0.team().name
+    }
+
+    /// The plan that counts. `ENTERPRISE` on an installation without limits.
+    async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanName> {
+        Ok(PlanName::counting(ctx.cx()?.ports().limits, &self.0.team().plan))
+    }
+
+    /// What the plan allows.
+    async fn limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
+        Ok(PlanName::counting(ctx.cx()?.ports().limits, &self.0.team().plan).limits())
+    }
+
+    /// The caller's role in it. An API key is a viewer.
+    async fn role(&self) -> Role {
+        self.0.role()
+    }
+
+    /// When the team was made, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.team().created_at)
+    }
+
+    /// The team's websites that the caller reaches, oldest first.
+    async fn websites(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<WebsiteConnection> {
+        let args = PageArgs { first, after, last, before };
+        Ok(WebsiteConnection::new(websites(ctx.cx()?.ports(), &self.0, &args).await?))
+    }
+
+    /// The team's active members, oldest first. Null with an error for an API key.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<MembershipConnection>> {
+        let args = PageArgs { first, after, last, before };
+        Ok(Some(MembershipConnection::new(members(ctx.cx()?.ports(), &self.0, &args).await?)))
+    }
+
+    /// The team's API keys, oldest first, revoked ones included. Null with an error for those below admin.
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<ApiKeyConnection>> {
+        let args = PageArgs { first, after, last, before };
+        let team = self.0.require::<Admin>()?;
+        Ok(Some(ApiKeyConnection::new(api_keys(ctx.cx()?.ports(), &team, &args).await?)))
+    }
+}
+
+/// The part that a user has in a team.
+#[Object]
+impl Membership {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::Membership.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// The member's role.
+    async fn role(&self) -> async_graphql::Result<Role> {
+        Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
+    }
+
+    /// When the user joined, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.row.created_at)
+    }
+
+    /// The UUID of the member's account.
+    async fn user_id(&self) -> Uuid {
+        self.row.user_id
+    }
+
+    /// The member.
+    async fn user(&self, ctx: &Context<'_>) -> async_graphql::Result<UserProfile> {
+        let row = ctx.cx()?.loaders().user(self.row.user_id).await?;
+        Ok(UserProfile(row.ok_or_else(|| Error::broken("a membership without its user"))?))
+    }
+
+    /// The team.
+    async fn team(&self) -> Team {
+        Team(self.team.clone())
+    }
+}
+
+/// Root fields about teams.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TeamQuery;
+
+#[Object]
+impl TeamQuery {
+    /// One team.
+    #[doc = access_line!(TEAM, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    async fn team(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The team: global id or UUID.")] id: ID,
+    ) -> async_graphql::Result<Option<Team>> {
+        Ok(Some(Team(ctx.cx()?.team("id", &id).await?)))
+    }
+}

@@ -1,0 +1,156 @@
+//! General settings of a website, changed in part: what a request leaves out stays as it is.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use entity::website;
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{NotSet, Set, Unchanged},
+};
+
+use super::{TAKEN, Website, checked_domain, checked_name};
+use crate::{
+    access::{Editor, On, Role, Site, stated},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+    scalars::{HexColor, TimeZone},
+};
+
+// Vocabulary
+
+/// Changes to a website's general settings. A field that is left out stays as it is.
+#[derive(InputObject, Debug, Clone, Default)]
+pub struct WebsiteUpdateGeneralInput {
+    /// Host name, such as `shop.example`. Null is refused: a website has one.
+    pub domain: MaybeUndefined<String>,
+    /// Name, 1 to 100 characters. Null is refused.
+    pub name: MaybeUndefined<String>,
+    /// Zone in which its days begin. Null is refused.
+    pub timezone: MaybeUndefined<TimeZone>,
+    /// Colour of the brand; null returns to the default look.
+    pub primary_color: MaybeUndefined<HexColor>,
+    /// Visitors a month to aim at, 1 to 2,147,483,647; null drops the goal.
+    pub kpi_goal: MaybeUndefined<i32>,
+    /// Whether anyone may read aggregate figures. Null is refused.
+    pub public_dashboard: MaybeUndefined<bool>,
+    /// Host names that may send events instead of `domain`, at most 100; `*.` stands for every subdomain. Null is refused; `[]` empties the list.
+    pub allowed_domains: MaybeUndefined<Vec<String>>,
+}
+
+/// The website after the change.
+#[derive(SimpleObject)]
+pub struct WebsiteUpdateGeneralPayload {
+    /// The website.
+    pub website: Website,
+}
+
+// Rules
+
+/// The most host names in `allowedDomains`.
+const MOST_DOMAINS: usize = 100;
+
+/// The row's list of host names.
+pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
+    let list = row.allowed_domains.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().filter_map(|domain| domain.as_str().map(str::to_owned)).collect()
+}
+
+/// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
+pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
+    if domains.len() > MOST_DOMAINS {
+        return Err(Error::invalid(
+            field,
+            format!("has {} host names; at most {MOST_DOMAINS} are right", domains.len()),
+        ));
+    }
+    let mut checked: Vec<String> = Vec::with_capacity(domains.len());
+    for domain in domains {
+        let text = domain.trim();
+        let host = match text.strip_prefix("*.") {
+            Some(rest) => format!("*.{}", checked_domain(field, rest)?),
+            None => checked_domain(field, text)?,
+        };
+        if !checked.contains(&host) {
+            checked.push(host);
+        }
+    }
+    Ok(checked)
+}
+
+/// What a field that cannot be null becomes. Errors: `Invalid` for null.
+fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
+    }
+}
+
+/// Changes what the input names. Errors: `Invalid`, `Conflict` when the team has the domain.
+pub async fn update_general(
+    ports: &Ports,
+    site: &Site<Editor>,
+    input: WebsiteUpdateGeneralInput,
+) -> Result<Site<Editor>> {
+    let mut row = website::ActiveModel { id: Unchanged(site.id()), ..Default::default() };
+    if let Some(domain) = required("domain", input.domain)? {
+        row.domain = Set(checked_domain("domain", &domain)?);
+    }
+    if let Some(name) = required("name", input.name)? {
+        row.name = Set(checked_name("name", &name, 100)?);
+    }
+    if let Some(zone) = required("timezone", input.timezone)? {
+        row.timezone = Set(zone.0.name().to_owned());
+    }
+    row.primary_color = match input.primary_color {
+        MaybeUndefined::Undefined => NotSet,
+        MaybeUndefined::Null => Set(None),
+        MaybeUndefined::Value(color) => Set(Some(color.as_str().to_owned())),
+    };
+    row.kpi_goal = match input.kpi_goal {
+        MaybeUndefined::Undefined => NotSet,
+        MaybeUndefined::Null => Set(None),
+        MaybeUndefined::Value(goal) if goal >= 1 => Set(Some(goal)),
+        MaybeUndefined::Value(goal) => {
+            return Err(Error::invalid("kpiGoal", format!("is {goal}; 1 or more is right, or null for no goal")));
+        }
+    };
+    if let Some(public) = required("publicDashboard", input.public_dashboard)? {
+        row.public_dashboard = Set(public);
+    }
+    if let Some(domains) = required("allowedDomains", input.allowed_domains)? {
+        row.allowed_domains = Set(serde_json::json!(checked_domains("allowedDomains", &domains)?));
+    }
+    if !row.is_changed() {
+        return Ok(site.clone());
+    }
+    row.updated_at = Set(ports.now());
+    let row = row.update(&ports.writer).await.map_err(|source| match source {
+        sea_orm::DbErr::RecordNotUpdated => Error::not_found("The website"),
+        source => Error::of_write(source, TAKEN),
+    })?;
+    site.changed(row)
+}
+
+// Graph
+
+/// Mutations of general settings.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct GeneralMutation;
+
+#[Object]
+impl GeneralMutation {
+    /// Changes general settings of a website. What the input leaves out stays as it is; an empty input changes nothing.
+    #[doc = access_line!(WEBSITE, EDITOR)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    async fn website_update_general(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes.")] input: WebsiteUpdateGeneralInput,
+    ) -> async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> {
+        let site = ctx.site::<Editor>(&website_id).await?;
+        let site = update_general(ctx.cx()?.ports(), &site, input).await?;
+        Ok(Some(WebsiteUpdateGeneralPayload { website: Website(site.lower()) }))
+    }
+}

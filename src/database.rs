@@ -1,0 +1,136 @@
+//! Opens the control plane: SQLite in a file, or PostgreSQL by URL; runs the migrations.
+//!
+//! - SQLite has one writer connection and several readers, so that no two writes of ours ever meet a busy database.
+//! - Another process (the command line beside a running server) may write too; each waits for the other's lock.
+
+use std::{fmt, path::Path, time::Duration};
+
+use migration::{Migrator, Steps as _};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, sqlx::sqlite::SqliteJournalMode};
+
+/// Connections that read a SQLite file at the same time.
+const READERS: u32 = 4;
+
+/// Connections to PostgreSQL.
+const POOL: u32 = 10;
+
+/// How long a statement waits for another process's write lock, and a request for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the control plane could not be opened; its text is for the person who starts the program.
+#[derive(Debug)]
+pub struct OpenError {
+    place: String,
+    cause: String,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the database {} cannot be opened: {}", self.place, self.cause)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Opens the control plane and brings it to the newest migration. Returns writer and reader.
+///
+/// `url_or_path` is a `postgres://` URL, or the path of a SQLite file, which is made with mode 0600 where there is none.
+pub async fn open(url_or_path: &str) -> Result<(DatabaseConnection, DatabaseConnection), OpenError> {
+    if url_or_path.starts_with("postgres://") || url_or_path.starts_with("postgresql://") {
+        // The URL may carry a password: it is not repeated.
+        let failed = |cause: DbErr| OpenError { place: "at the configured URL".to_owned(), cause: cause.to_string() };
+        let mut options = quiet(url_or_path);
+        options.max_connections(POOL);
+        let pool = Database::connect(options).await.map_err(failed)?;
+        Migrator::up(&pool, None).await.map_err(failed)?;
+        return Ok((pool.clone(), pool));
+    }
+    let path = Path::new(url_or_path);
+    let failed = |cause: String| OpenError { place: path.display().to_string(), cause };
+    make_private(path).map_err(|cause| failed(cause.to_string()))?;
+    let writer = sqlite(path, 1, false).await.map_err(|cause| failed(cause.to_string()))?;
+    Migrator::up(&writer, None).await.map_err(|cause| failed(cause.to_string()))?;
+    let reader = sqlite(path, READERS, true).await.map_err(|cause| failed(cause.to_string()))?;
+    Ok((writer, reader))
+}
+
+/// Statements are not logged: their values are addresses and hashes.
+fn quiet(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.sqlx_logging(false).acquire_timeout(PATIENCE);
+    options
+}
+
+async fn sqlite(path: &Path, connections: u32, only_reads: bool) -> Result<DatabaseConnection, DbErr> {
+    let path = path.to_owned();
+    let mut options = quiet("sqlite://control.db");
+    options.max_connections(connections).min_connections(1).idle_timeout(None).max_lifetime(None);
+    // A file does not go away like a server does: asking before each use would double the statements.
+    options.test_before_acquire(false);
+    options.map_sqlx_sqlite_opts(move |options| {
+        let options = options.filename(&path).foreign_keys(true).busy_timeout(PATIENCE);
+        if only_reads { options.pragma("query_only", "ON") } else { options.journal_mode(SqliteJournalMode::Wal) }
+    });
+    Database::connect(options).await
+}
+
+/// Makes the file before SQLite does, so that nobody else may read password hashes. SQLite gives its side files the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_opens_twice_and_readers_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a file with % and ?.db");
+        let path = path.to_str().unwrap();
+        let (writer, reader) = open(path).await.unwrap();
+        let (second, _) = open(path).await.unwrap();
+        let insert =
+            "INSERT INTO teams (id, name, plan, created_at) VALUES (x'00', 'a', 'free', '2026-01-01T00:00:00+00:00')";
+        reader.execute_unprepared(insert).await.unwrap_err();
+        let txn = writer.begin().await.unwrap();
+        txn.execute_unprepared(insert).await.unwrap();
+        txn.commit().await.unwrap();
+        let gone = second.execute_unprepared("DELETE FROM teams").await.unwrap();
+        assert_eq!(gone.rows_affected(), 1, "the second process sees what the first committed");
+        second
+            .execute_unprepared(
+                "INSERT INTO memberships (id, team_id, user_id, role, created_at) VALUES (x'01', x'02', x'03', 1, '')",
+            )
+            .await
+            .unwrap_err();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_the_owner_reads_the_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.db");
+        let _open = open(path.to_str().unwrap()).await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_refused_with_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        std::fs::write(&path, "not a database, but long enough to have a header of its own ".repeat(20)).unwrap();
+        let error = open(path.to_str().unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("notes.txt"), "{error}");
+    }
+}

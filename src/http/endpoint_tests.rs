@@ -1,0 +1,479 @@
+//! Tests of the endpoint as clients see it, over a toy schema.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_graphql::{
+    Context, EmptySubscription, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject,
+};
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use chrono::{DateTime, Utc};
+use schema::{
+    error::{Error, Result},
+    ports::{Clock, Ids},
+    scalars::Instant,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use super::{
+    HttpConfig,
+    credential::Credential,
+    graphql::{Admit, Endpoint},
+    limits::Limits,
+    shell,
+};
+
+struct Fixed(AtomicU64);
+
+impl Clock for Fixed {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+}
+
+impl Ids for Fixed {
+    fn uuid(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn secret(&self, length: usize) -> String {
+        "x".repeat(length)
+    }
+}
+
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Small,
+    Large,
+}
+
+#[derive(InputObject)]
+struct When {
+    at: Instant,
+}
+
+#[derive(SimpleObject)]
+struct Row {
+    name: String,
+    note: Option<String>,
+}
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn caller(&self, cx: &Context<'_>) -> async_graphql::Result<String> {
+        Ok(format!("{:?}", cx.data::<Credential>()?))
+    }
+
+    async fn rows(&self, first: Option<i32>) -> Vec<Row> {
+        (0..first.unwrap_or(2)).map(|n| Row { name: n.to_string(), note: None }).collect()
+    }
+
+    async fn me(&self) -> Query {
+        Query
+    }
+
+    async fn size(&self, size: Size) -> Size {
+        size
+    }
+
+    async fn when(&self, when: When) -> Instant {
+        when.at
+    }
+
+    async fn echo(&self, text: String) -> String {
+        text
+    }
+
+    // A `Result<Option<_>>` that fails takes its parent with it; an `Option<Result<_>>` only nulls itself.
+    async fn secret(&self) -> Option<Result<String>> {
+        Some(Err(Error::forbidden("Only owners may see this.")))
+    }
+
+    async fn broken(&self) -> Option<Result<String>> {
+        Some(Err(Error::broken("SELECT password FROM users")))
+    }
+
+    async fn panics(&self) -> String {
+        {
+            if std::hint::black_box(true) {
+                panic!("boom")
+            }
+            String::new()
+        }
+    }
+
+    async fn never(&self) -> String {
+        std::future::pending().await
+    }
+}
+
+struct Mutation;
+
+#[Object]
+impl Mutation {
+    async fn count(&self, cx: &Context<'_>, by: Option<u64>) -> async_graphql::Result<u64> {
+        let by = by.unwrap_or(1);
+        Ok(cx.data::<Arc<AtomicU64>>()?.fetch_add(by, Ordering::SeqCst) + by)
+    }
+}
+
+struct Toy;
+
+#[async_trait]
+impl Admit for Toy {
+    async fn admit(&self, credential: Credential, request: GraphRequest) -> Result<GraphRequest> {
+        match credential {
+            Credential::Token(token) if token == "expired" => {
+                Err(Error::unauthenticated("The access token has expired."))
+            }
+            other => Ok(request.data(other)),
+        }
+    }
+}
+
+fn app(config: HttpConfig) -> Router {
+    let counter = Arc::new(AtomicU64::new(0));
+    let schema = Schema::build(Query, Mutation, EmptySubscription).data(counter).finish();
+    let sdl = schema.sdl();
+    let fixed = Arc::new(Fixed(AtomicU64::new(1)));
+    let endpoint = Endpoint::new(schema, Toy, &sdl, config.clone(), fixed.clone()).expect("an SDL that parses");
+    shell(endpoint.routes(), &config, fixed)
+}
+
+/// What came back.
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Got {
+    fn code(&self) -> &str {
+        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("no code")
+    }
+
+    fn message(&self) -> &str {
+        self.body["errors"][0]["message"].as_str().unwrap_or("no message")
+    }
+}
+
+async fn send(app: &Router, request: Request<Body>) -> Got {
+    let response = app.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Got { status: parts.status, headers: parts.headers, body }
+}
+
+async fn ask(app: &Router, body: Value) -> Got {
+    let request = Request::post("/graphql")
+        .header("content-type", "application/json")
+        .header("accept", "application/graphql-response+json")
+        .body(Body::from(body.to_string()));
+    send(app, request.expect("a request")).await
+}
+
+async fn query(text: &str) -> Got {
+    ask(&app(HttpConfig::default()), json!({ "query": text })).await
+}
+
+#[tokio::test]
+async fn an_answer_carries_cost_and_request_id() {
+    let got = query("{ rows(first: 3) { name } }").await;
+    assert_eq!(got.status, StatusCode::OK);
+    assert_eq!(got.body["data"], json!({ "rows": [{ "name": "0" }, { "name": "1" }, { "name": "2" }] }));
+    assert_eq!(
+        got.body["extensions"]["cost"],
+        json!({ "requested": 4, "limit": 5000, "remaining": 4996, "resetAt": "1970-01-01T00:00:00.000Z" })
+    );
+    assert_eq!(got.headers["x-request-id"], "00000000-0000-0000-0000-000000000001");
+    assert_eq!(got.headers["x-content-type-options"], "nosniff");
+    assert_eq!(got.headers["content-type"], "application/graphql-response+json; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_client_may_choose_a_request_id_that_is_a_uuid() {
+    let app = app(HttpConfig::default());
+    let mut ids = Vec::new();
+    for given in ["6FA459EA-EE8A-3CA4-894E-DB77E160355E", "../../etc", ""] {
+        let request = Request::get("/graphql?query=%7B__typename%7D").header("x-request-id", given);
+        let got = send(&app, request.body(Body::empty()).expect("a request")).await;
+        ids.push(got.headers["x-request-id"].to_str().expect("text").to_owned());
+    }
+    assert_eq!(
+        ids,
+        [
+            "6fa459ea-ee8a-3ca4-894e-db77e160355e",
+            "00000000-0000-0000-0000-000000000001",
+            "00000000-0000-0000-0000-000000000002"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn request_errors_have_a_code_a_status_and_no_data() {
+    let cases = [
+        ("{", "GRAPHQL_PARSE_FAILED", "line 1, column 2"),
+        ("{ rows() { name } }", "GRAPHQL_PARSE_FAILED", "empty"),
+        ("query A { me { caller } } query A { caller }", "GRAPHQL_PARSE_FAILED", "two operations"),
+        ("query A { caller } query B { caller }", "OPERATION_RESOLUTION_FAILURE", "operationName"),
+        ("{ nope }", "GRAPHQL_VALIDATION_FAILED", "nope"),
+        ("{ size(size: TINY) }", "VALIDATION_ERROR", "SMALL, LARGE"),
+        ("{ echo }", "GRAPHQL_VALIDATION_FAILED", "text"),
+        ("query($x: String!) { echo(text: $x) }", "VALIDATION_ERROR", "$x"),
+        ("{ caller when(when: { at: \"yesterday\" }) }", "VALIDATION_ERROR", "2026-03-04T05:06:07Z"),
+        ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
+        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "0 to 100"),
+        ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
+        ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "Subscriptions"),
+        ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
+    ];
+    for (text, code, word) in cases {
+        let got = query(text).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{text}: {}", got.body);
+        assert_eq!(got.code(), code, "{text}: {}", got.body);
+        assert!(got.message().contains(word), "{text}: {}", got.message());
+        assert!(got.body.get("data").is_none(), "{text}: {}", got.body);
+        assert!(got.body["errors"][0]["extensions"]["requestId"].is_string(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn json_clients_get_200_for_every_well_formed_request() {
+    let request =
+        Request::post("/graphql").header("content-type", "application/json").header("accept", "application/json");
+    let got =
+        send(&app(HttpConfig::default()), request.body(Body::from(r#"{"query":"{ nope }"}"#)).expect("a request"))
+            .await;
+    assert_eq!((got.status, got.code()), (StatusCode::OK, "GRAPHQL_VALIDATION_FAILED"));
+    assert!(got.body.get("data").is_none());
+}
+
+#[tokio::test]
+async fn resolvers_errors_keep_their_code_and_leave_the_rest() {
+    let got = query("{ secret broken caller }").await;
+    assert_eq!(got.status, StatusCode::OK);
+    assert_eq!(got.body["data"], json!({ "secret": null, "broken": null, "caller": "None" }), "{}", got.body);
+    let codes: Vec<_> =
+        got.body["errors"].as_array().expect("errors").iter().map(|it| &it["extensions"]["code"]).collect();
+    assert!(codes.contains(&&json!("FORBIDDEN")) && codes.contains(&&json!("INTERNAL_SERVER_ERROR")), "{codes:?}");
+    assert!(!got.body.to_string().contains("SELECT"));
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error() {
+    let got = query("{ panics }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"));
+    assert!(!got.body.to_string().contains("boom"));
+}
+
+#[tokio::test]
+async fn an_execution_has_a_time_limit() {
+    let quick = HttpConfig { timeout: Duration::from_millis(1), ..HttpConfig::default() };
+    let got = ask(&app(quick), json!({ "query": "{ never }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+}
+
+#[tokio::test]
+async fn a_mutation_runs_each_field_once() {
+    let got = query("mutation { count count ...F ... on Mutation { count } } fragment F on Mutation { count }").await;
+    assert_eq!(got.body["data"], json!({ "count": 1 }), "{}", got.body);
+    let got = query("mutation { a: count b: count }").await;
+    assert_eq!(got.body["data"], json!({ "a": 1, "b": 2 }), "{}", got.body);
+    let got = query("mutation { count count @include(if: true) }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"));
+    let got = query("mutation { count(by: 1) count(by: 2) }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"));
+}
+
+#[tokio::test]
+async fn merged_selections_keep_what_each_asked_for() {
+    let got =
+        query("{ me { caller } me { size(size: SMALL) } ...F } fragment F on Query { me { echo(text: \"x\") } }").await;
+    assert_eq!(got.body["data"], json!({ "me": { "caller": "None", "size": "SMALL", "echo": "x" } }), "{}", got.body);
+    let got = query("{ caller } fragment Unused on Query { caller }").await;
+    assert_eq!(got.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn what_a_document_may_ask_for_is_limited() {
+    let aliases = |count: usize| (0..count).fold(String::new(), |text, n| text + &format!(" a{n}: me {{ caller }}"));
+    let deep = |levels: usize| format!("{{ {} caller {} }}", "me {".repeat(levels - 1), "}".repeat(levels - 1));
+    let spread = (0..40).fold(String::from("{ ...F0 }"), |text, n| {
+        text + &format!(" fragment F{n} on Query {{ me {{ ...F{} }} x: me {{ ...F{} }} }}", n + 1, n + 1)
+    }) + " fragment F40 on Query { caller }";
+    let wide = |count: usize| format!("{{ {} }}", "caller ".repeat(count));
+    let cases = [
+        (wide(1_999), "QUERY_TOO_LONG", "2000 "),
+        ("[".repeat(100), "QUERY_TOO_DEEP", "64"),
+        (spread, "QUERY_TOO_LARGE", "2000"),
+        (deep(16), "QUERY_TOO_DEEP", "15"),
+        (
+            format!(
+                "{{ {} }}",
+                (0..31)
+                    .fold(String::new(), |text, n| {
+                        if n % 8 == 0 { text + &format!(" }} m{n}: me {{ ") } else { text + &format!(" a{n}: caller") }
+                    })
+                    .replacen('}', "", 1)
+                    + "}"
+            ),
+            "TOO_MANY_ALIASES",
+            "30",
+        ),
+        (format!("{{ {} }}", aliases(11)), "TOO_MANY_REPEATS", "10"),
+        (format!("{{ caller {} }}", "@include(if: true) ".repeat(4)), "TOO_MANY_DIRECTIVES", "3"),
+        (format!("{{ {} }}", "caller @include(if: true) ".repeat(21)), "TOO_MANY_DIRECTIVES", "20"),
+        ("mutation { a: count b: count c: count d: count e: count f: count }".into(), "TOO_MANY_MUTATIONS", "5"),
+    ];
+    for (text, code, limit) in cases {
+        let got = query(&text).await;
+        assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, code), "{text}: {}", got.message());
+        assert!(got.message().contains(limit.trim()), "{}", got.message());
+    }
+    for text in [deep(15), wide(1_990), format!("{{ {} }}", aliases(10))] {
+        let got = query(&text).await;
+        assert_eq!(got.status, StatusCode::OK, "{}", got.body);
+    }
+}
+
+#[tokio::test]
+async fn a_document_may_only_cost_so_much() {
+    let app = app(HttpConfig { limits: Limits { cost: 200, ..Limits::default() }, ..HttpConfig::default() });
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 99) { name note } } }" })).await;
+    assert_eq!(got.body["extensions"]["cost"]["remaining"], 0, "{}", got.body);
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 100) { name note } } }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "COST_LIMIT_EXCEEDED"));
+    assert!(got.message().contains("costs 202") && got.message().contains("200"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn a_page_may_come_from_a_variable() {
+    let app = app(HttpConfig::default());
+    let text = "query($n: Int = 30) { rows(first: $n) { name note } }";
+    let cost = |got: &Got| got.body["extensions"]["cost"]["requested"].clone();
+    assert_eq!(cost(&ask(&app, json!({ "query": text })).await), 61);
+    assert_eq!(cost(&ask(&app, json!({ "query": text, "variables": { "n": 5 } })).await), 11);
+    assert_eq!(cost(&ask(&app, json!({ "query": "{ rows { name } }" })).await), 21);
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1000 } })).await;
+    assert_eq!(got.code(), "VALIDATION_ERROR");
+    assert_eq!(got.body["errors"][0]["extensions"]["field"], "first");
+}
+
+#[tokio::test]
+async fn credentials_reach_resolvers_and_bad_ones_are_refused() {
+    let app = app(HttpConfig::default());
+    let with = |name: &'static str, value: &'static str| {
+        Request::get("/graphql?query=%7Bcaller%7D").header(name, value).body(Body::empty()).expect("a request")
+    };
+    assert_eq!(send(&app, with("x-api-key", "zv_1")).await.body["data"]["caller"], "Key(hidden)");
+    for (name, value) in [("authorization", "Bearer expired"), ("authorization", "nonsense"), ("x-api-key", "nonsense")]
+    {
+        let got = send(&app, with(name, value)).await;
+        assert_eq!((got.status, got.code()), (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"), "{value}");
+        assert_eq!(got.headers["www-authenticate"], "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_graphql_request_keeps_its_status() {
+    let app = app(HttpConfig::default());
+    let json =
+        |body: Vec<u8>| Request::post("/graphql").header("content-type", "application/json").body(Body::from(body));
+    let large = format!(r#"{{"query":"{{ __typename }}","x":"{}"}}"#, "x".repeat(64 * 1024));
+    let long = format!("/graphql?query={}", "x".repeat(8 * 1024));
+    let cases = [
+        (json(b"\xff\xfe".to_vec()), 400, "BAD_REQUEST"),
+        (json(b"[{\"query\":\"{caller}\"}]".to_vec()), 400, "BAD_REQUEST"),
+        (json(b"{\"query\":1}".to_vec()), 400, "VALIDATION_ERROR"),
+        (json(large.into_bytes()), 413, "PAYLOAD_TOO_LARGE"),
+        (
+            Request::post("/graphql").header("content-type", "text/plain").body("{}".into()),
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+        ),
+        (Request::post("/graphql").body("{}".into()), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (Request::get("/graphql?query=mutation%7Bcount%7D").body(Body::empty()), 405, "METHOD_NOT_ALLOWED"),
+        (Request::put("/graphql").body(Body::empty()), 405, "METHOD_NOT_ALLOWED"),
+        (Request::get(long).body(Body::empty()), 414, "URI_TOO_LONG"),
+        (
+            Request::get("/graphql?query=%7Bcaller%7D").header("accept", "image/png").body(Body::empty()),
+            406,
+            "NOT_ACCEPTABLE",
+        ),
+    ];
+    for (request, status, code) in cases {
+        let got = send(&app, request.expect("a request")).await;
+        assert_eq!((got.status.as_u16(), got.code()), (status, code), "{}", got.body);
+        assert_eq!(got.status == StatusCode::METHOD_NOT_ALLOWED, got.headers.contains_key("allow"));
+    }
+}
+
+#[tokio::test]
+async fn introspection_can_be_switched_off() {
+    let off = app(HttpConfig { introspection: false, ..HttpConfig::default() });
+    for text in
+        ["{ __schema { queryType { name } } }", "{ ...F } fragment F on Query { __type(name: \"Query\") { name } }"]
+    {
+        let got = ask(&off, json!({ "query": text })).await;
+        assert_eq!(got.code(), "INTROSPECTION_DISABLED", "{}", got.body);
+    }
+    let got = ask(&off, json!({ "query": "{ row { name } __typename }" })).await;
+    assert!(!got.message().contains("Did you mean"), "{}", got.message());
+    assert!(query("{ row { name } }").await.message().contains("Did you mean"));
+}
+
+#[tokio::test]
+async fn only_configured_origins_see_cors_headers() {
+    let app = app(HttpConfig { cors_origins: vec!["https://board.example/".into()], ..HttpConfig::default() });
+    let preflight = |origin: &'static str, path: &'static str| {
+        let request = Request::options(path).header("origin", origin).header("access-control-request-method", "POST");
+        request.body(Body::empty()).expect("a request")
+    };
+    let got = send(&app, preflight("https://board.example", "/graphql")).await;
+    assert_eq!(got.status, StatusCode::NO_CONTENT);
+    assert_eq!(got.headers["access-control-allow-origin"], "https://board.example");
+    assert!(got.headers["access-control-allow-headers"].to_str().expect("text").contains("authorization"));
+    for (origin, path) in [("https://evil.example", "/graphql"), ("https://board.example", "/playground/examples.json")]
+    {
+        let got = send(&app, preflight(origin, path)).await;
+        assert!(!got.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{origin} {path}");
+        assert_ne!(got.status, StatusCode::NO_CONTENT);
+    }
+    let request = Request::get("/graphql?query=%7Bcaller%7D").header("origin", "https://board.example");
+    let got = send(&app, request.body(Body::empty()).expect("a request")).await;
+    assert!(got.headers["access-control-expose-headers"].to_str().expect("text").contains("x-request-id"));
+    assert!(got.headers.get_all("vary").iter().any(|value| value == "origin"));
+}
+
+/// The suite of the `graphql-http` project, run by Node against a listener; `make setup` installs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_audits_of_graphql_http_pass() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move { axum::serve(listener, app(HttpConfig::default())).await });
+    let output = tokio::process::Command::new("node")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js/audits.mjs"))
+        .arg(format!("http://{address}/graphql"))
+        .output()
+        .await
+        .expect("node runs; `make setup` installs what it needs");
+    server.abort();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    assert!(out.contains("61 of 61"), "{out}");
+}
