@@ -13,6 +13,7 @@ pub mod refusal;
 pub mod request;
 pub mod shape;
 pub mod tokens;
+pub mod verify;
 
 #[cfg(test)]
 mod endpoint_tests;

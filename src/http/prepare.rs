@@ -16,6 +16,7 @@ use super::{
     request::Asked,
     shape::Shape,
     tokens::weigh,
+    verify::verify,
 };
 
 /// A request ready for the executor.
@@ -61,6 +62,7 @@ pub fn prepare(
     }
     let variables = Variables::from_json(asked.variables.into());
     let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
+    verify(shape, &document)?;
     required(selected, &variables)?;
     let document = merge(shape, document)?;
     let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
@@ -87,10 +89,12 @@ fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
             format!("The document nests {} brackets; at most {} are allowed.", weight.nesting, limits.nesting),
         ));
     }
-    if let Some((line, column)) = weight.empty_parentheses {
+    if let Some(fault) = weight.fault {
         return Err(syntax(format!(
-            "Syntax error at line {line}, column {column}: `()` must not be empty; leave it out."
-        )));
+            "Syntax error at line {}, column {}: {}.",
+            fault.place.line, fault.place.column, fault.what
+        ))
+        .at(fault.place));
     }
     parse_query(text).map_err(|error| {
         let mut refusal = syntax(sentence(&error));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::parser::{
     parse_schema,
-    types::{BaseType, FieldDefinition, OperationType, Type, TypeKind, TypeSystemDefinition},
+    types::{BaseType, FieldDefinition, InputValueDefinition, OperationType, Type, TypeKind, TypeSystemDefinition},
 };
 use async_graphql::{Positioned, Value};
 
@@ -15,6 +15,26 @@ pub struct FieldShape {
     pub of: String,
     /// Rows of a page when neither `first` nor `last` is given; `None` where the field does not page.
     pub page: Option<u64>,
+    /// Its arguments.
+    pub arguments: HashMap<String, InputField>,
+}
+
+/// An argument, or a field of an input object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputField {
+    /// Its type.
+    pub ty: Type,
+    /// Whether it has a default.
+    pub default: bool,
+}
+
+/// An input object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputShape {
+    /// Its fields.
+    pub fields: HashMap<String, InputField>,
+    /// Whether exactly one of them must be given.
+    pub one_of: bool,
 }
 
 /// The schema's outline.
@@ -22,6 +42,7 @@ pub struct FieldShape {
 pub struct Shape {
     fields: HashMap<String, HashMap<String, FieldShape>>,
     enums: HashMap<String, Vec<String>>,
+    inputs: HashMap<String, InputShape>,
     query: String,
     mutation: String,
     subscription: String,
@@ -58,7 +79,11 @@ impl Shape {
                             let values = values.values.iter().map(|value| value.node.value.node.to_string()).collect();
                             shape.enums.insert(name, values);
                         }
-                        TypeKind::Scalar | TypeKind::Union(_) | TypeKind::InputObject(_) => {}
+                        TypeKind::InputObject(input) => {
+                            let one_of = definition.node.directives.iter().any(|it| it.node.name.node == "oneOf");
+                            shape.inputs.insert(name, InputShape { fields: inputs(&input.fields), one_of });
+                        }
+                        TypeKind::Scalar | TypeKind::Union(_) => {}
                     }
                 }
                 TypeSystemDefinition::Directive(_) => {}
@@ -88,6 +113,12 @@ impl Shape {
         self.fields.get(type_name)?.get(field)
     }
 
+    /// An input object.
+    #[must_use]
+    pub fn input(&self, type_name: &str) -> Option<&InputShape> {
+        self.inputs.get(type_name)
+    }
+
     /// The values of an enum.
     #[must_use]
     pub fn values(&self, type_name: &str) -> Option<&[String]> {
@@ -102,7 +133,16 @@ fn field_shape(field: &FieldDefinition) -> FieldShape {
         _ => None,
     });
     let pages = argument("first").is_some() || argument("last").is_some();
-    FieldShape { of: named(&field.ty.node).to_owned(), page: pages.then(|| default.unwrap_or(USUAL_PAGE)) }
+    FieldShape {
+        of: named(&field.ty.node).to_owned(),
+        page: pages.then(|| default.unwrap_or(USUAL_PAGE)),
+        arguments: inputs(&field.arguments),
+    }
+}
+
+fn inputs(definitions: &[Positioned<InputValueDefinition>]) -> HashMap<String, InputField> {
+    let input = |it: &InputValueDefinition| InputField { ty: it.ty.node.clone(), default: it.default_value.is_some() };
+    definitions.iter().map(|it| (it.node.name.node.to_string(), input(&it.node))).collect()
 }
 
 fn named(ty: &Type) -> &str {
@@ -124,14 +164,19 @@ mod tests {
             "A row"
             type Row { name: String }
             enum Size { SMALL LARGE }
+            input Choice @oneOf { a: Int b: Int }
             schema { query: Root }
             "#,
         )
         .expect("a schema");
         assert_eq!(shape.root(OperationType::Query), "Root");
-        assert_eq!(shape.field("Root", "rows"), Some(&FieldShape { of: "Row".into(), page: Some(20) }));
-        assert_eq!(shape.field("Root", "top"), Some(&FieldShape { of: "Row".into(), page: Some(10) }));
-        assert_eq!(shape.field("Root", "plain"), Some(&FieldShape { of: "Row".into(), page: None }));
+        let field = |name: &str| shape.field("Root", name).map(|field| (field.of.as_str(), field.page));
+        assert_eq!(field("rows"), Some(("Row", Some(20))));
+        assert_eq!(field("top"), Some(("Row", Some(10))));
+        assert_eq!(field("plain"), Some(("Row", None)));
+        let first = &shape.field("Root", "top").expect("a field").arguments["first"];
+        assert_eq!((first.ty.to_string().as_str(), first.default), ("Int!", true));
+        assert!(shape.input("Choice").expect("an input").one_of);
         assert_eq!(shape.field("Row", "nope"), None);
         assert_eq!(shape.values("Size"), Some(&["SMALL".to_owned(), "LARGE".to_owned()][..]));
     }

@@ -1,14 +1,36 @@
-//! Counts a document's tokens and its deepest nesting without parsing it, so that a hostile text never reaches the parser.
+//! Weighs a document without parsing it, so that a hostile text never reaches the parser, and finds what the parser lets pass.
+
+use std::collections::HashSet;
+
+use async_graphql::Pos;
 
 /// What a document weighs before it is parsed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weight {
     /// Tokens as the GraphQL specification counts them: commas, white space and comments are none.
     pub tokens: usize,
     /// Brackets of any kind that are open at once, at most.
     pub nesting: usize,
-    /// Line and column (from 1, in characters) of a first `()`, which the specification forbids and the parser lets pass.
-    pub empty_parentheses: Option<(usize, usize)>,
+    /// A first fault of syntax that the parser does not see.
+    pub fault: Option<Fault>,
+}
+
+/// A fault of syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where; line and column count from 1, the column in characters.
+    pub place: Pos,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// An open bracket.
+enum Open<'t> {
+    Parenthesis,
+    List,
+    Selections,
+    /// An input object with the names it has so far.
+    Object(HashSet<&'t str>),
 }
 
 /// Weighs a text in one pass. Broken texts are weighed as far as they go: the parser says what is wrong with them.
@@ -16,10 +38,12 @@ pub struct Weight {
 pub fn weigh(text: &str) -> Weight {
     let bytes = text.as_bytes();
     let mut weight = Weight::default();
-    let (mut at, mut open, mut after_parenthesis) = (0, 0_usize, false);
+    let mut open: Vec<Open<'_>> = Vec::new();
+    // The two tokens before this one.
+    let (mut before, mut last) = ("", "");
+    let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let start = at;
-        at = match byte {
+        let end = match byte {
             b' ' | b'\t' | b'\n' | b'\r' | b',' => {
                 at += 1;
                 continue;
@@ -35,27 +59,54 @@ pub fn weigh(text: &str) -> Weight {
             }
             b'"' => skip_string(bytes, at),
             b'.' => skip_while(bytes, at, |next| next == b'.'),
-            b'{' | b'(' | b'[' => {
-                open += 1;
-                weight.nesting = weight.nesting.max(open);
-                at + 1
-            }
-            b'}' | b')' | b']' => {
-                if byte == b')' && after_parenthesis && weight.empty_parentheses.is_none() {
-                    weight.empty_parentheses = Some(position(text, start));
-                }
-                open = open.saturating_sub(1);
-                at + 1
-            }
             b'0'..=b'9' => skip_while(bytes, at, |next| is_word(next) || next == b'.'),
-            _ if is_word(byte) => skip_while(bytes, at, is_word),
             b'-' => skip_while(bytes, at + 1, |next| is_word(next) || next == b'.'),
+            _ if is_word(byte) => skip_while(bytes, at, is_word),
             _ => at + 1,
         };
+        // A token that ends within a character of several bytes is none the grammar knows; its text does not matter.
+        let token = text.get(at..end).unwrap_or("?");
+        if let Some(what) = fault(before, last, token, open.last_mut())
+            && weight.fault.is_none()
+        {
+            weight.fault = Some(Fault { place: position(text, at), what });
+        }
+        match byte {
+            b'(' => open.push(Open::Parenthesis),
+            b'[' => open.push(Open::List),
+            b'{' if open.iter().any(|bracket| matches!(bracket, Open::Parenthesis)) => {
+                open.push(Open::Object(HashSet::new()))
+            }
+            b'{' => open.push(Open::Selections),
+            b')' | b']' | b'}' => {
+                open.pop();
+            }
+            _ => {}
+        }
+        weight.nesting = weight.nesting.max(open.len());
         weight.tokens += 1;
-        after_parenthesis = byte == b'(';
+        (before, last) = (last, token);
+        at = end;
     }
     weight
+}
+
+/// What is wrong with `token` after `before` and `last`, within the innermost open bracket.
+fn fault<'t>(before: &str, last: &'t str, token: &str, open: Option<&mut Open<'t>>) -> Option<String> {
+    match (before, last, token) {
+        (_, "(", ")") => Some("`()` must not be empty; leave it out".to_owned()),
+        ("fragment", "on", "on") if open.is_none() => Some("a fragment cannot be named `on`".to_owned()),
+        ("...", "on", next) if !next.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') => {
+            Some("`... on` must be followed by the name of a type".to_owned())
+        }
+        (_, name, ":") => match open {
+            Some(Open::Object(names)) => {
+                (!names.insert(name)).then(|| format!("the input field `{name}` is given twice"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 const fn is_word(byte: u8) -> bool {
@@ -89,16 +140,20 @@ fn skip_string(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-fn position(text: &str, offset: usize) -> (usize, usize) {
+fn position(text: &str, offset: usize) -> Pos {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-    (before.matches('\n').count() + 1, column)
+    Pos { line: before.matches('\n').count() + 1, column }
 }
 
 #[cfg(test)]
 mod tests {
     use super::weigh;
+
+    fn fault(text: &str) -> Option<(usize, usize, String)> {
+        weigh(text).fault.map(|fault| (fault.place.line, fault.place.column, fault.what))
+    }
 
     #[test]
     fn commas_space_and_comments_are_no_tokens() {
@@ -116,6 +171,7 @@ mod tests {
     fn a_string_that_never_ends_is_weighed_to_the_end() {
         assert_eq!(weigh("{ a(b: \"x \\").tokens, 6);
         assert_eq!(weigh("{ a(b: \"\"\"x").tokens, 6);
+        assert_eq!(weigh("{ é \u{1f600} }").tokens, 8);
     }
 
     #[test]
@@ -131,8 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn empty_parentheses_are_seen_with_their_place() {
-        assert_eq!(weigh("{\n  a( # c\n ) }").empty_parentheses, Some((3, 2)));
-        assert_eq!(weigh("{ a(b: 1) c }").empty_parentheses, None);
+    fn what_the_parser_lets_pass_is_seen_with_its_place() {
+        assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; leave it out".into())));
+        assert!(fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }").is_some_and(|it| it.2.contains("`c` is given twice")));
+        assert!(fault("{ ...on }").is_some());
+        assert!(fault("fragment on on Query { a }").is_some());
+        for fine in
+            ["{ a(b: 1) c }", "{ a(b: [{ c: 1 }, { c: 2 }]) }", "{ x: a y: a }", "{ ... on on { a } on: fragment }"]
+        {
+            assert_eq!(fault(fine), None, "{fine}");
+        }
     }
 }
