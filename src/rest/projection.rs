@@ -129,17 +129,19 @@ impl Writing<'_> {
                 Source::Field { name, shape } => {
                     let value = member(object, name);
                     let absent = slot.optional && !has(object, name);
-                    if !absent && !(self.omit_nulls && *value == Value::Null) {
-                        open(out, slot, first);
-                        self.shape(out, shape, value);
+                    if absent || self.omit_nulls && *value == Value::Null {
+                        continue;
                     }
+                    open(out, slot, first);
+                    self.shape(out, shape, value);
                 }
                 Source::Echo(variable) => {
                     let echo = self.echoes.get(*variable).map_or(b"null".as_slice(), Vec::as_slice);
-                    if !(self.omit_nulls && echo == b"null") {
-                        open(out, slot, first);
-                        out.extend_from_slice(echo);
+                    if self.omit_nulls && echo == b"null" {
+                        continue;
                     }
+                    open(out, slot, first);
+                    out.extend_from_slice(echo);
                 }
                 Source::Nest(slots) => {
                     open(out, slot, first);

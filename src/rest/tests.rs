@@ -212,6 +212,7 @@ async fn a_panic_is_a_500_in_the_envelope() {
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json()["error"]["code"], "INTERNAL_SERVER_ERROR");
     assert!(!answer.text.contains("toy"));
+    assert_eq!(answer.header("x-ratelimit-limit"), "120");
     assert_eq!(answer.header("x-request-id").len(), 36);
 }
 
@@ -283,7 +284,7 @@ fn the_table_lists_what_is_mounted() {
 }
 
 #[tokio::test]
-async fn stored_texts_are_valid_by_the_executors_own_rules() {
+async fn stored_texts_are_valid_by_the_executors_own_rules_and_project_to_what_rest_answers() {
     let rest = rest(&[EXTERNAL]);
     for stored in rest.stored() {
         assert!(stored.id.starts_with("sha256:") && stored.id.len() == 71, "{}", stored.id);
@@ -293,6 +294,13 @@ async fn stored_texts_are_valid_by_the_executors_own_rules() {
         }
         let response = schema().execute(request).await;
         assert_eq!(response.errors, [], "{}", stored.name);
+        let path = rest.table().into_iter().find(|row| row.operation == stored.name).unwrap().path;
+        let variables = async_graphql::Variables::from_value(async_graphql::value!({ "websiteId": OWN }));
+        let projected = rest.project(stored.name, &response.data, &variables).unwrap();
+        let answer = get(&router(&[EXTERNAL]), &path.replace(":websiteId", OWN).replace(":id", OWN)).await;
+        if !stored.text.contains("endCursor") {
+            assert!(answer.text.starts_with(&format!(r#"{{"success":true,"data":{projected},"#)), "{}", stored.name);
+        }
     }
 }
 
