@@ -130,3 +130,7 @@ impl Importer {
 #[cfg(test)]
 #[path = "import/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "import/recount_tests.rs"]
+mod recount_tests;
