@@ -13,6 +13,7 @@ mod reading;
 mod source;
 mod storing;
 mod summary;
+pub mod terminal;
 
 use std::{io::Read, sync::Arc, time::Instant};
 
