@@ -1,10 +1,9 @@
 // Bundles the playground into dist/: one script, one style sheet, one page; nothing is fetched from elsewhere at run time.
 import { build } from 'esbuild';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-await rm(here('dist'), { recursive: true, force: true });
 await mkdir(here('dist'), { recursive: true });
 await build({
   entryPoints: [here('src/main.jsx')],
@@ -16,7 +15,8 @@ await build({
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
   loader: { '.woff': 'dataurl', '.woff2': 'dataurl', '.ttf': 'dataurl', '.svg': 'dataurl' },
-  legalComments: 'none',
+  // Licences of what is bundled, in a file beside it.
+  legalComments: 'linked',
 });
 await copyFile(here('index.html'), here('dist/index.html'));
 await copyFile(here('src/icon.svg'), here('dist/icon.svg'));

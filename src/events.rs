@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use schema::{
     analytics::{
         event::{Event, VISIT_GAP_MS},
-        plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Plan, Sums, VisitorRow},
+        plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Plan, Sums, VisitorRow},
         query::{Dimension, FilterOperator, Scope},
     },
     error::{Error, Result},
@@ -270,7 +270,7 @@ impl<'a> Pass<'a> {
                     dimensions.insert(*by);
                     metrics = metrics.union(*of_panel).with(*order);
                 }
-                Panel::Breakdown { .. } | Panel::Visitors { .. } => {}
+                Panel::Breakdown { .. } | Panel::Visitors { .. } | Panel::Pages { .. } => {}
             }
         }
         let mut sources = Sources { open, slices: false, bucket_slices: false };
@@ -310,6 +310,18 @@ impl<'a> Pass<'a> {
                     search: search.as_deref(),
                 };
                 self.breakdown(&asked, *metrics, *other)
+            }
+            Panel::Pages { paths } => {
+                let statement = self.compiler.pages(paths, self.sources.open);
+                let page = |row: &Row<'_>| {
+                    Ok(PageRow {
+                        title: row.get(0)?,
+                        entries: row.get(1)?,
+                        exits: row.get(2)?,
+                        time_on_page_ms: row.get(3)?,
+                    })
+                };
+                Ok(Answer::Pages(rows(self.reader, &statement, page)?))
             }
             Panel::Visitors { offset, after, limit } => {
                 let statement = self.compiler.visitors(*offset, *after, *limit, self.sources.open);

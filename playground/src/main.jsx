@@ -44,34 +44,37 @@ async function firstWebsite(headers) {
   }
 }
 
-async function exampleTabs({ token, website }) {
+async function exampleTabs(headers, website) {
   const response = await fetch(new URL('playground/examples.json', endpoint));
   const examples = await response.json();
-  const headers = token ? { Authorization: `Bearer ${token}` } : null;
-  const id = website ?? (headers ? await firstWebsite(headers) : null);
+  const id = website ?? (headers ? await firstWebsite(JSON.parse(headers)) : null);
   return examples.map(({ query, variables }) => {
     const text = JSON.stringify(variables, null, 2);
     return {
       query,
       variables: text === '{}' ? '' : id ? text.replaceAll(PLACEHOLDER, id) : text,
-      headers: headers ? JSON.stringify(headers, null, 2) : '',
+      headers,
     };
   });
 }
 
 const given = takeFragment();
 const storage = window.sessionStorage;
+const HEADERS = 'footfall:headers';
 if (given.token) {
   // A new credential begins with the examples again; tabs of an older one would still carry that one.
-  storage.removeItem('graphiql:tabState');
+  storage.clear();
+  storage.setItem(HEADERS, JSON.stringify({ Authorization: `Bearer ${given.token}` }, null, 2));
 }
-const tabs = await exampleTabs(given);
+const headers = storage.getItem(HEADERS) ?? '';
+const tabs = await exampleTabs(headers, given.website);
 
 createRoot(document.getElementById('playground')).render(
   <GraphiQL
     fetcher={fetcher}
     storage={storage}
     defaultTabs={tabs}
+    defaultHeaders={headers}
     defaultEditorToolsVisibility={given.token ? 'headers' : 'variables'}
     isHeadersEditorEnabled
     shouldPersistHeaders

@@ -73,7 +73,7 @@ pub fn refuse(refusal: &Refusal, offer: Offer, id: RequestId) -> Response {
     let mut response = write(status, offer, refusal.body(id.0).to_string().into_bytes());
     let headers = response.headers_mut();
     if let Some(allow) = &refusal.allow {
-        headers.insert(header::ALLOW, allow.clone());
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
     if let Some(seconds) = refusal.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());

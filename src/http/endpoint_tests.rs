@@ -1,158 +1,19 @@
 //! Tests of the endpoint as clients see it, over a toy schema.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod toy;
 
-use async_graphql::{
-    Context, EmptySubscription, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject,
-};
-use async_trait::async_trait;
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use chrono::{DateTime, Utc};
-use schema::{
-    error::{Error, Result},
-    ports::{Clock, Ids},
-    scalars::Instant,
-};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use uuid::Uuid;
 
-use super::{
-    HttpConfig,
-    credential::Credential,
-    graphql::{Admit, Endpoint},
-    limits::Limits,
-    shell,
-};
-
-struct Fixed(AtomicU64);
-
-impl Clock for Fixed {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH
-    }
-}
-
-impl Ids for Fixed {
-    fn uuid(&self) -> Uuid {
-        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
-    }
-
-    fn secret(&self, length: usize) -> String {
-        "x".repeat(length)
-    }
-}
-
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-enum Size {
-    Small,
-    Large,
-}
-
-#[derive(InputObject)]
-struct When {
-    at: Instant,
-}
-
-#[derive(SimpleObject)]
-struct Row {
-    name: String,
-    note: Option<String>,
-}
-
-struct Query;
-
-#[Object]
-impl Query {
-    async fn caller(&self, cx: &Context<'_>) -> async_graphql::Result<String> {
-        Ok(format!("{:?}", cx.data::<Credential>()?))
-    }
-
-    async fn rows(&self, first: Option<i32>) -> Vec<Row> {
-        (0..first.unwrap_or(2)).map(|n| Row { name: n.to_string(), note: None }).collect()
-    }
-
-    async fn me(&self) -> Query {
-        Query
-    }
-
-    async fn size(&self, size: Size) -> Size {
-        size
-    }
-
-    async fn when(&self, when: When) -> Instant {
-        when.at
-    }
-
-    async fn echo(&self, text: String) -> String {
-        text
-    }
-
-    // A `Result<Option<_>>` that fails takes its parent with it; an `Option<Result<_>>` only nulls itself.
-    async fn secret(&self) -> Option<Result<String>> {
-        Some(Err(Error::forbidden("Only owners may see this.")))
-    }
-
-    async fn broken(&self) -> Option<Result<String>> {
-        Some(Err(Error::broken("SELECT password FROM users")))
-    }
-
-    async fn panics(&self) -> String {
-        {
-            if std::hint::black_box(true) {
-                panic!("boom")
-            }
-            String::new()
-        }
-    }
-
-    async fn never(&self) -> String {
-        std::future::pending().await
-    }
-}
-
-struct Mutation;
-
-#[Object]
-impl Mutation {
-    async fn count(&self, cx: &Context<'_>, by: Option<u64>) -> async_graphql::Result<u64> {
-        let by = by.unwrap_or(1);
-        Ok(cx.data::<Arc<AtomicU64>>()?.fetch_add(by, Ordering::SeqCst) + by)
-    }
-}
-
-struct Toy;
-
-#[async_trait]
-impl Admit for Toy {
-    async fn admit(&self, credential: Credential, request: GraphRequest) -> Result<GraphRequest> {
-        match credential {
-            Credential::Token(token) if token == "expired" => {
-                Err(Error::unauthenticated("The access token has expired."))
-            }
-            other => Ok(request.data(other)),
-        }
-    }
-}
-
-fn app(config: HttpConfig) -> Router {
-    let counter = Arc::new(AtomicU64::new(0));
-    let schema = Schema::build(Query, Mutation, EmptySubscription).data(counter).finish();
-    let sdl = schema.sdl();
-    let fixed = Arc::new(Fixed(AtomicU64::new(1)));
-    let endpoint = Endpoint::new(schema, Toy, &sdl, config.clone(), fixed.clone()).expect("an SDL that parses");
-    shell(endpoint.routes(), &config, fixed)
-}
+use self::toy::app;
+use super::{HttpConfig, limits::Limits};
 
 /// What came back.
 struct Got {
@@ -275,6 +136,13 @@ async fn resolvers_errors_keep_their_code_and_leave_the_rest() {
 }
 
 #[tokio::test]
+async fn data_that_the_shell_forgot_is_no_fault_of_the_caller() {
+    let got = query("{ forgotten }").await;
+    assert_eq!(got.code(), "INTERNAL_SERVER_ERROR", "{}", got.body);
+    assert!(!got.message().contains("u8"), "{}", got.message());
+}
+
+#[tokio::test]
 async fn a_panic_is_an_internal_error() {
     let got = query("{ panics }").await;
     assert_eq!((got.status, got.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"));
@@ -284,8 +152,20 @@ async fn a_panic_is_an_internal_error() {
 #[tokio::test]
 async fn an_execution_has_a_time_limit() {
     let quick = HttpConfig { timeout: Duration::from_millis(1), ..HttpConfig::default() };
-    let got = ask(&app(quick), json!({ "query": "{ never }" })).await;
+    let app = app(quick);
+    let got = ask(&app, json!({ "query": "{ never }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    assert!(got.body.get("data").is_none());
+}
+
+#[tokio::test]
+async fn an_execution_is_dropped_with_its_request() {
+    let app = app(HttpConfig::default());
+    let asked = ask(&app, json!({ "query": "{ never }" }));
+    // One poll starts the resolver; then the client goes away.
+    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+    let got = ask(&app, json!({ "query": "mutation { count }" })).await;
+    assert_eq!(got.body["data"], json!({ "count": 1_000_001 }), "{}", got.body);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::{Request as HttpRequest, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::Response,
     routing::any,
 };
@@ -30,7 +30,7 @@ use super::{
     credential::Credential,
     page,
     prepare::{Prepared, prepare},
-    refusal::{Refusal, complete},
+    refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
     shape::Shape,
 };
@@ -86,10 +86,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return refuse(&Error::NotAcceptable { offers }.into(), Offer::Json, id);
         };
         if !get && parts.method != Method::POST {
-            let refusal = Refusal {
-                allow: Some(HeaderValue::from_static("GET, POST")),
-                ..Error::MethodNotAllowed { allow: "GET, POST".into() }.into()
-            };
+            let refusal =
+                Refusal { allow: Some("GET, POST"), ..Error::MethodNotAllowed { allow: "GET, POST".into() }.into() };
             return refuse(&refusal, offer, id);
         }
         if parts.uri.to_string().len() > self.config.url_bytes {
@@ -143,7 +141,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection)?;
         if get && prepared.operation == OperationType::Mutation {
             return Err(Refusal {
-                allow: Some(HeaderValue::from_static("POST")),
+                allow: Some("POST"),
                 ..Refusal::transport(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "METHOD_NOT_ALLOWED",
@@ -160,11 +158,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let answer = tokio::time::timeout(self.config.timeout, running)
+        let mut answer = tokio::time::timeout(self.config.timeout, running)
             .await
             .unwrap_or_else(|_elapsed| Err(Refusal { transport: false, ..Error::TimedOut { seconds }.into() }))?;
-        let ours = never_ran(&answer, operation, roots);
-        let mut rendered = Rendered::new(answer, ours, |error| {
+        answer.errors.iter_mut().for_each(own_fault);
+        let refused = never_ran(&answer, operation, roots);
+        let mut rendered = Rendered::new(answer, refused, |error| {
             self.explain(error);
             complete(error, code_of(error), id.0, self.config.introspection);
         });

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::Path,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -70,14 +70,16 @@ pub fn routes() -> Router {
         .route("/playground", get(|| async { Redirect::temporary("graphql") }))
         .route("/playground/", get(|| async { Redirect::temporary("../graphql") }))
         .route("/playground/examples.json", get(|| async { Json(examples()) }))
-        .route("/playground/{*file}", get(|Path(file): Path<String>| async move { asset(&file) }))
+        .route(
+            "/playground/{*file}",
+            get(|Path(file): Path<String>, headers: HeaderMap| async move { asset(&file, &headers) }),
+        )
 }
 
 /// The page, as `/graphql` answers it to a browser.
 pub fn page() -> Response {
     let Some(page) = Bundle::get("index.html") else {
-        let text = "The playground is not built. Run `make setup`, then build the server again.\n";
-        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response();
+        return plain("The playground is not built. Run `make setup`, then build the server again.\n");
     };
     let mut response = page.data.into_owned().into_response();
     let headers = response.headers_mut();
@@ -88,16 +90,55 @@ pub fn page() -> Response {
     response
 }
 
-fn asset(file: &str) -> Response {
-    let Some(found) = Bundle::get(file).filter(|_| file != "index.html") else {
-        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "Not found.\n")
-            .into_response();
-    };
-    let kind = HeaderValue::from_str(found.metadata.mimetype())
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let mut response = found.data.into_owned().into_response();
+/// A file of the bundle. A browser keeps it and asks each time whether it is still the same.
+fn asset(file: &str, asked: &HeaderMap) -> Response {
+    let Some(found) = Bundle::get(file).filter(|_| file != "index.html") else { return plain("Not found.\n") };
+    let hash = found.metadata.sha256_hash();
+    let tag = hash.iter().take(16).fold(String::from("W/\""), |text, byte| text + &format!("{byte:02x}")) + "\"";
+    let same = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response =
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { found.data.into_owned().into_response() };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, kind);
+    for (name, value) in [(header::ETAG, tag.as_str()), (header::CONTENT_TYPE, found.metadata.mimetype())] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+fn plain(text: &'static str) -> Response {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WEBSITE_PLACEHOLDER, examples};
+    use async_graphql::parser::parse_query;
+
+    #[test]
+    fn every_example_has_a_title_and_parses() {
+        let examples = examples();
+        let names: Vec<_> = examples.iter().map(|example| example.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Your websites",
+                "A dashboard in one request",
+                "Visitors",
+                "Filter and break down",
+                "Sign in",
+                "Create a website",
+                "Create an API key"
+            ]
+        );
+        for example in &examples {
+            let document = parse_query(&example.query).expect("a document that parses");
+            assert_eq!(document.operations.iter().count(), 1, "{}", example.name);
+            let declares = example.query.contains("$websiteId");
+            assert_eq!(declares, example.variables["websiteId"] == WEBSITE_PLACEHOLDER, "{}", example.name);
+            assert!(example.variables.is_object());
+        }
+    }
 }

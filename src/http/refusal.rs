@@ -1,7 +1,7 @@
 //! Errors of the GraphQL endpoint in the form every GraphQL client reads: `{"errors": [...]}` without `data`.
 
 use async_graphql::{ErrorExtensionValues, Pos, ServerError};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use schema::error::Error;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -20,9 +20,9 @@ pub struct Refusal {
     /// Where in the document.
     pub locations: Vec<Pos>,
     /// Methods for the `Allow` header of a 405.
-    pub allow: Option<HeaderValue>,
+    pub allow: Option<&'static str>,
     /// Seconds after which a retry makes sense.
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
     /// Whether the status is the same under every `Accept`: then the request itself, not its document, is at fault.
     pub transport: bool,
 }
@@ -99,10 +99,20 @@ impl From<Error> for Refusal {
         Self {
             status,
             field: error.field().map(str::to_owned),
-            retry_after: error.retry_after(),
+            retry_after: error.retry_after().map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
             transport: true,
             ..Self::document(error.code(), error.message())
         }
+    }
+}
+
+/// Turns the framework's error about context data that the shell forgot to supply into an internal one: it is our fault, not the caller's.
+pub fn own_fault(error: &mut ServerError) {
+    let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
+    if !coded && error.message.starts_with("Data `") {
+        let ours = async_graphql::Error::from(Error::broken(error.message.clone()));
+        error.message = ours.message;
+        error.extensions = ours.extensions;
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn build(
             if day != today {
                 // The first line's instant, and from then on each midnight.
                 let at_ms = if today == i64::MIN { view.time_ms } else { day * DAY_MS };
-                visits.recall(recall(at_ms)?);
+                visits.recall(at_ms, recall(at_ms)?);
                 today = day;
             }
             now_ms = view.time_ms;
