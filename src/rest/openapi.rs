@@ -189,10 +189,10 @@ pub(super) fn parameter(variable: &Variable) -> Option<Value> {
             schema.insert("default".to_owned(), default);
         }
     }
-    let about = if variable.is_range() {
-        "A rolling range that ends now. `timeRange` is an older name of this parameter."
-    } else {
-        &variable.about
+    let about = match (&variable.about, &variable.kind) {
+        _ if variable.is_range() => "A rolling range that ends now. `timeRange` is an older name of this parameter.",
+        (_, Kind::Id) => "A UUID.",
+        (about, _) => about,
     };
     Some(json!({
         "name": variable.parameter,

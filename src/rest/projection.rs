@@ -69,8 +69,6 @@ pub enum Step {
     Round(u32),
     /// `@prefix(with:)`.
     Prefix(String),
-    /// `@date`: the UTC day of an instant.
-    Date,
 }
 
 impl Slot {
@@ -192,8 +190,6 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::spelling::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
-            // Instants are RFC 3339 in UTC: the day is what stands before the T.
-            Self::Date => text.split('T').next().unwrap_or_default().to_owned(),
             Self::Percent | Self::Round(_) => text.to_owned(),
         })
     }
@@ -311,7 +307,6 @@ mod tests {
         assert_eq!(written(Step::Percent, Value::Null), "null");
         assert_eq!(written(Step::Round(2), value!(47.2549)), "47.25");
         assert_eq!(written(Step::Prefix("ak_".into()), value!("1")), "\"ak_1\"");
-        assert_eq!(written(Step::Date, value!("2026-03-04T05:06:07.000Z")), "\"2026-03-04\"");
         assert_eq!(written(Step::Lower, value!(["A", "B"])), r#"["a","b"]"#);
     }
 

@@ -72,7 +72,7 @@ fn members(
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
             let about = match &slot.source {
                 Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
-                    format!("{about} Shown as a percentage, 0 to 100.")
+                    about.replace("0 to 1", "in percent, 0 to 100")
                 }
                 _ => about.clone(),
             };
@@ -107,7 +107,6 @@ fn leaf_schema(name: &str, steps: &[Step], sdl: &Sdl) -> Value {
     }
     match steps.first() {
         Some(Step::Percent | Step::Round(_)) => json!({ "type": "number" }),
-        Some(Step::Date) => json!({ "type": "string", "format": "date" }),
         Some(Step::Prefix(prefix)) => json!({ "type": "string", "pattern": format!("^{prefix}") }),
         _ => scalar(name),
     }
