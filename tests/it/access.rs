@@ -96,7 +96,8 @@ async fn tokens_end_with_their_session_and_keys_when_they_are_revoked() {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
     let viewer = "{ viewer { email } }";
-    let refresh = "mutation($t: String!) { tokenRefresh(input: { refreshToken: $t }) { accessToken refreshToken expiresAt } }";
+    let refresh =
+        "mutation($t: String!) { tokenRefresh(input: { refreshToken: $t }) { accessToken refreshToken expiresAt } }";
     let answer = app.anon().gql(refresh, json!({ "t": owner.refresh_token })).await;
     let fresh = answer["data"]["tokenRefresh"]["accessToken"].as_str().unwrap().to_owned();
     let answer = app.token(&fresh).gql(viewer, json!({})).await;
@@ -107,19 +108,24 @@ async fn tokens_end_with_their_session_and_keys_when_they_are_revoked() {
     let answer = app.token(&fresh).gql(viewer, json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHORIZED", "{answer}");
 
-    let sign_in = "mutation($p: String!) { signIn(input: { email: \"owner@shop.example\", password: $p }) { accessToken } }";
+    let sign_in =
+        "mutation($p: String!) { signIn(input: { email: \"owner@shop.example\", password: $p }) { accessToken } }";
     let answer = app.anon().gql(sign_in, json!({ "p": "wrong horse battery" })).await;
     let wrong = answer["errors"][0]["message"].clone();
     let unknown = "mutation { signIn(input: { email: \"nobody@shop.example\", password: \"wrong horse battery\" }) { accessToken } }";
     assert_eq!(app.anon().gql(unknown, json!({})).await["errors"][0]["message"], wrong);
     let answer = app.anon().gql(sign_in, json!({ "p": "correct horse battery" })).await;
     let token = answer["data"]["signIn"]["accessToken"].as_str().unwrap().to_owned();
-    let made = app.token(&token).gql("mutation { apiKeyCreate(input: { name: \"K\" }) { secret apiKey { id } } }", json!({})).await;
+    let made = app
+        .token(&token)
+        .gql("mutation { apiKeyCreate(input: { name: \"K\" }) { secret apiKey { id } } }", json!({}))
+        .await;
     let made = &made["data"]["apiKeyCreate"];
     let key = made["secret"].as_str().unwrap();
     assert!(key.starts_with("zv_"));
     assert_eq!(app.key(key).get("/api/external/v1/websites").await.0, 200);
-    let revoke = format!("mutation {{ apiKeyRevoke(input: {{ apiKeyId: {} }}) {{ apiKey {{ id }} }} }}", made["apiKey"]["id"]);
+    let revoke =
+        format!("mutation {{ apiKeyRevoke(input: {{ apiKeyId: {} }}) {{ apiKey {{ id }} }} }}", made["apiKey"]["id"]);
     let answer = app.token(&token).gql(&revoke, json!({})).await;
     assert!(answer.get("errors").is_none(), "{answer}");
     assert_eq!(app.key(key).get("/api/external/v1/websites").await.0, 401);

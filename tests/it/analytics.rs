@@ -22,11 +22,11 @@ async fn totals_do_not_depend_on_company_and_series_add_up() {
     let series: Vec<String> = ["MINUTE", "HOUR", "DAY", "WEEK", "MONTH"]
         .iter()
         .filter(|interval| **interval != "MINUTE")
-        .map(|interval| format!("s{}: series(interval: {interval}) {{ metrics {{ pageviews visits }} }}", interval.to_lowercase()))
+        .map(|interval| {
+            format!("s{}: series(interval: {interval}) {{ metrics {{ pageviews visits }} }}", interval.to_lowercase())
+        })
         .collect();
-    let all = caller
-        .analytics(&site, WEEK, &format!("totals {{ {} }} {}", metrics.join(" "), series.join(" ")))
-        .await;
+    let all = caller.analytics(&site, WEEK, &format!("totals {{ {} }} {}", metrics.join(" "), series.join(" "))).await;
     for metric in metrics {
         let alone = caller.analytics(&site, WEEK, &format!("totals {{ {metric} }}")).await;
         assert_eq!(alone["totals"][metric], all["totals"][metric], "{metric}");
@@ -45,13 +45,35 @@ async fn every_dimension_adds_up_to_the_totals() {
     let (app, owner, site) = with_real_log().await;
     let caller = app.token(&owner.token);
     let dimensions = [
-        "PAGE", "ENTRY_PAGE", "EXIT_PAGE", "HOSTNAME", "TITLE", "REFERRER", "CHANNEL", "SOURCE", "UTM_SOURCE", "UTM_MEDIUM",
-        "UTM_CAMPAIGN", "UTM_TERM", "UTM_CONTENT", "COUNTRY", "REGION", "CITY", "DEVICE", "BROWSER", "BROWSER_VERSION", "OS",
-        "OS_VERSION", "SCREEN", "LANGUAGE",
+        "PAGE",
+        "ENTRY_PAGE",
+        "EXIT_PAGE",
+        "HOSTNAME",
+        "TITLE",
+        "REFERRER",
+        "CHANNEL",
+        "SOURCE",
+        "UTM_SOURCE",
+        "UTM_MEDIUM",
+        "UTM_CAMPAIGN",
+        "UTM_TERM",
+        "UTM_CONTENT",
+        "COUNTRY",
+        "REGION",
+        "CITY",
+        "DEVICE",
+        "BROWSER",
+        "BROWSER_VERSION",
+        "OS",
+        "OS_VERSION",
+        "SCREEN",
+        "LANGUAGE",
     ];
     let totals = caller.analytics(&site, WEEK, "totals { pageviews visits }").await["totals"].clone();
     for by in dimensions {
-        let selection = format!("breakdown(by: {by}, first: 5) {{ nodes {{ value metrics {{ pageviews visits }} }} other {{ pageviews visits }} }}");
+        let selection = format!(
+            "breakdown(by: {by}, first: 5) {{ nodes {{ value metrics {{ pageviews visits }} }} other {{ pageviews visits }} }}"
+        );
         let answer = caller.analytics(&site, WEEK, &selection).await;
         let rows = answer["breakdown"]["nodes"].as_array().unwrap().clone();
         let sum = |metric: &str| -> i64 {
@@ -107,7 +129,8 @@ async fn a_day_of_23_hours_is_one_bucket_and_percent_signs_are_letters() {
     app.import(&site, log.into_bytes(), false).await;
     let caller = app.token(&owner.token);
     let range = r#"range: { between: { start: "2025-03-08T05:00:00Z", end: "2025-03-11T04:00:00Z" } }"#;
-    let answer = caller.analytics(&site, range, "timezone series(interval: DAY) { start date metrics { pageviews } }").await;
+    let answer =
+        caller.analytics(&site, range, "timezone series(interval: DAY) { start date metrics { pageviews } }").await;
     assert_eq!(answer["timezone"], "America/New_York");
     assert_eq!(
         answer["series"],
@@ -126,9 +149,11 @@ async fn a_day_of_23_hours_is_one_bucket_and_percent_signs_are_letters() {
         ("NOT_CONTAINS", "a", json!(["/before"])),
         ("MATCHES", "^/a.b$", json!(["/a%b", "/a_b", "/axb"])),
     ] {
-        let arguments = format!("{range}, filters: [{{ dimension: PAGE, operator: {operator}, values: [\"{value}\"] }}]");
+        let arguments =
+            format!("{range}, filters: [{{ dimension: PAGE, operator: {operator}, values: [\"{value}\"] }}]");
         let answer = caller.analytics(&site, &arguments, "breakdown(by: PAGE) { nodes { value } }").await;
-        let found: Vec<&Value> = answer["breakdown"]["nodes"].as_array().unwrap().iter().map(|row| &row["value"]).collect();
+        let found: Vec<&Value> =
+            answer["breakdown"]["nodes"].as_array().unwrap().iter().map(|row| &row["value"]).collect();
         assert_eq!(json!(found), pages, "{operator} {value}");
     }
     let answer = caller.analytics(&site, range, "breakdown(by: PAGE, search: \"A%\") { nodes { value } }").await;

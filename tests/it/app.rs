@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use chrono::{DateTime, Utc};
 use footfall::{
     App, Surroundings,
     ambient::SystemIds,
@@ -13,9 +14,8 @@ use footfall::{
     import::Options,
     target,
 };
-use schema::ports::Clock;
-use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use schema::ports::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -122,7 +122,10 @@ impl TestApp {
                 json!({ "input": { "domain": domain, "name": domain, "timezone": timezone } }),
             )
             .await;
-        answer["data"]["websiteCreate"]["website"]["databaseId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        answer["data"]["websiteCreate"]["website"]["databaseId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
     }
 
     pub async fn api_key(&self, owner: &Person, website: Option<&str>) -> String {

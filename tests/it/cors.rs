@@ -39,7 +39,8 @@ async fn a_configured_origin_may_call_from_a_browser_and_no_other() {
     let headers = ask(&app, "https://dashboard.example").await;
     assert_eq!(headers["access-control-allow-origin"], "https://dashboard.example");
     assert!(headers["access-control-expose-headers"].to_str().unwrap().to_lowercase().contains("x-request-id"));
-    for origin in ["https://evil.example", "https://dashboard.example.evil.example", "http://dashboard.example", "null"] {
+    for origin in ["https://evil.example", "https://dashboard.example.evil.example", "http://dashboard.example", "null"]
+    {
         assert!(!ask(&app, origin).await.contains_key("access-control-allow-origin"), "{origin}");
     }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::app::{TestApp, line, node, real_log, repository};
 
-const WEEK: &str = r#"range: { between: { start: "2015-05-16T00:00:00Z", end: "2015-05-22T00:00:00Z" } }, timezone: "UTC""#;
+const WEEK: &str =
+    r#"range: { between: { start: "2015-05-16T00:00:00Z", end: "2015-05-22T00:00:00Z" } }, timezone: "UTC""#;
 
 /// Rows as `[value, pageviews, visits, visitors]`.
 fn rows(connection: &Value) -> Vec<Value> {
@@ -88,7 +89,10 @@ async fn importing_again_changes_nothing_and_equal_lines_all_count() {
     assert_eq!((first.stored, first.duplicates), (3, 0));
     let again = app.import(&site, log.into_bytes(), false).await;
     assert_eq!((again.stored, again.duplicates), (0, 3));
-    let answer = app.token(&owner.token).analytics(&site, "range: { preset: ALL_TIME }", "totals { pageviews visits visitors }").await;
+    let answer = app
+        .token(&owner.token)
+        .analytics(&site, "range: { preset: ALL_TIME }", "totals { pageviews visits visitors }")
+        .await;
     assert_eq!(answer["totals"], json!({ "pageviews": 3, "visits": 2, "visitors": 2 }));
 }
 
@@ -108,7 +112,8 @@ async fn two_files_that_meet_at_midnight_count_like_one() {
     app.import(&parts, lines[..1].concat().into_bytes(), false).await;
     app.import(&parts, lines[1..].concat().into_bytes(), false).await;
     let selection = "totals { pageviews visits visitors visitDurationSeconds } series(interval: DAY) { metrics { visitors visits pageviews } }";
-    let of = async |site: &str| app.token(&owner.token).analytics(site, "range: { preset: LAST_7_DAYS }", selection).await;
+    let of =
+        async |site: &str| app.token(&owner.token).analytics(site, "range: { preset: LAST_7_DAYS }", selection).await;
     let (whole, parts) = (of(&whole).await, of(&parts).await);
     assert_eq!(whole, parts);
     // One visit from 23:50 to 00:30, kept by the visitor it began with; another one at noon, by the next day's visitor.

@@ -42,7 +42,8 @@ fn keys(value: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn the_mounted_table_is_the_documented_list() {
     let rest = footfall::rest_api().unwrap();
-    let mounted: Vec<String> = rest.table().iter().map(|row| format!("{} {} {}", row.method, row.path, row.status)).collect();
+    let mounted: Vec<String> =
+        rest.table().iter().map(|row| format!("{} {} {}", row.method, row.path, row.status)).collect();
     let documented: Vec<String> = ROUTES.iter().map(|path| format!("GET {BASE}{path} 200")).collect();
     assert_eq!(mounted, documented);
 }
@@ -83,7 +84,10 @@ async fn websites_and_one_website_have_the_documented_fields() {
     assert_eq!(list["data"]["total"], 1);
     let first = &list["data"]["websites"][0];
     assert_eq!(keys(first), ["id", "domain", "name", "tracking_code", "is_active", "created_at", "team_id"]);
-    assert_eq!((&first["id"], &first["team_id"], &first["created_at"]), (&json!(site), &json!(owner.team), &json!(NOW)));
+    assert_eq!(
+        (&first["id"], &first["team_id"], &first["created_at"]),
+        (&json!(site), &json!(owner.team), &json!(NOW))
+    );
     let code = first["tracking_code"].as_str().unwrap();
     assert!(code.starts_with("ZV_") && code.len() == 27, "{code}");
     let (_, one) = app.key(&key).get(&format!("{BASE}/websites/{site}")).await;
@@ -151,8 +155,18 @@ async fn visitors_come_newest_first_and_page_by_offset() {
     assert_eq!(
         keys(visitor),
         [
-            "id", "country_code", "country_name", "city", "device_type", "browser", "os", "value_score", "visited_at",
-            "landing_page", "referrer", "had_interaction"
+            "id",
+            "country_code",
+            "country_name",
+            "city",
+            "device_type",
+            "browser",
+            "os",
+            "value_score",
+            "visited_at",
+            "landing_page",
+            "referrer",
+            "had_interaction"
         ]
     );
     assert_eq!(visitor["visited_at"], "2026-03-04T00:01:00.000Z");
@@ -195,7 +209,10 @@ async fn every_answer_carries_the_headers_of_the_contract() {
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!((header("x-ratelimit-limit"), header("x-ratelimit-remaining")), ("120".into(), "119".into()));
         assert_eq!(header("x-ratelimit-reset"), "1772600820");
-        assert_eq!((header("x-usage-limit"), header("x-usage-reset")), ("1000000".into(), "2026-04-01T00:00:00.000Z".into()));
+        assert_eq!(
+            (header("x-usage-limit"), header("x-usage-reset")),
+            ("1000000".into(), "2026-04-01T00:00:00.000Z".into())
+        );
         assert!(uuid::Uuid::parse_str(&header("x-request-id")).is_ok());
     }
 }
