@@ -18,10 +18,7 @@ use footfall::{
 };
 use http_body_util::BodyExt as _;
 use measure::{Server, median, memory_mib, ms, row, set_up};
-use schema::{
-    analytics::event::{Acquisition, Agent, Event, EventKind, Place},
-    ports::Events,
-};
+use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
