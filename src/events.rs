@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use schema::{
     analytics::{
         event::{Event, VISIT_GAP_MS},
-        plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Plan, Sums, VisitorRow},
+        plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Plan, Sums, VisitorRow},
         query::{Dimension, FilterOperator, Scope},
     },
     error::{Error, Result},
@@ -58,6 +58,14 @@ impl Store {
             remembered: moka::sync::Cache::builder().max_capacity(4_096).time_to_idle(Duration::from_secs(600)).build(),
             time_limit,
         })
+    }
+
+    /// A connection of its own, for questions in SQL.
+    ///
+    /// # Errors
+    /// When the database has been closed by a fatal error.
+    pub fn reader(&self) -> ::duckdb::Result<Connection> {
+        self.database.reader()
     }
 
     /// Refuses patterns that the engine cannot read, before they stand in a question.
@@ -270,7 +278,7 @@ impl<'a> Pass<'a> {
                     dimensions.insert(*by);
                     metrics = metrics.union(*of_panel).with(*order);
                 }
-                Panel::Breakdown { .. } | Panel::Visitors { .. } => {}
+                Panel::Breakdown { .. } | Panel::Visitors { .. } | Panel::Pages { .. } => {}
             }
         }
         let mut sources = Sources { open, slices: false, bucket_slices: false };
@@ -310,6 +318,18 @@ impl<'a> Pass<'a> {
                     search: search.as_deref(),
                 };
                 self.breakdown(&asked, *metrics, *other)
+            }
+            Panel::Pages { paths } => {
+                let statement = self.compiler.pages(paths, self.sources.open);
+                let page = |row: &Row<'_>| {
+                    Ok(PageRow {
+                        title: row.get(0)?,
+                        entries: row.get(1)?,
+                        exits: row.get(2)?,
+                        time_on_page_ms: row.get(3)?,
+                    })
+                };
+                Ok(Answer::Pages(rows(self.reader, &statement, page)?))
             }
             Panel::Visitors { offset, after, limit } => {
                 let statement = self.compiler.visitors(*offset, *after, *limit, self.sources.open);

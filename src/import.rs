@@ -13,6 +13,7 @@ mod reading;
 mod source;
 mod storing;
 mod summary;
+pub mod terminal;
 
 use std::{io::Read, sync::Arc, time::Instant};
 
@@ -130,3 +131,7 @@ impl Importer {
 #[cfg(test)]
 #[path = "import/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "import/recount_tests.rs"]
+mod recount_tests;

@@ -25,6 +25,7 @@ mod toy;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use async_graphql::{Value, Variables};
 use axum::{
     Router,
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
@@ -113,10 +114,26 @@ impl Rest {
         self.operations.iter().map(|o| Stored { name: &o.name, id: &o.id, text: &o.text })
     }
 
+    /// The JSON that REST shows as `data` when the stored operation of that name answered `answer` to `variables`: what a
+    /// test compares a REST answer with. `None` where there is no such operation.
+    #[must_use]
+    pub fn project(&self, name: &str, answer: &Value, variables: &Variables) -> Option<String> {
+        let operation = self.operations.iter().find(|operation| operation.name == name)?;
+        let mut out = Vec::new();
+        answer::project(operation, answer, &variables::echoes(operation, variables), &mut out);
+        String::from_utf8(out).ok()
+    }
+
     /// The description of the API, OpenAPI 3.1. The same documents and schema give the same description.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
         openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl)
+    }
+
+    /// The description as the text of the committed file.
+    #[must_use]
+    pub fn openapi_text(&self) -> String {
+        format!("{:#}\n", self.openapi())
     }
 
     /// Mounts the routes, the description, and 404 for the rest of `/api`.

@@ -229,6 +229,11 @@ impl Website {
         Ok(Team(self.owner(ctx.cx()?).await?))
     }
 
+    /// The UUID of the team that owns it.
+    async fn team_id(&self) -> Uuid {
+        self.0.website().team_id
+    }
+
     /// The UUID of the user who made it; null when the operator did from the command line, or the account is gone.
     async fn user_id(&self) -> Option<Uuid> {
         self.0.website().user_id

@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 
 use schema::analytics::{
+    event::VISIT_GAP_MS,
     plan::{After, Basis, MetricSet},
     query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection},
 };
@@ -597,6 +598,39 @@ impl<'a> Compiler<'a> {
         let keys: Vec<String> = keys.iter().map(|key| statement.bind(key)).collect();
         let rest = if keys.is_empty() { "true".to_owned() } else { format!("key NOT IN ({})", keys.join(", ")) };
         statement.text = format!("SELECT {} FROM ({facts}) WHERE {rest}", sums(metrics));
+        statement
+    }
+
+    /// One row per page, in the order of `paths`: title, entries, exits, mean milliseconds until the visit's next event.
+    #[must_use]
+    pub fn pages(&self, paths: &[String], open: bool) -> Statement {
+        let mut statement = Statement::default();
+        let span = self.basis.span;
+        let visits = self.visits_in_question(open, &mut statement);
+        let keys: Vec<String> = paths.iter().map(|path| statement.bind(path)).collect();
+        let rows = (0..keys.len()).zip(&keys).map(|(at, key)| format!("({at}, {key})")).collect::<Vec<_>>().join(", ");
+        let keys = keys.join(", ");
+        let narrowed = if self.basis.filters.is_empty() {
+            String::new()
+        } else {
+            " SEMI JOIN v ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms".to_owned()
+        };
+        // The next event of the same visit is the visitor's next one within the gap that ends visits.
+        statement.text = format!(
+            "WITH v AS MATERIALIZED ({visits}), \
+             wanted(at, path) AS (VALUES {rows}), \
+             e AS (SELECT path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
+               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {}) e{narrowed}), \
+             views AS (SELECT path, arg_max(title, time_ms) AS title, avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS}) AS until_ms \
+               FROM e WHERE kind = 0 AND path IN ({keys}) GROUP BY path), \
+             entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \
+             exits AS (SELECT exit_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND exit_page IN ({keys}) GROUP BY ALL) \
+             SELECT coalesce(views.title, ''), coalesce(entries.count, 0), coalesce(exits.count, 0), views.until_ms FROM wanted \
+               LEFT JOIN views USING (path) LEFT JOIN entries USING (path) LEFT JOIN exits USING (path) ORDER BY wanted.at",
+            self.events_in_range(),
+            start = span.start_ms,
+            end = span.end_ms,
+        );
         statement
     }
 

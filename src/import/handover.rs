@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::{mpsc, watch},
-    task::{JoinSet, spawn_blocking},
+    task::JoinSet,
 };
 
 use super::{Importer, Options, Progress, Summary, Target};
@@ -225,16 +225,20 @@ pub async fn hand_over(
     let mut first = serde_json::to_vec(request).map_err(Error::internal)?;
     first.push(b'\n');
     let (send, mut chunks) = mpsc::channel(WAITING);
-    let reading = spawn_blocking(move || read_chunks(source, &send));
+    // A thread of its own: one that waits for standard input must not keep the runtime, and so the process, from ending.
+    std::thread::Builder::new()
+        .name("footfall-import".to_owned())
+        .spawn(move || read_chunks(source, &send))
+        .map_err(Error::internal)?;
     let sending = async {
-        write.write_all(&first).await?;
+        write.write_all(&first).await.map_err(|_| Failed::Server)?;
         while let Some(chunk) = chunks.recv().await {
-            let chunk: Vec<u8> = chunk?;
-            write.write_u32(u32::try_from(chunk.len()).unwrap_or(u32::MAX)).await?;
-            write.write_all(&chunk).await?;
+            let chunk = chunk.map_err(|_| Failed::Source)?;
+            let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            write.write_u32(length).await.map_err(|_| Failed::Server)?;
+            write.write_all(&chunk).await.map_err(|_| Failed::Server)?;
         }
-        write.write_u32(0).await?;
-        Ok::<_, io::Error>(())
+        write.write_u32(0).await.map_err(|_| Failed::Server)
     };
     let mut replies = BufReader::new(read).lines();
     let answer = async {
@@ -253,33 +257,35 @@ pub async fn hand_over(
     tokio::select! {
         outcome = &mut answer => outcome,
         sent = sending => match sent {
-            Ok(()) => answer.await,
-            // Either the source failed, or the server closed its end early and has said why.
-            Err(_) => match reading.await {
-                Ok(Err(_)) => Err(Error::invalid("file", "reading failed; nothing was imported. A complete log is expected.")),
-                _ => answer.await,
-            },
+            Err(Failed::Source) => Err(Error::invalid("file", "reading failed; nothing was imported. A complete log is expected.")),
+            // A server that closes its end early has said why.
+            Ok(()) | Err(Failed::Server) => answer.await,
         },
     }
 }
 
-/// Reads the source on a blocking thread. An error is passed on and returned.
-fn read_chunks(mut source: impl Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+/// Which end kept a log from being sent.
+enum Failed {
+    Source,
+    Server,
+}
+
+/// Reads the source to its end, to an error, which is passed on, or until nobody listens any more.
+fn read_chunks(mut source: impl Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = vec![0; CHUNK];
-        match source.read(&mut chunk) {
-            Ok(0) => return Ok(()),
+        let read = match source.read(&mut chunk) {
+            Ok(0) => return,
             Ok(count) => {
                 chunk.truncate(count);
-                if to.blocking_send(Ok(chunk)).is_err() {
-                    return Ok(());
-                }
+                Ok(chunk)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let _ = to.blocking_send(Err(error.kind().into()));
-                return Err(error);
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = read.is_err();
+        if to.blocking_send(read).is_err() || failed {
+            return;
         }
     }
 }

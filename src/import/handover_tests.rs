@@ -138,6 +138,22 @@ async fn a_source_that_fails_imports_nothing() {
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_wait_for_a_source_that_never_ends() {
+    struct Stalled(std::sync::mpsc::Receiver<()>);
+    impl Read for Stalled {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(0)
+        }
+    }
+    let server = Server::start(Memory::default());
+    let (hold, wait) = std::sync::mpsc::channel();
+    let error = server.hand_over("other.example", Stalled(wait)).await.unwrap_err();
+    assert_eq!(error.code(), "NOT_FOUND");
+    drop(hold);
+}
+
+#[tokio::test]
 async fn nonsense_is_answered_and_an_absent_server_is_told() {
     let server = Server::start(Memory::default());
     for nonsense in [&b"\n"[..], b"GET / HTTP/1.1\r\n\r\n", &[0xff; 100]] {

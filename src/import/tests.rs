@@ -11,7 +11,7 @@ use super::{
 
 const SITE: Uuid = Uuid::from_u128(0xf00d);
 
-pub(super) fn importer(store: &Arc<Memory>) -> Importer {
+pub(crate) fn importer(store: &Arc<Memory>) -> Importer {
     Importer {
         events: Arc::clone(store) as Arc<dyn Events>,
         clock: Arc::new(Still(chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())),

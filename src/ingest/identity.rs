@@ -76,12 +76,14 @@ impl Visits {
         Self { identity, seen: Vec::new(), stored: FxHashMap::default() }
     }
 
-    /// Tells which visits the store held open at some instant; replaces what was told before.
+    /// Tells which visits the store held open at an instant (milliseconds since 1970 UTC); replaces what was told before.
     ///
     /// A visit that goes on with the key of an earlier day has been open since midnight, so telling this for the
     /// first event and again for every midnight passed is enough.
-    pub fn recall(&mut self, open: Vec<OpenVisit>) {
-        self.stored = open.into_iter().map(|visit| (visit.visitor, visit)).collect();
+    pub fn recall(&mut self, at_ms: i64, open: Vec<OpenVisit>) {
+        // Of one visitor at most one visit is open at an instant; what began later has its own day's key anyway.
+        let open = open.into_iter().filter(|visit| visit.start_ms <= at_ms);
+        self.stored = open.map(|visit| (visit.visitor, visit)).collect();
     }
 
     /// Whose event this is. Events come in order of time; `number` is the caller's for this address and user agent.
@@ -177,7 +179,8 @@ mod tests {
         let open = OpenVisit { visitor, start_ms: day - 50 * MINUTE, end_ms: 2 * day - 5 * MINUTE };
         let at = |time_ms: i64, open: OpenVisit| {
             let mut visits = Visits::new(identity());
-            visits.recall(vec![open]);
+            let later = OpenVisit { start_ms: 2 * day + MINUTE, end_ms: 2 * day + MINUTE, ..open };
+            visits.recall(2 * day, vec![open, later]);
             visits.visitor(0, "a", "b", time_ms)
         };
         assert_eq!(at(2 * day + 10 * MINUTE, open), visitor, "begun two days ago");

@@ -12,6 +12,7 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use schema::error::{Error, Result};
+use tracing::Instrument as _;
 
 use super::{
     RequestId, body,
@@ -62,11 +63,9 @@ impl Answering {
         request: Request,
     ) -> Response<Body> {
         let RequestId(id) = request.extensions().get().copied().unwrap_or_else(|| RequestId(self.shell.ids.uuid()));
-        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().await;
-        let told = told.unwrap_or_else(|_| {
-            tracing::error!(request.id = %id, "a resolver panicked");
-            self.refused(&Error::broken("panic"))
-        });
+        let span = tracing::error_span!("rest", request.id = %id);
+        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().instrument(span).await;
+        let told = told.unwrap_or_else(|_| self.refused(&Error::broken("the gate panicked")));
         let mut response = match told.outcome {
             Ok(response) => response,
             Err(fault) => envelope::refuse(&fault, self.shell.clock.now()),
@@ -109,7 +108,9 @@ impl Answering {
             Err(refusal) => return Told { meter: refusal.meter, ..self.refused(&refusal.error) },
         };
         let meter = pass.meter.clone();
-        Told { outcome: self.admitted(operation, &pass, params, request).await, meter }
+        let outcome = AssertUnwindSafe(self.admitted(operation, &pass, params, request)).catch_unwind().await;
+        let broken = || Fault::of(&Error::broken("a resolver panicked"), self.shell.clock.now());
+        Told { outcome: outcome.unwrap_or_else(|_| Err(broken())), meter }
     }
 
     async fn admitted(
@@ -145,10 +146,8 @@ impl Answering {
         if root == Some(&Value::Null) || is_all_null(&outcome.data) {
             return Err(shown(Error::not_found("What the path names")));
         }
-        let data = operation.data_path.iter().fold(&outcome.data, |value, key| member(value, key));
-        let writing = Writing { echoes: &echoes, omit_nulls: operation.omit_nulls };
         let mut out = if operation.bare { Vec::new() } else { envelope::open() };
-        writing.shape(&mut out, &operation.shape, data);
+        project(operation, &outcome.data, &echoes, &mut out);
         if !operation.bare {
             envelope::close(&mut out, now);
         }
@@ -177,6 +176,12 @@ impl Answering {
         question.set_parsed_query(document.clone());
         self.shell.executor.execute((pass.dress)(question)).await
     }
+}
+
+/// Writes what `data` shows of an answer.
+pub fn project(operation: &Operation, answer: &Value, echoes: &[Vec<u8>], out: &mut Vec<u8>) {
+    let data = operation.data_path.iter().fold(answer, |value, key| member(value, key));
+    Writing { echoes, omit_nulls: operation.omit_nulls }.shape(out, &operation.shape, data);
 }
 
 fn is_all_null(data: &Value) -> bool {

@@ -1,20 +1,23 @@
 //! The OpenAPI 3.1 description, made from the documents and the schema; the same input gives the same text.
 
+mod components;
+mod input;
+mod output;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_graphql::{
-    Value as GraphQl,
-    parser::types::{BaseType, Type},
-};
-use schema::error::Error;
+use async_graphql::Value as GraphQl;
 use serde_json::{Map, Value, json};
 
+use self::{
+    components::{error_schema, headers, response_name, responses},
+    input::Inputs,
+    output::shape_schema,
+};
 use super::{
     document::Operation,
     gate::Auth,
-    projection::{Shape, Slot, Source, Step},
-    sdl::{Sdl, base_name},
-    spelling::{camel, choices, snake},
+    sdl::Sdl,
     variables::{Kind, Origin, Variable},
 };
 
@@ -130,7 +133,7 @@ fn statuses(operation: &Operation) -> Vec<u16> {
 }
 
 fn success(operation: &Operation, sdl: &Sdl) -> Value {
-    let data = shape_schema(&operation.shape, operation, sdl, false);
+    let data = shape_schema(&operation.shape, operation, sdl);
     let schema = if operation.bare {
         data
     } else {
@@ -163,7 +166,7 @@ fn success(operation: &Operation, sdl: &Sdl) -> Value {
     json!({ "description": "Success.", "headers": headers, "content": { "application/json": { "schema": schema } } })
 }
 
-fn parameter(variable: &Variable) -> Option<Value> {
+pub(super) fn parameter(variable: &Variable) -> Option<Value> {
     let place = match variable.origin {
         Origin::Path => "path",
         Origin::Query => "query",
@@ -186,10 +189,10 @@ fn parameter(variable: &Variable) -> Option<Value> {
             schema.insert("default".to_owned(), default);
         }
     }
-    let about = if variable.is_range() {
-        "A rolling range that ends now. `timeRange` is an older name of this parameter."
-    } else {
-        &variable.about
+    let about = match (&variable.about, &variable.kind) {
+        _ if variable.is_range() => "A rolling range that ends now. `timeRange` is an older name of this parameter.",
+        (_, Kind::Id) => "A UUID.",
+        (about, _) => about,
     };
     Some(json!({
         "name": variable.parameter,
@@ -198,264 +201,6 @@ fn parameter(variable: &Variable) -> Option<Value> {
         "description": about,
         "schema": schema,
     }))
-}
-
-fn shape_schema(shape: &Shape, operation: &Operation, sdl: &Sdl, nullable: bool) -> Value {
-    match shape {
-        Shape::Object { slots, ty } => {
-            wrap(ty, &|| object_schema(slots, operation, sdl, false), ty.nullable && nullable)
-        }
-        Shape::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(base_name(ty), steps, sdl), ty.nullable && nullable),
-    }
-}
-
-/// Puts lists and null around the schema of the innermost type.
-fn wrap(ty: &Type, inner: &dyn Fn() -> Value, nullable: bool) -> Value {
-    let schema = match &ty.base {
-        BaseType::Named(_) => inner(),
-        BaseType::List(item) => json!({ "type": "array", "items": wrap(item, inner, item.nullable) }),
-    };
-    if nullable { or_null(schema) } else { schema }
-}
-
-fn or_null(mut schema: Value) -> Value {
-    let Some(members) = schema.as_object_mut() else { return schema };
-    if let Some(Value::String(ty)) = members.get("type") {
-        let ty = json!([ty, "null"]);
-        members.insert("type".to_owned(), ty);
-        if let Some(Value::Array(values)) = members.get_mut("enum") {
-            values.push(Value::Null);
-        }
-        return schema;
-    }
-    if members.contains_key("$ref") {
-        return json!({ "anyOf": [schema, { "type": "null" }] });
-    }
-    schema
-}
-
-/// `lifted`: the object that holds these members may itself be null, so each of them may be.
-fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool) -> Value {
-    let mut properties = Map::new();
-    let mut required = Vec::new();
-    members(slots, operation, sdl, lifted, &mut properties, &mut required);
-    json!({ "type": "object", "properties": properties, "required": required })
-}
-
-fn members(
-    slots: &[Slot],
-    operation: &Operation,
-    sdl: &Sdl,
-    lifted: bool,
-    properties: &mut Map<String, Value>,
-    required: &mut Vec<Value>,
-) {
-    for slot in slots {
-        let (mut schema, nullable) = match &slot.source {
-            Source::Flat { slots, .. } => {
-                members(slots, operation, sdl, lifted, properties, required);
-                continue;
-            }
-            Source::Nest(slots) => (object_schema(slots, operation, sdl, lifted), false),
-            Source::Echo(index) => {
-                let variable = operation.variables.get(*index);
-                let schema = variable.and_then(parameter).and_then(|p| p.get("schema").cloned()).unwrap_or(json!({}));
-                (without_default(schema), variable.is_some_and(|v| v.ty.nullable && v.default.is_none()))
-            }
-            Source::Field { shape, .. } => {
-                let (Shape::Object { ty, .. } | Shape::Leaf { ty, .. }) = shape;
-                (shape_schema(shape, operation, sdl, false), ty.nullable || lifted)
-            }
-        };
-        if nullable && !operation.omit_nulls {
-            schema = or_null(schema);
-        }
-        if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
-            let about = match &slot.source {
-                Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
-                    format!("{about} Shown as a percentage, 0 to 100.")
-                }
-                _ => about.clone(),
-            };
-            schema.insert("description".to_owned(), about.into());
-        }
-        properties.insert(slot.key.clone(), schema);
-        if !slot.optional && !(nullable && operation.omit_nulls) {
-            required.push(slot.key.clone().into());
-        }
-    }
-}
-
-fn without_default(mut schema: Value) -> Value {
-    if let Some(members) = schema.as_object_mut() {
-        members.remove("default");
-    }
-    schema
-}
-
-fn leaf_schema(name: &str, steps: &[Step], sdl: &Sdl) -> Value {
-    if let Some(values) = sdl.enum_values(name) {
-        let spelled: Vec<String> = values
-            .into_iter()
-            .map(|value| match steps.first() {
-                Some(Step::Lower) => value.to_ascii_lowercase(),
-                Some(Step::Title) => super::spelling::title(value),
-                _ => value.to_owned(),
-            })
-            .collect();
-        return json!({ "type": "string", "enum": spelled });
-    }
-    match steps.first() {
-        Some(Step::Percent | Step::Round(_)) => json!({ "type": "number" }),
-        Some(Step::Date) => json!({ "type": "string", "format": "date" }),
-        Some(Step::Prefix(prefix)) => json!({ "type": "string", "pattern": format!("^{prefix}") }),
-        _ => scalar(name),
-    }
-}
-
-fn scalar(name: &str) -> Value {
-    match name {
-        "Int" => json!({ "type": "integer", "format": "int32" }),
-        "BigInt" => json!({ "type": "integer", "format": "int64" }),
-        "Float" => json!({ "type": "number", "format": "double" }),
-        "Boolean" => json!({ "type": "boolean" }),
-        "UUID" => json!({ "type": "string", "format": "uuid" }),
-        "DateTime" => json!({ "type": "string", "format": "date-time" }),
-        "Date" => json!({ "type": "string", "format": "date" }),
-        "URL" => json!({ "type": "string", "format": "uri" }),
-        "EmailAddress" => json!({ "type": "string", "format": "email" }),
-        "HexColor" => json!({ "type": "string", "pattern": "^#[0-9A-Fa-f]{6}$" }),
-        "JSON" => json!({}),
-        _ => json!({ "type": "string" }),
-    }
-}
-
-/// Schemas of input objects, by name, as bodies spell them.
-struct Inputs<'a> {
-    sdl: &'a Sdl,
-    schemas: BTreeMap<String, Value>,
-}
-
-impl Inputs<'_> {
-    fn of(&mut self, ty: &Type) -> Value {
-        match &ty.base {
-            BaseType::List(item) => {
-                let items = self.of(item);
-                json!({ "type": "array", "items": if item.nullable { or_null(items) } else { items } })
-            }
-            BaseType::Named(name) => match (self.sdl.input_fields(name), self.sdl.enum_values(name)) {
-                (Some(_), _) => {
-                    self.define(name);
-                    json!({ "$ref": format!("#/components/schemas/{name}") })
-                }
-                (_, Some(values)) => {
-                    let words: Vec<String> =
-                        choices(name, values.into_iter()).into_iter().map(|(rest, _)| rest).collect();
-                    json!({ "type": "string", "enum": words })
-                }
-                _ => scalar(name),
-            },
-        }
-    }
-
-    fn define(&mut self, name: &str) {
-        if self.schemas.contains_key(name) {
-            return;
-        }
-        // Claims the name first, so that an input that holds itself ends.
-        self.schemas.insert(name.to_owned(), Value::Null);
-        let mut properties = Map::new();
-        let mut required = Vec::new();
-        for input in self.sdl.input_fields(name).unwrap_or_default() {
-            let ty = &input.ty.node;
-            let key = snake(&input.name.node);
-            let mut schema = self.of(ty);
-            if ty.nullable {
-                schema = or_null(schema);
-            }
-            if let Some(members) = schema.as_object_mut() {
-                if let Some(about) = &input.description {
-                    members.insert("description".to_owned(), about.node.clone().into());
-                }
-                if let Some(default) = input.default_value.as_ref().and_then(|d| d.node.clone().into_json().ok()) {
-                    members.insert("default".to_owned(), default);
-                }
-            }
-            if !ty.nullable && input.default_value.is_none() {
-                required.push(key.clone());
-            }
-            properties.insert(key, schema);
-        }
-        let about = self.sdl.about(name).unwrap_or_default();
-        let schema = json!({
-            "type": "object", "description": about, "properties": properties, "required": required,
-            "additionalProperties": false,
-        });
-        self.schemas.insert(name.to_owned(), schema);
-    }
-}
-
-fn error_schema() -> Value {
-    let codes: Vec<&str> = Error::TABLE.iter().map(|(code, _)| *code).collect();
-    json!({
-        "type": "object",
-        "description": "A refusal.",
-        "properties": {
-            "success": { "type": "boolean", "const": false },
-            "error": {
-                "type": "object",
-                "properties": {
-                    "message": { "type": "string", "description": "What is wrong and what would be right." },
-                    "code": { "type": "string", "enum": codes },
-                    "timestamp": { "type": "string", "format": "date-time" },
-                },
-                "required": ["message", "code", "timestamp"],
-            },
-        },
-        "required": ["success", "error"],
-    })
-}
-
-const RESPONSES: &[(u16, &str)] = &[
-    (400, "A parameter or the body is not valid."),
-    (401, "The credential is missing or not valid."),
-    (403, "The caller may not do this here."),
-    (404, "There is no such thing."),
-    (409, "It exists already, or its state forbids the change."),
-    (413, "The body is too large."),
-    (415, "The body is not application/json."),
-    (429, "A limit is used up; Retry-After says when to try again."),
-    (500, "Something went wrong on the server's side."),
-    (503, "The server cannot take this now."),
-    (504, "The answer took too long."),
-];
-
-fn response_name(status: u16) -> String {
-    let code = Error::TABLE.iter().find(|(_, known)| *known == status).map_or("ERROR", |(code, _)| *code);
-    let name = camel(&code.to_ascii_lowercase());
-    name.chars().take(1).map(|c| c.to_ascii_uppercase()).chain(name.chars().skip(1)).collect()
-}
-
-fn responses() -> Map<String, Value> {
-    let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
-    RESPONSES
-        .iter()
-        .map(|(status, about)| (response_name(*status), json!({ "description": about, "content": content })))
-        .collect()
-}
-
-fn headers() -> Value {
-    let integer = |about: &str| json!({ "description": about, "schema": { "type": "integer" } });
-    json!({
-        "X-RateLimit-Limit": integer("Requests per minute."),
-        "X-RateLimit-Remaining": integer("Requests left in this minute."),
-        "X-RateLimit-Reset": integer("When the minute ends, in Unix seconds."),
-        "X-Usage-Monthly": integer("Requests of this month."),
-        "X-Usage-Limit": integer("Requests per month."),
-        "X-Usage-Reset": { "description": "When the month ends.", "schema": { "type": "string", "format": "date-time" } },
-        "X-Usage-Total": integer("Requests since the key was made."),
-        "X-Request-Id": { "description": "Finds the request in the log.", "schema": { "type": "string", "format": "uuid" } },
-    })
 }
 
 fn lower_first(name: &str) -> String {

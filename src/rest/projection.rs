@@ -69,8 +69,6 @@ pub enum Step {
     Round(u32),
     /// `@prefix(with:)`.
     Prefix(String),
-    /// `@date`: the UTC day of an instant.
-    Date,
 }
 
 impl Slot {
@@ -129,17 +127,19 @@ impl Writing<'_> {
                 Source::Field { name, shape } => {
                     let value = member(object, name);
                     let absent = slot.optional && !has(object, name);
-                    if !absent && !(self.omit_nulls && *value == Value::Null) {
-                        open(out, slot, first);
-                        self.shape(out, shape, value);
+                    if absent || self.omit_nulls && *value == Value::Null {
+                        continue;
                     }
+                    open(out, slot, first);
+                    self.shape(out, shape, value);
                 }
                 Source::Echo(variable) => {
                     let echo = self.echoes.get(*variable).map_or(b"null".as_slice(), Vec::as_slice);
-                    if !(self.omit_nulls && echo == b"null") {
-                        open(out, slot, first);
-                        out.extend_from_slice(echo);
+                    if self.omit_nulls && echo == b"null" {
+                        continue;
                     }
+                    open(out, slot, first);
+                    out.extend_from_slice(echo);
                 }
                 Source::Nest(slots) => {
                     open(out, slot, first);
@@ -190,8 +190,6 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::spelling::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
-            // Instants are RFC 3339 in UTC: the day is what stands before the T.
-            Self::Date => text.split('T').next().unwrap_or_default().to_owned(),
             Self::Percent | Self::Round(_) => text.to_owned(),
         })
     }
@@ -309,7 +307,6 @@ mod tests {
         assert_eq!(written(Step::Percent, Value::Null), "null");
         assert_eq!(written(Step::Round(2), value!(47.2549)), "47.25");
         assert_eq!(written(Step::Prefix("ak_".into()), value!("1")), "\"ak_1\"");
-        assert_eq!(written(Step::Date, value!("2026-03-04T05:06:07.000Z")), "\"2026-03-04\"");
         assert_eq!(written(Step::Lower, value!(["A", "B"])), r#"["a","b"]"#);
     }
 

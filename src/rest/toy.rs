@@ -53,17 +53,15 @@ enum Permission {
 }
 
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+enum Device {
+    Desktop,
+    Mobile,
+}
+
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
 enum PlanName {
     Pro,
     Enterprise,
-}
-
-#[derive(SimpleObject)]
-struct ApiKey {
-    database_id: Uuid,
-    name: String,
-    permission: Permission,
-    website_id: Option<Uuid>,
 }
 
 #[derive(SimpleObject, Clone)]
@@ -98,9 +96,17 @@ struct ApiUsage;
 
 #[Object]
 impl ApiUsage {
-    async fn key(&self) -> ApiKey {
-        let database_id = Uuid::from_u128(0xAB);
-        ApiKey { database_id, name: "Nightly".into(), permission: Permission::FullAccess, website_id: None }
+    async fn api_key_id(&self) -> Uuid {
+        Uuid::from_u128(0xAB)
+    }
+    async fn name(&self) -> &str {
+        "Nightly"
+    }
+    async fn permission(&self) -> Permission {
+        Permission::FullAccess
+    }
+    async fn website_id(&self) -> Option<Uuid> {
+        None
     }
     async fn monthly_requests(&self) -> BigInt {
         BigInt(812)
@@ -183,12 +189,13 @@ impl Website {
         match range {
             RangeInput::Preset(RangePreset::LastYear) => Err(Error::TimedOut { seconds: 5 }),
             RangeInput::Preset(RangePreset::Last24Hours) => panic!("the toy panics on 24 hours"),
-            _ => Ok(Analytics { known_only: filters.is_some() }),
+            _ => Ok(Analytics { website: self.id, known_only: filters.is_some() }),
         }
     }
 }
 
 struct Analytics {
+    website: Uuid,
     known_only: bool,
 }
 
@@ -196,6 +203,8 @@ struct Analytics {
 struct InstantRange {
     start: Instant,
     end: Instant,
+    start_date: String,
+    end_date: String,
 }
 
 #[derive(SimpleObject)]
@@ -210,7 +219,8 @@ struct Metrics {
 
 #[derive(SimpleObject)]
 struct SeriesPoint {
-    start: Instant,
+    date: String,
+    website_id: Uuid,
     metrics: Metrics,
 }
 
@@ -224,11 +234,11 @@ struct BreakdownRow {
 
 #[derive(SimpleObject)]
 struct Visitor {
-    id: Uuid,
+    visitor_id: Uuid,
     country_code: Option<String>,
     country_name: Option<String>,
     city: Option<String>,
-    device_type: Option<String>,
+    device_type: Option<Device>,
     browser: Option<String>,
     os: Option<String>,
     value_score: i32,
@@ -254,6 +264,8 @@ impl Analytics {
         InstantRange {
             start: Instant("2026-02-25T05:06:07Z".parse().unwrap()),
             end: Instant("2026-03-04T05:06:07Z".parse().unwrap()),
+            start_date: "2026-02-25".into(),
+            end_date: "2026-03-04".into(),
         }
     }
     async fn totals(&self) -> Metrics {
@@ -261,8 +273,9 @@ impl Analytics {
     }
     async fn series(&self, interval: Interval) -> Vec<SeriesPoint> {
         assert_eq!(interval, Interval::Day);
-        let starts = ["2026-02-25T05:06:07Z", "2026-02-26T00:00:00Z"];
-        starts.iter().map(|start| SeriesPoint { start: Instant(start.parse().unwrap()), metrics: metrics() }).collect()
+        ["2026-02-25", "2026-02-26"]
+            .map(|date| SeriesPoint { date: date.into(), website_id: self.website, metrics: metrics() })
+            .into()
     }
     async fn breakdown(&self, by: Dimension, first: i32, after: Option<String>) -> Connection<BreakdownRow> {
         let value = |n: i32| match by {
@@ -281,11 +294,11 @@ impl Analytics {
         #[graphql(desc = "Rows to pass over.")] offset: i32,
     ) -> Connection<Visitor> {
         let row = |n: u128| Visitor {
-            id: Uuid::from_u128(n),
+            visitor_id: Uuid::from_u128(n),
             country_code: Some("NL".into()),
             country_name: Some("Netherlands".into()),
             city: None,
-            device_type: Some("mobile".into()),
+            device_type: Some(Device::Mobile),
             browser: Some("Safari".into()),
             os: Some("iOS".into()),
             value_score: 63,

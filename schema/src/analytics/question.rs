@@ -21,8 +21,10 @@ const MAX_VALUE: usize = 2_000;
 const MAX_PROPERTY: usize = 200;
 const MAX_SEARCH: usize = 200;
 
-/// Rows of a breakdown page and of a page of visitors at most (GRAPHQL.md 4).
+/// Rows of a page of a breakdown at most (GRAPHQL.md 4).
 pub const MAX_ROWS: i32 = 100;
+
+/// Rows of a page of visitors at most (GRAPHQL.md 4).
 pub const MAX_VISITORS: i32 = 1_000;
 
 /// Rows of a page when `first` is not given.

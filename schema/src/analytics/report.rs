@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     country::country_name,
-    plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Sums, VisitorRow},
+    plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
     query::{BreakdownOrder, Dimension, FilterInput, FilterOperator, Interval, Metric},
     question::{
         MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size, read_row_cursor,
@@ -170,11 +170,26 @@ pub struct SeriesPoint {
     pub metrics: Metrics,
 }
 
+/// What a page has beside its metrics.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct Page {
+    /// Latest title in the range; null where none was sent.
+    pub title: Option<String>,
+    /// Visits that start in the range with this page as their first.
+    pub entries: BigInt,
+    /// Visits that start in the range with this page as their last.
+    pub exits: BigInt,
+    /// Mean time from a view of the page to the visit's next event, in seconds; views that end a visit are left out. Null
+    /// without such views.
+    pub time_on_page_seconds: Option<f64>,
+}
+
 /// One value of a dimension with its numbers.
 #[derive(Debug, Clone)]
 pub struct BreakdownRow {
     by: Dimension,
     row: KeyedSums,
+    page: Option<Page>,
     share: Option<f64>,
     currency: Arc<str>,
 }
@@ -204,9 +219,25 @@ impl BreakdownRow {
         self.share
     }
 
+    /// What the page has beside its metrics; null unless the breakdown is by PAGE.
+    async fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
     /// Numbers of the row.
     async fn metrics(&self) -> Metrics {
         Metrics { sums: self.row.sums, currency: self.currency.clone() }
+    }
+}
+
+impl From<PageRow> for Page {
+    fn from(row: PageRow) -> Self {
+        Self {
+            title: Some(row.title).filter(|title| !title.is_empty()),
+            entries: BigInt(row.entries),
+            exits: BigInt(row.exits),
+            time_on_page_seconds: row.time_on_page_ms.map(|ms| ms / 1000.0),
+        }
     }
 }
 
@@ -576,13 +607,30 @@ impl Analytics {
         };
         let (answer, whole) = futures_util::try_join!(cx.loaders().panel(basis, panel), whole)?;
         let Answer::Breakdown { rows, more, other } = answer else { return Err(mismatch()) };
+        let described = by == Dimension::Page && (nodes.field("page").exists() || edges.field("page").exists());
+        let mut pages = if described && !rows.is_empty() {
+            let paths = rows.iter().map(|row| row.key.clone()).collect();
+            match cx.loaders().panel(basis, Panel::Pages { paths }).await? {
+                Answer::Pages(pages) => pages,
+                _ => return Err(mismatch()),
+            }
+        } else {
+            Vec::new()
+        }
+        .into_iter();
         let whole = whole.map_or(0, |metrics| metrics.sums.visitors);
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
         let share = |row: &KeyedSums| (whole > 0).then(|| row.sums.visitors as f64 / whole as f64);
         Ok(BreakdownConnection {
             rows: rows
                 .into_iter()
-                .map(|row| BreakdownRow { by, share: share(&row), row, currency: self.currency.clone() })
+                .map(|row| BreakdownRow {
+                    by,
+                    share: share(&row),
+                    row,
+                    page: pages.next().map(Page::from),
+                    currency: self.currency.clone(),
+                })
                 .collect(),
             more,
             is_first,
