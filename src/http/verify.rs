@@ -114,22 +114,23 @@ impl<'d> Walk<'d> {
             },
             (Value::Object(members), BaseType::Named(name)) => {
                 let Some(input) = self.shape.input(name) else { return Ok(()) };
-                members.iter().try_for_each(|(key, member)| self.member(input, name, key, member, pos))
+                members.iter().try_for_each(|(key, member)| self.member(input, place, key, member, pos))
             }
             _ => Ok(()),
         }
     }
 
-    fn member(&self, input: &InputShape, input_name: &str, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
+    /// Checks one field of an input object that stands in `place`.
+    fn member(&self, input: &InputShape, place: &Type, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
         let Some(field) = input.fields.get(key) else { return Ok(()) };
         if let Value::Variable(name) = value
+            // Where the object itself is required, graphql-js leaves a null to execution; so do we, which refuses it there.
             && input.one_of
+            && place.nullable
             && self.type_of(name).is_some_and(|(ty, _)| ty.nullable)
         {
             return Err(invalid(
-                format!(
-                    "The variable `${name}` must be of a non-null type to be used in the @oneOf input `{input_name}`."
-                ),
+                format!("The variable `${name}` must be of a non-null type to be used in the @oneOf input `{place}`."),
                 pos,
             ));
         }
