@@ -13,12 +13,10 @@ demo: setup ## Runs three websites with 90 days of traffic and live visitors
 	"$(CARGO_TARGET_DIR)/debug/footfall" demo
 
 test: setup ## Runs every test
-	cargo nextest --version >/dev/null 2>&1 \
-	  && cargo nextest run --workspace \
-	  || cargo test --workspace
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
 bench: setup ## Prints every benchmark as a ratio
-	cargo bench --workspace
+	cargo bench --workspace --profile dev
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check

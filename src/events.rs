@@ -60,6 +60,14 @@ impl Store {
         })
     }
 
+    /// A connection of its own, for questions in SQL.
+    ///
+    /// # Errors
+    /// When the database has been closed by a fatal error.
+    pub fn reader(&self) -> ::duckdb::Result<Connection> {
+        self.database.reader()
+    }
+
     /// Refuses patterns that the engine cannot read, before they stand in a question.
     async fn check_patterns(&self, basis: &Basis) -> Result<()> {
         let filters = basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);

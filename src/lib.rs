@@ -108,6 +108,7 @@ pub struct App {
     pub importer: Importer,
     config: Config,
     router: Router,
+    store: Store,
     _held: Held,
 }
 
@@ -179,7 +180,7 @@ impl App {
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
-        let (ports, keyring) = control_plane(&config, Arc::new(store), &around).await?;
+        let (ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref())?);
         let importer = Importer {
             events: ports.events.clone(),
@@ -188,13 +189,19 @@ impl App {
             secret: config.data.secret()?,
         };
         let router = routes(&config, &ports, keyring)?;
-        Ok(Self { ports, importer, config, router, _held: held })
+        Ok(Self { ports, importer, config, router, store, _held: held })
     }
 
     /// The routes, for tests and benches that bring their own listener.
     #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// The event store, for benches that ask it by hand.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Serves until `stop` resolves, then lets running requests end.

@@ -141,3 +141,26 @@ async fn bots_are_dropped_and_everything_adds_up() {
     assert!(bots > 800, "{bots}");
     assert_eq!(events.len() as u64 + bots, imported(true).await.0.stored);
 }
+
+#[tokio::test]
+async fn browsers_are_those_that_another_reader_of_the_rules_finds() {
+    // Counted with Python's ua-parser (its plain resolver) over the same regexes.yaml.
+    let (_, events) = imported(true).await;
+    let found = tally(events.iter().map(|event| event.agent.browser.as_str()));
+    for (browser, count) in [
+        ("", 831),
+        ("Firefox", 769),
+        ("Googlebot", 437),
+        ("Chrome", 381),
+        ("Tiny Tiny RSS", 198),
+        ("IE", 170),
+        ("archive.org_bot", 156),
+        ("Yahoo! Slurp", 81),
+        ("Baiduspider", 75),
+        ("Chrome Frame", 74),
+        ("msnbot", 69),
+        ("YandexBot", 56),
+    ] {
+        assert_eq!(found.get(browser), Some(&count), "{browser}");
+    }
+}

@@ -44,6 +44,8 @@ pub(super) fn build(
     let empty: Arc<str> = "".into();
     let hostname: Arc<str> = target.domain.to_lowercase().into();
     let mut places: Vec<Option<Arc<Place>>> = vec![None; addresses.len()];
+    // A million addresses are in some hundred places.
+    let mut known: FxHashMap<Place, Arc<Place>> = FxHashMap::default();
     let mut agents: Vec<Option<Arc<Agent>>> = vec![None; user_agents.len()];
     // Equal lines have equal times, so they are counted within one instant and forgotten after it.
     let mut equal: FxHashMap<[u8; 16], u64> = FxHashMap::default();
@@ -70,7 +72,10 @@ pub(super) fn build(
         let address = get(&addresses, client.address)?;
         let user_agent = get(&user_agents, client.user_agent)?;
         let visitor = visits.visitor(view.client as usize, address, user_agent, view.time_ms);
-        let place = once(&mut places, client.address, || enricher.place(address))?;
+        let place = once(&mut places, client.address, || {
+            let place = enricher.place(address);
+            Arc::clone(known.entry((*place).clone()).or_insert(place))
+        })?;
         let agent = once(&mut agents, client.user_agent, || enricher.agent(user_agent))?;
         events.push(Event {
             website: target.website,

@@ -1,0 +1,120 @@
+//! The schema's form: what every root field states, what every part describes, what introspection says.
+
+use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use footfall_schema as schema;
+use schema::access::On;
+
+/// Root fields of the built SDL with description, in order.
+fn root_fields() -> Vec<(String, String, String)> {
+    let sdl = schema::sdl();
+    let mut fields = Vec::new();
+    for definition in async_graphql::parser::parse_schema(&sdl).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let root = definition.node.name.node.to_string();
+        let TypeKind::Object(object) = definition.node.kind else { continue };
+        if !matches!(root.as_str(), "Query" | "Mutation" | "Subscription") {
+            continue;
+        }
+        for field in object.fields {
+            let description = field.node.description.map(|text| text.node).unwrap_or_default();
+            fields.push((root.clone(), field.node.name.node.to_string(), description));
+        }
+    }
+    fields
+}
+
+#[test]
+fn every_root_field_states_its_access_and_its_description_says_the_same() {
+    let stated = schema::stated();
+    let fields = root_fields();
+    assert!(fields.len() >= 16, "{fields:#?}");
+    for (root, field, description) in fields {
+        let row = stated.iter().find(|row| row.root == root && row.field == field);
+        let row = row.unwrap_or_else(|| panic!("{root}.{field} states no @access"));
+        let role = row.min.map(|role| role.name().to_uppercase()).unwrap_or_default();
+        let line = match (row.on, row.public) {
+            (On::Public, _) => "Access: anyone.".to_owned(),
+            (On::User, _) => "Access: a signed-in user.".to_owned(),
+            (On::ApiKey, _) => "Access: an API key.".to_owned(),
+            (On::Node, _) => format!("Access: {role} of the thing's team; one's own account."),
+            (On::Team, _) => format!("Access: {role} or above in the team."),
+            (On::Website, false) => format!("Access: {role} or above on the website."),
+            (On::Website, true) => {
+                format!("Access: {role} or above on the website; anyone where its dashboard is public.")
+            }
+        };
+        assert_eq!(description.lines().last(), Some(line.as_str()), "{root}.{field}: {description}");
+    }
+}
+
+#[test]
+fn everything_has_a_description() {
+    let sdl = schema::sdl();
+    let mut bare = Vec::new();
+    for definition in async_graphql::parser::parse_schema(&sdl).unwrap().definitions {
+        match definition {
+            TypeSystemDefinition::Type(definition) => {
+                let (name, node) = (definition.node.name.node.to_string(), definition.node);
+                if node.description.is_none() {
+                    bare.push(name.clone());
+                }
+                let fields = match node.kind {
+                    TypeKind::Object(object) => object.fields,
+                    TypeKind::Interface(interface) => interface.fields,
+                    TypeKind::InputObject(input) => {
+                        let bare_fields = input.fields.iter().filter(|field| field.node.description.is_none());
+                        bare.extend(bare_fields.map(|field| format!("{name}.{}", field.node.name.node)));
+                        Vec::new()
+                    }
+                    TypeKind::Enum(values) => {
+                        let bare_values = values.values.iter().filter(|value| value.node.description.is_none());
+                        bare.extend(bare_values.map(|value| format!("{name}.{}", value.node.value.node)));
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                };
+                for field in fields {
+                    if field.node.description.is_none() {
+                        bare.push(format!("{name}.{}", field.node.name.node));
+                    }
+                    let arguments = field.node.arguments.iter().filter(|argument| argument.node.description.is_none());
+                    bare.extend(
+                        arguments
+                            .map(|argument| format!("{name}.{}({})", field.node.name.node, argument.node.name.node)),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(bare.is_empty(), "without a description: {bare:#?}");
+}
+
+#[test]
+fn scalars_name_their_specification_and_root_queries_are_nullable() {
+    let sdl = schema::sdl();
+    for scalar in ["DateTime", "EmailAddress", "HexColor", "TimeZone", "URL", "UUID", "BigInt"] {
+        assert!(sdl.contains(&format!("scalar {scalar} @specifiedBy(url: ")), "{scalar}\n{sdl}");
+    }
+    for field in ["viewer: User\n", "team(\n", "apiUsage: ApiUsage\n"] {
+        let line = field.trim_end();
+        assert!(sdl.contains(line), "{field}");
+    }
+    assert!(sdl.contains("viewer: User @access(on: USER)"), "{sdl}");
+    assert!(sdl.contains("plans: [Plan!]! @access(on: PUBLIC)"), "{sdl}");
+}
+
+#[tokio::test]
+async fn introspection_knows_every_type_that_directives_use() {
+    let document = "{ __schema { types { name } directives { name args { type { name ofType { name } } } } } }";
+    let answer = schema::build().execute(document).await;
+    let data = serde_json::to_value(answer.data).unwrap();
+    let types: Vec<_> = data["__schema"]["types"].as_array().unwrap().iter().map(|each| each["name"].clone()).collect();
+    for directive in data["__schema"]["directives"].as_array().unwrap() {
+        for argument in directive["args"].as_array().unwrap() {
+            let named = [&argument["type"]["name"], &argument["type"]["ofType"]["name"]];
+            let name = named.into_iter().find(|name| !name.is_null()).unwrap();
+            assert!(types.contains(name), "{}({name}) is unknown to introspection", directive["name"]);
+        }
+    }
+}
