@@ -35,6 +35,8 @@ pub enum Source {
         name: String,
         /// Its members.
         slots: Vec<Slot>,
+        /// Whether the nested object may be null, and so each of its members.
+        nullable: bool,
     },
 }
 
@@ -123,7 +125,7 @@ impl Writing<'_> {
         for slot in slots {
             match &slot.source {
                 Source::Flat { name, .. } if slot.optional && !has(object, name) => {}
-                Source::Flat { name, slots } => self.slots(out, slots, member(object, name), first),
+                Source::Flat { name, slots, .. } => self.slots(out, slots, member(object, name), first),
                 Source::Field { name, shape } => {
                     let value = member(object, name);
                     let absent = slot.optional && !has(object, name);
@@ -317,7 +319,7 @@ mod tests {
             slots: vec![
                 Slot::new("range", Source::Echo(0), false, None),
                 Slot::new("site", Source::Nest(vec![field("id", "id", leaf(vec![]))]), false, None),
-                Slot::new("", Source::Flat { name: "metrics".into(), slots: metrics }, false, None),
+                Slot::new("", Source::Flat { name: "metrics".into(), slots: metrics, nullable: true }, false, None),
             ],
             ty: Type::new("T").unwrap(),
         };

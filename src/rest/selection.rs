@@ -147,7 +147,10 @@ impl Selecting<'_> {
                 Ok(None)
             }
             Some(_) if is_list(ty) => Err(format!("`{parent}.{name}` is a list, which @flatten cannot take apart")),
-            Some(_) => Ok(Some(Slot::new(&key, Source::Flat { name: key.clone(), slots }, place.optional, about))),
+            Some(_) => {
+                let source = Source::Flat { name: key.clone(), slots, nullable: ty.nullable };
+                Ok(Some(Slot::new(&key, source, place.optional, about)))
+            }
             None => {
                 unique(&slots)?;
                 let shape = Shape::Object { slots, ty: ty.clone() };

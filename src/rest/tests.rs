@@ -112,10 +112,16 @@ async fn visitors_come_in_pages() {
 async fn breakdowns_become_plain_lists_with_percentages() {
     let router = router(&[EXTERNAL]);
     let base = format!("/api/external/v1/analytics/{OWN}");
-    let data = get(&router, &format!("{base}/pages?limit=1")).await.json()["data"].take();
-    let page =
-        json!({ "page_url": "Page 1", "page_title": null, "views": 5, "unique_visitors": 2, "bounce_rate": 38.2 });
-    assert_eq!(data, json!({ "pages": [page] }));
+    let data = get(&router, &format!("{base}/pages")).await.json()["data"].take();
+    let page = |number: u8, title, time, entries, exits| {
+        json!({ "page_url": format!("Page {number}"), "page_title": title, "views": 5, "unique_visitors": 2,
+            "bounce_rate": 38.2, "avg_time_on_page": time, "entries": entries, "exits": exits })
+    };
+    let pages = [
+        page(1, json!("Pricing"), json!(41.5), json!(80), json!(55)),
+        page(2, json!(null), json!(null), json!(null), json!(null)),
+    ];
+    assert_eq!(data, json!({ "pages": pages }));
     let data = get(&router, &format!("{base}/countries?limit=1")).await.json()["data"].take();
     let country = json!({ "country_code": "SE", "country_name": null, "visitors": 2, "avg_value_score": 47.25 });
     assert_eq!(data, json!({ "countries": [country] }));
@@ -373,6 +379,9 @@ fn the_description_types_parameters_answers_and_bodies() {
         ["bounce_rate"];
     let about = "Share of visits that bounced, in percent, 0 to 100.";
     assert_eq!(*rate, json!({ "type": ["number", "null"], "description": about }));
+    let entries = &pages["content"]["application/json"]["schema"]["properties"]["data"]["properties"]["pages"]["items"]
+        ["properties"]["entries"];
+    assert_eq!(entries["type"], json!(["integer", "null"]), "what is flattened from a nullable object may be null");
     let note = &api["paths"]["/api/notes/{websiteId}"]["post"];
     assert_eq!(
         note["requestBody"]["content"]["application/json"]["schema"],

@@ -229,7 +229,16 @@ struct BreakdownRow {
     value: String,
     label: Option<String>,
     share: Option<f64>,
+    page: Option<Page>,
     metrics: Metrics,
+}
+
+#[derive(SimpleObject)]
+struct Page {
+    title: Option<String>,
+    entries: BigInt,
+    exits: BigInt,
+    time_on_page_seconds: Option<f64>,
 }
 
 #[derive(SimpleObject)]
@@ -284,7 +293,19 @@ impl Analytics {
             _ => format!("{by:?} {n}"),
         };
         let count = if by == Dimension::Browser { 101 } else { 2 };
-        let row = |n| BreakdownRow { value: value(n), label: None, share: Some(0.640_9), metrics: metrics() };
+        let page_of = || Page {
+            title: Some("Pricing".into()),
+            entries: BigInt(80),
+            exits: BigInt(55),
+            time_on_page_seconds: Some(41.46),
+        };
+        let row = |n| BreakdownRow {
+            value: value(n),
+            label: None,
+            share: Some(0.640_9),
+            page: (by == Dimension::Page && n == 1).then(page_of),
+            metrics: metrics(),
+        };
         page((1..=count).map(row).collect(), first, after)
     }
     /// A page of visitors.

@@ -51,8 +51,8 @@ fn members(
 ) {
     for slot in slots {
         let (mut schema, nullable) = match &slot.source {
-            Source::Flat { slots, .. } => {
-                members(slots, operation, sdl, lifted, properties, required);
+            Source::Flat { slots, nullable, .. } => {
+                members(slots, operation, sdl, lifted || *nullable, properties, required);
                 continue;
             }
             Source::Nest(slots) => (object_schema(slots, operation, sdl, lifted), false),
