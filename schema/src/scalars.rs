@@ -20,6 +20,7 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(pub DateTime<Utc>);
 
+/// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -37,6 +38,7 @@ impl ScalarType for Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date(pub NaiveDate);
 
+/// A calendar day, `YYYY-MM-DD`, in the zone that the field names.
 #[Scalar(name = "Date", specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -57,6 +59,7 @@ impl ScalarType for Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BigInt(pub i64);
 
+/// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
 #[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -78,6 +81,7 @@ impl ScalarType for BigInt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(pub Tz);
 
+/// A time zone by its IANA name, such as `Europe/Vienna` or `UTC`.
 #[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
 impl ScalarType for TimeZone {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -127,6 +131,7 @@ impl EmailAddress {
     }
 }
 
+/// An e-mail address, such as `ada@shop.example`. Letter case does not matter; answers are lower case.
 #[Scalar(
     name = "EmailAddress",
     specified_by_url = "https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address"
@@ -170,6 +175,7 @@ impl Url {
     }
 }
 
+/// An absolute web address, `http` or `https`.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -206,6 +212,7 @@ impl HexColor {
     }
 }
 
+/// A colour, `#RRGGBB`.
 #[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
 impl ScalarType for HexColor {
     fn parse(value: Value) -> InputValueResult<Self> {
