@@ -4,10 +4,14 @@ use std::{env, path::Path};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=DUCKDB_LIB_DIR");
+    // The playground is embedded when it is there: building it later must build the crate again.
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=playground/dist");
+    println!("cargo::rerun-if-changed=playground/examples");
     if env::var_os("CARGO_FEATURE_BUNDLED").is_some() {
         return;
     }
-    let dir = env::var("DUCKDB_LIB_DIR").unwrap_or_default();
+    let dir = env::var_os("DUCKDB_LIB_DIR").unwrap_or_default();
     let library = Path::new(&dir);
     let found = ["libduckdb.so", "libduckdb.dylib"].iter().any(|name| library.join(name).exists());
     if !found {

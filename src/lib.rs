@@ -1,6 +1,287 @@
-//! Footfall: one binary that serves the schema.
+//! Footfall: self-hosted web analytics whose product is its GraphQL schema; this crate is one way to serve it.
+//!
+//! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
 pub mod ambient;
+pub mod cli;
+pub mod config;
+pub mod data_folder;
 pub mod database;
+pub mod demo;
+pub mod events;
+pub mod gate;
+pub mod http;
+pub mod import;
+pub mod ingest;
 pub mod passwords;
+pub mod rest;
 pub mod tokens;
+
+use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::{Json, Router, routing::get};
+use schema::{
+    Ports,
+    access::{Operator, flush_key_usage},
+    ports::{Clock, Events, Ids},
+};
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{
+    ambient::{SystemClock, SystemIds},
+    config::Config,
+    data_folder::Held,
+    events::{Store, duckdb::Budget},
+    gate::Door,
+    http::{HttpConfig, graphql::Endpoint, shell},
+    import::{Importer, Target, handover},
+    ingest::enrich::Enricher,
+    passwords::BoundedArgon2,
+    rest::{Rest, Shell},
+    tokens::Keyring,
+};
+
+/// The REST API's documents.
+pub const DOCUMENTS: &[&str] = &[include_str!("../schema/rest/external.graphql")];
+
+/// How often counted API requests are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// How long requests may still run after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why Footfall cannot start; its text is for the person who starts it.
+#[derive(Debug)]
+pub struct StartError {
+    text: String,
+    is_held: bool,
+}
+
+impl StartError {
+    /// An error that this sentence describes.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self { text, is_held: false }
+    }
+
+    /// The data folder is held by another process.
+    #[must_use]
+    pub fn held(folder: &Path) -> Self {
+        let text = format!(
+            "another process holds the data folder {}; stop it, or name another folder with --data",
+            folder.display()
+        );
+        Self { text, is_held: true }
+    }
+
+    /// Whether another process holds the data folder.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<schema::Error> for StartError {
+    fn from(error: schema::Error) -> Self {
+        match &error {
+            schema::Error::Internal(source) => Self::new(source.to_string()),
+            _ => Self::new(error.message()),
+        }
+    }
+}
+
+/// A running installation: its stores are open and its data folder is held.
+pub struct App {
+    /// What the schema reaches.
+    pub ports: Ports,
+    /// Imports access logs.
+    pub importer: Importer,
+    config: Config,
+    router: Router,
+    store: Store,
+    _held: Held,
+}
+
+/// The clock and the generator; tests bring their own.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
+    }
+}
+
+/// Opens the control plane only: for commands that work beside a running server.
+///
+/// # Errors
+/// When the database or the signing keys cannot be opened.
+pub async fn control_plane(
+    config: &Config,
+    events: Arc<dyn Events>,
+    around: &Surroundings,
+) -> Result<(Ports, Arc<Keyring>), StartError> {
+    let place =
+        config.database_url.clone().unwrap_or_else(|| config.data.control_plane().to_string_lossy().into_owned());
+    let (writer, reader) = database::open(&place).await.map_err(|error| StartError::new(error.to_string()))?;
+    let keyring = Keyring::open(config.data.keys(), around.clock.clone())
+        .map_err(|error| StartError::new(format!("the signing keys cannot be opened: {error}")))?;
+    let keyring = Arc::new(keyring);
+    let ports = Ports {
+        writer,
+        reader,
+        events,
+        clock: around.clock.clone(),
+        ids: around.ids.clone(),
+        passwords: Arc::new(BoundedArgon2::default()),
+        tokens: keyring.clone(),
+        sign_up: config.sign_up,
+        limits: config.limits,
+        key_usage: Arc::default(),
+    };
+    Ok((ports, keyring))
+}
+
+/// The REST API over the published schema.
+///
+/// # Errors
+/// A document that does not fit the schema.
+pub fn rest_api() -> Result<Rest, StartError> {
+    Rest::load(DOCUMENTS, &schema::sdl())
+        .map_err(|error| StartError::new(format!("a REST document is broken: {error}")))
+}
+
+impl App {
+    /// Opens everything and mounts the routes.
+    ///
+    /// # Errors
+    /// When the folder is held by another process, or a store cannot be opened.
+    pub async fn build(config: Config, around: Surroundings) -> Result<Self, StartError> {
+        let held = config.data.hold()?;
+        let budget = Budget { memory_mib: config.memory_mib, threads: config.threads };
+        let time_limit = Duration::from_secs(config.timeout_seconds);
+        let path = config.data.event_store();
+        let store = tokio::task::spawn_blocking(move || Store::open(Some(&path), budget, time_limit))
+            .await
+            .map_err(|error| StartError::new(error.to_string()))?
+            .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
+        let (ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
+        let enricher = Arc::new(Enricher::new(config.geo_database.as_deref())?);
+        let importer = Importer {
+            events: ports.events.clone(),
+            clock: ports.clock.clone(),
+            enricher,
+            secret: config.data.secret()?,
+        };
+        let router = routes(&config, &ports, keyring)?;
+        Ok(Self { ports, importer, config, router, store, _held: held })
+    }
+
+    /// The routes, for tests and benches that bring their own listener.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The event store, for benches that ask it by hand.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Serves until `stop` resolves, then lets running requests end.
+    ///
+    /// # Errors
+    /// When the socket for imports cannot be made, or the listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let mut jobs = JoinSet::new();
+        let socket = handover::listen(&self.config.data.socket())?;
+        jobs.spawn(handover::serve(socket, self.importer.clone(), Arc::new(Sites(self.ports.clone()))));
+        let ports = self.ports.clone();
+        jobs.spawn(async move {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                if let Err(error) = flush_key_usage(&ports).await {
+                    tracing::warn!(error.code = error.code(), "the counts of API keys were not written");
+                }
+            }
+        });
+        let (told, stopping) = tokio::sync::oneshot::channel::<()>();
+        let serving = axum::serve(listener, self.router.clone()).with_graceful_shutdown(async move {
+            stop.await;
+            drop(told);
+        });
+        let overdue = async {
+            let _ = stopping.await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = serving => served.map_err(|error| StartError::new(format!("the listener failed: {error}")))?,
+            () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
+        }
+        jobs.shutdown().await;
+        let _ = std::fs::remove_file(self.config.data.socket());
+        flush_key_usage(&self.ports).await?;
+        Ok(())
+    }
+}
+
+fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Router, StartError> {
+    let http = HttpConfig {
+        cors_origins: config.cors_origins.clone(),
+        introspection: config.introspection,
+        timeout: Duration::from_secs(config.timeout_seconds),
+        ..HttpConfig::default()
+    };
+    let door = Door::new(ports.clone());
+    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let rest = rest_api()?.router(Shell {
+        executor: Arc::new(schema::build_trusted()),
+        gate: Arc::new(door),
+        clock: ports.clock.clone(),
+        ids: ports.ids.clone(),
+    });
+    let fixed = Router::new()
+        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
+    Ok(shell(graphql.routes().merge(rest).merge(fixed), &http, ports.ids.clone()))
+}
+
+/// Finds the websites that imports name.
+struct Sites(Ports);
+
+#[async_trait]
+impl handover::Websites for Sites {
+    async fn find(&self, id_or_domain: &str) -> schema::Result<Target> {
+        target(&self.0, id_or_domain).await
+    }
+}
+
+/// The website that an operator names by id or domain.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when several teams have the domain.
+pub async fn target(ports: &Ports, id_or_domain: &str) -> schema::Result<Target> {
+    let site = Operator::holding_the_data_folder().site(ports, id_or_domain).await?;
+    Ok(Target { website: site.id(), domain: site.website().domain.clone() })
+}

@@ -1,5 +1,9 @@
 //! The analytics question, its meaning and its answer.
 
+pub mod country;
 pub mod event;
 pub mod plan;
 pub mod query;
+pub mod question;
+pub mod report;
+pub mod zone;

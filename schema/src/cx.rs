@@ -24,7 +24,7 @@ impl Cx {
     /// The data of one request. Call it inside the async runtime: the loaders spawn their batches there.
     #[must_use]
     pub fn new(ports: Ports, caller: Caller, request_id: Uuid) -> Self {
-        let loaders = Loaders::new(ports.reader.clone(), caller);
+        let loaders = Loaders::new(ports.reader.clone(), ports.events.clone(), caller);
         Self { ports, caller, loaders, request_id }
     }
 

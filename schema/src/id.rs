@@ -21,6 +21,18 @@ pub enum Kind {
     ApiKey,
 }
 
+/// The opaque form of a text, for cursors.
+#[must_use]
+pub fn opaque(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+/// Reads [`opaque`]; `None` when it is no such form.
+#[must_use]
+pub fn read_opaque(opaque: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(opaque).ok()?).ok()
+}
+
 impl Kind {
     const ALL: [Self; 5] = [Self::User, Self::Team, Self::Membership, Self::Website, Self::ApiKey];
 

@@ -10,7 +10,10 @@ use async_graphql::{
     runtime::{Timer, TokioSpawner},
 };
 use entity::{api_key, membership, team, user, website};
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, try_join_all},
+};
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QuerySelect as _, RelationDef,
     sea_query::{Expr, ExprTrait as _, IntoCondition as _},
@@ -19,7 +22,9 @@ use uuid::Uuid;
 
 use crate::{
     access::{Caller, Role},
+    analytics::plan::{Answer, Basis, Panel, Plan},
     error::{Error, Result},
+    ports::Events,
 };
 
 /// Asks for a website and the caller's level on it.
@@ -41,12 +46,24 @@ struct KeyRow(Uuid);
 /// A row and the level that the caller holds on it; no level means no part.
 pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
 
+/// One panel of an analytics question.
+type PanelKey = (Basis, Panel);
+
 /// The request's loaders.
-pub(crate) struct Loaders(DataLoader<Rows>);
+pub(crate) struct Loaders(DataLoader<Rows>, DataLoader<Panels>);
 
 impl Loaders {
-    pub(crate) fn new(db: DatabaseConnection, caller: Caller) -> Self {
-        Self(DataLoader::new(Rows { db, caller }, TokioSpawner::current(), NextTurn))
+    pub(crate) fn new(db: DatabaseConnection, events: Arc<dyn Events>, caller: Caller) -> Self {
+        Self(
+            DataLoader::new(Rows { db, caller }, TokioSpawner::current(), NextTurn),
+            DataLoader::new(Panels(events), TokioSpawner::current(), NextTurn),
+        )
+    }
+
+    /// The answer to one panel. Panels over the same basis that are asked for together share one plan.
+    pub(crate) async fn panel(&self, basis: &Basis, panel: Panel) -> Result<Answer> {
+        let answer = self.1.load_one((basis.clone(), panel)).await?;
+        answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
     }
 
     pub(crate) async fn site(&self, key: SiteKey) -> Result<Option<Reached<website::Model>>> {
@@ -76,6 +93,28 @@ struct NextTurn;
 impl Timer for NextTurn {
     fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
         tokio::task::yield_now().boxed()
+    }
+}
+
+struct Panels(Arc<dyn Events>);
+
+impl Loader<PanelKey> for Panels {
+    type Value = Answer;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PanelKey]) -> Result<HashMap<PanelKey, Answer>> {
+        let mut plans: HashMap<&Basis, Vec<&Panel>> = HashMap::new();
+        for (basis, panel) in keys {
+            plans.entry(basis).or_default().push(panel);
+        }
+        let asked = plans.into_iter().map(|(basis, panels)| async move {
+            let plan = Plan { basis: basis.clone(), panels: panels.into_iter().cloned().collect() };
+            let answers = self.0.ask(&plan).await?;
+            Ok::<_, Error>(
+                plan.panels.into_iter().zip(answers).map(move |(panel, answer)| ((plan.basis.clone(), panel), answer)),
+            )
+        });
+        Ok(try_join_all(asked).await?.into_iter().flatten().collect())
     }
 }
 

@@ -7,6 +7,11 @@ use uuid::Uuid;
 
 use crate::{
     access::{self, Admin, Level, Myself, On, Role, Site, Viewer, stated},
+    analytics::{
+        query::{Comparison, FilterInput, RangeInput},
+        question::{Question, Subject},
+        report::Analytics,
+    },
     connection::{self, Page, PageArgs, Place, Window},
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -69,6 +74,8 @@ pub struct NewWebsite {
     pub name: String,
     /// Zone in which its days begin; `None` means UTC.
     pub timezone: Option<chrono_tz::Tz>,
+    /// ISO 4217 code in which revenue is shown; `None` means USD.
+    pub currency: Option<String>,
 }
 
 impl WebsiteSettings {
@@ -142,7 +149,7 @@ where
         settings: Set(serde_json::json!({
             "track_outbound_links": true, "track_downloads": true, "session_replay": false, "heatmaps": true
         })),
-        currency: Set("USD".to_owned()),
+        currency: Set(new.currency.unwrap_or_else(|| "USD".to_owned())),
         created_at: Set(now),
         updated_at: Set(now),
     };
@@ -222,6 +229,11 @@ impl Website {
         Ok(Team(self.owner(ctx.cx()?).await?))
     }
 
+    /// The UUID of the team that owns it.
+    async fn team_id(&self) -> Uuid {
+        self.0.website().team_id
+    }
+
     /// The UUID of the user who made it; null when the operator did from the command line, or the account is gone.
     async fn user_id(&self) -> Option<Uuid> {
         self.0.website().user_id
@@ -265,6 +277,24 @@ impl Website {
     /// ISO 4217 code in which revenue is shown.
     async fn currency(&self) -> &str {
         &self.0.website().currency
+    }
+
+    /// Numbers of this website: totals, series, breakdowns, visitors. Everything below shares the range, zone and filters.
+    async fn analytics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The time that is counted.")] range: RangeInput,
+        #[graphql(desc = "Zone of calendar units; null means the website's.")] timezone: Option<TimeZone>,
+        #[graphql(desc = "Conditions that all hold; values of one condition are alternatives.")] filters: Option<
+            Vec<FilterInput>,
+        >,
+        #[graphql(desc = "What `previous` is compared with; null for no comparison.")] compare: Option<Comparison>,
+    ) -> Result<Analytics> {
+        let subject =
+            Subject { website: self.0.id(), zone: self.0.timezone(), currency: self.0.website().currency.clone() };
+        let zone = timezone.map(|zone| zone.0);
+        let ports = ctx.cx()?.ports();
+        Ok(Analytics::new(Question::of(ports, subject, range, zone, filters.unwrap_or_default(), compare).await?))
     }
 
     /// What the plan of its team allows.
@@ -314,7 +344,12 @@ impl WebsiteMutation {
         #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
     ) -> async_graphql::Result<Option<WebsiteCreatePayload>> {
         let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
-        let new = NewWebsite { domain: input.domain, name: input.name, timezone: input.timezone.map(|zone| zone.0) };
+        let new = NewWebsite {
+            domain: input.domain,
+            name: input.name,
+            timezone: input.timezone.map(|zone| zone.0),
+            currency: None,
+        };
         let site = create(ctx.cx()?.ports(), &team, new).await?;
         Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
     }

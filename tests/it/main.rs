@@ -1,1 +1,12 @@
-//! x
+//! The front door: one installation per test, real SQLite, DuckDB and HTTP; stories send what users send and ask what users ask.
+
+mod access;
+mod analytics;
+mod app;
+mod command_line;
+mod conformance;
+mod cors;
+mod log;
+mod refusals;
+mod rest;
+mod schema;

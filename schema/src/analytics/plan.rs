@@ -116,6 +116,11 @@ pub enum Panel {
         /// Whether the sums of all rows not on this page are wanted.
         other: bool,
     },
+    /// What pages have beside their metrics.
+    Pages {
+        /// Paths of the pages.
+        paths: Vec<String>,
+    },
     /// Visitors, the latest visit first.
     Visitors {
         /// Rows to pass over.
@@ -244,6 +249,19 @@ pub struct VisitorRow {
     pub interacted: bool,
 }
 
+/// What one page has beside its metrics.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PageRow {
+    /// Latest title in the range; empty where none was sent.
+    pub title: String,
+    /// Visits that start in the range with this page as their first.
+    pub entries: i64,
+    /// Visits that start in the range with this page as their last.
+    pub exits: i64,
+    /// Mean time from a view of the page to the visit's next event, in milliseconds; views that end a visit are left out.
+    pub time_on_page_ms: Option<f64>,
+}
+
 /// An engine's answer to one panel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -260,6 +278,8 @@ pub enum Answer {
         /// Sums of every row that is not on this page, where asked for.
         other: Option<Sums>,
     },
+    /// To `Pages`, in the order of the paths.
+    Pages(Vec<PageRow>),
     /// To `Visitors`.
     Visitors {
         /// The page's rows, in order.

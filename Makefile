@@ -1,0 +1,52 @@
+# Footfall's front door. `make demo` and `make test` need Rust, Node and a C compiler, and do all the rest.
+
+# A stable folder outside the checkout, so that a fresh clone does not build the dependencies again.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
+
+NPM := npm ci --no-audit --no-fund --loglevel=error
+PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
+
+.PHONY: demo test setup bench lint drift contract
+
+demo: setup ## Runs three websites with 90 days of traffic and live visitors
+	cargo build --workspace --bins
+	"$(CARGO_TARGET_DIR)/debug/footfall" demo
+
+test: setup ## Runs every test
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
+
+bench: setup ## Prints every benchmark as a ratio
+	cargo bench --workspace --profile dev
+
+lint: setup ## Format and clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+contract: setup ## Writes the published artefacts anew: SDL, OpenAPI, access matrix
+	cargo run --quiet --bin footfall -- schema print > schema/schema.graphql.new
+	cargo run --quiet --bin footfall -- schema openapi > schema/openapi.json.new
+	mv schema/schema.graphql.new schema/schema.graphql
+	mv schema/openapi.json.new schema/openapi.json
+
+drift: contract ## Fails where a published artefact is not what the code says
+	git diff --exit-code -- schema/schema.graphql schema/openapi.json
+
+setup: .vendor/duckdb playground/dist/index.html tests/js/node_modules/.stamp ## Fetches what the build needs beyond crates
+
+.vendor/node_modules/.stamp: .vendor/package.json .vendor/package-lock.json
+	$(NPM) --prefix .vendor
+	touch $@
+
+.vendor/duckdb: .vendor/node_modules/.stamp
+	ln -sfn node_modules/@duckdb/node-bindings-$(PLATFORM) $@
+
+playground/node_modules/.stamp: playground/package.json playground/package-lock.json
+	$(NPM) --prefix playground
+	touch $@
+
+playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/index.html)
+	npm run --silent build --prefix playground
+
+tests/js/node_modules/.stamp: tests/js/package.json tests/js/package-lock.json .vendor/node_modules/.stamp
+	$(NPM) --prefix tests/js
+	touch $@

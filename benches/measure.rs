@@ -1,0 +1,101 @@
+//! What the benches share: medians, memory of a process, a server process, and rows of the printed table.
+
+#![expect(dead_code, reason = "each bench uses its part")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The middle of the measured values.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Milliseconds.
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Prints a row: what was measured, the figure, what is asked for, and whether it holds.
+pub fn row(what: &str, figure: String, asked: &str, holds: bool) {
+    println!("{:<58} {figure:>16}   asked: {asked:<14} {}", what, if holds { "holds" } else { "FALLS SHORT" });
+}
+
+/// A figure of `/proc/PID/status` in MiB, such as `VmHWM` (peak) or `VmRSS` (now). Linux only.
+pub fn memory_mib(pid: u32, figure: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(figure)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+/// Runs a command to its end. Answers how long it took, the peak of its memory in MiB, and what it printed.
+pub fn run_watched(command: &mut Command) -> (Duration, f64, String) {
+    let begun = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut peak = 0.0_f64;
+    while child.try_wait().expect("the child can be waited for").is_none() {
+        peak = peak.max(memory_mib(child.id(), "VmHWM"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let took = begun.elapsed();
+    let output = child.wait_with_output().expect("the child has ended");
+    assert!(output.status.success(), "the command failed");
+    (took, peak, String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A server process; ends when dropped.
+pub struct Server {
+    pub child: Child,
+    pub base: String,
+}
+
+impl Server {
+    /// Starts `footfall serve` on a data folder and waits until it listens.
+    pub fn start(data: &Path) -> Self {
+        let mut child = footfall(data)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let base = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        Self { child, base }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary over a data folder.
+pub fn footfall(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
+    command.env("FOOTFALL_DATA", data).env("FOOTFALL_PASSWORD", "correct horse battery");
+    command
+}
+
+/// Makes an account, websites and an API key in a data folder. Answers the websites' ids and the key.
+pub fn set_up(data: &Path, domains: &[String]) -> (Vec<String>, String) {
+    let say = |arguments: &[&str]| {
+        let output = footfall(data).args(arguments).output().expect("the command runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    say(&["user", "create", "--email", "bench@footfall.example"]);
+    let websites = domains.iter().map(|domain| {
+        let made = say(&["website", "create", domain, "--email", "bench@footfall.example"]);
+        made.split_whitespace().nth(3).unwrap_or_default().to_owned()
+    });
+    let websites = websites.collect();
+    let key = say(&["key", "create", "--name", "bench", "--email", "bench@footfall.example"]);
+    (websites, key.trim().to_owned())
+}

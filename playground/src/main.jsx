@@ -1,0 +1,82 @@
+// The playground page: GraphiQL over the endpoint this page came from, with the example operations in tabs.
+//
+// - `#token=...` puts a credential into the headers editor, `#website=...` an id into the examples' variables. A fragment never
+//   leaves the browser; it is taken out of the address at once and lives as long as the browser tab.
+// - The endpoint is relative to the page, so it also works below a path prefix.
+import { GraphiQL } from 'graphiql';
+import { createRoot } from 'react-dom/client';
+import './main.css';
+
+const PLACEHOLDER = '<website id>';
+const endpoint = new URL('graphql', window.location.href);
+endpoint.search = '';
+endpoint.hash = '';
+
+async function fetcher(params, options) {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: {
+      accept: 'application/graphql-response+json, application/json;q=0.9',
+      'content-type': 'application/json',
+      ...options?.headers,
+    },
+    body: JSON.stringify(params),
+  });
+  return response.json();
+}
+
+/** Credential and website from the fragment, which is then taken out of the address. */
+function takeFragment() {
+  const given = new URLSearchParams(window.location.hash.slice(1));
+  if (given.has('token')) {
+    window.history.replaceState(null, '', window.location.pathname + window.location.search);
+  }
+  return { token: given.get('token'), website: given.get('website') };
+}
+
+/** Id of the first website that the credential reaches, or null. */
+async function firstWebsite(headers) {
+  try {
+    const answer = await fetcher({ query: '{ viewer { websites(first: 1) { nodes { id } } } }' }, { headers });
+    return answer.data?.viewer?.websites?.nodes?.[0]?.id ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function exampleTabs(headers, website) {
+  const response = await fetch(new URL('playground/examples.json', endpoint));
+  const examples = await response.json();
+  const id = website ?? (headers ? await firstWebsite(JSON.parse(headers)) : null);
+  return examples.map(({ query, variables }) => {
+    const text = JSON.stringify(variables, null, 2);
+    return {
+      query,
+      variables: text === '{}' ? '' : id ? text.replaceAll(PLACEHOLDER, id) : text,
+      headers,
+    };
+  });
+}
+
+const given = takeFragment();
+const storage = window.sessionStorage;
+const HEADERS = 'footfall:headers';
+if (given.token) {
+  // A new credential begins with the examples again; tabs of an older one would still carry that one.
+  storage.clear();
+  storage.setItem(HEADERS, JSON.stringify({ Authorization: `Bearer ${given.token}` }, null, 2));
+}
+const headers = storage.getItem(HEADERS) ?? '';
+const tabs = await exampleTabs(headers, given.website);
+
+createRoot(document.getElementById('playground')).render(
+  <GraphiQL
+    fetcher={fetcher}
+    storage={storage}
+    defaultTabs={tabs}
+    defaultHeaders={headers}
+    defaultEditorToolsVisibility={given.token ? 'headers' : 'variables'}
+    isHeadersEditorEnabled
+    shouldPersistHeaders
+  />,
+);

@@ -1,0 +1,199 @@
+//! From what a caller asks to a [`Basis`]: the rules on ranges, zones, filters and pages.
+
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+use super::{
+    plan::{After, Basis},
+    query::{Comparison, Dimension, FilterInput, RangeInput, RangePreset},
+    zone,
+};
+use crate::{
+    error::{Error, Result},
+    ports::Ports,
+};
+
+/// Values of one filter at most.
+const MAX_VALUES: usize = 100;
+
+/// Characters of a filter's value, a property's name and a search at most.
+const MAX_VALUE: usize = 2_000;
+const MAX_PROPERTY: usize = 200;
+const MAX_SEARCH: usize = 200;
+
+/// Rows of a page of a breakdown at most (GRAPHQL.md 4).
+pub const MAX_ROWS: i32 = 100;
+
+/// Rows of a page of visitors at most (GRAPHQL.md 4).
+pub const MAX_VISITORS: i32 = 1_000;
+
+/// Rows of a page when `first` is not given.
+pub const DEFAULT_ROWS: i32 = 20;
+
+/// Rows that an offset may pass over.
+const MAX_OFFSET: i32 = 1_000_000;
+
+/// What a caller asked, checked and made absolute.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The website, the resolved range, the filters.
+    pub basis: Basis,
+    /// The same for the period it is compared with.
+    pub previous: Option<Basis>,
+    /// The zone that calendar units belong to.
+    pub zone: Tz,
+}
+
+/// A website as far as a question needs it; made from a proof.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The website's id.
+    pub website: Uuid,
+    /// Its zone.
+    pub zone: Tz,
+    /// Its currency, ISO 4217.
+    pub currency: String,
+}
+
+impl Question {
+    /// Checks and resolves a question.
+    ///
+    /// # Errors
+    /// `Invalid`, naming `range` or `filters` and what would be right.
+    pub async fn of(
+        ports: &Ports,
+        subject: Subject,
+        range: RangeInput,
+        zone: Option<Tz>,
+        filters: Vec<FilterInput>,
+        compare: Option<Comparison>,
+    ) -> Result<Self> {
+        for filter in &filters {
+            check_filter(filter)?;
+        }
+        let zone = zone.unwrap_or(subject.zone);
+        let first = match range {
+            RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(subject.website).await?,
+            _ => None,
+        };
+        let span = zone::resolve(range, zone, ports.clock.now(), first)?;
+        let basis = Basis { website: subject.website, span, filters, currency: subject.currency };
+        let previous = compare.map(|compare| Basis { span: zone::compared(span, compare), ..basis.clone() });
+        Ok(Self { basis, previous, zone })
+    }
+}
+
+fn check_filter(filter: &FilterInput) -> Result<()> {
+    if filter.values.is_empty() || filter.values.len() > MAX_VALUES {
+        return Err(Error::invalid(
+            "filters",
+            format!("a filter has 1 to {MAX_VALUES} values and this one has {}", filter.values.len()),
+        ));
+    }
+    if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > MAX_VALUE) {
+        return Err(Error::invalid(
+            "filters",
+            format!("a value has at most {MAX_VALUE} characters and this one has {long}"),
+        ));
+    }
+    check_property("filters", filter.dimension, filter.property.as_deref())
+}
+
+/// A property goes with dimension EVENT only, and has a name.
+///
+/// # Errors
+/// `Invalid`, naming `field`.
+pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>) -> Result<()> {
+    match property {
+        None => Ok(()),
+        Some(_) if dimension != Dimension::Event => {
+            Err(Error::invalid(field, "a property goes with the dimension EVENT only; leave it out here"))
+        }
+        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => {
+            Err(Error::invalid(field, format!("the name of a property has 1 to {MAX_PROPERTY} characters")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// A search text, or none.
+///
+/// # Errors
+/// `Invalid`, naming `search`.
+pub fn check_search(search: Option<String>) -> Result<Option<String>> {
+    match search {
+        Some(text) if text.chars().count() > MAX_SEARCH => {
+            Err(Error::invalid("search", format!("at most {MAX_SEARCH} characters are searched for")))
+        }
+        Some(text) if text.is_empty() => Ok(None),
+        other => Ok(other),
+    }
+}
+
+/// The size of a page.
+///
+/// # Errors
+/// `Invalid`, naming `first`.
+pub fn page_size(first: Option<i32>, max: i32) -> Result<u32> {
+    let size = first.unwrap_or(DEFAULT_ROWS);
+    u32::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
+        Error::invalid("first", format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
+    })
+}
+
+/// Rows to pass over.
+///
+/// # Errors
+/// `Invalid`, naming `offset`.
+pub fn page_offset(offset: Option<i32>) -> Result<u64> {
+    let offset = offset.unwrap_or(0);
+    u64::try_from(offset)
+        .ok()
+        .filter(|_| offset <= MAX_OFFSET)
+        .ok_or_else(|| Error::invalid("offset", format!("is {offset}; 0 to {MAX_OFFSET} is right")))
+}
+
+fn not_a_cursor() -> Error {
+    Error::invalid("after", "is not a cursor of this list; pass an `endCursor` as it came")
+}
+
+/// First letter of a breakdown's cursor and of a visitor's; a new form gets a new one.
+const ROW_CURSOR: &str = "b1:";
+const VISITOR_CURSOR: &str = "v1:";
+
+/// The opaque place of a breakdown's row.
+#[must_use]
+pub fn row_cursor(order: f64, key: &str) -> String {
+    crate::id::opaque(&format!("{ROW_CURSOR}{:x}:{key}", order.to_bits()))
+}
+
+/// Reads [`row_cursor`].
+///
+/// # Errors
+/// `Invalid`, naming `after`.
+pub fn read_row_cursor(cursor: &str) -> Result<After> {
+    let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
+    let (bits, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
+    let order = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| not_a_cursor())?);
+    if !order.is_finite() {
+        return Err(not_a_cursor());
+    }
+    Ok(After { order, key: key.to_owned() })
+}
+
+/// The opaque place of a visitor in the list.
+#[must_use]
+pub fn visitor_cursor(visited_ms: i64, visitor: u64) -> String {
+    crate::id::opaque(&format!("{VISITOR_CURSOR}{visited_ms}:{visitor}"))
+}
+
+/// Reads [`visitor_cursor`].
+///
+/// # Errors
+/// `Invalid`, naming `after`.
+pub fn read_visitor_cursor(cursor: &str) -> Result<(i64, u64)> {
+    let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
+    let place = text.strip_prefix(VISITOR_CURSOR).and_then(|rest| rest.split_once(':'));
+    let (ms, visitor) = place.ok_or_else(not_a_cursor)?;
+    Ok((ms.parse().map_err(|_| not_a_cursor())?, visitor.parse().map_err(|_| not_a_cursor())?))
+}

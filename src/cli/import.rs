@@ -1,0 +1,52 @@
+//! `import access-log`: here where the data folder is free, else in the server that holds it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{configured, say};
+use crate::{
+    App, StartError, Surroundings,
+    config::Flags,
+    import::{Options, handover, terminal},
+    target,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct AccessLog {
+    /// The log, plain or gzip; - for standard input
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+    /// The website that it is of
+    #[arg(long, value_name = "ID|DOMAIN")]
+    website: String,
+    /// Counts bots like people; without it they are dropped and counted
+    #[arg(long)]
+    keep_bots: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Imports a log and prints what came of it.
+///
+/// # Errors
+/// When the file cannot be read or is no access log, the website is unknown, or the event store refuses.
+pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
+    let config = configured(asked.flags)?;
+    let (source, size) = terminal::open(&asked.file)?;
+    let progress = terminal::progress_bar(size);
+    let options = Options { keep_bots: asked.keep_bots };
+    let socket = config.data.socket();
+    let summary = match App::build(config, Surroundings::default()).await {
+        Ok(app) => {
+            let target = target(&app.ports, &asked.website).await?;
+            app.importer.import(source, target, options, progress).await
+        }
+        Err(error) if error.is_held() => {
+            let request = handover::Request { website: asked.website, options };
+            handover::hand_over(&socket, &request, source, progress).await
+        }
+        Err(error) => return Err(error),
+    };
+    say(&summary?.to_string())
+}

@@ -1,0 +1,130 @@
+//! `serve` and `demo`: a server until a signal stops it.
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use schema::{
+    access::Operator,
+    api_key, user,
+    website::{self, NewWebsite},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{configured, say};
+use crate::{
+    App, StartError, Surroundings,
+    config::{Config, Flags, SignUpSetting},
+    demo,
+};
+
+/// The demo's account.
+const DEMO_EMAIL: &str = "demo@footfall.example";
+
+/// Runs the server until it is stopped.
+///
+/// # Errors
+/// When the port is in use, the data folder is held, or a store cannot be opened.
+pub(super) async fn serve(config: Config) -> Result<(), StartError> {
+    let listener = listen(config.listen).await?;
+    let app = App::build(config, Surroundings::default()).await?;
+    say(&format!("Footfall listens on http://{}", address(&listener)?))?;
+    app.serve(listener, stopped()?).await
+}
+
+/// Runs the demo until it is stopped.
+///
+/// # Errors
+/// As [`serve`]; when the named data folder has accounts already.
+pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
+    let temporary = match &flags.data {
+        Some(_) => None,
+        None => {
+            let folder = tempfile::Builder::new().prefix("footfall-demo-").tempdir();
+            let folder =
+                folder.map_err(|error| StartError::new(format!("no temporary folder can be made: {error}")))?;
+            flags.data = Some(folder.path().to_path_buf());
+            Some(folder)
+        }
+    };
+    flags.signup = flags.signup.or(Some(SignUpSetting::Open));
+    let config = configured(flags)?;
+    let listener = listen(config.listen).await?;
+    let app = App::build(config, Surroundings::default()).await?;
+    let ports = app.ports.clone();
+    if user::count(&ports).await? > 0 {
+        return Err(StartError::new(
+            "the demo needs an empty data folder; leave --data out, or run `footfall serve` here".to_owned(),
+        ));
+    }
+    let operator = Operator::holding_the_data_folder();
+    let password = ports.ids.secret(16);
+    user::create(&ports, &operator, DEMO_EMAIL, password.clone(), Some("Demo".to_owned())).await?;
+    let team = operator.default_team(&ports, DEMO_EMAIL).await?;
+    let now = ports.clock.now();
+    let mut sites = Vec::new();
+    for site in demo::websites() {
+        let new = NewWebsite {
+            domain: site.domain.to_owned(),
+            name: site.name.to_owned(),
+            timezone: site.timezone.parse().ok(),
+            currency: Some(site.currency.to_owned()),
+        };
+        let id = website::create(&ports, &team, new).await?.id();
+        demo::fill(site, id, demo::SEED, now, &ports.events).await?;
+        sites.push((site, id));
+    }
+    let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
+    let base = format!("http://{}", address(&listener)?);
+    let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
+    say(&format!(
+        "Footfall's demo: three websites, 90 days of traffic, visitors arriving now.
+
+  GraphiQL    {base}/graphql#token={key}
+  Sign in     {DEMO_EMAIL}  password {password}
+  API key     {key}
+
+Three lines to paste:
+
+  curl -H 'X-API-Key: {key}' {base}/api/external/v1/websites
+
+  curl -H 'X-API-Key: {key}' '{base}/api/external/v1/analytics/{first}?range=30d'
+
+  curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {base}/graphql \\
+    -d '{{\"query\":\"{{ website(id: \\\"{first}\\\") {{ name analytics(range: {{ preset: LAST_30_DAYS }}) {{ totals {{ visitors pageviews }} breakdown(by: PAGE, first: 3) {{ nodes {{ value metrics {{ pageviews }} }} }} }} }} }}\"}}'
+
+Ctrl-C stops it."
+    ))?;
+    let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, Arc::clone(&ports.events), Arc::clone(&ports.clock)));
+    let served = app.serve(listener, stopped()?).await;
+    visitors.abort();
+    drop(temporary);
+    served
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(at).await.map_err(|error| {
+        StartError::new(match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("{at} is in use; choose another address with --listen"),
+            _ => format!("{at} cannot be listened on ({error}); choose another address with --listen"),
+        })
+    })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::new(format!("the listener has no address: {error}")))
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stopped() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
+    let failed = |error| StartError::new(format!("signals cannot be received: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

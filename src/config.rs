@@ -1,0 +1,235 @@
+//! Settings: the default file is the manual; a file, the environment and flags lie on top of it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use schema::ports::{Limits, SignUp};
+use serde::Deserialize;
+
+use crate::{StartError, data_folder::DataFolder};
+
+/// The defaults, with their explanations.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// Who may sign up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SignUpSetting {
+    /// Anyone.
+    Open,
+    /// Those whom a member invited.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+/// Whether plans limit anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsSetting {
+    /// No rate limit, quota or feature gate.
+    Off,
+}
+
+/// Flags of every command, each with an environment twin.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// Folder that holds everything: databases, signing keys, the socket for imports
+    /// [default: footfall-data; for `demo` a temporary folder]
+    #[arg(long, value_name = "DIR", env = "FOOTFALL_DATA")]
+    pub data: Option<PathBuf>,
+    /// Configuration file (TOML); by default DIR/footfall.toml where there is one
+    #[arg(long, value_name = "FILE", env = "FOOTFALL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDR", env = "FOOTFALL_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Control plane: a postgres:// URL instead of SQLite in the data folder
+    #[arg(long, value_name = "URL", env = "FOOTFALL_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Who may sign up; until an account exists anyone may and becomes the operator [default: closed]
+    #[arg(long, value_name = "WHO", env = "FOOTFALL_SIGNUP")]
+    pub signup: Option<SignUpSetting>,
+    /// Whether plans limit anything [default: off]
+    #[arg(long, value_name = "HOW", env = "FOOTFALL_LIMITS")]
+    pub limits: Option<LimitsSetting>,
+    /// Origins whose pages may call the API in a browser, separated by commas; * for all
+    #[arg(long, value_name = "ORIGINS", env = "FOOTFALL_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Option<Vec<String>>,
+    /// Whether GraphQL introspection is answered [default: true]
+    #[arg(long, value_name = "BOOL", env = "FOOTFALL_INTROSPECTION")]
+    pub introspection: Option<bool>,
+    /// MaxMind DB file for countries, regions and cities instead of the built-in countries
+    #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
+    pub geo_database: Option<PathBuf>,
+    /// Memory of the event store's buffers, in MiB [default: 160]
+    #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    pub memory_mib: Option<u32>,
+    /// Threads of one analytics question; 0 for one per processor, four at most [default: 0]
+    #[arg(long, value_name = "N", env = "FOOTFALL_THREADS")]
+    pub threads: Option<u32>,
+    /// Seconds that one request may take [default: 5]
+    #[arg(long, value_name = "S", env = "FOOTFALL_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout_seconds: Option<u64>,
+    /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info]
+    #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
+    pub log: Option<String>,
+}
+
+/// What a file may say. Unknown names are refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    listen: Option<SocketAddr>,
+    database_url: Option<String>,
+    signup: Option<SignUpSetting>,
+    limits: Option<LimitsSetting>,
+    cors_origins: Option<Vec<String>>,
+    introspection: Option<bool>,
+    geo_database: Option<PathBuf>,
+    memory_mib: Option<u32>,
+    threads: Option<u32>,
+    timeout_seconds: Option<u64>,
+    log: Option<String>,
+}
+
+impl Layer {
+    fn read(text: &str, name: &str) -> Result<Self, StartError> {
+        toml::from_str(text)
+            .map_err(|error| StartError::new(format!("{name}: {}", error.to_string().trim_end().replace('\n', "\n  "))))
+    }
+
+    fn under(self, over: Self) -> Self {
+        Self {
+            listen: over.listen.or(self.listen),
+            database_url: over.database_url.or(self.database_url),
+            signup: over.signup.or(self.signup),
+            limits: over.limits.or(self.limits),
+            cors_origins: over.cors_origins.or(self.cors_origins),
+            introspection: over.introspection.or(self.introspection),
+            geo_database: over.geo_database.or(self.geo_database),
+            memory_mib: over.memory_mib.or(self.memory_mib),
+            threads: over.threads.or(self.threads),
+            timeout_seconds: over.timeout_seconds.or(self.timeout_seconds),
+            log: over.log.or(self.log),
+        }
+    }
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder.
+    pub data: DataFolder,
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// A PostgreSQL URL, or `None` for SQLite in the data folder.
+    pub database_url: Option<String>,
+    /// Who may sign up.
+    pub sign_up: SignUp,
+    /// Whether plans limit anything.
+    pub limits: Limits,
+    /// Origins whose pages may call the API in a browser.
+    pub cors_origins: Vec<String>,
+    /// Whether introspection is answered.
+    pub introspection: bool,
+    /// A MaxMind DB file instead of the built-in countries.
+    pub geo_database: Option<PathBuf>,
+    /// Memory of the event store's buffers, in MiB.
+    pub memory_mib: u32,
+    /// Threads of one analytics question.
+    pub threads: u32,
+    /// Seconds that one request may take.
+    pub timeout_seconds: u64,
+    /// What is logged.
+    pub log: String,
+}
+
+impl Config {
+    /// Lays the layers on each other. Makes the data folder where it is missing.
+    ///
+    /// # Errors
+    /// When a file cannot be read or says what no setting understands; the sentence names the file and the line.
+    pub fn layered(flags: Flags) -> Result<Self, StartError> {
+        let data = DataFolder::open(flags.data.as_deref().unwrap_or(Path::new("footfall-data")))?;
+        let file = match &flags.config {
+            Some(path) => Some(read(path)?),
+            None => Some(data.configuration()).filter(|path| path.exists()).map(|path| read(&path)).transpose()?,
+        };
+        let over = Layer {
+            listen: flags.listen,
+            database_url: flags.database_url,
+            signup: flags.signup,
+            limits: flags.limits,
+            cors_origins: flags.cors_origins,
+            introspection: flags.introspection,
+            geo_database: flags.geo_database,
+            memory_mib: flags.memory_mib,
+            threads: flags.threads,
+            timeout_seconds: flags.timeout_seconds,
+            log: flags.log,
+        };
+        let layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
+        let missing = || StartError::new("the defaults lack a setting".to_owned());
+        let processors =
+            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+        Ok(Self {
+            data,
+            listen: layer.listen.ok_or_else(missing)?,
+            database_url: layer.database_url.filter(|url| !url.is_empty()),
+            sign_up: match layer.signup.ok_or_else(missing)? {
+                SignUpSetting::Open => SignUp::Open,
+                SignUpSetting::Invite => SignUp::Invite,
+                SignUpSetting::Closed => SignUp::Closed,
+            },
+            limits: match layer.limits.ok_or_else(missing)? {
+                LimitsSetting::Off => Limits::Off,
+            },
+            cors_origins: layer.cors_origins.ok_or_else(missing)?,
+            introspection: layer.introspection.ok_or_else(missing)?,
+            geo_database: layer.geo_database.filter(|path| !path.as_os_str().is_empty()),
+            memory_mib: layer.memory_mib.ok_or_else(missing)?,
+            threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
+            timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
+            log: layer.log.ok_or_else(missing)?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Layer, StartError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| StartError::new(format!("the configuration file {name} cannot be read ({error})")))?;
+    Layer::read(&text, &name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(data: &Path) -> Flags {
+        Flags { data: Some(data.to_path_buf()), ..Flags::default() }
+    }
+
+    #[test]
+    fn later_layers_win_and_the_defaults_are_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::layered(flags(folder.path())).unwrap();
+        assert_eq!((config.listen.port(), config.sign_up, config.timeout_seconds), (8787, SignUp::Closed, 5));
+        std::fs::write(folder.path().join("footfall.toml"), "signup = \"open\"\ntimeout_seconds = 9\n").unwrap();
+        let config = Config::layered(Flags { timeout_seconds: Some(7), ..flags(folder.path()) }).unwrap();
+        assert_eq!((config.sign_up, config.timeout_seconds), (SignUp::Open, 7));
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_refused_with_its_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("footfall.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\nsing_up = \"open\"\n").unwrap();
+        let error = Config::layered(flags(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("footfall.toml") && error.contains("line 2") && error.contains("sing_up"), "{error}");
+    }
+}

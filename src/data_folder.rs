@@ -1,0 +1,116 @@
+//! The data folder: made private, held by one process at a time, home of the installation's secret.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{StartError, ingest::identity::Secret};
+
+/// Where everything of an installation lies.
+#[derive(Debug, Clone)]
+pub struct DataFolder(PathBuf);
+
+/// Held for as long as the process uses the folder's event store.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+
+impl DataFolder {
+    /// Opens the folder; makes it (mode 0700) where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is no folder.
+    pub fn open(path: &Path) -> Result<Self, StartError> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        match made {
+            Ok(()) => Ok(Self(path.to_path_buf())),
+            Err(error) => Err(StartError::new(format!(
+                "the data folder {} cannot be made ({error}); name another with --data",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Holds the folder for this process.
+    ///
+    /// # Errors
+    /// When another process holds it, or it cannot be written.
+    pub fn hold(&self) -> Result<Held, StartError> {
+        let path = self.0.join("footfall.lock");
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(|error| {
+                StartError::new(format!(
+                    "the data folder {} cannot be written ({error}); name another with --data",
+                    self.0.display()
+                ))
+            })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Held(file)),
+            Err(TryLockError::WouldBlock) => Err(StartError::held(&self.0)),
+            Err(TryLockError::Error(error)) => {
+                Err(StartError::new(format!("the data folder {} cannot be locked ({error})", self.0.display())))
+            }
+        }
+    }
+
+    /// The SQLite file of the control plane.
+    #[must_use]
+    pub fn control_plane(&self) -> PathBuf {
+        self.0.join("footfall.sqlite")
+    }
+
+    /// The DuckDB file of the event store.
+    #[must_use]
+    pub fn event_store(&self) -> PathBuf {
+        self.0.join("events.duckdb")
+    }
+
+    /// The folder of signing keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    /// The socket over which a running server takes imports.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("footfall.sock")
+    }
+
+    /// The configuration file that is read where none is named.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.0.join("footfall.toml")
+    }
+
+    /// The secret that visitor ids of imports are keyed with; made at the first call, mode 0600.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn secret(&self) -> Result<Secret, StartError> {
+        let path = self.0.join("secret");
+        let failed = |error: io::Error| StartError::new(format!("the secret {} is unusable ({error})", path.display()));
+        let mut bytes = [0_u8; 32];
+        match File::open(&path) {
+            Ok(mut file) => file.read_exact(&mut bytes).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error.to_string())))?;
+                // Complete under its final name or not there at all.
+                let fresh = path.with_extension("new");
+                let mut file = OpenOptions::new()
+                    .create(true)
+                    .truncate(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(&fresh)
+                    .map_err(failed)?;
+                file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+                fs::rename(&fresh, &path).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(Secret::new(bytes))
+    }
+}

@@ -1,0 +1,390 @@
+//! DuckDB, embedded: opening, one writer, a few readers, and how a batch becomes events and visits in one transaction.
+//!
+//! - A visit is a row of `visits` once no event can reach it; until then it lives in [`Open`] and is joined in at query time.
+//! - A batch changes the tables and `Open` together: readers see both before or both after.
+//! - An event that reaches a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use duckdb::{Config, Connection, params};
+use schema::{
+    analytics::event::{Event, VISIT_GAP_MS},
+    ports::Appended,
+};
+use uuid::Uuid;
+
+use super::{
+    ddl,
+    rows::{EVENT_COLUMNS, append_event, append_visit, event_of},
+    visits::{Visit, visits_of},
+};
+
+type Who = (Uuid, u64);
+
+/// Visits that a next event may still reach.
+#[derive(Debug, Default)]
+pub struct Open {
+    visits: HashMap<Who, Visit>,
+    /// Last event of any closed visit, per website: what lies more than a gap later cannot reach a closed visit.
+    closed_until: HashMap<Uuid, i64>,
+    /// Commits per website since the start.
+    versions: HashMap<Uuid, u64>,
+}
+
+impl Open {
+    /// The website's open visits.
+    pub fn of(&self, website: Uuid) -> impl Iterator<Item = &Visit> {
+        self.visits.values().filter(move |visit| visit.website == website)
+    }
+
+    /// Grows with each commit that touches the website.
+    #[must_use]
+    pub fn version(&self, website: Uuid) -> u64 {
+        self.versions.get(&website).copied().unwrap_or(0)
+    }
+}
+
+/// How much the store may take of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Memory of DuckDB's buffers, in MiB.
+    pub memory_mib: u32,
+    /// Threads of one query.
+    pub threads: u32,
+}
+
+/// The database file, or memory.
+pub struct Database {
+    writer: Mutex<Connection>,
+    open: RwLock<Open>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Database {
+    /// Opens the file (`None`: memory) and makes its tables. Rebuilds open visits from the events since the oldest of them.
+    ///
+    /// # Errors
+    /// When the file is no DuckDB database, is held by another process, or cannot be written.
+    pub fn open(path: Option<&Path>, budget: Budget) -> duckdb::Result<Self> {
+        let mut config = Config::default()
+            .max_memory(&format!("{}MiB", budget.memory_mib))?
+            .threads(i64::from(budget.threads))?
+            .enable_autoload_extension(false)?
+            .with("autoinstall_known_extensions", "false")?
+            .with("preserve_insertion_order", "true")?
+            .with("default_null_order", "nulls_last")?;
+        if let Some(path) = path {
+            config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
+        }
+        let connection = match path {
+            Some(path) => Connection::open_with_flags(path, config)?,
+            None => Connection::open_in_memory_with_flags(config)?,
+        };
+        connection.execute_batch(ddl::TABLES)?;
+        connection.execute_batch("SET enable_external_access = false")?;
+        let open = recovered(&connection)?;
+        Ok(Self { writer: Mutex::new(connection), open: RwLock::new(open) })
+    }
+
+    /// A connection for questions.
+    ///
+    /// # Errors
+    /// When the database has been closed by a fatal error.
+    pub fn reader(&self) -> duckdb::Result<Connection> {
+        let connection = locked(&self.writer).try_clone()?;
+        connection.execute_batch(ddl::TEMPORARY)?;
+        Ok(connection)
+    }
+
+    /// Grows with each commit that touches the website.
+    pub fn version(&self, website: Uuid) -> u64 {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).version(website)
+    }
+
+    /// Begins a reading transaction in which tables and open visits fit each other; `open_visits` holds the website's.
+    /// Answers how many those are, and the website's version. The caller ends the transaction.
+    ///
+    /// # Errors
+    /// Whatever the store refuses.
+    pub fn begin(&self, reader: &Connection, website: Uuid) -> duckdb::Result<(usize, u64)> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        reader.execute_batch("BEGIN TRANSACTION")?;
+        // The snapshot is taken by the first statement that reads the database.
+        reader.query_row("SELECT count(*) FROM progress", [], |row| row.get::<_, i64>(0))?;
+        let version = open.version(website);
+        let visits: Vec<Visit> = open.of(website).cloned().collect();
+        drop(open);
+        reader.execute_batch("TRUNCATE temp.open_visits")?;
+        if !visits.is_empty() {
+            let mut appender = reader.appender_to_catalog_and_db("open_visits", "temp", "main")?;
+            for visit in &visits {
+                append_visit(&mut appender, visit)?;
+            }
+            appender.flush()?;
+        }
+        Ok((visits.len(), version))
+    }
+
+    /// Stores a batch, all or none; see [`schema::ports::Events::append`].
+    ///
+    /// # Errors
+    /// Whatever the store refuses, such as a full disk; nothing is changed then.
+    pub fn append(&self, mut events: Vec<Event>, settled_ms: i64) -> duckdb::Result<Appended> {
+        events.sort_by_key(|event| (event.website, event.time_ms));
+        let connection = locked(&self.writer);
+        connection.execute_batch("BEGIN TRANSACTION")?;
+        let outcome = self.change(&connection, events, settled_ms);
+        let change = match outcome {
+            Ok(change) => change,
+            Err(error) => {
+                // A failed statement may have ended the transaction already.
+                let _ = connection.execute_batch("ROLLBACK");
+                return Err(error);
+            }
+        };
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        connection.execute_batch("COMMIT")?;
+        change.apply(&mut open);
+        Ok(change.appended)
+    }
+
+    fn change(&self, connection: &Connection, mut events: Vec<Event>, settled_ms: i64) -> duckdb::Result<Change> {
+        let mut change = Change::default();
+        let before = events.len();
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        leave_out_stored(connection, &mut events)?;
+        change.appended = Appended { stored: events.len() as u64, duplicates: (before - events.len()) as u64 };
+        if !events.is_empty() {
+            let mut appender = connection.appender("events")?;
+            for event in &events {
+                append_event(&mut appender, event)?;
+            }
+            appender.flush()?;
+        }
+
+        let mut late: BTreeMap<Who, Vec<Event>> = BTreeMap::new();
+        let mut groups: BTreeMap<Who, Vec<Event>> = BTreeMap::new();
+        for event in events {
+            groups.entry((event.website, event.visitor)).or_default().push(event);
+        }
+        let touching = visits_touched(connection, &open, &groups)?;
+        for (who, events) in groups {
+            let first = events.first().map_or(i64::MAX, |event| event.time_ms);
+            let precedes =
+                open.visits.get(&who).is_some_and(|visit| first < visit.start_ms.saturating_sub(VISIT_GAP_MS));
+            if precedes || touching.contains(&who) {
+                late.insert(who, events);
+                continue;
+            }
+            let mut current = open.visits.get(&who).cloned();
+            for event in &events {
+                match &mut current {
+                    Some(visit) if visit.reaches(event.time_ms) => visit.add(event),
+                    _ => change.closed.extend(current.replace(Visit::begun_by(event))),
+                }
+            }
+            change.opened.insert(who, current);
+        }
+        if !late.is_empty() {
+            rebuild(connection, &open, &late, &mut change)?;
+        }
+
+        // Close what no event can reach any more.
+        let horizon = settled_ms.saturating_sub(VISIT_GAP_MS);
+        for (who, visit) in &open.visits {
+            if visit.end_ms < horizon && !change.opened.contains_key(who) {
+                change.opened.insert(*who, Some(visit.clone()));
+            }
+        }
+        for slot in change.opened.values_mut() {
+            if slot.as_ref().is_some_and(|visit| visit.end_ms < horizon) {
+                change.closed.extend(slot.take());
+            }
+        }
+        if !change.closed.is_empty() {
+            change.closed.sort_by_key(|visit| (visit.website, visit.start_ms));
+            let mut appender = connection.appender("visits")?;
+            for visit in &change.closed {
+                append_visit(&mut appender, visit)?;
+            }
+            appender.flush()?;
+        }
+        let still_open =
+            open.visits.iter().filter(|(who, _)| !change.opened.contains_key(*who)).map(|(_, visit)| visit);
+        let since =
+            still_open.chain(change.opened.values().flatten()).map(|visit| visit.start_ms).min().unwrap_or(i64::MAX);
+        connection.execute("UPDATE progress SET open_since_ms = ?", params![since])?;
+        Ok(change)
+    }
+}
+
+/// What a batch does to [`Open`] once it is committed.
+#[derive(Debug, Default)]
+struct Change {
+    opened: HashMap<Who, Option<Visit>>,
+    closed: Vec<Visit>,
+    appended: Appended,
+}
+
+impl Change {
+    fn apply(&self, open: &mut Open) {
+        for (who, visit) in &self.opened {
+            match visit {
+                Some(visit) => open.visits.insert(*who, visit.clone()),
+                None => open.visits.remove(who),
+            };
+            *open.versions.entry(who.0).or_default() += 1;
+        }
+        for visit in &self.closed {
+            let until = open.closed_until.entry(visit.website).or_insert(i64::MIN);
+            *until = (*until).max(visit.end_ms);
+            *open.versions.entry(visit.website).or_default() += 1;
+        }
+    }
+}
+
+fn literal(website: Uuid) -> String {
+    format!("{}::UHUGEINT", website.as_u128())
+}
+
+/// Open visits as they were at the last commit.
+fn recovered(connection: &Connection) -> duckdb::Result<Open> {
+    let mut open = Open::default();
+    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807 WHERE NOT EXISTS (FROM progress)")?;
+    let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
+    let mut statement = connection.prepare("SELECT website_id, max(end_ms) FROM visits GROUP BY website_id")?;
+    for row in statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))? {
+        let (website, until) = row?;
+        open.closed_until.insert(website, until);
+    }
+    let mut statement = connection.prepare(&format!(
+        "SELECT {EVENT_COLUMNS} FROM events e WHERE time_ms >= {since} AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.website_id = e.website_id \
+         AND v.visitor = e.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms AND v.end_ms >= {since}) ORDER BY website_id, visitor, time_ms, rowid"
+    ))?;
+    let events = statement.query_map([], event_of)?.collect::<duckdb::Result<Vec<_>>>()?;
+    for run in events.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor)) {
+        if let Some(visit) = visits_of(run).pop() {
+            open.visits.insert((visit.website, visit.visitor), visit);
+        }
+    }
+    Ok(open)
+}
+
+/// Leaves out events whose id is stored at the same time on the same website, and later copies within the batch.
+fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb::Result<()> {
+    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity(events.len());
+    let mut spans: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    for event in events.iter() {
+        let span = spans.entry(event.website).or_insert((event.time_ms, event.time_ms));
+        *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
+    }
+    for (website, (from, until)) in spans {
+        let mut statement = connection.prepare(&format!(
+            "SELECT event_id, time_ms FROM events WHERE website_id = {} AND time_ms >= {from} AND time_ms <= {until}",
+            literal(website)
+        ))?;
+        for row in statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))? {
+            let (id, time_ms) = row?;
+            seen.insert((website, id, time_ms));
+        }
+    }
+    events.retain(|event| seen.insert((event.website, event.id, event.time_ms)));
+    Ok(())
+}
+
+/// Those of the batch who have a closed visit that one of their events reaches.
+fn visits_touched(
+    connection: &Connection,
+    open: &Open,
+    groups: &BTreeMap<Who, Vec<Event>>,
+) -> duckdb::Result<HashSet<Who>> {
+    let reach = |website: Uuid| open.closed_until.get(&website).map_or(i64::MIN, |ms| ms.saturating_add(VISIT_GAP_MS));
+    let mut reached: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    for ((website, _), events) in groups {
+        for event in events.iter().filter(|event| event.time_ms <= reach(*website)) {
+            let span = reached.entry(*website).or_insert((event.time_ms, event.time_ms));
+            *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
+        }
+    }
+    let mut touched = HashSet::new();
+    for (website, (from, until)) in reached {
+        let mut statement = connection.prepare(&format!(
+            "SELECT visitor, start_ms, end_ms FROM visits WHERE website_id = {} AND end_ms >= {} AND start_ms <= {}",
+            literal(website),
+            from.saturating_sub(VISIT_GAP_MS),
+            until.saturating_add(VISIT_GAP_MS)
+        ))?;
+        for row in
+            statement.query_map([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?
+        {
+            let (visitor, start_ms, end_ms) = row?;
+            let reaches = |event: &Event| {
+                event.time_ms >= start_ms.saturating_sub(VISIT_GAP_MS)
+                    && event.time_ms <= end_ms.saturating_add(VISIT_GAP_MS)
+            };
+            if groups.get(&(website, visitor)).is_some_and(|events| events.iter().any(reaches)) {
+                touched.insert((website, visitor));
+            }
+        }
+    }
+    Ok(touched)
+}
+
+/// Makes the visits around late events anew, from the stored events (the late ones are stored by now).
+fn rebuild(
+    connection: &Connection,
+    open: &Open,
+    late: &BTreeMap<Who, Vec<Event>>,
+    change: &mut Change,
+) -> duckdb::Result<()> {
+    let mut windows: BTreeMap<Who, (i64, i64)> = BTreeMap::new();
+    for (who, events) in late {
+        let (first, last) =
+            (events.first().map_or(0, |event| event.time_ms), events.last().map_or(0, |event| event.time_ms));
+        let visit = open.visits.get(who);
+        let from = visit.map_or(first, |visit| visit.start_ms.min(first));
+        let until = visit.map_or(last, |visit| visit.end_ms.max(last));
+        windows.insert(*who, (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS)));
+    }
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE late (website_id UHUGEINT, visitor UBIGINT, from_ms BIGINT, until_ms BIGINT)",
+    )?;
+    let mut appender = connection.appender_to_catalog_and_db("late", "temp", "main")?;
+    for ((website, visitor), (from, until)) in &windows {
+        appender.append_row(params![website.as_u128(), visitor, from, until])?;
+    }
+    appender.flush()?;
+    drop(appender);
+    // A window widens to the closed visits it touches: they are taken back whole.
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE widened AS SELECT l.website_id, l.visitor, least(min(l.from_ms), min(v.start_ms)) AS from_ms, \
+           greatest(max(l.until_ms), max(v.end_ms)) AS until_ms FROM late l LEFT JOIN visits v \
+           ON v.website_id = l.website_id AND v.visitor = l.visitor AND v.end_ms >= l.from_ms AND v.start_ms <= l.until_ms \
+           GROUP BY l.website_id, l.visitor; \
+         DELETE FROM visits USING widened w WHERE visits.website_id = w.website_id AND visits.visitor = w.visitor \
+           AND visits.start_ms >= w.from_ms AND visits.end_ms <= w.until_ms",
+    )?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT {} FROM events e JOIN widened w ON w.website_id = e.website_id AND w.visitor = e.visitor \
+         AND e.time_ms >= w.from_ms AND e.time_ms <= w.until_ms ORDER BY e.website_id, e.visitor, e.time_ms, e.rowid",
+        EVENT_COLUMNS.replace("website_id", "e.website_id").replace("visitor", "e.visitor")
+    ))?;
+    let events = statement.query_map([], event_of)?.collect::<duckdb::Result<Vec<_>>>()?;
+    for run in events.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor)) {
+        let mut visits = visits_of(run);
+        // The last one may go on; the sweep that follows closes it if not.
+        let last = visits.pop();
+        if let Some(visit) = last {
+            change.opened.insert((visit.website, visit.visitor), Some(visit));
+        }
+        change.closed.append(&mut visits);
+    }
+    connection.execute_batch("DROP TABLE temp.late; DROP TABLE temp.widened")
+}

@@ -1,0 +1,718 @@
+//! The compiler: what a plan means, said in SQL.
+//!
+//! Most numbers come from `visits`, one row per visit. A visit that crosses an edge of the question (an end of the range, or
+//! a bucket of its series) is cut into *slices* first, from its events: a row for the visit where it starts, rows for its
+//! page views and events where they happened. A condition on events turns every visit into slices. Panels then add up
+//! *facts*: whole visits and slices, one shape.
+//!
+//! - Numbers and the website id are written into the text; every text value is bound.
+//! - A metric has one definition ([`FACTS`]), whichever panel asks.
+
+use std::fmt::Write as _;
+
+use schema::analytics::{
+    event::VISIT_GAP_MS,
+    plan::{After, Basis, MetricSet},
+    query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection},
+};
+
+use super::dialect;
+
+/// A statement and the values of its `$1`, `$2`, ...
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The SQL.
+    pub text: String,
+    /// Values in order of their numbers.
+    pub values: Vec<String>,
+}
+
+impl Statement {
+    fn bind(&mut self, value: &str) -> String {
+        if let Some(index) = self.values.iter().position(|bound| bound == value) {
+            return format!("${}", index + 1);
+        }
+        self.values.push(value.to_owned());
+        format!("${}", self.values.len())
+    }
+}
+
+/// One column that facts have in common: the metrics that need it, and what a whole visit contributes.
+struct Fact {
+    column: &'static str,
+    of_visit: &'static str,
+    metrics: &'static [Metric],
+}
+
+const FACTS: &[Fact] = &[
+    Fact { column: "visitor", of_visit: "visitor", metrics: &[Metric::Visitors] },
+    Fact {
+        column: "visits",
+        of_visit: "1",
+        metrics: &[
+            Metric::Visits,
+            Metric::BounceRate,
+            Metric::VisitDuration,
+            Metric::ViewsPerVisit,
+            Metric::ConversionRate,
+            Metric::AverageScore,
+        ],
+    },
+    Fact { column: "pageviews", of_visit: "pageviews", metrics: &[Metric::Pageviews] },
+    Fact { column: "events", of_visit: "events", metrics: &[Metric::Events] },
+    Fact {
+        column: "bounces",
+        of_visit: "(pageviews = 1 AND interactions = 0)::INTEGER",
+        metrics: &[Metric::BounceRate],
+    },
+    Fact { column: "duration_ms", of_visit: "end_ms - start_ms", metrics: &[Metric::VisitDuration] },
+    Fact { column: "visit_pageviews", of_visit: "pageviews", metrics: &[Metric::ViewsPerVisit] },
+    Fact { column: "conversions", of_visit: "conversions", metrics: &[Metric::Conversions] },
+    Fact { column: "converted", of_visit: "(conversions > 0)::INTEGER", metrics: &[Metric::ConversionRate] },
+    Fact { column: "revenue_micros", of_visit: "0", metrics: &[Metric::Revenue] },
+    Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
+];
+
+/// Columns that belong to the visit as a whole and sit in the slice where it starts.
+const VISIT_FACTS: &[&str] = &["visits", "bounces", "duration_ms", "visit_pageviews", "converted", "score"];
+
+/// What an event contributes to the column; `0` for the columns of [`VISIT_FACTS`].
+fn of_event(column: &str) -> &'static str {
+    match column {
+        "visitor" => "visitor",
+        "pageviews" => "(kind = 0)::INTEGER",
+        "events" => "(kind <> 0)::INTEGER",
+        "conversions" => "(kind = 3)::INTEGER",
+        _ => "0",
+    }
+}
+
+fn needed(metrics: MetricSet) -> impl Iterator<Item = &'static Fact> {
+    FACTS.iter().filter(move |fact| fact.metrics.iter().any(|metric| metrics.has(*metric)))
+}
+
+/// The sums of a row, in the order of [`FACTS`]; what was not asked for is 0.
+fn sums(metrics: MetricSet) -> String {
+    FACTS
+        .iter()
+        .map(|fact| {
+            let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
+            match (wanted, fact.column) {
+                (false, _) => "0::BIGINT".to_owned(),
+                (true, "visitor") => dialect::distinct("visitor"),
+                (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The value that orders rows by a metric; a ratio of nothing comes last in descending order.
+fn order_value(metric: Metric) -> String {
+    let ratio = |part: &str| format!("coalesce(sum({part})::DOUBLE / nullif(sum(visits), 0)::DOUBLE, -1)");
+    match metric {
+        Metric::Visitors => format!("{}::DOUBLE", dialect::distinct("visitor")),
+        Metric::Visits => "sum(visits)::DOUBLE".to_owned(),
+        Metric::Pageviews => "sum(pageviews)::DOUBLE".to_owned(),
+        Metric::Events => "sum(events)::DOUBLE".to_owned(),
+        Metric::BounceRate => ratio("bounces"),
+        Metric::VisitDuration => ratio("duration_ms"),
+        Metric::ViewsPerVisit => ratio("visit_pageviews"),
+        Metric::Conversions => "sum(conversions)::DOUBLE".to_owned(),
+        Metric::ConversionRate => ratio("converted"),
+        Metric::Revenue => "sum(revenue_micros)::DOUBLE".to_owned(),
+        Metric::AverageScore => ratio("score"),
+    }
+}
+
+/// The expression of a dimension over a row of `visits` or of `events`, by its scope.
+fn expression(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Page => "path",
+        Dimension::EntryPage => "entry_page",
+        Dimension::ExitPage => "exit_page",
+        Dimension::Hostname => "hostname",
+        Dimension::Title => "title",
+        Dimension::Referrer => "referrer",
+        Dimension::Channel => "channel",
+        Dimension::Source => "source",
+        Dimension::UtmSource => "utm_source",
+        Dimension::UtmMedium => "utm_medium",
+        Dimension::UtmCampaign => "utm_campaign",
+        Dimension::UtmTerm => "utm_term",
+        Dimension::UtmContent => "utm_content",
+        Dimension::Country => "country",
+        Dimension::Region => "region",
+        Dimension::City => "city",
+        Dimension::Device => "device",
+        Dimension::Browser => "browser",
+        Dimension::BrowserVersion => "trim(browser || ' ' || split_part(browser_version, '.', 1))",
+        Dimension::Os => "os",
+        Dimension::OsVersion => "trim(os || ' ' || os_version)",
+        Dimension::Screen => "screen",
+        Dimension::Language => "language",
+        Dimension::Event | Dimension::Goal => "name",
+    }
+}
+
+/// Which events have a value of the dimension at all.
+fn holders(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Title => " AND kind = 0",
+        Dimension::Event => " AND kind <> 0 AND name <> ''",
+        Dimension::Goal => " AND kind = 3",
+        _ => "",
+    }
+}
+
+/// The buckets of a series as a table that maps slots of time to buckets.
+struct Buckets<'a> {
+    edges: &'a [i64],
+    unit_ms: i64,
+}
+
+impl<'a> Buckets<'a> {
+    fn new(edges: &'a [i64]) -> Self {
+        let unit_ms = edges.iter().fold(0, |unit, edge| gcd(unit, edge.unsigned_abs()));
+        Self { edges, unit_ms: i64::try_from(unit_ms).unwrap_or(1).max(1) }
+    }
+
+    /// Edges on odd seconds (zones before standard time) would need too many slots.
+    fn is_slotted(&self) -> bool {
+        let span = self.edges.last().unwrap_or(&0) - self.edges.first().unwrap_or(&0);
+        span / self.unit_ms <= 200_000
+    }
+
+    /// `bucket, from_ms, until_ms` and, where slotted, `slot`.
+    fn table(&self) -> String {
+        let list = |edges: &[i64]| edges.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let count = self.edges.len().saturating_sub(1);
+        let (starts, ends) = (list(self.edges.get(..count).unwrap_or(&[])), list(self.edges.get(1..).unwrap_or(&[])));
+        let rows = format!(
+            "SELECT unnest(range({count})) AS bucket, unnest([{starts}]::BIGINT[]) AS from_ms, unnest([{ends}]::BIGINT[]) AS until_ms"
+        );
+        if self.is_slotted() {
+            let unit = self.unit_ms;
+            format!(
+                "SELECT bucket, from_ms, until_ms, unnest(range(from_ms // {unit}, until_ms // {unit})) AS slot FROM ({rows})"
+            )
+        } else {
+            rows
+        }
+    }
+
+    fn joins(&self, time: &str) -> String {
+        if self.is_slotted() {
+            format!("{} = b.slot", dialect::slot(time, self.unit_ms))
+        } else {
+            format!("{time} >= b.from_ms AND {time} < b.until_ms")
+        }
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// What a statement about facts is about, beside its basis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sources {
+    /// Whether some of the website's visits are open and lie in `open_visits`.
+    pub open: bool,
+    /// Whether `slices` has rows that every panel takes in.
+    pub slices: bool,
+    /// Whether `slices` has rows of visits that only cross buckets.
+    pub bucket_slices: bool,
+}
+
+/// Says the parts of one plan.
+pub struct Compiler<'a> {
+    basis: &'a Basis,
+    /// Buckets of the plan's series, if it has one.
+    edges: Option<&'a [i64]>,
+    on_visits: Vec<&'a FilterInput>,
+    on_events: Vec<&'a FilterInput>,
+}
+
+impl<'a> Compiler<'a> {
+    /// A compiler for panels over this basis, of which those that are series have these edges.
+    #[must_use]
+    pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>) -> Self {
+        let (on_events, on_visits) = basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
+        Self { basis, edges, on_visits, on_events }
+    }
+
+    /// Whether every visit is cut into slices.
+    #[must_use]
+    pub fn is_sliced(&self) -> bool {
+        !self.on_events.is_empty()
+    }
+
+    fn website(&self) -> u128 {
+        self.basis.website.as_u128()
+    }
+
+    fn of_website(&self) -> String {
+        format!("website_id = {}::UHUGEINT", self.website())
+    }
+
+    fn visits(open: bool) -> &'static str {
+        if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" }
+    }
+
+    /// Conditions on a row of `visits`, with a leading AND.
+    fn visit_conditions(&self, statement: &mut Statement) -> String {
+        self.on_visits.iter().fold(String::new(), |mut text, filter| {
+            let _ = write!(text, " AND {}", condition(filter, statement));
+            text
+        })
+    }
+
+    /// One condition per event filter, each on a row of `events`.
+    fn event_conditions(&self, statement: &mut Statement) -> Vec<String> {
+        self.on_events
+            .iter()
+            .map(|filter| format!("({}{})", condition(filter, statement), holders(filter.dimension)))
+            .collect()
+    }
+
+    /// Visits that overlap the range, fulfil the conditions on visits, and (for each condition on events) did that.
+    fn visits_in_question(&self, open: bool, statement: &mut Statement) -> String {
+        let span = self.basis.span;
+        let mut text = format!(
+            "SELECT v.* FROM {} v WHERE {} AND start_ms < {} AND end_ms >= {}{}",
+            Self::visits(open),
+            self.of_website(),
+            span.end_ms,
+            span.start_ms,
+            self.visit_conditions(statement)
+        );
+        for condition in self.event_conditions(statement) {
+            text = format!(
+                "SELECT v.* FROM ({text}) v SEMI JOIN (SELECT visitor, time_ms FROM events WHERE {} AND {condition}) e \
+                 ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms",
+                self.events_in_range()
+            );
+        }
+        text
+    }
+
+    fn events_in_range(&self) -> String {
+        let span = self.basis.span;
+        format!("{} AND time_ms >= {} AND time_ms < {}", self.of_website(), span.start_ms, span.end_ms)
+    }
+
+    /// Fills the temporary table `slices`: `at_ms`, `whole`, the facts, and a column per dimension in `dimensions`.
+    #[must_use]
+    pub fn slices(&self, dimensions: &[Dimension], metrics: MetricSet, open: bool) -> Statement {
+        let mut statement = Statement::default();
+        let span = self.basis.span;
+        let buckets = self.edges.map(Buckets::new);
+        let keys = |prefix: &str| {
+            dimensions.iter().fold(String::new(), |mut text, dimension| {
+                let _ = write!(text, ", {prefix}{}", column(*dimension));
+                text
+            })
+        };
+        let values = dimensions.iter().fold(String::new(), |mut text, dimension| {
+            let _ = write!(text, ", {} AS {}", expression(*dimension), column(*dimension));
+            text
+        });
+        let every = self.is_sliced() || metrics.has(Metric::Revenue);
+        let visits = self.visits_in_question(open, &mut statement);
+        let crosses = match &buckets {
+            Some(_) => format!("(start_ms < {0} OR end_ms >= {1} OR end_ms >= b.until_ms)", span.start_ms, span.end_ms),
+            None => format!("(start_ms < {0} OR end_ms >= {1})", span.start_ms, span.end_ms),
+        };
+        let bucketed = |time: &str| match &buckets {
+            Some(buckets) => format!(" LEFT JOIN b ON {}", buckets.joins(time)),
+            None => String::new(),
+        };
+        let at = if buckets.is_some() { "b.from_ms".to_owned() } else { span.start_ms.to_string() };
+        let conditions = self.event_conditions(&mut statement);
+        let (any, all) = if conditions.is_empty() {
+            (String::new(), "true".to_owned())
+        } else {
+            (format!(" AND ({})", conditions.join(" OR ")), conditions.join(" AND "))
+        };
+        let cut = if self.is_sliced() { "true".to_owned() } else { crosses.clone() };
+        let whole = if self.is_sliced() {
+            "false".to_owned()
+        } else {
+            format!("(start_ms >= {} AND end_ms < {})", span.start_ms, span.end_ms)
+        };
+        let revenue = if metrics.has(Metric::Revenue) {
+            let currency = statement.bind(&self.basis.currency);
+            format!(
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0{keys} FROM happened \
+                 WHERE kind = 4 AND currency = {currency} AND matches_all",
+                keys = keys("")
+            )
+        } else {
+            String::new()
+        };
+        let candidates = if every { "true".to_owned() } else { crosses };
+        let b =
+            buckets.as_ref().map(|buckets| format!("b AS MATERIALIZED ({}), ", buckets.table())).unwrap_or_default();
+        statement.text = format!(
+            "CREATE OR REPLACE TEMP TABLE slices AS WITH {b}\
+             x AS MATERIALIZED (SELECT v.visitor, start_ms, end_ms, pageviews, interactions, conversions, score, {whole} AS whole, {cut} AS cut{values} \
+               FROM ({visits}) v{join_start} WHERE {candidates}), \
+             e AS (SELECT visitor, time_ms, kind, amount_micros, currency, {all} AS matches_all FROM events WHERE {range}{any}), \
+             happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{x_keys} \
+               FROM e JOIN x ON e.visitor = x.visitor AND e.time_ms >= x.start_ms AND e.time_ms <= x.end_ms{join_time}) \
+             SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER (kind = 0 AND matches_all) AS pageviews, \
+               count(*) FILTER (kind <> 0 AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
+               count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score{keys} \
+               FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
+             UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
+               0, (conversions > 0)::INTEGER, 0, score{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+            join_start = bucketed("v.start_ms"),
+            join_time = bucketed("e.time_ms"),
+            x_keys = keys("x."),
+            keys = keys(""),
+            range = self.events_in_range(),
+            start = span.start_ms,
+            end = span.end_ms,
+        );
+        statement
+    }
+
+    /// The facts that totals and breakdowns by a visit's dimension add up.
+    fn visit_facts(
+        &self,
+        key: Option<Dimension>,
+        metrics: MetricSet,
+        sources: Sources,
+        statement: &mut Statement,
+    ) -> String {
+        let span = self.basis.span;
+        let columns = |key_text: Option<String>, visit: bool| {
+            key_text
+                .map(|text| format!("{text} AS key"))
+                .into_iter()
+                .chain(needed(metrics).map(|fact| {
+                    if visit { format!("{} AS {}", fact.of_visit, fact.column) } else { fact.column.to_owned() }
+                }))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let mut parts = Vec::new();
+        if !self.is_sliced() {
+            parts.push(format!(
+                "SELECT {} FROM {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {}{}",
+                columns(key.map(|key| expression(key).to_owned()), true),
+                Self::visits(sources.open),
+                self.of_website(),
+                span.start_ms,
+                span.end_ms,
+                span.end_ms,
+                self.visit_conditions(statement)
+            ));
+        }
+        if self.is_sliced() || sources.slices {
+            parts.push(format!("SELECT {} FROM slices WHERE NOT whole", columns(key.map(column), false)));
+        }
+        parts.join(" UNION ALL ")
+    }
+
+    /// The facts that a breakdown by an event's dimension adds up.
+    fn event_facts(
+        &self,
+        by: Dimension,
+        property: Option<&str>,
+        metrics: MetricSet,
+        sources: Sources,
+        statement: &mut Statement,
+    ) -> String {
+        let (key, holders) = match property {
+            Some(property) => {
+                let pointer = statement.bind(&dialect::pointer_to(property));
+                let value = dialect::property(&pointer);
+                (value.clone(), format!(" AND kind <> 0 AND {value} <> ''"))
+            }
+            None => (expression(by).to_owned(), holders(by).to_owned()),
+        };
+        let conditions = self.event_conditions(statement).iter().fold(String::new(), |mut text, condition| {
+            let _ = write!(text, " AND {condition}");
+            text
+        });
+        let of_events = |prefix: &str, statement: &mut Statement| {
+            needed(metrics)
+                .map(|fact| match fact.column {
+                    "revenue_micros" => {
+                        let currency = statement.bind(&self.basis.currency);
+                        format!("CASE WHEN kind = 4 AND currency = {currency} THEN amount_micros ELSE 0 END AS revenue_micros")
+                    }
+                    "visitor" => format!("{prefix}visitor AS visitor"),
+                    column => format!("{} AS {column}", of_event(column)),
+                })
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let range = self.events_in_range();
+        let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
+        if self.on_visits.is_empty() && !of_visits {
+            return format!(
+                "SELECT {key} AS key, {} FROM events WHERE {range}{holders}{conditions}",
+                of_events("", statement)
+            );
+        }
+        let span = self.basis.span;
+        let visits = format!(
+            "SELECT visitor AS v_visitor, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
+            Self::visits(sources.open),
+            self.of_website(),
+            span.end_ms,
+            span.start_ms,
+            self.visit_conditions(statement)
+        );
+        let joined = format!(
+            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions}) e \
+             JOIN ({visits}) v ON e.visitor = v.v_visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms"
+        );
+        let mut facts = format!("SELECT key, {} FROM {joined}", of_events("e.", statement));
+        if of_visits {
+            let columns = needed(metrics)
+                .map(|fact| match fact.column {
+                    "visitor" => "NULL::UBIGINT AS visitor".to_owned(),
+                    column if VISIT_FACTS.contains(&column) => format!("{} AS {column}", fact.of_visit),
+                    column => format!("0 AS {column}"),
+                })
+                .collect::<Vec<_>>()
+                .join(", ");
+            let _ = write!(
+                facts,
+                " UNION ALL SELECT key, {columns} FROM (SELECT DISTINCT key, v_visitor, start_ms, end_ms, pageviews, interactions, conversions, score \
+                 FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
+                span.start_ms, span.end_ms
+            );
+        }
+        facts
+    }
+
+    /// One row: the sums.
+    #[must_use]
+    pub fn totals(&self, metrics: MetricSet, sources: Sources) -> Statement {
+        let mut statement = Statement::default();
+        let facts = self.visit_facts(None, metrics, sources, &mut statement);
+        statement.text = format!("SELECT {} FROM ({facts})", sums(metrics));
+        statement
+    }
+
+    /// Rows of bucket index and sums, ascending.
+    #[must_use]
+    pub fn series(&self, metrics: MetricSet, sources: Sources) -> Statement {
+        let mut statement = Statement::default();
+        let buckets = Buckets::new(self.edges.unwrap_or(&[]));
+        let span = self.basis.span;
+        let columns = |visit: bool| {
+            needed(metrics)
+                .map(
+                    |fact| if visit { format!("{} AS {}", fact.of_visit, fact.column) } else { fact.column.to_owned() },
+                )
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let mut parts = Vec::new();
+        if !self.is_sliced() {
+            parts.push(format!(
+                "SELECT b.bucket, {} FROM {} v JOIN b ON {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {} AND end_ms < b.until_ms{}",
+                columns(true),
+                Self::visits(sources.open),
+                buckets.joins("start_ms"),
+                self.of_website(),
+                span.start_ms,
+                span.end_ms,
+                span.end_ms,
+                self.visit_conditions(&mut statement)
+            ));
+        }
+        if self.is_sliced() || sources.slices || sources.bucket_slices {
+            parts.push(format!("SELECT b.bucket, {} FROM slices JOIN b ON {}", columns(false), buckets.joins("at_ms")));
+        }
+        statement.text = format!(
+            "WITH b AS MATERIALIZED ({}) SELECT bucket::BIGINT, {} FROM ({}) GROUP BY bucket ORDER BY bucket",
+            buckets.table(),
+            sums(metrics),
+            parts.join(" UNION ALL ")
+        );
+        statement
+    }
+
+    fn keyed_facts(&self, rows: &Rows<'_>, metrics: MetricSet, sources: Sources, statement: &mut Statement) -> String {
+        let facts = match rows.by.scope() {
+            Scope::Visit => self.visit_facts(Some(rows.by), metrics, sources, statement),
+            Scope::Event => self.event_facts(rows.by, rows.property, metrics, sources, statement),
+        };
+        match rows.search {
+            Some(search) => {
+                let part = statement.bind(&search.to_lowercase());
+                format!("SELECT * FROM ({facts}) WHERE {}", dialect::contains("lower(key)", &part))
+            }
+            None => facts,
+        }
+    }
+
+    /// Rows of key, order value and sums, one more than asked for where there are more.
+    #[must_use]
+    pub fn breakdown(&self, rows: &Rows<'_>, metrics: MetricSet, sources: Sources) -> Statement {
+        let mut statement = Statement::default();
+        let (way, beyond) = match rows.direction {
+            SortDirection::Desc => ("DESC", "<"),
+            SortDirection::Asc => ("ASC", ">"),
+        };
+        let having = match rows.after {
+            Some(after) => {
+                let key = statement.bind(&after.key);
+                format!(" HAVING o {beyond} {0}::DOUBLE OR (o = {0}::DOUBLE AND key > {key})", number(after.order))
+            }
+            None => String::new(),
+        };
+        let limit = u64::from(rows.limit) + 1;
+        let order = order_value(rows.order);
+        let ranking = MetricSet::NONE.with(rows.order);
+        let page = format!("{having} ORDER BY o {way}, key LIMIT {limit}");
+        let all = metrics.union(ranking);
+        // Distinct visitors cost most: where they do not decide the order, only the rows of the page count them.
+        statement.text = if metrics.has(Metric::Visitors) && rows.order != Metric::Visitors {
+            let ranked = self.keyed_facts(rows, ranking, sources, &mut statement);
+            let facts = self.keyed_facts(rows, all, sources, &mut statement);
+            format!(
+                "WITH page AS MATERIALIZED (SELECT key, {order} AS o FROM ({ranked}) GROUP BY key{page}) \
+                 SELECT key, {order} AS o, {} FROM ({facts}) WHERE key IN (SELECT key FROM page) GROUP BY key ORDER BY o {way}, key",
+                sums(metrics)
+            )
+        } else {
+            let facts = self.keyed_facts(rows, all, sources, &mut statement);
+            format!("SELECT key, {order} AS o, {} FROM ({facts}) GROUP BY key{page}", sums(metrics))
+        };
+        statement
+    }
+
+    /// The sums of every row whose key is not among `keys`.
+    #[must_use]
+    pub fn other(&self, rows: &Rows<'_>, keys: &[&str], metrics: MetricSet, sources: Sources) -> Statement {
+        let mut statement = Statement::default();
+        let facts = self.keyed_facts(rows, metrics, sources, &mut statement);
+        let keys: Vec<String> = keys.iter().map(|key| statement.bind(key)).collect();
+        let rest = if keys.is_empty() { "true".to_owned() } else { format!("key NOT IN ({})", keys.join(", ")) };
+        statement.text = format!("SELECT {} FROM ({facts}) WHERE {rest}", sums(metrics));
+        statement
+    }
+
+    /// One row per page, in the order of `paths`: title, entries, exits, mean milliseconds until the visit's next event.
+    #[must_use]
+    pub fn pages(&self, paths: &[String], open: bool) -> Statement {
+        let mut statement = Statement::default();
+        let span = self.basis.span;
+        let visits = self.visits_in_question(open, &mut statement);
+        let keys: Vec<String> = paths.iter().map(|path| statement.bind(path)).collect();
+        let rows = (0..keys.len()).zip(&keys).map(|(at, key)| format!("({at}, {key})")).collect::<Vec<_>>().join(", ");
+        let keys = keys.join(", ");
+        let narrowed = if self.basis.filters.is_empty() {
+            String::new()
+        } else {
+            " SEMI JOIN v ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms".to_owned()
+        };
+        // The next event of the same visit is the visitor's next one within the gap that ends visits.
+        statement.text = format!(
+            "WITH v AS MATERIALIZED ({visits}), \
+             wanted(at, path) AS (VALUES {rows}), \
+             e AS (SELECT path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
+               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {}) e{narrowed}), \
+             views AS (SELECT path, arg_max(title, time_ms) AS title, avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS}) AS until_ms \
+               FROM e WHERE kind = 0 AND path IN ({keys}) GROUP BY path), \
+             entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \
+             exits AS (SELECT exit_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND exit_page IN ({keys}) GROUP BY ALL) \
+             SELECT coalesce(views.title, ''), coalesce(entries.count, 0), coalesce(exits.count, 0), views.until_ms FROM wanted \
+               LEFT JOIN views USING (path) LEFT JOIN entries USING (path) LEFT JOIN exits USING (path) ORDER BY wanted.at",
+            self.events_in_range(),
+            start = span.start_ms,
+            end = span.end_ms,
+        );
+        statement
+    }
+
+    /// Visitors by their latest visit in the range, one more than asked for where there are more.
+    #[must_use]
+    pub fn visitors(&self, offset: u64, after: Option<(i64, u64)>, limit: u32, open: bool) -> Statement {
+        let mut statement = Statement::default();
+        let span = self.basis.span;
+        let visits = self.visits_in_question(open, &mut statement);
+        let having = after
+            .map(|(ms, visitor)| {
+                format!(" HAVING max(start_ms) < {ms} OR (max(start_ms) = {ms} AND visitor > {visitor}::UBIGINT)")
+            })
+            .unwrap_or_default();
+        // A visit that spans the whole range may have no event inside it.
+        let inside = format!(
+            "(start_ms >= {0} OR end_ms < {1} OR visitor IN (SELECT visitor FROM events WHERE {2}))",
+            span.start_ms,
+            span.end_ms,
+            self.events_in_range()
+        );
+        statement.text = format!(
+            "WITH v AS (SELECT * FROM ({visits}) WHERE {inside}), \
+             page AS MATERIALIZED (SELECT visitor, max(start_ms) AS latest, count(*) AS visits, sum(pageviews) AS pageviews FROM v GROUP BY visitor{having} \
+               ORDER BY latest DESC, visitor LIMIT {} OFFSET {offset}) \
+             SELECT page.visitor, page.latest, v.end_ms, page.visits::BIGINT, page.pageviews::BIGINT, v.country, v.city, v.device, v.browser, v.os, \
+               v.entry_page, v.referrer, v.score::BIGINT, v.interactions > 0 \
+             FROM page JOIN v ON v.visitor = page.visitor AND v.start_ms = page.latest ORDER BY page.latest DESC, page.visitor",
+            u64::from(limit) + 1
+        );
+        statement
+    }
+}
+
+/// What the rows of a breakdown are.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// The dimension.
+    pub by: Dimension,
+    /// With dimension EVENT: the event property whose values are the keys.
+    pub property: Option<&'a str>,
+    /// The metric that orders the rows.
+    pub order: Metric,
+    /// Which way.
+    pub direction: SortDirection,
+    /// Where the page begins.
+    pub after: Option<&'a After>,
+    /// Rows at most.
+    pub limit: u32,
+    /// Only keys that contain this text, letter case ignored.
+    pub search: Option<&'a str>,
+}
+
+/// Name of a dimension's column in `slices`.
+fn column(dimension: Dimension) -> String {
+    format!("d{}", dimension as u8)
+}
+
+/// A double that reads back as the same double.
+fn number(value: f64) -> String {
+    if value.is_finite() { format!("{value:?}") } else { "0".to_owned() }
+}
+
+fn condition(filter: &FilterInput, statement: &mut Statement) -> String {
+    let text = match &filter.property {
+        Some(property) => {
+            let pointer = statement.bind(&dialect::pointer_to(property));
+            dialect::property(&pointer)
+        }
+        None => expression(filter.dimension).to_owned(),
+    };
+    let values: Vec<String> = filter.values.iter().map(|value| statement.bind(value)).collect();
+    let any = |says: fn(&str, &str) -> String| {
+        format!("({})", values.iter().map(|value| says(&text, value)).collect::<Vec<_>>().join(" OR "))
+    };
+    match filter.operator {
+        FilterOperator::Is => format!("{text} IN ({})", values.join(", ")),
+        FilterOperator::IsNot => format!("{text} NOT IN ({})", values.join(", ")),
+        FilterOperator::Contains => any(dialect::contains),
+        FilterOperator::NotContains => format!("NOT {}", any(dialect::contains)),
+        FilterOperator::StartsWith => any(dialect::starts_with),
+        FilterOperator::EndsWith => any(dialect::ends_with),
+        FilterOperator::Matches => any(dialect::matches),
+    }
+}

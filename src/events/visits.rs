@@ -1,0 +1,138 @@
+//! Visits as a pure function of events: what one visit accumulates, and how a run of events falls into visits.
+//!
+//! - The order in which events arrive does not matter, but for ties of time: there the earlier arrival is the entry, the later the exit.
+//! - A visit ends after 30 minutes without an event, and for no other reason.
+
+use std::sync::Arc;
+
+use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS};
+use uuid::Uuid;
+
+/// Everything known of one visit.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// Which website.
+    pub website: Uuid,
+    /// Whose visit.
+    pub visitor: u64,
+    /// First event, in milliseconds since 1970 UTC.
+    pub start_ms: i64,
+    /// Last event, in milliseconds since 1970 UTC.
+    pub end_ms: i64,
+    /// Page views.
+    pub pageviews: i32,
+    /// Events other than page views.
+    pub events: i32,
+    /// Events that count as interactions.
+    pub interactions: i32,
+    /// Goal completions.
+    pub conversions: i32,
+    /// Path of the first page view; empty without one.
+    pub entry_page: Arc<str>,
+    /// Path of the last page view; empty without one.
+    pub exit_page: Arc<str>,
+    entry_ms: i64,
+    exit_ms: i64,
+    /// Attributes of the first event.
+    pub acquisition: Arc<Acquisition>,
+    /// Attributes of the first event.
+    pub place: Arc<Place>,
+    /// Attributes of the first event.
+    pub agent: Arc<Agent>,
+    /// Attributes of the first event.
+    pub screen: Arc<str>,
+    /// Attributes of the first event.
+    pub language: Arc<str>,
+}
+
+impl Visit {
+    /// The visit that this event begins.
+    #[must_use]
+    pub fn begun_by(event: &Event) -> Self {
+        let nowhere: Arc<str> = Arc::from("");
+        let mut visit = Self {
+            website: event.website,
+            visitor: event.visitor,
+            start_ms: event.time_ms,
+            end_ms: event.time_ms,
+            pageviews: 0,
+            events: 0,
+            interactions: 0,
+            conversions: 0,
+            entry_page: nowhere.clone(),
+            exit_page: nowhere,
+            entry_ms: i64::MAX,
+            exit_ms: i64::MIN,
+            acquisition: event.acquisition.clone(),
+            place: event.place.clone(),
+            agent: event.agent.clone(),
+            screen: event.screen.clone(),
+            language: event.language.clone(),
+        };
+        visit.add(event);
+        visit
+    }
+
+    /// Whether an event at this time belongs to this visit.
+    #[must_use]
+    pub const fn reaches(&self, time_ms: i64) -> bool {
+        time_ms >= self.start_ms.saturating_sub(VISIT_GAP_MS) && time_ms <= self.end_ms.saturating_add(VISIT_GAP_MS)
+    }
+
+    /// Takes an event in.
+    pub fn add(&mut self, event: &Event) {
+        let time_ms = event.time_ms;
+        if time_ms < self.start_ms {
+            self.start_ms = time_ms;
+            self.acquisition = event.acquisition.clone();
+            self.place = event.place.clone();
+            self.agent = event.agent.clone();
+            self.screen = event.screen.clone();
+            self.language = event.language.clone();
+        }
+        self.end_ms = self.end_ms.max(time_ms);
+        if event.kind == EventKind::Pageview {
+            self.pageviews = self.pageviews.saturating_add(1);
+            if time_ms < self.entry_ms {
+                self.entry_ms = time_ms;
+                self.entry_page = event.path.clone();
+            }
+            if time_ms >= self.exit_ms {
+                self.exit_ms = time_ms;
+                self.exit_page = event.path.clone();
+            }
+        } else {
+            self.events = self.events.saturating_add(1);
+            self.interactions = self.interactions.saturating_add(i32::from(event.kind.is_interaction()));
+            self.conversions = self.conversions.saturating_add(i32::from(event.kind == EventKind::Goal));
+        }
+    }
+
+    /// Value score of the visit, 0 to 100: page views (5 each, 40 at most), time (30 at ten minutes), interactions (5
+    /// each, 15 at most), a goal completion (15); halved when pages flip by in under two seconds each. Our own weighting:
+    /// the published ones disagree (CONTRACT 14.1); 80 and above is "high value".
+    #[must_use]
+    pub fn score(&self) -> u8 {
+        let seconds = (self.end_ms - self.start_ms) / 1000;
+        let pages = i64::from(self.pageviews.clamp(0, 8)) * 5;
+        let time = seconds.clamp(0, 600) * 30 / 600;
+        let interactions = i64::from(self.interactions.clamp(0, 3)) * 5;
+        let goal = if self.conversions > 0 { 15 } else { 0 };
+        let full = pages + time + interactions + goal;
+        let flipping = self.pageviews > 3 && seconds < i64::from(self.pageviews) * 2;
+        u8::try_from(if flipping { full / 2 } else { full }).unwrap_or(100)
+    }
+}
+
+/// The visits that events of one visitor, ascending in time, fall into.
+#[must_use]
+pub fn visits_of(events: &[Event]) -> Vec<Visit> {
+    let mut visits: Vec<Visit> = Vec::new();
+    for event in events {
+        match visits.last_mut() {
+            Some(visit) if visit.reaches(event.time_ms) => visit.add(event),
+            _ => visits.push(Visit::begun_by(event)),
+        }
+    }
+    visits
+}

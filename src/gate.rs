@@ -1,0 +1,81 @@
+//! Who gets in: credentials become callers, for GraphQL and for REST alike.
+
+use std::sync::Arc;
+
+use async_graphql::Request;
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use schema::{
+    Cx, Ports,
+    access::{Caller, caller_of_key, caller_of_token},
+    api_key::usage,
+    error::{Error, Result},
+};
+
+use crate::{
+    http::{credential::Credential, graphql::Admit},
+    rest::{Auth, Gate, Meter, Pass, Refusal},
+};
+
+/// Checks credentials against the control plane.
+#[derive(Clone)]
+pub struct Door {
+    ports: Ports,
+}
+
+impl Door {
+    /// A door to what these ports hold.
+    #[must_use]
+    pub fn new(ports: Ports) -> Self {
+        Self { ports }
+    }
+
+    async fn caller(&self, credential: &Credential) -> Result<Caller> {
+        match credential {
+            Credential::None => Ok(Caller::Anonymous),
+            Credential::Key(key) => caller_of_key(&self.ports, key).await,
+            Credential::Token(token) => caller_of_token(&self.ports, token).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Admit for Door {
+    async fn admit(&self, credential: Credential, request: Request) -> Result<Request> {
+        let caller = self.caller(&credential).await?;
+        let id = self.ports.ids.uuid();
+        Ok(request.data(Cx::new(self.ports.clone(), caller, id)))
+    }
+}
+
+#[async_trait]
+impl Gate for Door {
+    async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal> {
+        let credential = Credential::read(headers)?;
+        let fits = match (auth, &credential) {
+            (Auth::None, _) => return Ok(self.pass(Caller::Anonymous)),
+            (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
+            _ => false,
+        };
+        if !fits {
+            return Err(Error::unauthenticated(match auth {
+                Auth::Key => "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.",
+                _ => "Missing or invalid authorization header: send `Authorization: Bearer` and an access token.",
+            })
+            .into());
+        }
+        Ok(self.pass(self.caller(&credential).await?))
+    }
+}
+
+impl Door {
+    fn pass(&self, caller: Caller) -> Pass {
+        let ports = self.ports.clone();
+        let meter = usage::standing(&ports, caller).map(|standing| {
+            let count = |number: i64| u64::try_from(number).unwrap_or(0);
+            Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
+        });
+        let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller, ports.ids.uuid()));
+        Pass { dress: Arc::new(dress), meter }
+    }
+}

@@ -1,0 +1,372 @@
+//! Tests of the endpoint as clients see it, over a toy schema.
+
+mod toy;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use self::toy::app;
+use super::{HttpConfig, limits::Limits};
+
+/// What came back.
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Got {
+    fn code(&self) -> &str {
+        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("no code")
+    }
+
+    fn message(&self) -> &str {
+        self.body["errors"][0]["message"].as_str().unwrap_or("no message")
+    }
+}
+
+async fn send(app: &Router, request: Request<Body>) -> Got {
+    let response = app.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Got { status: parts.status, headers: parts.headers, body }
+}
+
+async fn ask(app: &Router, body: Value) -> Got {
+    let request = Request::post("/graphql")
+        .header("content-type", "application/json")
+        .header("accept", "application/graphql-response+json")
+        .body(Body::from(body.to_string()));
+    send(app, request.expect("a request")).await
+}
+
+async fn query(text: &str) -> Got {
+    ask(&app(HttpConfig::default()), json!({ "query": text })).await
+}
+
+#[tokio::test]
+async fn an_answer_carries_cost_and_request_id() {
+    let got = query("{ rows(first: 3) { name } }").await;
+    assert_eq!(got.status, StatusCode::OK);
+    assert_eq!(got.body["data"], json!({ "rows": [{ "name": "0" }, { "name": "1" }, { "name": "2" }] }));
+    assert_eq!(
+        got.body["extensions"]["cost"],
+        json!({ "requested": 4, "limit": 5000, "remaining": 4996, "resetAt": "1970-01-01T00:00:00.000Z" })
+    );
+    assert_eq!(got.headers["x-request-id"], "00000000-0000-0000-0000-000000000001");
+    assert_eq!(got.headers["x-content-type-options"], "nosniff");
+    assert_eq!(got.headers["content-type"], "application/graphql-response+json; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_client_may_choose_a_request_id_that_is_a_uuid() {
+    let app = app(HttpConfig::default());
+    let mut ids = Vec::new();
+    for given in ["6FA459EA-EE8A-3CA4-894E-DB77E160355E", "../../etc", ""] {
+        let request = Request::get("/graphql?query=%7B__typename%7D").header("x-request-id", given);
+        let got = send(&app, request.body(Body::empty()).expect("a request")).await;
+        ids.push(got.headers["x-request-id"].to_str().expect("text").to_owned());
+    }
+    assert_eq!(
+        ids,
+        [
+            "6fa459ea-ee8a-3ca4-894e-db77e160355e",
+            "00000000-0000-0000-0000-000000000001",
+            "00000000-0000-0000-0000-000000000002"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn request_errors_have_a_code_a_status_and_no_data() {
+    let cases = [
+        ("{", "GRAPHQL_PARSE_FAILED", "line 1, column 2"),
+        ("{ rows() { name } }", "GRAPHQL_PARSE_FAILED", "empty"),
+        ("query A { me { caller } } query A { caller }", "GRAPHQL_PARSE_FAILED", "two operations"),
+        ("query A { caller } query B { caller }", "OPERATION_RESOLUTION_FAILURE", "operationName"),
+        ("{ nope }", "GRAPHQL_VALIDATION_FAILED", "nope"),
+        ("{ size(size: TINY) }", "VALIDATION_ERROR", "SMALL, LARGE"),
+        ("{ echo }", "GRAPHQL_VALIDATION_FAILED", "text"),
+        ("query($x: String!) { echo(text: $x) }", "VALIDATION_ERROR", "$x"),
+        ("{ caller when(when: { at: \"yesterday\" }) }", "VALIDATION_ERROR", "2026-03-04T05:06:07Z"),
+        ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
+        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "0 to 100"),
+        ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
+        ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "Subscriptions"),
+        ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
+    ];
+    for (text, code, word) in cases {
+        let got = query(text).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{text}: {}", got.body);
+        assert_eq!(got.code(), code, "{text}: {}", got.body);
+        assert!(got.message().contains(word), "{text}: {}", got.message());
+        assert!(got.body.get("data").is_none(), "{text}: {}", got.body);
+        assert!(got.body["errors"][0]["extensions"]["requestId"].is_string(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn json_clients_get_200_for_every_well_formed_request() {
+    let request =
+        Request::post("/graphql").header("content-type", "application/json").header("accept", "application/json");
+    let got =
+        send(&app(HttpConfig::default()), request.body(Body::from(r#"{"query":"{ nope }"}"#)).expect("a request"))
+            .await;
+    assert_eq!((got.status, got.code()), (StatusCode::OK, "GRAPHQL_VALIDATION_FAILED"));
+    assert!(got.body.get("data").is_none());
+}
+
+#[tokio::test]
+async fn resolvers_errors_keep_their_code_and_leave_the_rest() {
+    let got = query("{ secret broken caller }").await;
+    assert_eq!(got.status, StatusCode::OK);
+    assert_eq!(got.body["data"], json!({ "secret": null, "broken": null, "caller": "None" }), "{}", got.body);
+    let codes: Vec<_> =
+        got.body["errors"].as_array().expect("errors").iter().map(|it| &it["extensions"]["code"]).collect();
+    assert!(codes.contains(&&json!("FORBIDDEN")) && codes.contains(&&json!("INTERNAL_SERVER_ERROR")), "{codes:?}");
+    assert!(!got.body.to_string().contains("SELECT"));
+}
+
+#[tokio::test]
+async fn data_that_the_shell_forgot_is_no_fault_of_the_caller() {
+    let got = query("{ forgotten }").await;
+    assert_eq!(got.code(), "INTERNAL_SERVER_ERROR", "{}", got.body);
+    assert!(!got.message().contains("u8"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error() {
+    let got = query("{ panics }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"));
+    assert!(!got.body.to_string().contains("boom"));
+}
+
+#[tokio::test]
+async fn an_execution_has_a_time_limit() {
+    let quick = HttpConfig { timeout: Duration::from_millis(1), ..HttpConfig::default() };
+    let app = app(quick);
+    let got = ask(&app, json!({ "query": "{ never }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    assert!(got.body.get("data").is_none());
+}
+
+#[tokio::test]
+async fn an_execution_is_dropped_with_its_request() {
+    let app = app(HttpConfig::default());
+    let asked = ask(&app, json!({ "query": "{ never }" }));
+    // One poll starts the resolver; then the client goes away.
+    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+    let got = ask(&app, json!({ "query": "mutation { count }" })).await;
+    assert_eq!(got.body["data"], json!({ "count": 1_000_001 }), "{}", got.body);
+}
+
+#[tokio::test]
+async fn a_mutation_runs_each_field_once() {
+    let got = query("mutation { count count ...F ... on Mutation { count } } fragment F on Mutation { count }").await;
+    assert_eq!(got.body["data"], json!({ "count": 1 }), "{}", got.body);
+    let got = query("mutation { a: count b: count }").await;
+    assert_eq!(got.body["data"], json!({ "a": 1, "b": 2 }), "{}", got.body);
+    let got = query("mutation { count count @include(if: true) }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"));
+    let got = query("mutation { count(by: 1) count(by: 2) }").await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"));
+}
+
+#[tokio::test]
+async fn merged_selections_keep_what_each_asked_for() {
+    let got =
+        query("{ me { caller } me { size(size: SMALL) } ...F } fragment F on Query { me { echo(text: \"x\") } }").await;
+    assert_eq!(got.body["data"], json!({ "me": { "caller": "None", "size": "SMALL", "echo": "x" } }), "{}", got.body);
+    let got = query("{ caller } fragment Unused on Query { caller }").await;
+    assert_eq!(got.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn what_a_document_may_ask_for_is_limited() {
+    let aliases = |count: usize| (0..count).fold(String::new(), |text, n| text + &format!(" a{n}: me {{ caller }}"));
+    let deep = |levels: usize| format!("{{ {} caller {} }}", "me {".repeat(levels - 1), "}".repeat(levels - 1));
+    let spread = (0..40).fold(String::from("{ ...F0 }"), |text, n| {
+        text + &format!(" fragment F{n} on Query {{ me {{ ...F{} }} x: me {{ ...F{} }} }}", n + 1, n + 1)
+    }) + " fragment F40 on Query { caller }";
+    let wide = |count: usize| format!("{{ {} }}", "caller ".repeat(count));
+    let cases = [
+        (wide(1_999), "QUERY_TOO_LONG", "2000 "),
+        ("[".repeat(100), "QUERY_TOO_DEEP", "64"),
+        (spread, "QUERY_TOO_LARGE", "2000"),
+        (deep(16), "QUERY_TOO_DEEP", "15"),
+        (
+            format!(
+                "{{ {} }}",
+                (0..31)
+                    .fold(String::new(), |text, n| {
+                        if n % 8 == 0 { text + &format!(" }} m{n}: me {{ ") } else { text + &format!(" a{n}: caller") }
+                    })
+                    .replacen('}', "", 1)
+                    + "}"
+            ),
+            "TOO_MANY_ALIASES",
+            "30",
+        ),
+        (format!("{{ {} }}", aliases(11)), "TOO_MANY_REPEATS", "10"),
+        (format!("{{ caller {} }}", "@include(if: true) ".repeat(4)), "TOO_MANY_DIRECTIVES", "3"),
+        (format!("{{ {} }}", "caller @include(if: true) ".repeat(21)), "TOO_MANY_DIRECTIVES", "20"),
+        ("mutation { a: count b: count c: count d: count e: count f: count }".into(), "TOO_MANY_MUTATIONS", "5"),
+    ];
+    for (text, code, limit) in cases {
+        let got = query(&text).await;
+        assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, code), "{text}: {}", got.message());
+        assert!(got.message().contains(limit.trim()), "{}", got.message());
+    }
+    for text in [deep(15), wide(1_990), format!("{{ {} }}", aliases(10))] {
+        let got = query(&text).await;
+        assert_eq!(got.status, StatusCode::OK, "{}", got.body);
+    }
+}
+
+#[tokio::test]
+async fn a_document_may_only_cost_so_much() {
+    let app = app(HttpConfig { limits: Limits { cost: 200, ..Limits::default() }, ..HttpConfig::default() });
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 99) { name note } } }" })).await;
+    assert_eq!(got.body["extensions"]["cost"]["remaining"], 0, "{}", got.body);
+    let got = ask(&app, json!({ "query": "{ me { rows(first: 100) { name note } } }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "COST_LIMIT_EXCEEDED"));
+    assert!(got.message().contains("costs 202") && got.message().contains("200"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn a_page_may_come_from_a_variable() {
+    let app = app(HttpConfig::default());
+    let text = "query($n: Int = 30) { rows(first: $n) { name note } }";
+    let cost = |got: &Got| got.body["extensions"]["cost"]["requested"].clone();
+    assert_eq!(cost(&ask(&app, json!({ "query": text })).await), 61);
+    assert_eq!(cost(&ask(&app, json!({ "query": text, "variables": { "n": 5 } })).await), 11);
+    assert_eq!(cost(&ask(&app, json!({ "query": "{ rows { name } }" })).await), 21);
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1000 } })).await;
+    assert_eq!(got.code(), "VALIDATION_ERROR");
+    assert_eq!(got.body["errors"][0]["extensions"]["field"], "first");
+}
+
+#[tokio::test]
+async fn credentials_reach_resolvers_and_bad_ones_are_refused() {
+    let app = app(HttpConfig::default());
+    let with = |name: &'static str, value: &'static str| {
+        Request::get("/graphql?query=%7Bcaller%7D").header(name, value).body(Body::empty()).expect("a request")
+    };
+    assert_eq!(send(&app, with("x-api-key", "zv_1")).await.body["data"]["caller"], "Key(hidden)");
+    for (name, value) in [("authorization", "Bearer expired"), ("authorization", "nonsense"), ("x-api-key", "nonsense")]
+    {
+        let got = send(&app, with(name, value)).await;
+        assert_eq!((got.status, got.code()), (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"), "{value}");
+        assert_eq!(got.headers["www-authenticate"], "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_graphql_request_keeps_its_status() {
+    let app = app(HttpConfig::default());
+    let json =
+        |body: Vec<u8>| Request::post("/graphql").header("content-type", "application/json").body(Body::from(body));
+    let large = format!(r#"{{"query":"{{ __typename }}","x":"{}"}}"#, "x".repeat(64 * 1024));
+    let long = format!("/graphql?query={}", "x".repeat(8 * 1024));
+    let cases = [
+        (json(b"\xff\xfe".to_vec()), 400, "BAD_REQUEST"),
+        (json(b"[{\"query\":\"{caller}\"}]".to_vec()), 400, "BAD_REQUEST"),
+        (json(b"{\"query\":1}".to_vec()), 400, "VALIDATION_ERROR"),
+        (json(large.into_bytes()), 413, "PAYLOAD_TOO_LARGE"),
+        (
+            Request::post("/graphql").header("content-type", "text/plain").body("{}".into()),
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+        ),
+        (Request::post("/graphql").body("{}".into()), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (Request::get("/graphql?query=mutation%7Bcount%7D").body(Body::empty()), 405, "METHOD_NOT_ALLOWED"),
+        (Request::put("/graphql").body(Body::empty()), 405, "METHOD_NOT_ALLOWED"),
+        (Request::get(long).body(Body::empty()), 414, "URI_TOO_LONG"),
+        (
+            Request::get("/graphql?query=%7Bcaller%7D").header("accept", "image/png").body(Body::empty()),
+            406,
+            "NOT_ACCEPTABLE",
+        ),
+    ];
+    for (request, status, code) in cases {
+        let got = send(&app, request.expect("a request")).await;
+        assert_eq!((got.status.as_u16(), got.code()), (status, code), "{}", got.body);
+        assert_eq!(got.status == StatusCode::METHOD_NOT_ALLOWED, got.headers.contains_key("allow"));
+    }
+}
+
+#[tokio::test]
+async fn introspection_can_be_switched_off() {
+    let off = app(HttpConfig { introspection: false, ..HttpConfig::default() });
+    for text in
+        ["{ __schema { queryType { name } } }", "{ ...F } fragment F on Query { __type(name: \"Query\") { name } }"]
+    {
+        let got = ask(&off, json!({ "query": text })).await;
+        assert_eq!(got.code(), "INTROSPECTION_DISABLED", "{}", got.body);
+    }
+    let got = ask(&off, json!({ "query": "{ row { name } __typename }" })).await;
+    assert!(!got.message().contains("Did you mean"), "{}", got.message());
+    assert!(query("{ row { name } }").await.message().contains("Did you mean"));
+}
+
+#[tokio::test]
+async fn only_configured_origins_see_cors_headers() {
+    let app = app(HttpConfig { cors_origins: vec!["https://board.example/".into()], ..HttpConfig::default() });
+    let preflight = |origin: &'static str, path: &'static str| {
+        let request = Request::options(path).header("origin", origin).header("access-control-request-method", "POST");
+        request.body(Body::empty()).expect("a request")
+    };
+    let got = send(&app, preflight("https://board.example", "/graphql")).await;
+    assert_eq!(got.status, StatusCode::NO_CONTENT);
+    assert_eq!(got.headers["access-control-allow-origin"], "https://board.example");
+    assert!(got.headers["access-control-allow-headers"].to_str().expect("text").contains("authorization"));
+    for (origin, path) in [("https://evil.example", "/graphql"), ("https://board.example", "/playground/examples.json")]
+    {
+        let got = send(&app, preflight(origin, path)).await;
+        assert!(!got.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{origin} {path}");
+        assert_ne!(got.status, StatusCode::NO_CONTENT);
+    }
+    let request = Request::get("/graphql?query=%7Bcaller%7D").header("origin", "https://board.example");
+    let got = send(&app, request.body(Body::empty()).expect("a request")).await;
+    assert!(got.headers["access-control-expose-headers"].to_str().expect("text").contains("x-request-id"));
+    assert!(got.headers.get_all("vary").iter().any(|value| value == "origin"));
+}
+
+/// Runs a suite of `tests/js` against a listener; `make setup` installs what the suites need.
+async fn suite(script: &str, arguments: &[&str]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move { axum::serve(listener, app(HttpConfig::default())).await });
+    let output = tokio::process::Command::new("node")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js"))
+        .arg(script)
+        .arg(format!("http://{address}/graphql"))
+        .args(arguments)
+        .output()
+        .await
+        .expect("node runs; `make setup` installs what it needs");
+    server.abort();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{out}{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_audits_of_graphql_http_pass() {
+    let out = suite("audits.mjs", &[]).await;
+    assert!(out.contains("61 of 61"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn graphql_js_agrees_on_what_is_valid() {
+    let out = suite("validate.mjs", &["--documents", "documents.toy.json"]).await;
+    assert!(out.contains(" 0 faults"), "{out}");
+}

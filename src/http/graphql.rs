@@ -1,0 +1,244 @@
+//! GraphQL over HTTP: one endpoint, as the specification draft of that name says, over any executor.
+//!
+//! - A request that is not well formed gets its own status under every `Accept`; see [`Refusal::transport`].
+//! - Every error has `extensions.code` and `extensions.requestId`; a request error has no `data`.
+//! - Execution has a time limit and is dropped with the connection; a panic becomes an error like any other.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{
+    Executor, Request, Response as Answer, ServerError, Value as GraphValue, parser::types::OperationType,
+};
+use async_trait::async_trait;
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Request as HttpRequest, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::Response,
+    routing::any,
+};
+use chrono::SecondsFormat;
+use futures_util::FutureExt;
+use schema::{error::Error, ports::Clock};
+use serde_json::json;
+
+use super::{
+    HttpConfig, RequestId,
+    accept::{Offer, negotiate},
+    answer::{Rendered, refuse, render},
+    credential::Credential,
+    page,
+    prepare::{Prepared, prepare},
+    refusal::{Refusal, complete, own_fault},
+    request::{Asked, from_json, from_query_string},
+    shape::Shape,
+};
+
+/// Turns a credential into what resolvers find in their context.
+#[async_trait]
+pub trait Admit: Send + Sync + 'static {
+    /// Adds the caller's data to the request. Errors: `Unauthenticated` for a credential that is not valid.
+    ///
+    /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
+    async fn admit(&self, credential: Credential, request: Request) -> schema::error::Result<Request>;
+
+    /// What one document of this caller may cost; `None` for the configured limit.
+    fn cost_limit(&self, _credential: &Credential) -> Option<u64> {
+        None
+    }
+}
+
+/// The endpoint's state.
+pub struct Endpoint<E, A> {
+    executor: E,
+    admit: A,
+    shape: Shape,
+    config: HttpConfig,
+    clock: Arc<dyn Clock>,
+}
+
+impl<E: Executor, A: Admit> Endpoint<E, A> {
+    /// An endpoint over `executor`, whose schema `sdl` describes (for page sizes, costs and enum values).
+    ///
+    /// Errors: an SDL that does not parse.
+    pub fn new(
+        executor: E,
+        admit: A,
+        sdl: &str,
+        config: HttpConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, async_graphql::parser::Error> {
+        Ok(Self { executor, admit, shape: Shape::read(sdl)?, config, clock })
+    }
+
+    /// `/graphql`, and the playground that a browser finds there.
+    pub fn routes(self) -> Router {
+        Router::new().route("/graphql", any(handle::<E, A>)).with_state(Arc::new(self)).merge(page::routes())
+    }
+
+    async fn answer(&self, request: HttpRequest, id: RequestId) -> Response {
+        let (parts, body) = request.into_parts();
+        let get = matches!(parts.method, Method::GET | Method::HEAD);
+        let accept = accept(&parts.headers);
+        let Some(offer) = negotiate(accept.as_deref(), get) else {
+            let offers = "application/graphql-response+json, application/json".to_owned();
+            return refuse(&Error::NotAcceptable { offers }.into(), Offer::Json, id);
+        };
+        if !get && parts.method != Method::POST {
+            let refusal =
+                Refusal { allow: Some("GET, POST"), ..Error::MethodNotAllowed { allow: "GET, POST".into() }.into() };
+            return refuse(&refusal, offer, id);
+        }
+        if parts.uri.to_string().len() > self.config.url_bytes {
+            let message = format!("The URL is longer than {} bytes; send the request by POST.", self.config.url_bytes);
+            return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", message), offer, id);
+        }
+        if offer == Offer::Html {
+            return page::page();
+        }
+        let ran = async {
+            let credential = Credential::read(&parts.headers)?;
+            let asked = if get {
+                from_query_string(parts.uri.query().unwrap_or_default())?
+            } else {
+                media_type(&parts.headers)?;
+                from_json(&self.body(&parts.headers, body).await?)?
+            };
+            self.run(asked, credential, get, id).await
+        };
+        match ran.await {
+            Ok(response) => render(response, offer),
+            Err(refusal) => refuse(&refusal, offer, id),
+        }
+    }
+
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+        let limit = self.config.body_bytes;
+        let too_large = || Refusal::from(Error::TooLarge { limit: format!("a body may have {limit} bytes") });
+        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        match axum::body::to_bytes(body, limit).await {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(error)
+                if std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) =>
+            {
+                Err(too_large())
+            }
+            Err(_) => Err(Refusal::transport(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                "The body ended before it was complete.",
+            )),
+        }
+    }
+
+    /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
+    async fn run(&self, asked: Asked, credential: Credential, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
+        let limit = self.admit.cost_limit(&credential).unwrap_or(self.config.limits.cost);
+        let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection)?;
+        if get && prepared.operation == OperationType::Mutation {
+            return Err(Refusal {
+                allow: Some("POST"),
+                ..Refusal::transport(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "METHOD_NOT_ALLOWED",
+                    "A mutation must be sent by POST; GET is for queries only.",
+                )
+            });
+        }
+        let Prepared { request, operation, roots, cost } = prepared;
+        let seconds = self.config.timeout.as_secs().max(1);
+        let running = async {
+            let request = self.admit.admit(credential, request).await.map_err(Refusal::from)?.data(id);
+            match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {
+                Ok(answer) => Ok(answer),
+                Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
+            }
+        };
+        let mut answer = tokio::time::timeout(self.config.timeout, running)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Refusal { transport: false, ..Error::TimedOut { seconds }.into() }))?;
+        answer.errors.iter_mut().for_each(own_fault);
+        let refused = never_ran(&answer, operation, roots);
+        let mut rendered = Rendered::new(answer, refused, |error| {
+            self.explain(error);
+            complete(error, code_of(error), id.0, self.config.introspection);
+        });
+        rendered.extensions.insert(
+            "cost".into(),
+            json!({
+                "requested": cost,
+                "limit": limit,
+                "remaining": limit.saturating_sub(cost),
+                // The budget is per document, so it is whole again as soon as this answer is out.
+                "resetAt": self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            }),
+        );
+        Ok(rendered)
+    }
+
+    /// Adds what would be right to the framework's sentence about an unknown enum value.
+    fn explain(&self, error: &mut ServerError) {
+        let values = error
+            .message
+            .split_once("enumeration type \"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .and_then(|(name, _)| self.shape.values(name));
+        if let Some(values) = values {
+            error.message = format!("{}; it is one of {}", error.message.trim_end_matches('.'), values.join(", "));
+        }
+    }
+}
+
+async fn handle<E: Executor, A: Admit>(
+    State(endpoint): State<Arc<Endpoint<E, A>>>,
+    Extension(id): Extension<RequestId>,
+    request: HttpRequest,
+) -> Response {
+    endpoint.answer(request, id).await
+}
+
+/// All `Accept` headers as one list, as HTTP defines repeated headers.
+fn accept(headers: &HeaderMap) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// Errors: 415 unless the body says it is JSON in UTF-8. (Browsers send it across origins only after asking.)
+fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let wrong = || Refusal::from(Error::MediaType { wants: "application/json (UTF-8, not compressed)".into() });
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(wrong)?;
+    let mut parts = value.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value == "identity");
+    if json && utf8 && plain { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether nothing ran: the framework refused the document or its input, so the answer is a request error without `data`.
+///
+/// Errors of resolvers carry a code. One without comes from the framework: without a path it precedes execution; with one, an
+/// argument could not be read, which the specification counts as a request error too unless a mutation has acted by then.
+fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
+    let foreign = |error: &ServerError| error.extensions.as_ref().is_none_or(|values| values.get("code").is_none());
+    if answer.errors.is_empty() {
+        return false;
+    }
+    if answer.errors.iter().all(|error| error.path.is_empty()) {
+        return answer.data == GraphValue::Null;
+    }
+    answer
+        .errors
+        .iter()
+        .any(|error| foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
+}
+
+fn code_of(error: &ServerError) -> &'static str {
+    let input = !error.path.is_empty() || error.message.starts_with("Invalid value for argument");
+    if input { "VALIDATION_ERROR" } else { "GRAPHQL_VALIDATION_FAILED" }
+}

@@ -1,0 +1,180 @@
+//! From a request's text to a document that may run: weighed, parsed once, limited, merged, its variables present.
+
+use async_graphql::{
+    Request, Value, Variables,
+    parser::{
+        Error as ParseError, parse_query,
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
+    },
+};
+use axum::http::StatusCode;
+
+use super::{
+    limits::{self, Limits},
+    merge::merge,
+    refusal::Refusal,
+    request::Asked,
+    shape::Shape,
+    tokens::weigh,
+    verify::verify,
+};
+
+/// A request ready for the executor.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The request, parsed.
+    pub request: Request,
+    /// What kind of operation runs.
+    pub operation: OperationType,
+    /// How many fields its root has, so that an executor's error can be judged.
+    pub roots: usize,
+    /// What it costs.
+    pub cost: u64,
+}
+
+/// Checks a request against everything that can be known before running it.
+///
+/// Errors: a limit, a syntax error, an operation that cannot be determined, a required variable that is absent.
+pub fn prepare(
+    asked: Asked,
+    limits: &Limits,
+    cost_limit: u64,
+    shape: &Shape,
+    introspection: bool,
+) -> Result<Prepared, Refusal> {
+    let document = parse(&asked.query, limits)?;
+    let selected = select(&document, asked.operation_name.as_deref())?;
+    if !introspection
+        && (document.operations.iter().any(|(_, it)| introspects(&it.node.selection_set.node))
+            || document.fragments.values().any(|it| introspects(&it.node.selection_set.node)))
+    {
+        return Err(Refusal {
+            status: StatusCode::FORBIDDEN,
+            ..Refusal::document("INTROSPECTION_DISABLED", "Introspection is switched off on this server.")
+        });
+    }
+    let operation = selected.ty;
+    if operation == OperationType::Subscription {
+        return Err(Refusal::document(
+            "GRAPHQL_VALIDATION_FAILED",
+            "Subscriptions are not served over plain HTTP requests; send a query or a mutation.",
+        ));
+    }
+    let variables = Variables::from_json(asked.variables.into());
+    let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
+    verify(shape, &document)?;
+    required(selected, &variables)?;
+    let document = merge(shape, document)?;
+    let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
+    let mut request = Request::new(asked.query).variables(variables);
+    request.operation_name = asked.operation_name;
+    if !introspection {
+        request = request.disable_introspection();
+    }
+    request.set_parsed_query(document);
+    Ok(Prepared { request, operation, roots, cost })
+}
+
+fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
+    let weight = weigh(text);
+    if weight.tokens > limits.tokens {
+        return Err(Refusal::document(
+            "QUERY_TOO_LONG",
+            format!("The document has {} tokens; at most {} are allowed.", weight.tokens, limits.tokens),
+        ));
+    }
+    if weight.nesting > limits.nesting {
+        return Err(Refusal::document(
+            "QUERY_TOO_DEEP",
+            format!("The document nests {} brackets; at most {} are allowed.", weight.nesting, limits.nesting),
+        ));
+    }
+    if let Some(fault) = weight.fault {
+        return Err(syntax(format!(
+            "Syntax error at line {}, column {}: {}.",
+            fault.place.line, fault.place.column, fault.what
+        ))
+        .at(fault.place));
+    }
+    parse_query(text).map_err(|error| {
+        let mut refusal = syntax(sentence(&error));
+        refusal.locations = error.positions().collect();
+        refusal
+    })
+}
+
+fn syntax(message: impl Into<String>) -> Refusal {
+    Refusal::document("GRAPHQL_PARSE_FAILED", message)
+}
+
+/// The parser's error as one sentence, without its drawing of the source.
+fn sentence(error: &ParseError) -> String {
+    match error {
+        ParseError::Syntax { message, start, .. } => {
+            let expected = message.lines().filter_map(|line| line.trim().strip_prefix("= ")).next_back();
+            let expected = expected.unwrap_or("the document does not parse").replace('_', " ");
+            format!("Syntax error at line {}, column {}: {expected}.", start.line, start.column)
+        }
+        ParseError::MultipleOperations { .. } => {
+            "Syntax error: a document with an operation that has no name cannot hold another operation.".to_owned()
+        }
+        ParseError::OperationDuplicated { operation, .. } => {
+            format!("Syntax error: the document has two operations named `{operation}`.")
+        }
+        ParseError::FragmentDuplicated { fragment, .. } => {
+            format!("Syntax error: the document has two fragments named `{fragment}`.")
+        }
+        ParseError::MissingOperation => "Syntax error: the document holds no operation.".to_owned(),
+        _ => "Syntax error: the document nests too deeply.".to_owned(),
+    }
+}
+
+fn select<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d OperationDefinition, Refusal> {
+    let unresolved =
+        |message: String| Refusal::document("OPERATION_RESOLUTION_FAILURE", message).about("operationName");
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Ok(&operation.node),
+        (DocumentOperations::Multiple(operations), None) => {
+            let mut all = operations.values();
+            match (all.next(), all.next()) {
+                (Some(only), None) => Ok(&only.node),
+                _ => Err(unresolved("operationName: the document has several operations; name the one to run".into())),
+            }
+        }
+        (operations, Some(name)) => match operations {
+            DocumentOperations::Multiple(operations) => operations.get(name).map(|operation| &operation.node),
+            DocumentOperations::Single(_) => None,
+        }
+        .ok_or_else(|| unresolved(format!("operationName: the document has no operation named \"{name}\""))),
+    }
+}
+
+/// Errors: a variable that must have a value and has none. (The executor would only notice where it is used.)
+fn required(operation: &OperationDefinition, variables: &Variables) -> Result<(), Refusal> {
+    for definition in &operation.variable_definitions {
+        let (name, ty) = (&definition.node.name.node, &definition.node.var_type.node);
+        if ty.nullable {
+            continue;
+        }
+        let wrong = match variables.get(name) {
+            Some(Value::Null) => "must not be null",
+            None if definition.node.default_value.is_none() => "is required",
+            _ => continue,
+        };
+        return Err(Refusal::document("VALIDATION_ERROR", format!("The variable `${name}` of type `{ty}` {wrong}."))
+            .about(name.as_str())
+            .at(definition.pos));
+    }
+    Ok(())
+}
+
+fn introspects(set: &SelectionSet) -> bool {
+    set.items.iter().any(|item| match &item.node {
+        Selection::Field(field) => {
+            matches!(field.node.name.node.as_str(), "__schema" | "__type")
+                || introspects(&field.node.selection_set.node)
+        }
+        Selection::InlineFragment(inline) => introspects(&inline.node.selection_set.node),
+        Selection::FragmentSpread(_) => false,
+    })
+}

@@ -1,0 +1,137 @@
+//! Errors of the GraphQL endpoint in the form every GraphQL client reads: `{"errors": [...]}` without `data`.
+
+use async_graphql::{ErrorExtensionValues, Pos, ServerError};
+use axum::http::StatusCode;
+use schema::error::Error;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// Why a GraphQL request was not executed, or why its execution was given up.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// `extensions.code`.
+    pub code: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// The parameter or argument at fault, where there is one.
+    pub field: Option<String>,
+    /// The status where real status codes are answered.
+    pub status: StatusCode,
+    /// Where in the document.
+    pub locations: Vec<Pos>,
+    /// Methods for the `Allow` header of a 405.
+    pub allow: Option<&'static str>,
+    /// Seconds after which a retry makes sense.
+    pub retry_after: Option<u32>,
+    /// Whether the status is the same under every `Accept`: then the request itself, not its document, is at fault.
+    pub transport: bool,
+}
+
+impl Refusal {
+    /// A request whose document or variables cannot be accepted: 400 where real status codes are answered.
+    pub fn document(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            field: None,
+            status: StatusCode::BAD_REQUEST,
+            locations: Vec::new(),
+            allow: None,
+            retry_after: None,
+            transport: false,
+        }
+    }
+
+    /// A request that is no well-formed GraphQL request: `status` under every `Accept`.
+    pub fn transport(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, transport: true, ..Self::document(code, message) }
+    }
+
+    /// A parameter of the request with the wrong type: 400 under every `Accept`.
+    pub fn parameter(field: &str, why: &str) -> Self {
+        Self::transport(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", format!("{field}: {why}")).about(field)
+    }
+
+    /// Names the parameter or argument at fault.
+    #[must_use]
+    pub fn about(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// Adds a place in the document.
+    #[must_use]
+    pub fn at(mut self, place: Pos) -> Self {
+        self.locations.push(place);
+        self
+    }
+
+    /// The answer's body.
+    #[must_use]
+    pub fn body(&self, request_id: Uuid) -> Value {
+        let mut extensions = Map::new();
+        extensions.insert("code".into(), self.code.into());
+        if let Some(field) = &self.field {
+            extensions.insert("field".into(), field.as_str().into());
+        }
+        if let Some(seconds) = self.retry_after {
+            extensions.insert("retryAfter".into(), seconds.into());
+        }
+        extensions.insert("requestId".into(), request_id.to_string().into());
+        let mut error = Map::new();
+        error.insert("message".into(), self.message.as_str().into());
+        if !self.locations.is_empty() {
+            let places: Vec<Value> =
+                self.locations.iter().map(|place| json!({ "line": place.line, "column": place.column })).collect();
+            error.insert("locations".into(), places.into());
+        }
+        error.insert("extensions".into(), extensions.into());
+        json!({ "errors": [error] })
+    }
+}
+
+impl From<Error> for Refusal {
+    /// A row of the error table keeps its code, status and sentence. Authentication and load concern the request, not its document.
+    fn from(error: Error) -> Self {
+        if let Error::Internal(source) = &error {
+            tracing::error!(error.source = ?source, "internal error");
+        }
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            status,
+            field: error.field().map(str::to_owned),
+            retry_after: error.retry_after().map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+            transport: true,
+            ..Self::document(error.code(), error.message())
+        }
+    }
+}
+
+/// Turns the framework's error about context data that the shell forgot to supply into an internal one: it is our fault, not the caller's.
+pub fn own_fault(error: &mut ServerError) {
+    let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
+    if !coded && error.message.starts_with("Data `") {
+        let ours = async_graphql::Error::from(Error::broken(error.message.clone()));
+        error.message = ours.message;
+        error.extensions = ours.extensions;
+    }
+}
+
+/// Completes an executor's error: a code where it has none, and the request id.
+///
+/// Resolvers give every error a code; one without can only come from the framework and means that the document or its input is wrong.
+pub fn complete(error: &mut ServerError, code: &'static str, request_id: Uuid, suggest: bool) {
+    let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+    if extensions.get("code").is_none() {
+        extensions.set("code", code);
+        // The framework names the argument in quotes: `Invalid value for argument "range.preset", ...`.
+        if let Some(name) =
+            error.message.strip_prefix("Invalid value for argument \"").and_then(|it| it.split('"').next())
+        {
+            extensions.set("field", name);
+        }
+        if !suggest && let Some(end) = error.message.find(" Did you mean") {
+            error.message.truncate(end);
+        }
+    }
+    extensions.set("requestId", request_id.to_string());
+}

@@ -1,0 +1,161 @@
+//! Reads one GraphQL request out of a JSON body or a query string, and says exactly what is wrong with it otherwise.
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+
+/// A well-formed GraphQL request; its document is not looked at yet.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Asked {
+    /// The document's text.
+    pub query: String,
+    /// Which of its operations runs.
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    pub variables: Map<String, Value>,
+}
+
+/// Reads a body of `application/json`. Errors: 400 under every `Accept`, with the parameter at fault.
+pub fn from_json(body: &[u8]) -> Result<Asked, Refusal> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| bad_request(format!("The body is not valid UTF-8 (byte {}).", error.valid_up_to())))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        bad_request(format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()))
+    })?;
+    match value {
+        Value::Object(members) => from_members(members),
+        Value::Array(_) => Err(bad_request("The body is a list; send one request object (batches are not accepted).")),
+        _ => Err(bad_request("The body must be one request object, such as {\"query\": \"{ __typename }\"}.")),
+    }
+}
+
+/// Reads the query string of a GET. `variables` and `extensions` are JSON texts there.
+///
+/// Errors: 400 under every `Accept`, with the parameter at fault.
+pub fn from_query_string(text: &str) -> Result<Asked, Refusal> {
+    let mut parameters = HashMap::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).ok_or_else(|| bad_request("The query string is not valid percent-encoded UTF-8."))?;
+        let value = decode(value).ok_or_else(|| Refusal::parameter(&name, "must be percent-encoded UTF-8"))?;
+        if let Some(known) =
+            ["query", "operationName", "variables", "extensions"].into_iter().find(|known| *known == name)
+            && parameters.insert(known, value).is_some()
+        {
+            return Err(Refusal::parameter(known, "is given twice; give it once"));
+        }
+    }
+    let mut members = Map::new();
+    for (name, value) in parameters {
+        let value = match name {
+            "variables" | "extensions" if value.is_empty() => Value::Null,
+            "variables" | "extensions" => serde_json::from_str(&value)
+                .map_err(|_| Refusal::parameter(name, "must be a JSON object, percent-encoded"))?,
+            "operationName" if value.is_empty() => Value::Null,
+            _ => Value::String(value),
+        };
+        members.insert(name.to_owned(), value);
+    }
+    from_members(members)
+}
+
+fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
+    let query = match members.remove("query") {
+        Some(Value::String(text)) => text,
+        None | Some(Value::Null) => return Err(Refusal::parameter("query", "a GraphQL document is required")),
+        Some(_) => return Err(Refusal::parameter("query", "must be a string that holds a GraphQL document")),
+    };
+    let operation_name = match members.remove("operationName") {
+        Some(Value::String(name)) => Some(name),
+        None | Some(Value::Null) => None,
+        Some(_) => return Err(Refusal::parameter("operationName", "must be a string or null")),
+    };
+    let variables = object_or_null(members.remove("variables"), "variables")?;
+    object_or_null(members.remove("extensions"), "extensions")?;
+    Ok(Asked { query, operation_name, variables })
+}
+
+fn object_or_null(value: Option<Value>, name: &str) -> Result<Map<String, Value>, Refusal> {
+    match value {
+        Some(Value::Object(members)) => Ok(members),
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(_) => Err(Refusal::parameter(name, "must be an object or null")),
+    }
+}
+
+fn bad_request(message: impl Into<String>) -> Refusal {
+    Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+}
+
+/// Decodes `application/x-www-form-urlencoded`; `None` where an escape is broken or the result is not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next()?)? * 16 + hex(rest.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_string_carries_json() {
+        let asked =
+            from_query_string("query=%7B+a+%7D&variables=%7B%22x%22%3A1%7D&operationName=A&other=1").expect("asked");
+        assert_eq!(asked.query, "{ a }");
+        assert_eq!(asked.operation_name.as_deref(), Some("A"));
+        assert_eq!(asked.variables.get("x"), Some(&Value::from(1)));
+    }
+
+    #[test]
+    fn nulls_are_absent() {
+        let asked =
+            from_json(br#"{"query":"{a}","variables":null,"operationName":null,"extensions":null}"#).expect("asked");
+        assert_eq!(asked, Asked { query: "{a}".into(), ..Asked::default() });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases: [(&[u8], &str); 8] = [
+            (b"\xff", "UTF-8"),
+            (b"{", "line 1, column 1"),
+            (b"[{}]", "batches"),
+            (b"3", "one request object"),
+            (b"{}", "query: "),
+            (br#"{"query":3}"#, "query: must be a string"),
+            (br#"{"query":"{a}","variables":"{}"}"#, "variables: must be an object"),
+            (br#"{"query":"{a}","operationName":[]}"#, "operationName: must be a string"),
+        ];
+        for (body, sentence) in cases {
+            let refusal = from_json(body).expect_err("a refusal");
+            assert!(refusal.message.contains(sentence), "{}", refusal.message);
+            assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+            assert!(refusal.transport);
+        }
+        for (text, sentence) in [
+            ("query=a&query=b", "twice"),
+            ("query=%ff", "UTF-8"),
+            ("query=%4", "UTF-8"),
+            ("query=a&variables=x", "variables: must be a JSON object"),
+            ("query=a&variables=[]", "variables: must be an object"),
+            ("", "query: "),
+        ] {
+            let refusal = from_query_string(text).expect_err("a refusal");
+            assert!(refusal.message.contains(sentence), "{text}: {}", refusal.message);
+        }
+    }
+}

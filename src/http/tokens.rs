@@ -1,0 +1,201 @@
+//! Weighs a document without parsing it, so that a hostile text never reaches the parser, and finds what the parser lets pass.
+
+use std::collections::HashSet;
+
+use async_graphql::Pos;
+
+/// What a document weighs before it is parsed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Tokens as the GraphQL specification counts them: commas, white space and comments are none.
+    pub tokens: usize,
+    /// Brackets of any kind that are open at once, at most.
+    pub nesting: usize,
+    /// A first fault of syntax that the parser does not see.
+    pub fault: Option<Fault>,
+}
+
+/// A fault of syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where; line and column count from 1, the column in characters.
+    pub place: Pos,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// An open bracket.
+enum Open<'t> {
+    Parenthesis,
+    List,
+    Selections,
+    /// An input object with the names it has so far.
+    Object(HashSet<&'t str>),
+}
+
+/// Weighs a text in one pass. Broken texts are weighed as far as they go: the parser says what is wrong with them.
+#[must_use]
+pub fn weigh(text: &str) -> Weight {
+    let bytes = text.as_bytes();
+    let mut weight = Weight::default();
+    let mut open: Vec<Open<'_>> = Vec::new();
+    // The two tokens before this one.
+    let (mut before, mut last) = ("", "");
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let end = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' => {
+                at += 1;
+                continue;
+            }
+            b'#' => {
+                at = skip_while(bytes, at, |next| next != b'\n' && next != b'\r');
+                continue;
+            }
+            // A byte order mark is white space.
+            0xEF if bytes.get(at..at + 3) == Some(&[0xEF, 0xBB, 0xBF]) => {
+                at += 3;
+                continue;
+            }
+            b'"' => skip_string(bytes, at),
+            b'.' => skip_while(bytes, at, |next| next == b'.'),
+            b'0'..=b'9' => skip_while(bytes, at, |next| is_word(next) || next == b'.'),
+            b'-' => skip_while(bytes, at + 1, |next| is_word(next) || next == b'.'),
+            _ if is_word(byte) => skip_while(bytes, at, is_word),
+            _ => at + 1,
+        };
+        // A token that ends within a character of several bytes is none the grammar knows; its text does not matter.
+        let token = text.get(at..end).unwrap_or("?");
+        if let Some(what) = fault(before, last, token, open.last_mut())
+            && weight.fault.is_none()
+        {
+            weight.fault = Some(Fault { place: position(text, at), what });
+        }
+        match byte {
+            b'(' => open.push(Open::Parenthesis),
+            b'[' => open.push(Open::List),
+            b'{' if open.iter().any(|bracket| matches!(bracket, Open::Parenthesis)) => {
+                open.push(Open::Object(HashSet::new()))
+            }
+            b'{' => open.push(Open::Selections),
+            b')' | b']' | b'}' => {
+                open.pop();
+            }
+            _ => {}
+        }
+        weight.nesting = weight.nesting.max(open.len());
+        weight.tokens += 1;
+        (before, last) = (last, token);
+        at = end;
+    }
+    weight
+}
+
+/// What is wrong with `token` after `before` and `last`, within the innermost open bracket.
+fn fault<'t>(before: &str, last: &'t str, token: &str, open: Option<&mut Open<'t>>) -> Option<String> {
+    match (before, last, token) {
+        (_, "(", ")") => Some("`()` must not be empty; leave it out".to_owned()),
+        ("fragment", "on", "on") if open.is_none() => Some("a fragment cannot be named `on`".to_owned()),
+        ("...", "on", next) if !next.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') => {
+            Some("`... on` must be followed by the name of a type".to_owned())
+        }
+        (_, name, ":") => match open {
+            Some(Open::Object(names)) => {
+                (!names.insert(name)).then(|| format!("the input field `{name}` is given twice"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn skip_while(bytes: &[u8], from: usize, holds: impl Fn(u8) -> bool) -> usize {
+    from + bytes.get(from..).unwrap_or_default().iter().take_while(|byte| holds(**byte)).count()
+}
+
+/// The first index after the string that opens at `from`.
+fn skip_string(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let block = rest.starts_with(br#"""""#);
+    let mut at = from + if block { 3 } else { 1 };
+    while let Some(tail) = bytes.get(at..).filter(|tail| !tail.is_empty()) {
+        if block && tail.starts_with(br#"\""""#) {
+            at += 4;
+        } else if block && tail.starts_with(br#"""""#) {
+            return at + 3;
+        } else if !block && tail.starts_with(b"\\") {
+            at += 2;
+        } else if !block && tail.starts_with(b"\"") {
+            return at + 1;
+        } else if !block && (tail.starts_with(b"\n") || tail.starts_with(b"\r")) {
+            return at;
+        } else {
+            at += 1;
+        }
+    }
+    bytes.len()
+}
+
+fn position(text: &str, offset: usize) -> Pos {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    Pos { line: before.matches('\n').count() + 1, column }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weigh;
+
+    fn fault(text: &str) -> Option<(usize, usize, String)> {
+        weigh(text).fault.map(|fault| (fault.place.line, fault.place.column, fault.what))
+    }
+
+    #[test]
+    fn commas_space_and_comments_are_no_tokens() {
+        assert_eq!(weigh("\u{feff}# x { y }\n{ a, b ,,, c }").tokens, 5);
+    }
+
+    #[test]
+    fn strings_are_one_token_whatever_they_hold() {
+        assert_eq!(weigh(r#"{ a(b: "x { \" } y") }"#).tokens, 8);
+        assert_eq!(weigh("{ a(b: \"\"\"x \" { \\\"\"\" y\"\"\") }").tokens, 8);
+        assert_eq!(weigh(r#"{ a(b: "") }"#).tokens, 8);
+    }
+
+    #[test]
+    fn a_string_that_never_ends_is_weighed_to_the_end() {
+        assert_eq!(weigh("{ a(b: \"x \\").tokens, 6);
+        assert_eq!(weigh("{ a(b: \"\"\"x").tokens, 6);
+        assert_eq!(weigh("{ é \u{1f600} }").tokens, 8);
+    }
+
+    #[test]
+    fn numbers_spreads_and_variables() {
+        assert_eq!(weigh("{ ...F a(b: -1.5e10 c: $d) }").tokens, 14);
+        assert_eq!(weigh("{a...F}").tokens, 5);
+    }
+
+    #[test]
+    fn nesting_counts_open_brackets() {
+        assert_eq!(weigh("{ a { b(c: [[1]]) } d }").nesting, 5);
+        assert_eq!(weigh(")))").nesting, 0);
+    }
+
+    #[test]
+    fn what_the_parser_lets_pass_is_seen_with_its_place() {
+        assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; leave it out".into())));
+        assert!(fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }").is_some_and(|it| it.2.contains("`c` is given twice")));
+        assert!(fault("{ ...on }").is_some());
+        assert!(fault("fragment on on Query { a }").is_some());
+        for fine in
+            ["{ a(b: 1) c }", "{ a(b: [{ c: 1 }, { c: 2 }]) }", "{ x: a y: a }", "{ ... on on { a } on: fragment }"]
+        {
+            assert_eq!(fault(fine), None, "{fine}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Import of access logs: a file or stream of lines in, page views with their original times out.
+//!
+//! - Everything is read and judged before the first event is stored, so a file that breaks off stores nothing.
+//! - Importing the same file twice changes nothing: a line's identity is its text and its number among equal lines.
+//! - The origin rule and the collapse of repeated page views do not apply here.
+
+pub mod handover;
+mod intern;
+pub mod line;
+#[cfg(test)]
+pub(crate) mod memory;
+mod reading;
+mod source;
+mod storing;
+mod summary;
+pub mod terminal;
+
+use std::{io::Read, sync::Arc, time::Instant};
+
+use schema::{
+    error::{Error, Result},
+    ports::{Clock, Events},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+use uuid::Uuid;
+
+pub use self::summary::{BrokenLine, Dropped, Reason, Summary};
+use crate::ingest::{
+    enrich::Enricher,
+    identity::{Identity, Secret, Visits},
+};
+
+/// The website that an import is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its id.
+    pub website: Uuid,
+    /// Its domain: the host of every imported page view; referrers on it or under it are none.
+    pub domain: String,
+}
+
+/// What the operator chose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Counts machines like people.
+    pub keep_bots: bool,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes read of the source, compressed as it came.
+    pub bytes: u64,
+    /// Lines read.
+    pub lines: u64,
+    /// Page views found in them; 0 until all lines are read.
+    pub page_views: u64,
+    /// Page views handed to the event store.
+    pub handled: u64,
+}
+
+/// Imports logs into the event store.
+#[derive(Clone)]
+pub struct Importer {
+    /// Where events go.
+    pub events: Arc<dyn Events>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What agents and places are looked up in.
+    pub enricher: Arc<Enricher>,
+    /// The installation's secret.
+    pub secret: Secret,
+}
+
+impl Importer {
+    /// Reads a log, plain or gzip, and stores its page views.
+    ///
+    /// Errors: `Invalid` with field `file` for what is no access log or breaks off (nothing is stored then); whatever
+    /// the event store refuses (earlier batches stay stored; importing again goes on where it stopped).
+    pub async fn import(
+        &self,
+        source: impl Read + Send + 'static,
+        target: Target,
+        options: Options,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Summary> {
+        let begun = Instant::now();
+        let progress = Arc::new(progress);
+        let website = target.website;
+        let reading = {
+            let (progress, domain) = (Arc::clone(&progress), target.domain.clone());
+            spawn_blocking(move || reading::read(source, website, &domain, options, progress.as_ref()))
+                .await
+                .map_err(Error::internal)??
+        };
+        let mut summary = reading.summary.clone();
+        let mut at = reading.progress;
+
+        // An empty website has no visits to continue, and most imports are the first.
+        let recalls = self.events.first_event(website).await?.is_some();
+        let (send, mut batches) = mpsc::channel(1);
+        let building = {
+            let (events, enricher) = (Arc::clone(&self.events), Arc::clone(&self.enricher));
+            let visits = Visits::new(Identity::new(&self.secret, website));
+            let runtime = Handle::current();
+            spawn_blocking(move || {
+                let recall = |at_ms| match recalls {
+                    true => runtime.block_on(events.visits_open_at(website, at_ms)),
+                    false => Ok(Vec::new()),
+                };
+                storing::build(reading, &target, visits, &enricher, recall, |batch| send.blocking_send(batch).is_ok())
+            })
+        };
+        while let Some(batch) = batches.recv().await {
+            at.handled += batch.events.len() as u64;
+            let appended = self.events.append(batch.events, batch.settled_ms).await?;
+            summary.stored += appended.stored;
+            summary.duplicates += appended.duplicates;
+            progress(at);
+        }
+        building.await.map_err(Error::internal)??;
+        // Nothing older than now is to come, so the file's last visits close as well.
+        self.events.append(Vec::new(), self.clock.now().timestamp_millis()).await?;
+        summary.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(summary)
+    }
+}
+
+#[cfg(test)]
+#[path = "import/tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "import/recount_tests.rs"]
+mod recount_tests;

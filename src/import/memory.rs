@@ -1,0 +1,97 @@
+//! An event store in memory, for tests: remembers batches, answers duplicates by id, finds open visits by counting.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Mutex,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use schema::{
+    analytics::{
+        event::{Event, VISIT_GAP_MS},
+        plan::{Answer, Plan},
+    },
+    error::{Error, Result},
+    ports::{Appended, Clock, Events, OpenVisit},
+};
+use uuid::Uuid;
+
+/// Remembers everything.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) settled: Mutex<Vec<i64>>,
+    pub(crate) full: bool,
+}
+
+/// Visits as (visitor, times of events), by the thirty-minute rule alone.
+pub(crate) fn visits(events: &[Event]) -> Vec<(u64, Vec<i64>)> {
+    let mut times: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+    for event in events {
+        times.entry(event.visitor).or_default().push(event.time_ms);
+    }
+    let mut found: Vec<(u64, Vec<i64>)> = Vec::new();
+    for (visitor, mut times) in times {
+        times.sort_unstable();
+        for time in times {
+            match found.last_mut() {
+                Some((last, visit)) if *last == visitor && time - visit[visit.len() - 1] <= VISIT_GAP_MS => {
+                    visit.push(time)
+                }
+                _ => found.push((visitor, vec![time])),
+            }
+        }
+    }
+    found
+}
+
+#[async_trait]
+impl Events for Memory {
+    async fn ask(&self, _: &Plan) -> Result<Vec<Answer>> {
+        Err(Error::broken("the memory store answers no questions"))
+    }
+
+    async fn first_event(&self, website: Uuid) -> Result<Option<i64>> {
+        let events = self.events.lock().unwrap();
+        Ok(events.iter().filter(|event| event.website == website).map(|event| event.time_ms).min())
+    }
+
+    async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
+        if self.full {
+            return Err(Error::Unavailable { retry_after: 60, why: "The disk is full.".to_owned() });
+        }
+        let mut stored = self.events.lock().unwrap();
+        let mut known: HashSet<_> = stored.iter().map(|event| (event.website, event.id, event.time_ms)).collect();
+        let mut appended = Appended::default();
+        for event in events {
+            if known.insert((event.website, event.id, event.time_ms)) {
+                appended.stored += 1;
+                stored.push(event);
+            } else {
+                appended.duplicates += 1;
+            }
+        }
+        self.settled.lock().unwrap().push(settled_ms);
+        Ok(appended)
+    }
+
+    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
+        let events: Vec<Event> =
+            self.events.lock().unwrap().iter().filter(|event| event.website == website).cloned().collect();
+        Ok(visits(&events)
+            .into_iter()
+            .map(|(visitor, times)| OpenVisit { visitor, start_ms: times[0], end_ms: times[times.len() - 1] })
+            .filter(|visit| visit.start_ms <= at_ms && visit.end_ms >= at_ms - VISIT_GAP_MS)
+            .collect())
+    }
+}
+
+/// A clock that stands still.
+pub(crate) struct Still(pub(crate) DateTime<Utc>);
+
+impl Clock for Still {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+}

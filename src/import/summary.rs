@@ -1,0 +1,191 @@
+//! What came of an import, for the terminal and for machines.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Why a line that could be read is no page view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The method is not GET, or the request line is none.
+    NotGet,
+    /// The answer was neither 2xx nor 304.
+    Status,
+    /// The path ends in an extension that is no page's.
+    StaticFile,
+    /// The user agent is a machine's.
+    Bot,
+}
+
+impl Reason {
+    /// Every reason, in the order in which a line is judged.
+    pub const ALL: [Self; 4] = [Self::NotGet, Self::Status, Self::StaticFile, Self::Bot];
+
+    const fn says(self) -> &'static str {
+        match self {
+            Self::NotGet => "not a GET request",
+            Self::Status => "status neither 2xx nor 304",
+            Self::StaticFile => "a static file, not a page",
+            Self::Bot => "a bot",
+        }
+    }
+}
+
+/// Lines dropped for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Why.
+    pub reason: Reason,
+    /// How many lines.
+    pub count: u64,
+}
+
+impl From<(Reason, u64)> for Dropped {
+    fn from((reason, count): (Reason, u64)) -> Self {
+        Self { reason, count }
+    }
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenLine {
+    /// Its number in the file, from 1.
+    pub number: u64,
+    /// Its beginning, safe to print.
+    pub text: String,
+}
+
+impl BrokenLine {
+    /// Characters of a line that are shown.
+    const SHOWN: usize = 100;
+
+    /// Keeps the line's beginning; control characters, which could steer a terminal, become `?`.
+    pub(super) fn new(number: u64, line: &[u8]) -> Self {
+        let head = line.get(..Self::SHOWN * 4).unwrap_or(line);
+        let head = String::from_utf8_lossy(head);
+        let mut text: String =
+            head.chars().take(Self::SHOWN).map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+        if line.len() > text.len() && head.chars().nth(Self::SHOWN).is_some() {
+            text.push('…');
+        }
+        Self { number, text }
+    }
+}
+
+/// What came of an import. `lines` = `stored` + `duplicates` + dropped + `broken`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Lines read.
+    pub lines: u64,
+    /// Page views stored.
+    pub stored: u64,
+    /// Page views left out because an earlier import stored them.
+    pub duplicates: u64,
+    /// Lines that are no page views, by every reason there is.
+    pub dropped: Vec<Dropped>,
+    /// Lines that cannot be read.
+    pub broken: u64,
+    /// The first ten of them.
+    pub first_broken: Vec<BrokenLine>,
+    /// Time of the first page view, UTC.
+    pub first_at: Option<DateTime<Utc>>,
+    /// Time of the last page view, UTC.
+    pub last_at: Option<DateTime<Utc>>,
+    /// How long the import took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row =
+            |out: &mut fmt::Formatter<'_>, count: u64, what: &str| writeln!(out, "{:>14}  {what}", grouped(count));
+        row(out, self.lines, "lines read")?;
+        row(out, self.stored, "page views stored")?;
+        row(out, self.duplicates, "page views stored by an earlier import")?;
+        for dropped in &self.dropped {
+            row(out, dropped.count, &format!("dropped: {}", dropped.reason.says()))?;
+        }
+        row(out, self.broken, "broken lines")?;
+        for broken in &self.first_broken {
+            writeln!(out, "{:>16}line {}: {}", "", broken.number, broken.text)?;
+        }
+        if self.broken > self.first_broken.len() as u64 {
+            writeln!(out, "{:>16}and {} more", "", grouped(self.broken - self.first_broken.len() as u64))?;
+        }
+        if let (Some(first), Some(last)) = (self.first_at, self.last_at) {
+            writeln!(out, "Page views from {} to {} UTC.", first.format("%F %T"), last.format("%F %T"))?;
+        }
+        let rate = self.lines.saturating_mul(1000) / self.duration_ms.max(1);
+        write!(
+            out,
+            "Took {}.{:03} s: {} lines a second.",
+            self.duration_ms / 1000,
+            self.duration_ms % 1000,
+            grouped(rate)
+        )
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn broken_lines_are_cut_and_cannot_steer_a_terminal() {
+        assert_eq!(BrokenLine::new(3, b"\x1b[31mred\xff").text, "?[31mred\u{fffd}");
+        let long = BrokenLine::new(1, "é".repeat(500).as_bytes()).text;
+        assert_eq!(long.chars().count(), 101);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn the_text_names_every_reason_and_broken_line() {
+        let summary = Summary {
+            lines: 1_234,
+            stored: 1_000,
+            dropped: Reason::ALL.into_iter().map(|reason| Dropped { reason, count: 0 }).collect(),
+            broken: 12,
+            first_broken: vec![BrokenLine::new(7, b"oops")],
+            duration_ms: 1_500,
+            ..Summary::default()
+        };
+        let text = summary.to_string();
+        for part in [
+            "1,234  lines read",
+            "1,000  page views stored",
+            "not a GET",
+            "2xx nor 304",
+            "static file",
+            "a bot",
+            "line 7: oops",
+            "and 11 more",
+            "1.500 s",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let back: Summary = serde_json::from_str(&serde_json::to_string(&summary).unwrap()).unwrap();
+        assert_eq!(back, summary);
+    }
+}

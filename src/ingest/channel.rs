@@ -1,0 +1,303 @@
+//! How a visitor came: referrer host, source name and channel.
+//!
+//! - A site's own host and its subdomains are no referrer.
+//! - Campaign parameters win over the referrer: whoever tagged a link said where it stands.
+//! - Sources are one readable list, `sources.txt`.
+
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+
+use schema::analytics::event::Acquisition;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Search,
+    Assistant,
+    Social,
+    Video,
+    Shopping,
+    Mail,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    name: &'static str,
+    kind: Kind,
+}
+
+/// Sources by host (`bing.com`), by first label (`google.*`) and by what `utm_source` calls them (`fb`).
+#[derive(Default)]
+struct Sources {
+    hosts: HashMap<&'static str, Source>,
+    labels: HashMap<&'static str, Source>,
+    tags: HashMap<String, Source>,
+}
+
+static SOURCES: LazyLock<Sources> = LazyLock::new(|| {
+    let mut sources = Sources::default();
+    for line in include_str!("sources.txt").lines() {
+        let mut columns = line.split('|').map(str::trim);
+        let (Some(kind), Some(name), Some(words)) = (columns.next(), columns.next(), columns.next()) else { continue };
+        let kind = match kind {
+            "search" => Kind::Search,
+            "ai" => Kind::Assistant,
+            "social" => Kind::Social,
+            "video" => Kind::Video,
+            "shopping" => Kind::Shopping,
+            "mail" => Kind::Mail,
+            _ => continue,
+        };
+        let source = Source { name, kind };
+        sources.tags.insert(name.to_lowercase(), source);
+        for word in words.split_whitespace() {
+            if let Some(label) = word.strip_suffix(".*") {
+                sources.labels.insert(label, source);
+            } else if word.contains('.') {
+                sources.hosts.insert(word, source);
+            } else {
+                sources.tags.insert(word.to_owned(), source);
+            }
+        }
+    }
+    sources
+});
+
+impl Sources {
+    /// The source of a host: the longest listed host it equals or lies under.
+    fn of_host(&self, host: &str) -> Option<Source> {
+        let mut rest = host;
+        loop {
+            if let Some(source) = self.hosts.get(rest) {
+                return Some(*source);
+            }
+            let (label, parent) = rest.split_once('.')?;
+            if let Some(source) = self.labels.get(label)
+                && is_country_suffix(parent)
+            {
+                return Some(*source);
+            }
+            rest = parent;
+        }
+    }
+
+    /// The source that a `utm_source` names: a listed word, name or host.
+    fn of_tag(&self, tag: &str) -> Option<Source> {
+        let tag = tag.trim().to_lowercase();
+        self.tags.get(&tag).copied().or_else(|| if tag.contains('.') { self.of_host(&tag) } else { None })
+    }
+}
+
+/// `com`, `de`, `co.uk`: what may follow `google.`, so that `google.evil.example` is not Google.
+fn is_country_suffix(suffix: &str) -> bool {
+    match suffix.split_once('.') {
+        None => matches!(suffix.len(), 2..=3) || suffix == "info",
+        Some((second, country)) => matches!(second, "co" | "com" | "org" | "net" | "ne") && country.len() == 2,
+    }
+}
+
+/// Campaign parameters of a landing page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Campaign {
+    /// `utm_source` as sent.
+    pub source: String,
+    /// `utm_medium` as sent.
+    pub medium: String,
+    /// `utm_campaign` as sent.
+    pub campaign: String,
+    /// `utm_term` as sent.
+    pub term: String,
+    /// `utm_content` as sent.
+    pub content: String,
+    /// The advertising network whose click id the address carries, and whether only paid clicks carry it.
+    click: Option<(&'static str, bool)>,
+}
+
+/// Click ids of advertising networks. Facebook adds its own to unpaid links as well.
+const CLICKS: &[(&str, (&str, bool))] = &[
+    ("gclid", ("google", true)),
+    ("gbraid", ("google", true)),
+    ("wbraid", ("google", true)),
+    ("msclkid", ("bing", true)),
+    ("yclid", ("yandex", true)),
+    ("ttclid", ("tiktok", true)),
+    ("twclid", ("x", true)),
+    ("li_fat_id", ("linkedin", true)),
+    ("epik", ("pinterest", true)),
+    ("rdt_cid", ("reddit", true)),
+    ("fbclid", ("facebook", false)),
+    ("igshid", ("instagram", false)),
+];
+
+/// Longest campaign value that is kept, in bytes.
+const LONGEST: usize = 255;
+
+impl Campaign {
+    /// Whether a query might carry anything for [`Campaign::of_query`]; cheap, and never wrong when it answers no.
+    #[must_use]
+    pub fn is_in(query: &str) -> bool {
+        query.contains("utm_") || query.contains('%') || CLICKS.iter().any(|(name, _)| query.contains(name))
+    }
+
+    /// Reads a query string, without its `?`. The first value of a repeated parameter counts.
+    #[must_use]
+    pub fn of_query(query: &str) -> Self {
+        let mut campaign = Self::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).to_ascii_lowercase();
+            let slot = match name.as_str() {
+                "utm_source" => &mut campaign.source,
+                "utm_medium" => &mut campaign.medium,
+                "utm_campaign" => &mut campaign.campaign,
+                "utm_term" => &mut campaign.term,
+                "utm_content" => &mut campaign.content,
+                _ => {
+                    if campaign.click.is_none() && !value.is_empty() {
+                        campaign.click = CLICKS.iter().find(|(known, _)| *known == name).map(|(_, click)| *click);
+                    }
+                    continue;
+                }
+            };
+            if slot.is_empty() {
+                let value = decode(value);
+                let value = value.trim();
+                value.get(..value.floor_char_boundary(LONGEST)).unwrap_or(value).clone_into(slot);
+            }
+        }
+        campaign
+    }
+}
+
+/// Undoes form encoding: `+` is a space, `%41` is `A`; what is not a valid escape stays as it is.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['+', '%']) {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, ..]) => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low)
+            }
+            _ => None,
+        };
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The host of a URL in lower case, without user, port, closing dot and `www.`; `None` where there is no host.
+#[must_use]
+pub fn host_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => host.split(':').next()?,
+    };
+    let host = host.trim_end_matches('.').to_lowercase();
+    let host = host.strip_prefix("www.").unwrap_or(&host);
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// Whether `host` (as [`host_of`] gives it) is the site's own domain or lies under it.
+#[must_use]
+pub fn is_own(host: &str, domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.').to_lowercase();
+    let domain = domain.strip_prefix("www.").unwrap_or(&domain);
+    host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+}
+
+/// The referring host of a page view: empty without a referrer and for the site's own pages.
+#[must_use]
+pub fn referrer_host(referrer: &str, domain: &str) -> String {
+    host_of(referrer).filter(|host| !is_own(host, domain)).unwrap_or_default()
+}
+
+/// Names source and channel of an arrival; `referrer` is what [`referrer_host`] gave.
+#[must_use]
+pub fn acquire(referrer: String, campaign: Campaign) -> Acquisition {
+    let tag =
+        if campaign.source.is_empty() { campaign.click.map_or("", |(network, _)| network) } else { &campaign.source };
+    let known = if tag.is_empty() { SOURCES.of_host(&referrer) } else { SOURCES.of_tag(tag) };
+    let source = match known {
+        Some(source) => source.name.to_owned(),
+        None if tag.is_empty() => referrer.clone(),
+        None => tag.trim().to_owned(),
+    };
+    let channel = channel(&campaign, known.map(|source| source.kind), &source, &referrer).to_owned();
+    let Campaign { source: utm_source, medium, campaign, term, content, click: _ } = campaign;
+    Acquisition {
+        referrer,
+        source,
+        channel,
+        utm_source,
+        utm_medium: medium,
+        utm_campaign: campaign,
+        utm_term: term,
+        utm_content: content,
+    }
+}
+
+/// The channel, by the field's usual grouping: what was paid first, then what the tag says, then what the source is.
+fn channel(campaign: &Campaign, kind: Option<Kind>, source: &str, referrer: &str) -> &'static str {
+    let medium = campaign.medium.to_lowercase();
+    let medium = medium.as_str();
+    let tag = campaign.source.to_lowercase();
+    let is_email = |word: &str| matches!(word, "email" | "e-mail" | "e_mail" | "e mail" | "newsletter" | "mail");
+    let bought = medium.contains("cpc")
+        || medium.contains("cpv")
+        || medium.contains("cpa")
+        || medium.starts_with("paid")
+        || matches!(medium, "ppc" | "cp" | "sem" | "retargeting" | "remarketing");
+    let bought = bought || campaign.click.is_some_and(|(_, only_paid)| only_paid);
+
+    if matches!(medium, "display" | "banner" | "expandable" | "interstitial" | "cpm") {
+        return "Display";
+    }
+    if bought {
+        return match kind {
+            Some(Kind::Search) => "Paid Search",
+            Some(Kind::Social) => "Paid Social",
+            Some(Kind::Video) => "Paid Video",
+            Some(Kind::Shopping) => "Paid Shopping",
+            _ if medium.contains("social") => "Paid Social",
+            _ if medium.contains("search") => "Paid Search",
+            _ => "Paid Other",
+        };
+    }
+    match medium {
+        "affiliate" | "affiliates" => return "Affiliates",
+        "sms" => return "SMS",
+        "audio" | "podcast" => return "Audio",
+        _ if is_email(medium) || is_email(&tag) => return "Email",
+        _ if medium.ends_with("push") || medium == "notification" => return "Push Notifications",
+        "organic" => return "Organic Search",
+        "social" | "social-network" | "social-media" | "social network" | "social media" | "sm" => {
+            return "Organic Social";
+        }
+        "video" => return "Organic Video",
+        _ => {}
+    }
+    match kind {
+        Some(Kind::Search) => "Organic Search",
+        Some(Kind::Assistant) => "AI Assistants",
+        Some(Kind::Social) => "Organic Social",
+        Some(Kind::Video) => "Organic Video",
+        Some(Kind::Shopping) => "Organic Shopping",
+        Some(Kind::Mail) => "Email",
+        None if matches!(medium, "referral" | "link" | "app") || !referrer.is_empty() => "Referral",
+        None if source.is_empty() && medium.is_empty() && campaign.campaign.is_empty() => "Direct",
+        None => "Other Campaigns",
+    }
+}
+
+#[cfg(test)]
+#[path = "channel_tests.rs"]
+mod tests;

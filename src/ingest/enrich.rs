@@ -1,0 +1,46 @@
+//! What an event learns from its request: agent, place and how the visitor came.
+
+use std::{net::IpAddr, path::Path, sync::Arc};
+
+use schema::{
+    analytics::event::{Acquisition, Agent, Place},
+    error::Result,
+};
+
+use super::{
+    agent::Agents,
+    channel::{Campaign, acquire, referrer_host},
+    place::Places,
+};
+
+/// All that enrichment looks things up in. Cheap to share behind an `Arc`.
+pub struct Enricher {
+    agents: Agents,
+    places: Places,
+}
+
+impl Enricher {
+    /// With the embedded country database, or the operator's own at `geo`. Errors: `Invalid` names the geo database.
+    pub fn new(geo: Option<&Path>) -> Result<Self> {
+        let places = geo.map_or_else(Places::embedded, Places::open)?;
+        Ok(Self { agents: Agents::default(), places })
+    }
+
+    /// Browser, operating system and device; equal strings share one value.
+    #[must_use]
+    pub fn agent(&self, user_agent: &str) -> Arc<Agent> {
+        self.agents.read(user_agent)
+    }
+
+    /// Where the address is; empty for a host name and for what the database does not know.
+    #[must_use]
+    pub fn place(&self, address: &str) -> Arc<Place> {
+        Arc::new(address.parse::<IpAddr>().map(|address| self.places.find(address)).unwrap_or_default())
+    }
+
+    /// How a visitor came to a page of `domain`; `query` is that page's, without its `?`.
+    #[must_use]
+    pub fn acquisition(&self, referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {
+        Arc::new(acquire(referrer_host(referrer, domain), Campaign::of_query(query)))
+    }
+}

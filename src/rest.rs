@@ -1,0 +1,170 @@
+//! REST as documents: each route is a checked-in GraphQL operation, and one handler serves them all.
+//!
+//! - A document that does not fit the schema stops the server at start.
+//! - Refusals come in the order 401, 403 or 404, 400, 409; the body is read only after access was asked for.
+//! - An answer is whole or an error: REST never returns partial data.
+
+pub mod answer;
+pub mod body;
+pub mod document;
+pub mod envelope;
+pub mod gate;
+pub mod openapi;
+pub mod projection;
+pub mod sdl;
+pub mod selection;
+pub mod source;
+pub mod spelling;
+pub mod variables;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod toy;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_graphql::{Value, Variables};
+use axum::{
+    Router,
+    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
+    routing::any,
+};
+
+use self::{
+    answer::{Answering, Route},
+    document::Operation,
+    sdl::Sdl,
+};
+pub use self::{
+    gate::{Auth, Execute, Gate, Meter, Pass, Refusal, RequestId, Shell},
+    sdl::Access,
+};
+
+/// Where the description of the REST API is served, to anyone.
+pub const OPENAPI_PATH: &str = "/api/external/v1/openapi.json";
+
+/// The loaded REST API.
+pub struct Rest {
+    operations: Vec<Arc<Operation>>,
+    sdl: Arc<Sdl>,
+}
+
+/// One row of the table of routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// HTTP method.
+    pub method: String,
+    /// Path with `:name` segments.
+    pub path: String,
+    /// Which credential it takes.
+    pub auth: Auth,
+    /// Status of a success.
+    pub status: u16,
+    /// Name of the operation.
+    pub operation: String,
+    /// What the root fields demand of the caller, as the SDL states it.
+    pub access: Vec<Access>,
+}
+
+/// A stored operation as it is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// `sha256:` and the hash of its text in hexadecimal.
+    pub id: &'a str,
+    /// Its text, without comments and without the adapter's directives.
+    pub text: &'a str,
+}
+
+impl Rest {
+    /// Reads documents against a schema. Errors: a sentence that names the operation at fault.
+    pub fn load(documents: &[&str], sdl: &str) -> Result<Self, String> {
+        let sdl = Sdl::parse(sdl)?;
+        let mut operations: Vec<Arc<Operation>> = Vec::new();
+        for document in documents {
+            for operation in document::read(document, &sdl)? {
+                if let Some(other) = operations.iter().find(|other| other.clashes_with(&operation)) {
+                    return Err(format!("operations {} and {} clash in name or route", other.name, operation.name));
+                }
+                operations.push(Arc::new(operation));
+            }
+        }
+        Ok(Self { operations, sdl: Arc::new(sdl) })
+    }
+
+    /// The routes, in the order of the documents.
+    #[must_use]
+    pub fn table(&self) -> Vec<RouteRow> {
+        let row = |operation: &Arc<Operation>| RouteRow {
+            method: operation.method.to_string(),
+            path: operation.path.clone(),
+            auth: operation.auth,
+            status: operation.status.as_u16(),
+            operation: operation.name.clone(),
+            access: operation.access.clone(),
+        };
+        self.operations.iter().map(row).collect()
+    }
+
+    /// The operations as they are executed: trusted documents with their ids.
+    pub fn stored(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.operations.iter().map(|o| Stored { name: &o.name, id: &o.id, text: &o.text })
+    }
+
+    /// The JSON that REST shows as `data` when the stored operation of that name answered `answer` to `variables`: what a
+    /// test compares a REST answer with. `None` where there is no such operation.
+    #[must_use]
+    pub fn project(&self, name: &str, answer: &Value, variables: &Variables) -> Option<String> {
+        let operation = self.operations.iter().find(|operation| operation.name == name)?;
+        let mut out = Vec::new();
+        answer::project(operation, answer, &variables::echoes(operation, variables), &mut out);
+        String::from_utf8(out).ok()
+    }
+
+    /// The description of the API, OpenAPI 3.1. The same documents and schema give the same description.
+    #[must_use]
+    pub fn openapi(&self) -> serde_json::Value {
+        openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl)
+    }
+
+    /// The description as the text of the committed file.
+    #[must_use]
+    pub fn openapi_text(&self) -> String {
+        format!("{:#}\n", self.openapi())
+    }
+
+    /// Mounts the routes, the description, and 404 for the rest of `/api`.
+    pub fn router(&self, shell: Shell) -> Router {
+        let answering = Answering { shell, sdl: self.sdl.clone(), openapi: self.openapi().to_string().into() };
+        let mut by_path: BTreeMap<String, Vec<Arc<Operation>>> = BTreeMap::new();
+        for operation in &self.operations {
+            by_path.entry(mounted(&operation.path)).or_default().push(operation.clone());
+        }
+        let routes = by_path.into_iter().map(|(path, operations)| (path, Route::Operations(operations)));
+        let fixed = [OPENAPI_PATH, "/api", "/api/", "/api/{*path}"].map(|path| {
+            let route = if path == OPENAPI_PATH { Route::OpenApi } else { Route::Nothing };
+            (path.to_owned(), route)
+        });
+        routes.chain(fixed).fold(Router::new(), |router, (path, route)| {
+            let answering = answering.clone();
+            let route = Arc::new(route);
+            router.route(
+                &path,
+                any(async move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+                    answering.answer(&route, params, request).await
+                }),
+            )
+        })
+    }
+}
+
+/// The path as the router writes it. Parameters go by position, as routes that share a prefix may name them differently.
+fn mounted(path: &str) -> String {
+    let segments = path.split('/').enumerate().map(|(position, segment)| {
+        if segment.starts_with(':') { format!("{{p{position}}}") } else { segment.to_owned() }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}

@@ -1,0 +1,239 @@
+//! The one handler: credential, path, access, body, query string, execution, projection, in this order.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{
+    Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
+};
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
+};
+use futures_util::FutureExt as _;
+use schema::error::{Error, Result};
+use tracing::Instrument as _;
+
+use super::{
+    RequestId, body,
+    document::Operation,
+    envelope::{self, Fault},
+    gate::{Meter, Pass, Shell},
+    projection::{Writing, member},
+    sdl::Sdl,
+    variables, walk,
+};
+
+/// Bytes of a body at most.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// What is mounted at a path.
+pub enum Route {
+    /// Operations, one for each method.
+    Operations(Vec<Arc<Operation>>),
+    /// The description of the API.
+    OpenApi,
+    /// Nothing.
+    Nothing,
+}
+
+/// All that the handler needs.
+#[derive(Clone)]
+pub struct Answering {
+    /// What the shell supplies.
+    pub shell: Shell,
+    /// The schema's types.
+    pub sdl: Arc<Sdl>,
+    /// The description of the API as JSON.
+    pub openapi: Bytes,
+}
+
+/// What came of a request, and the allowance that is shown beside it.
+struct Told {
+    outcome: std::result::Result<Response<Body>, Fault>,
+    meter: Option<Meter>,
+}
+
+impl Answering {
+    /// Answers one request. A panic of a resolver becomes a 500 in the envelope.
+    pub async fn answer(
+        &self,
+        route: &Route,
+        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
+        request: Request,
+    ) -> Response<Body> {
+        let RequestId(id) = request.extensions().get().copied().unwrap_or_else(|| RequestId(self.shell.ids.uuid()));
+        let span = tracing::error_span!("rest", request.id = %id);
+        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().instrument(span).await;
+        let told = told.unwrap_or_else(|_| self.refused(&Error::broken("the gate panicked")));
+        let mut response = match told.outcome {
+            Ok(response) => response,
+            Err(fault) => envelope::refuse(&fault, self.shell.clock.now()),
+        };
+        if let Some(meter) = &told.meter {
+            envelope::add_meter(&mut response, meter);
+        }
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+
+    fn refused(&self, error: &Error) -> Told {
+        Told { outcome: Err(Fault::of(error, self.shell.clock.now())), meter: None }
+    }
+
+    async fn tell(
+        &self,
+        route: &Route,
+        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
+        request: Request,
+    ) -> Told {
+        let method = if *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+        let operation = match route {
+            Route::Nothing => return self.refused(&Error::not_found("This path")),
+            Route::OpenApi if method == Method::GET => {
+                let mut response = Response::new(Body::from(self.openapi.clone()));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                return Told { outcome: Ok(response), meter: None };
+            }
+            Route::OpenApi => return self.refused(&Error::MethodNotAllowed { allow: "GET, HEAD".to_owned() }),
+            Route::Operations(operations) => match operations.iter().find(|operation| operation.method == method) {
+                Some(operation) => operation,
+                None => return self.refused(&Error::MethodNotAllowed { allow: allowed(operations) }),
+            },
+        };
+        let pass = match self.shell.gate.admit(request.headers(), operation.auth).await {
+            Ok(pass) => pass,
+            Err(refusal) => return Told { meter: refusal.meter, ..self.refused(&refusal.error) },
+        };
+        let meter = pass.meter.clone();
+        let outcome = AssertUnwindSafe(self.admitted(operation, &pass, params, request)).catch_unwind().await;
+        let broken = || Fault::of(&Error::broken("a resolver panicked"), self.shell.clock.now());
+        Told { outcome: outcome.unwrap_or_else(|_| Err(broken())), meter }
+    }
+
+    async fn admitted(
+        &self,
+        operation: &Operation,
+        pass: &Pass,
+        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
+        request: Request,
+    ) -> std::result::Result<Response<Body>, Fault> {
+        let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
+        let path = read_path(operation, params).map_err(shown)?;
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let mut variables = path.clone();
+        if let Some(variable) = operation.body() {
+            self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
+            if let Some(fault) = self.forbidden(operation, pass, &path).await {
+                return Err(fault);
+            }
+            let bytes = read_body(request).await.map_err(shown)?;
+            let body = body::read(&bytes, variable, &self.sdl).map_err(shown)?;
+            variables.insert(variable.name.clone(), body);
+            variables::add_query(operation, &query, &mut variables).map_err(shown)?;
+        } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
+            return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
+        }
+        let echoes = variables::echoes(operation, &variables);
+        let outcome = self.execute(operation, pass, variables).await;
+        let now = self.shell.clock.now();
+        if let Some(fault) = Fault::first(&outcome.errors, now) {
+            return Err(fault);
+        }
+        let root = operation.data_path.first().map(|key| member(&outcome.data, key));
+        if root == Some(&Value::Null) || is_all_null(&outcome.data) {
+            return Err(shown(Error::not_found("What the path names")));
+        }
+        let mut out = if operation.bare { Vec::new() } else { envelope::open() };
+        project(operation, &outcome.data, &echoes, &mut out);
+        if !operation.bare {
+            envelope::close(&mut out, now);
+        }
+        Ok(envelope::respond(operation.status, out))
+    }
+
+    /// What a caller hears who may not see what the path names; `None` where they may.
+    async fn forbidden(&self, operation: &Operation, pass: &Pass, path: &Variables) -> Option<Fault> {
+        let outcome = self.ask(operation.probe.as_ref()?, pass, path.clone()).await;
+        Fault::first(&outcome.errors, self.shell.clock.now()).filter(|fault| {
+            matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+        })
+    }
+
+    async fn execute(&self, operation: &Operation, pass: &Pass, variables: Variables) -> Outcome {
+        let document = &operation.document;
+        if operation.walks.is_empty() {
+            return self.ask(document, pass, variables).await;
+        }
+        let names: Vec<Name> = operation.variables.iter().map(|variable| variable.name.clone()).collect();
+        walk::to_the_end(&operation.walks, &names, variables, |variables| self.ask(document, pass, variables)).await
+    }
+
+    async fn ask(&self, document: &ExecutableDocument, pass: &Pass, variables: Variables) -> Outcome {
+        let mut question = Question::new(String::new()).variables(variables);
+        question.set_parsed_query(document.clone());
+        self.shell.executor.execute((pass.dress)(question)).await
+    }
+}
+
+/// Writes what `data` shows of an answer.
+pub fn project(operation: &Operation, answer: &Value, echoes: &[Vec<u8>], out: &mut Vec<u8>) {
+    let data = operation.data_path.iter().fold(answer, |value, key| member(value, key));
+    Writing { echoes, omit_nulls: operation.omit_nulls }.shape(out, &operation.shape, data);
+}
+
+fn is_all_null(data: &Value) -> bool {
+    match data {
+        Value::Object(members) => !members.is_empty() && members.values().all(|value| *value == Value::Null),
+        value => *value == Value::Null,
+    }
+}
+
+/// The methods of a path; a GET answers HEAD too.
+fn allowed(operations: &[Arc<Operation>]) -> String {
+    let mut methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+/// Reads the path's variables by the position of their segments.
+fn read_path(
+    operation: &Operation,
+    params: std::result::Result<RawPathParams, RawPathParamsRejection>,
+) -> Result<Variables> {
+    let params = params.map_err(|_| Error::invalid("path", "is not valid percent-encoded UTF-8"))?;
+    let segments: Vec<&str> = operation.path.split('/').collect();
+    let named = params.iter().filter_map(|(position, text)| {
+        let position: usize = position.strip_prefix('p')?.parse().ok()?;
+        Some((segments.get(position)?.strip_prefix(':')?, text))
+    });
+    variables::from_path(operation, named)
+}
+
+/// Reads the body. Errors: `MediaType`, `TooLarge`, `Invalid`.
+async fn read_body(request: Request) -> Result<Bytes> {
+    let headers: &HeaderMap = request.headers();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Error::MediaType { wants: "application/json".to_owned() });
+    }
+    let too_large = || Error::TooLarge { limit: format!("a body may hold at most {BODY_LIMIT} bytes") };
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT as u64) {
+        return Err(too_large());
+    }
+    to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+            too_large()
+        } else {
+            Error::invalid("body", "broke off before its end")
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! A JSON body becomes an input object: keys from snake_case to camelCase along the input type, never inside a JSON scalar.
+//!
+//! - An absent key stays absent and null stays null, so that a partial update erases nothing.
+//! - An unknown key is refused, so that a misspelt one is not silently lost.
+
+use async_graphql::{
+    Name, Value,
+    indexmap::IndexMap,
+    parser::types::{BaseType, Type},
+};
+use schema::error::{Error, Result};
+use serde_json::Value as Json;
+
+use super::{
+    sdl::Sdl,
+    spelling::{camel, choices, snake},
+    variables::Variable,
+};
+
+/// Reads a body. Errors: `Invalid`, naming the field as the caller spells it.
+pub fn read(bytes: &[u8], variable: &Variable, sdl: &Sdl) -> Result<Value> {
+    let json: Json = serde_json::from_slice(bytes).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Error::invalid("body", format!("is not valid JSON ({place})"))
+    })?;
+    if !json.is_object() {
+        return Err(Error::invalid("body", "must be a JSON object"));
+    }
+    convert(json, &variable.ty, "body", sdl)
+}
+
+fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
+    let wrong = |why: &str| Err(Error::invalid(field, why));
+    match (&ty.base, json) {
+        (_, Json::Null) if ty.nullable => Ok(Value::Null),
+        (_, Json::Null) => wrong("must not be null"),
+        (BaseType::List(item), Json::Array(items)) => items
+            .into_iter()
+            .enumerate()
+            .map(|(index, json)| convert(json, item, &format!("{field}[{index}]"), sdl))
+            .collect::<Result<_>>()
+            .map(Value::List),
+        (BaseType::List(_), _) => wrong("must be an array"),
+        (BaseType::Named(name), json) => {
+            if sdl.input_fields(name).is_some() {
+                return object(json, name, field, sdl);
+            }
+            if let Some(values) = sdl.enum_values(name) {
+                let choices = choices(name, values.into_iter());
+                let found = choices.iter().find(|(rest, _)| json == rest.as_str());
+                let allowed: Vec<&str> = choices.iter().map(|(rest, _)| rest.as_str()).collect();
+                return match found {
+                    Some((_, value)) => Ok(Value::Enum(Name::new(value))),
+                    None => wrong(&format!("must be one of {}", allowed.join(", "))),
+                };
+            }
+            match (name.as_str(), &json) {
+                ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
+                ("String" | "ID", Json::String(_)) | ("Boolean", Json::Bool(_)) => Ok(plain(json)),
+                ("Float", Json::Number(_)) => Ok(plain(json)),
+                ("Int", Json::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {
+                    Ok(plain(json))
+                }
+                ("String" | "ID", _) => wrong("must be a string"),
+                ("Boolean", _) => wrong("must be true or false"),
+                ("Float", _) => wrong("must be a number"),
+                ("Int", _) => wrong("must be a whole number of at most 32 bits"),
+                _ => Ok(plain(json)),
+            }
+        }
+    }
+}
+
+fn object(json: Json, name: &str, field: &str, sdl: &Sdl) -> Result<Value> {
+    let Json::Object(members) = json else { return Err(Error::invalid(field, "must be a JSON object")) };
+    let known = sdl.input_fields(name).unwrap_or_default();
+    let within = |key: &str| if field == "body" { key.to_owned() } else { format!("{field}.{key}") };
+    let mut object = IndexMap::new();
+    for (key, json) in members {
+        let meant = camel(&key);
+        let Some(input) = known.iter().find(|input| input.name.node == meant) else {
+            let names: Vec<String> = known.iter().map(|input| snake(&input.name.node)).collect();
+            return Err(Error::invalid(within(&key), format!("is not known here; known are {}", names.join(", "))));
+        };
+        let value = convert(json, &input.ty.node, &within(&key), sdl)?;
+        if object.insert(input.name.node.clone(), value).is_some() {
+            return Err(Error::invalid(within(&key), "is given twice; give it once"));
+        }
+    }
+    let missing = known.iter().find(|input| {
+        !input.ty.node.nullable && input.default_value.is_none() && !object.contains_key(&input.name.node)
+    });
+    match missing {
+        Some(input) => Err(Error::invalid(within(&snake(&input.name.node)), "is required")),
+        None => Ok(Value::Object(object)),
+    }
+}
+
+/// Takes JSON as it is: what a custom scalar accepts, the schema decides.
+fn plain(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(truth) => Value::Boolean(truth),
+        Json::Number(number) => Value::Number(number),
+        Json::String(text) => Value::String(text),
+        Json::Array(items) => Value::List(items.into_iter().map(plain).collect()),
+        Json::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, json)| (Name::new(key), plain(json))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{parser::types::VariableDefinition, value};
+
+    use super::super::variables::Origin;
+    use super::*;
+
+    fn read(body: &str) -> std::result::Result<Value, String> {
+        let sdl = Sdl::parse(
+            "type Query { a: Int } scalar JSON scalar HexColor enum Role { OWNER VIEWER }
+             input In { websiteName: String!, primaryColor: HexColor, role: Role, data: JSON, tags: [String!], deep: Deep, kpiGoal: Int = 3 }
+             input Deep { someId: ID! }",
+        )
+        .unwrap();
+        let parsed = async_graphql::parser::parse_query("query A($input: In!) { a }").unwrap();
+        let (_, operation) = parsed.operations.iter().next().unwrap();
+        let definition: &VariableDefinition = &operation.node.variable_definitions[0].node;
+        let variable = Variable::read(definition, Origin::Body, String::new(), &sdl).unwrap();
+        super::read(body.as_bytes(), &variable, &sdl).map_err(|error| error.message())
+    }
+
+    #[test]
+    fn keys_change_along_the_type_and_nowhere_else() {
+        let body = r#"{"website_name":"A","primary_color":null,"role":"owner","data":{"snake_key":{"a_b":1}},"tags":["x"],"deep":{"some_id":"1"}}"#;
+        let expected = value!({
+            "websiteName": "A", "primaryColor": null, "role": "OWNER", "data": { "snake_key": { "a_b": 1 } },
+            "tags": ["x"], "deep": { "someId": "1" }
+        });
+        let value = read(body).unwrap();
+        assert_eq!(value, expected);
+        assert_eq!(read(r#"{"websiteName":"A"}"#).unwrap(), value!({ "websiteName": "A" }), "absent stays absent");
+    }
+
+    #[test]
+    fn refusals_name_the_field_as_the_caller_spells_it() {
+        for (body, message) in [
+            ("{", "body: is not valid JSON (line 1, column 1)"),
+            ("[]", "body: must be a JSON object"),
+            ("null", "body: must be a JSON object"),
+            ("{}", "website_name: is required"),
+            (r#"{"website_name":null}"#, "website_name: must not be null"),
+            (r#"{"website_name":1}"#, "website_name: must be a string"),
+            (r#"{"website_name":"a\u0000"}"#, "website_name: must not hold a NUL character"),
+            (r#"{"website_name":"A","role":"OWNER"}"#, "role: must be one of owner, viewer"),
+            (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be a whole number of at most 32 bits"),
+            (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),
+            (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
+            (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),
+            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is not known here; known are some_id"),
+            (r#"{"website_name":"A","websiteName":"B"}"#, "websiteName: is given twice; give it once"),
+        ] {
+            assert_eq!(read(body).unwrap_err(), message, "{body}");
+        }
+    }
+}

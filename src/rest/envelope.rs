@@ -1,0 +1,278 @@
+//! The envelope around every answer, its headers, and what an error looks like in REST.
+
+use async_graphql::{ServerError, Value};
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use schema::error::Error;
+
+use super::{gate::Meter, projection::write_text, spelling::snake};
+
+/// A refusal as REST shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Code of the error table.
+    pub code: String,
+    /// What the caller reads.
+    pub message: String,
+    /// Seconds after which a retry makes sense.
+    pub retry_after: Option<u64>,
+    /// The methods that the path has, on 405.
+    pub allow: Option<String>,
+}
+
+impl Fault {
+    /// Shows an error. A fault of ours is logged here and shown as one fixed sentence.
+    #[must_use]
+    pub fn of(error: &Error, now: DateTime<Utc>) -> Self {
+        if let Error::Internal(source) = error {
+            tracing::error!(error.source = ?source, "internal error");
+        }
+        let allow = match error {
+            Error::MethodNotAllowed { allow } => Some(allow.clone()),
+            _ => None,
+        };
+        let until_reset = || match error {
+            Error::QuotaSpent { resets_at } => {
+                let reset = DateTime::parse_from_rfc3339(resets_at).ok()?;
+                u64::try_from((reset.to_utc() - now).num_seconds()).ok()
+            }
+            _ => None,
+        };
+        Self {
+            status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: error.code().to_owned(),
+            message: error.message(),
+            retry_after: error.retry_after().or_else(until_reset),
+            allow,
+        }
+    }
+
+    /// The error that a caller should mend first: access, then absence, then input, then state, then our faults.
+    ///
+    /// An error without a code comes from the GraphQL framework and means bad input. `None` where there is no error.
+    #[must_use]
+    pub fn first(errors: &[ServerError], now: DateTime<Utc>) -> Option<Self> {
+        let faults = errors.iter().map(|error| Self::of_graphql(error, now));
+        faults.min_by_key(|fault| match fault.status.as_u16() {
+            401 => 0,
+            403 => 1,
+            404 => 2,
+            429 => 3,
+            400 => 4,
+            409 => 5,
+            _ => 6,
+        })
+    }
+
+    fn of_graphql(error: &ServerError, now: DateTime<Utc>) -> Self {
+        let extension = |name| error.extensions.as_ref().and_then(|extensions| extensions.get(name));
+        let Some(Value::String(code)) = extension("code") else {
+            let message = readable(&error.message);
+            return Self::of(&Error::Invalid { field: message.0, why: message.1 }, now);
+        };
+        let Some((code, status)) = Error::TABLE.iter().find(|(known, _)| known == code) else {
+            return Self::of(&Error::broken(format!("unknown error code {code}")), now);
+        };
+        let mut message = error.message.clone();
+        if let Some(Value::String(field)) = extension("field") {
+            // REST callers know the field by its REST name.
+            let name = field.rsplit('.').next().unwrap_or(field);
+            if let Some(why) = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": ")) {
+                message = format!("{}: {why}", snake(name));
+            }
+        }
+        let seconds = match extension("retryAfter") {
+            Some(Value::Number(seconds)) => seconds.as_u64(),
+            _ => None,
+        };
+        let until_reset = error.source::<Error>().and_then(|error| Self::of_quota(error, now));
+        Self {
+            status: StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: (*code).to_owned(),
+            message,
+            retry_after: seconds.or(until_reset),
+            allow: None,
+        }
+    }
+
+    fn of_quota(error: &Error, now: DateTime<Utc>) -> Option<u64> {
+        matches!(error, Error::QuotaSpent { .. }).then(|| Self::of(error, now).retry_after).flatten()
+    }
+}
+
+/// Field and sentence of a framework message such as `Invalid value for argument "input.kpiGoal", expected type "Int"`.
+fn readable(message: &str) -> (String, String) {
+    let quoted = |after: &str| {
+        let rest = message.get(message.find(after)? + after.len()..)?;
+        rest.split_once('"').map(|(name, _)| name.to_owned())
+    };
+    let field = quoted("argument \"").or_else(|| quoted("Variable \"$")).or_else(|| quoted("field \""));
+    let field = field.as_deref().map_or("request", |field| field.rsplit('.').next().unwrap_or(field));
+    let expected = quoted("expected type \"").or_else(|| quoted("Failed to parse \""));
+    let why = match expected {
+        Some(expected) => format!("must be a value of type {expected}"),
+        None => "cannot be understood".to_owned(),
+    };
+    (snake(field), why)
+}
+
+/// `2026-03-04T05:06:07.000Z`.
+#[must_use]
+pub fn timestamp(now: DateTime<Utc>) -> String {
+    now.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The body of a refusal.
+#[must_use]
+pub fn fault_body(fault: &Fault, now: DateTime<Utc>) -> Vec<u8> {
+    let mut out = br#"{"success":false,"error":{"message":"#.to_vec();
+    write_text(&mut out, &fault.message);
+    out.extend_from_slice(br#","code":"#);
+    write_text(&mut out, &fault.code);
+    out.extend_from_slice(br#","timestamp":""#);
+    out.extend_from_slice(timestamp(now).as_bytes());
+    out.extend_from_slice(br#""}}"#);
+    out
+}
+
+/// The start of a success; its data follows.
+#[must_use]
+pub fn open() -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(br#"{"success":true,"data":"#);
+    out
+}
+
+/// The end of a success.
+pub fn close(out: &mut Vec<u8>, now: DateTime<Utc>) {
+    out.extend_from_slice(br#","timestamp":""#);
+    out.extend_from_slice(timestamp(now).as_bytes());
+    out.extend_from_slice(br#""}"#);
+}
+
+/// A JSON response. Answers depend on the credential, so no cache may keep them.
+#[must_use]
+pub fn respond(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The response to a refusal.
+#[must_use]
+pub fn refuse(fault: &Fault, now: DateTime<Utc>) -> Response<Body> {
+    let mut response = respond(fault.status, fault_body(fault, now));
+    if let Some(seconds) = fault.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(allow) = fault.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    if fault.status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Adds what is left of the caller's allowance.
+pub fn add_meter(response: &mut Response<Body>, meter: &Meter) {
+    for (name, value) in meter.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339("2026-03-04T05:06:07Z").unwrap().to_utc()
+    }
+
+    fn graphql(error: Error) -> ServerError {
+        async_graphql::Error::from(error).into_server_error(async_graphql::Pos::default())
+    }
+
+    #[test]
+    fn every_row_of_the_error_table_has_its_status() {
+        for (code, status) in Error::TABLE {
+            let mut error = ServerError::new("m", None);
+            error.extensions.get_or_insert_default().set("code", *code);
+            let fault = Fault::of_graphql(&error, now());
+            assert_eq!((fault.code.as_str(), fault.status.as_u16()), (*code, *status));
+        }
+    }
+
+    #[test]
+    fn access_is_answered_before_input_and_fields_have_their_rest_name() {
+        let errors = [
+            graphql(Error::broken("disk")),
+            graphql(Error::invalid("input.kpiGoal", "must be positive")),
+            graphql(Error::forbidden("No.")),
+        ];
+        assert_eq!(Fault::first(&errors, now()).unwrap().code, "FORBIDDEN");
+        assert_eq!(Fault::first(&errors[..2], now()).unwrap().message, "kpi_goal: must be positive");
+        let ours = Fault::first(&errors[..1], now()).unwrap();
+        assert_eq!(ours.status, 500);
+        assert!(!ours.message.contains("disk"));
+        assert_eq!(Fault::first(&[], now()), None);
+    }
+
+    #[test]
+    fn a_framework_error_is_bad_input_and_keeps_its_text_to_itself() {
+        for (text, message) in [
+            (
+                r#"Invalid value for argument "input.kpiGoal", expected type "Int""#,
+                "kpi_goal: must be a value of type Int",
+            ),
+            (r#"Failed to parse "UUID": secret path"#, "request: must be a value of type UUID"),
+            (r#"Variable "$websiteId" of type "ID!" …"#, "request: cannot be understood"),
+            ("something new", "request: cannot be understood"),
+        ] {
+            let fault = Fault::first(&[ServerError::new(text, None)], now()).unwrap();
+            assert_eq!((fault.status.as_u16(), fault.code.as_str()), (400, "VALIDATION_ERROR"));
+            if text.starts_with("Variable") {
+                assert_eq!(fault.message, "website_id: cannot be understood");
+            } else {
+                assert_eq!(fault.message, message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_retry_is_named_in_seconds() {
+        let limited = Error::RateLimited { retry_after: 17, limit: 30 };
+        assert_eq!(Fault::of(&limited, now()).retry_after, Some(17));
+        assert_eq!(Fault::first(&[graphql(limited)], now()).unwrap().retry_after, Some(17));
+        let spent = Error::QuotaSpent { resets_at: "2026-03-04T05:07:07.000Z".to_owned() };
+        assert_eq!(Fault::of(&spent, now()).retry_after, Some(60));
+        assert_eq!(Fault::first(&[graphql(spent)], now()).unwrap().retry_after, Some(60));
+    }
+
+    #[test]
+    fn bodies_are_those_of_the_contract() {
+        let fault = Fault::of(&Error::unauthenticated("API key is missing or not valid"), now());
+        let body = String::from_utf8(fault_body(&fault, now())).unwrap();
+        assert_eq!(
+            body,
+            r#"{"success":false,"error":{"message":"API key is missing or not valid","code":"UNAUTHORIZED","timestamp":"2026-03-04T05:06:07.000Z"}}"#
+        );
+        let mut out = open();
+        out.extend_from_slice(b"[]");
+        close(&mut out, now());
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"success":true,"data":[],"timestamp":"2026-03-04T05:06:07.000Z"}"#
+        );
+    }
+}

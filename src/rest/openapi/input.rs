@@ -1,0 +1,80 @@
+//! Schemas of bodies, from input objects, spelled as REST spells them.
+
+use std::collections::BTreeMap;
+
+use async_graphql::parser::types::{BaseType, Type};
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{
+        sdl::Sdl,
+        spelling::{choices, snake},
+    },
+    components::{or_null, scalar},
+};
+
+/// Schemas of input objects, by name, as bodies spell them.
+pub(super) struct Inputs<'a> {
+    pub(super) sdl: &'a Sdl,
+    pub(super) schemas: BTreeMap<String, Value>,
+}
+
+impl Inputs<'_> {
+    /// The schema of a type; input objects are defined once and referred to.
+    pub(super) fn of(&mut self, ty: &Type) -> Value {
+        match &ty.base {
+            BaseType::List(item) => {
+                let items = self.of(item);
+                json!({ "type": "array", "items": if item.nullable { or_null(items) } else { items } })
+            }
+            BaseType::Named(name) => match (self.sdl.input_fields(name), self.sdl.enum_values(name)) {
+                (Some(_), _) => {
+                    self.define(name);
+                    json!({ "$ref": format!("#/components/schemas/{name}") })
+                }
+                (_, Some(values)) => {
+                    let words: Vec<String> =
+                        choices(name, values.into_iter()).into_iter().map(|(rest, _)| rest).collect();
+                    json!({ "type": "string", "enum": words })
+                }
+                _ => scalar(name),
+            },
+        }
+    }
+
+    fn define(&mut self, name: &str) {
+        if self.schemas.contains_key(name) {
+            return;
+        }
+        // Claims the name first, so that an input that holds itself ends.
+        self.schemas.insert(name.to_owned(), Value::Null);
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for input in self.sdl.input_fields(name).unwrap_or_default() {
+            let ty = &input.ty.node;
+            let key = snake(&input.name.node);
+            let mut schema = self.of(ty);
+            if ty.nullable {
+                schema = or_null(schema);
+            }
+            if let Some(members) = schema.as_object_mut() {
+                if let Some(about) = &input.description {
+                    members.insert("description".to_owned(), about.node.clone().into());
+                }
+                if let Some(default) = input.default_value.as_ref().and_then(|d| d.node.clone().into_json().ok()) {
+                    members.insert("default".to_owned(), default);
+                }
+            }
+            if !ty.nullable && input.default_value.is_none() {
+                required.push(key.clone());
+            }
+            properties.insert(key, schema);
+        }
+        let about = self.sdl.about(name).unwrap_or_default();
+        let schema = json!({
+            "type": "object", "description": about, "properties": properties, "required": required,
+            "additionalProperties": false,
+        });
+        self.schemas.insert(name.to_owned(), schema);
+    }
+}

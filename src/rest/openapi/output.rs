@@ -1,0 +1,113 @@
+//! Schemas of answers, from projections: what a client may rely on.
+
+use async_graphql::parser::types::{BaseType, Type};
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{
+        document::Operation,
+        projection::{Shape, Slot, Source, Step},
+        sdl::{Sdl, base_name},
+        spelling::title,
+    },
+    components::{or_null, scalar},
+    parameter,
+};
+
+/// The schema of a value in its shape, null aside.
+pub(super) fn shape_schema(shape: &Shape, operation: &Operation, sdl: &Sdl) -> Value {
+    match shape {
+        Shape::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, sdl, false)),
+        Shape::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(base_name(ty), steps, sdl)),
+    }
+}
+
+/// Puts lists around the schema of the innermost type.
+fn wrap(ty: &Type, inner: &dyn Fn() -> Value) -> Value {
+    match &ty.base {
+        BaseType::Named(_) => inner(),
+        BaseType::List(item) => {
+            let items = wrap(item, inner);
+            json!({ "type": "array", "items": if item.nullable { or_null(items) } else { items } })
+        }
+    }
+}
+
+/// `lifted`: the object that holds these members may itself be null, so each of them may be.
+fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    members(slots, operation, sdl, lifted, &mut properties, &mut required);
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn members(
+    slots: &[Slot],
+    operation: &Operation,
+    sdl: &Sdl,
+    lifted: bool,
+    properties: &mut Map<String, Value>,
+    required: &mut Vec<Value>,
+) {
+    for slot in slots {
+        let (mut schema, nullable) = match &slot.source {
+            Source::Flat { slots, .. } => {
+                members(slots, operation, sdl, lifted, properties, required);
+                continue;
+            }
+            Source::Nest(slots) => (object_schema(slots, operation, sdl, lifted), false),
+            Source::Echo(index) => {
+                let variable = operation.variables.get(*index);
+                let schema = variable.and_then(parameter).and_then(|p| p.get("schema").cloned()).unwrap_or(json!({}));
+                (without_default(schema), variable.is_some_and(|v| v.ty.nullable && v.default.is_none()))
+            }
+            Source::Field { shape, .. } => {
+                let (Shape::Object { ty, .. } | Shape::Leaf { ty, .. }) = shape;
+                (shape_schema(shape, operation, sdl), ty.nullable || lifted)
+            }
+        };
+        if nullable && !operation.omit_nulls {
+            schema = or_null(schema);
+        }
+        if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
+            let about = match &slot.source {
+                Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
+                    about.replace("0 to 1", "in percent, 0 to 100")
+                }
+                _ => about.clone(),
+            };
+            schema.insert("description".to_owned(), about.into());
+        }
+        properties.insert(slot.key.clone(), schema);
+        let may_be_absent = slot.optional || nullable && operation.omit_nulls;
+        if !may_be_absent {
+            required.push(slot.key.clone().into());
+        }
+    }
+}
+
+fn without_default(mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.remove("default");
+    }
+    schema
+}
+
+fn leaf_schema(name: &str, steps: &[Step], sdl: &Sdl) -> Value {
+    if let Some(values) = sdl.enum_values(name) {
+        let spelled: Vec<String> = values
+            .into_iter()
+            .map(|value| match steps.first() {
+                Some(Step::Lower) => value.to_ascii_lowercase(),
+                Some(Step::Title) => title(value),
+                _ => value.to_owned(),
+            })
+            .collect();
+        return json!({ "type": "string", "enum": spelled });
+    }
+    match steps.first() {
+        Some(Step::Percent | Step::Round(_)) => json!({ "type": "number" }),
+        Some(Step::Prefix(prefix)) => json!({ "type": "string", "pattern": format!("^{prefix}") }),
+        _ => scalar(name),
+    }
+}

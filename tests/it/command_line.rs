@@ -1,0 +1,178 @@
+//! The binary as an operator meets it: set-up, imports beside a server, and refusals that say what to do.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::json;
+
+use crate::app::{line, real_log, repository};
+
+fn footfall(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
+    command.env("FOOTFALL_DATA", data).env("FOOTFALL_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+struct Server {
+    child: Child,
+    base: String,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let base = first.trim().strip_prefix("Footfall listens on ").unwrap_or_else(|| panic!("{first}")).to_owned();
+        Self { child, base }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn pageviews(base: &str, key: &str, site: &str) -> serde_json::Value {
+    let query = format!(
+        "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: ALL_TIME }}) {{ totals {{ pageviews visits visitors }} }} }} }}"
+    );
+    let request = reqwest::Client::new().post(format!("{base}/graphql")).header("X-API-Key", key);
+    let answer: serde_json::Value =
+        request.json(&json!({ "query": query })).send().await.unwrap().json().await.unwrap();
+    answer["data"]["website"]["analytics"]["totals"].clone()
+}
+
+/// Makes an account, a website and a key; answers id and key.
+fn set_up(data: &Path) -> (String, String) {
+    let made = run(footfall(data)
+        .args(["user", "create", "--email", "ops@shop.example"])
+        .env("FOOTFALL_PASSWORD", "correct horse battery"));
+    assert!(made.0, "{}", made.2);
+    let made = run(footfall(data).args(["website", "create", "shop.example", "--email", "ops@shop.example"]));
+    assert!(made.0, "{}", made.2);
+    let site = made.1.split_whitespace().find(|word| uuid::Uuid::parse_str(word).is_ok()).unwrap().to_owned();
+    let made = run(footfall(data).args(["key", "create", "--name", "CI", "--email", "ops@shop.example"]));
+    assert!(made.0 && made.1.starts_with("zv_"), "{}{}", made.1, made.2);
+    (site, made.1.trim().to_owned())
+}
+
+#[tokio::test]
+async fn a_log_is_imported_alone_and_beside_a_running_server_with_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let log = repository("tests/data/apache_access.log.gz");
+    let (ok, out, err) =
+        run(footfall(&data).args(["import", "access-log", "--website", "shop.example", "--keep-bots"]).arg(&log));
+    assert!(ok, "{err}");
+    assert!(out.contains("10,000  lines read") && out.contains("line 8899:"), "{out}");
+    let server = Server::start(footfall(&data).arg("serve"));
+    let alone = pageviews(&server.base, &key, &site).await;
+    assert!(alone["pageviews"].as_i64().unwrap() > 1_000);
+    // The server holds the folder now: the same command hands the file over, by way of standard input this time.
+    let mut command = footfall(&data);
+    command.args(["import", "access-log", "-", "--website", &site, "--keep-bots"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let fresh = line("192.0.2.77", "01/Mar/2026:10:00:00 +0000", "/", "-");
+    child.stdin.take().unwrap().write_all(fresh.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let both = pageviews(&server.base, &key, &site).await;
+    assert_eq!(both["pageviews"], alone["pageviews"].as_i64().unwrap() + 1);
+    let (ok, out, err) =
+        run(footfall(&data).args(["import", "access-log", "--website", &site, "--keep-bots"]).arg(&log));
+    assert!(ok && out.contains("0  page views stored\n"), "{out}{err}");
+    assert_eq!(pageviews(&server.base, &key, &site).await, both);
+}
+
+#[test]
+fn a_held_folder_a_port_in_use_and_a_file_that_is_no_log_are_told_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    set_up(&data);
+    let server = Server::start(footfall(&data).arg("serve"));
+    let (ok, _, err) = run(footfall(&data).arg("serve"));
+    assert!(!ok && err.contains("another process holds the data folder"), "{err}");
+    let listen = server.base.strip_prefix("http://").unwrap();
+    let (ok, _, err) = run(footfall(&folder.path().join("other")).args(["serve", "--listen", listen]));
+    assert!(!ok && err.contains("is in use") && err.contains("--listen"), "{err}");
+    drop(server);
+    let import =
+        |file: &Path| run(footfall(&data).args(["import", "access-log", "--website", "shop.example"]).arg(file));
+    for (name, bytes) in
+        [("text", &b"These are my notes.\nNothing else.\n"[..]), ("empty", b""), ("binary", &[0x7f, 0x45, 0, 1, 2, 3])]
+    {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let (ok, _, err) = import(&file);
+        assert!(!ok && err.contains("access log"), "{name}: {err}");
+    }
+    let cut = folder.path().join("cut.gz");
+    std::fs::write(&cut, &real_log()[..100_000]).unwrap();
+    let (ok, _, err) = import(&cut);
+    assert!(!ok && err.contains("file"), "{err}");
+    let (ok, _, err) = import(&folder.path().join("absent"));
+    assert!(!ok && err.contains("does not exist"), "{err}");
+    let (ok, _, err) = run(footfall(&data).args(["import", "access-log", "--website", "nobody.example", "x"]));
+    assert!(!ok && !err.contains("panicked"), "{err}");
+}
+
+/// A file size limit is what a full disk looks like from inside: writes fail, at some point, somewhere.
+#[tokio::test]
+async fn a_full_disk_fails_the_import_and_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let (ok, _, _) = run(footfall(&data).arg("migrate"));
+    assert!(ok);
+    let log = repository("tests/data/apache_access.log.gz");
+    let script =
+        "trap '' XFSZ; ulimit -f 1024; exec \"$0\" import access-log --website shop.example --keep-bots \"$1\"";
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_footfall")])
+        .arg(&log)
+        .env("FOOTFALL_DATA", &data)
+        .stdin(Stdio::null());
+    let (ok, out, err) = run(&mut command);
+    assert!(!ok, "{out}");
+    assert!(err.contains("cannot write") && !err.contains("panicked"), "{err}");
+    let (ok, out, err) =
+        run(footfall(&data).args(["import", "access-log", "--website", "shop.example", "--keep-bots"]).arg(&log));
+    assert!(ok, "{err}");
+    assert!(out.contains("0  page views stored by an earlier import"), "all or nothing: {out}");
+    let server = Server::start(footfall(&data).arg("serve"));
+    let whole = pageviews(&server.base, &key, &site).await;
+    drop(server);
+    let other = folder.path().join("other");
+    let (site, key) = set_up(&other);
+    let (ok, _, err) =
+        run(footfall(&other).args(["import", "access-log", "--website", "shop.example", "--keep-bots"]).arg(&log));
+    assert!(ok, "{err}");
+    let server = Server::start(footfall(&other).arg("serve"));
+    assert_eq!(pageviews(&server.base, &key, &site).await, whole);
+}
+
+#[test]
+fn help_is_the_manual_and_the_schema_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in
+        [&["--help"][..], &["serve", "--help"], &["import", "access-log", "--help"], &["user", "create", "--help"]]
+    {
+        let (ok, out, _) = run(footfall(folder.path()).args(arguments));
+        assert!(ok && out.contains("Usage:"), "{out}");
+    }
+    let (ok, out, _) = run(footfall(folder.path()).args(["schema", "print"]));
+    assert!(ok && out.contains("type Website implements Node"), "{out}");
+}

@@ -1,0 +1,48 @@
+//! Suites by others, and every example of the playground.
+
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, node};
+
+#[tokio::test]
+async fn graphql_over_http_passes_every_audit() {
+    let app = TestApp::new().await;
+    let printed = node("audits.mjs", &[&app.url("/graphql")]).await;
+    assert!(printed.contains("61 of 61 audits passed"), "{printed}");
+}
+
+#[tokio::test]
+async fn graphql_js_finds_no_fault_with_the_schema_and_agrees_on_documents() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let header = format!("Authorization: Bearer {}", owner.token);
+    node("validate.mjs", &[&app.url("/graphql"), "--header", &header]).await;
+}
+
+#[tokio::test]
+async fn every_example_of_the_playground_runs() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("you@example.com").await;
+    let site = app.website(&owner, "example.com", "UTC").await;
+    let examples = footfall::http::page::examples();
+    assert!(examples.len() >= 7);
+    for example in examples {
+        let variables = example.variables.to_string();
+        let variables = variables.replace("<website id>", &site).replace("your password", "correct horse battery");
+        let variables: Value = serde_json::from_str(&variables).unwrap();
+        let answer = app.token(&owner.token).gql(&example.query, variables).await;
+        assert!(answer.get("errors").is_none(), "{}: {answer}", example.name);
+        assert_ne!(answer["data"], json!(null), "{}", example.name);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_finds_the_playground_and_it_names_no_other_host() {
+    let app = TestApp::new().await;
+    let ask = |path: &str| app.anon().request(reqwest::Method::GET, path).header("accept", "text/html").send();
+    let page = ask("/graphql").await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let html = page.text().await.unwrap();
+    assert!(html.contains("<script") && !html.contains("https://") && !html.contains("http://"), "{html}");
+}
