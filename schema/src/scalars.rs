@@ -2,14 +2,11 @@
 //!
 //! A value that fails here is refused while arguments are coerced, so rules only ever see values that hold.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 
-fn text<T: ScalarType>(value: &Value) -> Result<&str, InputValueError<T>>
-where
-    T: async_graphql::InputType,
-{
+fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(InputValueError::expected_type(other.clone())),

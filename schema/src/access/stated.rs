@@ -45,7 +45,6 @@ pub struct Stated {
 }
 
 /// The description's line for a target and least role, as [`On`] and [`Role`] spell them in the schema.
-
 macro_rules! access_line {
     (PUBLIC) => {
         "\nAccess: anyone."
