@@ -10,12 +10,16 @@ use schema::{
     access::{Caller, caller_of_key, caller_of_token},
     api_key::usage,
     error::{Error, Result},
+    ports::Limits,
 };
 
 use crate::{
     http::{credential::Credential, graphql::Admit},
     rest::{Auth, Gate, Meter, Pass, Refusal},
 };
+
+/// What one document may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
+const UNLIMITED_COST: u64 = 50_000;
 
 /// Checks credentials against the control plane.
 #[derive(Clone)]
@@ -45,6 +49,14 @@ impl Admit for Door {
         let caller = self.caller(&credential).await?;
         let id = self.ports.ids.uuid();
         Ok(request.data(Cx::new(self.ports.clone(), caller, id)))
+    }
+
+    fn cost_limit(&self, credential: &Credential) -> Option<u64> {
+        match (credential, self.ports.limits) {
+            (Credential::None, _) => None,
+            (_, Limits::Off) => Some(UNLIMITED_COST),
+            (_, Limits::Plans) => None,
+        }
     }
 }
 

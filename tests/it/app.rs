@@ -34,7 +34,7 @@ impl Clock for FixedClock {
 /// A running installation. It stops when dropped.
 pub struct TestApp {
     pub address: SocketAddr,
-    pub folder: TempDir,
+    _folder: TempDir,
     pub ports: schema::Ports,
     importer: footfall::import::Importer,
     _stop: oneshot::Sender<()>,
@@ -78,7 +78,7 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder, ports, importer, _stop: stop, _serving: serving }
+        Self { address, _folder: folder, ports, importer, _stop: stop, _serving: serving }
     }
 
     pub fn url(&self, path: &str) -> String {

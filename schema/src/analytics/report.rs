@@ -13,8 +13,8 @@ use super::{
     plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
     query::{BreakdownOrder, Dimension, FilterInput, FilterOperator, Interval, Metric},
     question::{
-        MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size, read_row_cursor,
-        read_visitor_cursor, row_cursor, visitor_cursor,
+        DEFAULT_ROWS, MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size,
+        read_row_cursor, read_visitor_cursor, row_cursor, visitor_cursor,
     },
     zone,
 };
@@ -569,14 +569,15 @@ impl Analytics {
         #[graphql(desc = "What to break down by.")] by: Dimension,
         #[graphql(desc = "With EVENT: break down by the values of this event property instead of the event's name.")]
         property: Option<String>,
-        #[graphql(desc = "Rows of the page, 1 to 100.", default = 20)] first: i32,
+        #[graphql(desc = "Rows of the page, 1 to 100; null means 20.", default_with = "Some(DEFAULT_ROWS)")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "Which metric orders the rows, and which way.")] order_by: Option<BreakdownOrder>,
         #[graphql(desc = "Only values that contain this text, letter case ignored; 200 characters at most.")]
         search: Option<String>,
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
-        let limit = page_size(Some(first), MAX_ROWS)?;
+        let limit = page_size(first, MAX_ROWS)?;
         let after = after.as_deref().map(read_row_cursor).transpose()?;
         let selection = ctx.look_ahead();
         let (nodes, edges) = (selection.field("nodes"), selection.field("edges").field("node"));
@@ -642,11 +643,12 @@ impl Analytics {
     async fn visitors(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows of the page, 1 to 1,000.", default = 20)] first: i32,
+        #[graphql(desc = "Rows of the page, 1 to 1,000; null means 20.", default_with = "Some(DEFAULT_ROWS)")]
+        first: Option<i32>,
         #[graphql(desc = "Only visitors after this cursor.")] after: Option<String>,
         #[graphql(desc = "Visitors to pass over, 0 to 1,000,000; `after` pages faster.")] offset: Option<i32>,
     ) -> Result<VisitorConnection> {
-        let limit = page_size(Some(first), MAX_VISITORS)?;
+        let limit = page_size(first, MAX_VISITORS)?;
         let offset = page_offset(offset)?;
         let after = after.as_deref().map(read_visitor_cursor).transpose()?;
         let is_first = after.is_none() && offset == 0;
