@@ -177,7 +177,6 @@ where
 }
 
 /// Declares `<Node>Connection` and `<Node>Edge` over a [`Page`].
-
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty, $what:literal) => {
         #[doc = concat!("A page of ", $what, ", oldest first.")]

@@ -2,14 +2,11 @@
 //!
 //! A value that fails here is refused while arguments are coerced, so rules only ever see values that hold.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 
-fn text<T: ScalarType>(value: &Value) -> Result<&str, InputValueError<T>>
-where
-    T: async_graphql::InputType,
-{
+fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(InputValueError::expected_type(other.clone())),
@@ -20,6 +17,7 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(pub DateTime<Utc>);
 
+/// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -37,6 +35,7 @@ impl ScalarType for Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date(pub NaiveDate);
 
+/// A calendar day, `YYYY-MM-DD`, in the zone that the field names.
 #[Scalar(name = "Date", specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -57,6 +56,7 @@ impl ScalarType for Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BigInt(pub i64);
 
+/// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
 #[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -78,6 +78,7 @@ impl ScalarType for BigInt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(pub Tz);
 
+/// A time zone by its IANA name, such as `Europe/Vienna` or `UTC`.
 #[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
 impl ScalarType for TimeZone {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -127,6 +128,7 @@ impl EmailAddress {
     }
 }
 
+/// An e-mail address, such as `ada@shop.example`. Letter case does not matter; answers are lower case.
 #[Scalar(
     name = "EmailAddress",
     specified_by_url = "https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address"
@@ -170,6 +172,7 @@ impl Url {
     }
 }
 
+/// An absolute web address, `http` or `https`.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -206,6 +209,7 @@ impl HexColor {
     }
 }
 
+/// A colour, `#RRGGBB`.
 #[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
 impl ScalarType for HexColor {
     fn parse(value: Value) -> InputValueResult<Self> {

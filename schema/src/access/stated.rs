@@ -4,7 +4,8 @@
 
 use async_graphql::{Enum, TypeDirective};
 
-use super::Role;
+use super::{Admin, Editor, Owner, Role, Viewer};
+use crate::{cx::Cx, error::Result};
 
 /// What a root field asks access to.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,28 +45,27 @@ pub struct Stated {
 }
 
 /// The description's line for a target and least role, as [`On`] and [`Role`] spell them in the schema.
-
 macro_rules! access_line {
     (PUBLIC) => {
-        "\n\nAccess: anyone."
+        "\nAccess: anyone."
     };
     (USER) => {
-        "\n\nAccess: a signed-in user."
+        "\nAccess: a signed-in user."
     };
     (API_KEY) => {
-        "\n\nAccess: an API key."
+        "\nAccess: an API key."
     };
     (NODE, $role:ident) => {
-        concat!("\n\nAccess: ", stringify!($role), " of the thing's team; one's own account.")
+        concat!("\nAccess: ", stringify!($role), " of the thing's team; one's own account.")
     };
     (TEAM, $role:ident) => {
-        concat!("\n\nAccess: ", stringify!($role), " or above in the team.")
+        concat!("\nAccess: ", stringify!($role), " or above in the team.")
     };
     (WEBSITE, $role:ident) => {
-        concat!("\n\nAccess: ", stringify!($role), " or above on the website.")
+        concat!("\nAccess: ", stringify!($role), " or above on the website.")
     };
     (WEBSITE, $role:ident, public) => {
-        concat!("\n\nAccess: ", stringify!($role), " or above on the website; anyone where its dashboard is public.")
+        concat!("\nAccess: ", stringify!($role), " or above on the website; anyone where its dashboard is public.")
     };
 }
 
@@ -101,4 +101,27 @@ pub fn stated_in(sdl: &str) -> Vec<Stated> {
         }
     }
     rows
+}
+
+/// Asks access as a root field that states `on` and `min` would, for the argument or path parameter `field` with value `id`:
+/// so that an adapter can refuse before it reads a body. Errors as the field's own: 401, 400 (malformed id), 404, 403.
+pub async fn ask(cx: &Cx, on: On, min: Role, field: &str, id: &str) -> Result<()> {
+    match on {
+        On::Public => Ok(()),
+        On::User => cx.myself().await.map(drop),
+        On::ApiKey => cx.key().await.map(drop),
+        On::Node => cx.caller().known().map(drop),
+        On::Team => match min {
+            Role::Viewer => cx.team::<Viewer>(field, id).await.map(drop),
+            Role::Editor => cx.team::<Editor>(field, id).await.map(drop),
+            Role::Admin => cx.team::<Admin>(field, id).await.map(drop),
+            Role::Owner => cx.team::<Owner>(field, id).await.map(drop),
+        },
+        On::Website => match min {
+            Role::Viewer => cx.site::<Viewer>(field, id).await.map(drop),
+            Role::Editor => cx.site::<Editor>(field, id).await.map(drop),
+            Role::Admin => cx.site::<Admin>(field, id).await.map(drop),
+            Role::Owner => cx.site::<Owner>(field, id).await.map(drop),
+        },
+    }
 }

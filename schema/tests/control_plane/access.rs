@@ -125,3 +125,29 @@ async fn below_admin_the_keys_of_a_team_are_closed() {
     assert_eq!(stranger.code(revoke, json!({ "id": key })).await, "FORBIDDEN");
     assert_eq!(app.anonymous().code(revoke, json!({ "id": "nonsense" })).await, "UNAUTHORIZED");
 }
+
+/// What an adapter asks ahead of a body is what the field would answer.
+#[tokio::test]
+async fn asking_ahead_gives_the_fields_own_refusals() {
+    use footfall_schema::{
+        Cx,
+        access::{Caller, On, stated::ask},
+    };
+    let app = App::new().await;
+    let (owner, editor) = (app.user("olga").await, app.user("edda").await);
+    let site = owner.site("shop.example").await;
+    let (_, team) = owner.ids().await;
+    app.join(&team, &editor.ids().await.0, Role::Editor).await;
+    let cx = |caller| Cx::new(app.ports.clone(), caller, uuid::Uuid::from_u128(1));
+    let editor = cx(editor.caller().await.unwrap());
+    ask(&editor, On::Website, Role::Editor, "websiteId", &site).await.unwrap();
+    ask(&editor, On::Team, Role::Viewer, "teamId", &team).await.unwrap();
+    for (caller, role, id, status) in [
+        (&cx(Caller::Anonymous), Role::Viewer, "nonsense", 401),
+        (&editor, Role::Viewer, "nonsense", 400),
+        (&editor, Role::Viewer, "00000000-0000-7000-8000-000000000000", 404),
+        (&editor, Role::Admin, &site, 403),
+    ] {
+        assert_eq!(ask(caller, On::Website, role, "websiteId", id).await.unwrap_err().status(), status);
+    }
+}

@@ -187,8 +187,12 @@ async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passw
     assert_eq!(app.anonymous().code(SIGN_IN, who("ada@shop.example")).await, "UNAUTHORIZED");
     app.anonymous().ok(SIGN_IN, json!({ "email": "ada@shop.example", "password": "another horse" })).await;
     let team = operator.default_team(&app.ports, "ada@shop.example").await.unwrap();
-    let new =
-        footfall_schema::website::NewWebsite { domain: "Shop.Example".into(), name: "Shop".into(), timezone: None, currency: None };
+    let new = footfall_schema::website::NewWebsite {
+        domain: "Shop.Example".into(),
+        name: "Shop".into(),
+        timezone: None,
+        currency: None,
+    };
     let site = footfall_schema::website::create(&app.ports, &team, new).await.unwrap();
     for name in ["shop.example", &site.id().to_string()] {
         assert_eq!(operator.site(&app.ports, name).await.unwrap().id(), site.id());

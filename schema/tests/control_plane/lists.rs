@@ -118,3 +118,55 @@ async fn teams_and_members_are_pages_too() {
         ] })
     );
 }
+
+/// Statements that readers run while `work` is done.
+async fn statements(app: &mut App, document: &str, variables: Value, token: &str) -> usize {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    app.ports.reader.set_metric_callback(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    app.token(token).ok(document, variables).await;
+    count.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn siblings_are_asked_in_one_statement() {
+    let mut app = App::new().await;
+    let data = app
+        .anonymous()
+        .ok(
+            "mutation { signUp(input: { email: \"olga@shop.example\", password: \"correct horse\" }) { accessToken } }",
+            json!({}),
+        )
+        .await;
+    let token = data["signUp"]["accessToken"].as_str().unwrap().to_owned();
+    let owner = app.token(&token);
+    let mut sites = Vec::new();
+    for number in 0..5 {
+        sites.push(owner.site(&format!("s{number}.example")).await);
+    }
+    let roots: String = sites
+        .iter()
+        .enumerate()
+        .map(|(at, id)| format!("w{at}: website(id: \"{id}\") {{ name team {{ name }} }} "))
+        .collect();
+    let one = statements(
+        &mut app,
+        &format!("{{ w: website(id: \"{}\") {{ name team {{ name }} }} }}", sites[0]),
+        json!({}),
+        &token,
+    )
+    .await;
+    let five = statements(&mut app, &format!("{{ {roots} }}"), json!({}), &token).await;
+    // The session, the websites with the caller's part in them, the teams.
+    assert_eq!((one, five), (3, 3));
+    let list =
+        statements(&mut app, "{ viewer { websites { nodes { name team { name } } } } }", json!({}), &token).await;
+    // The session, the user, the memberships, the page, the teams.
+    assert_eq!(list, 5);
+}
