@@ -71,8 +71,8 @@ impl Store {
     /// Refuses patterns that the engine cannot read, before they stand in a question.
     async fn check_patterns(&self, basis: &Basis) -> Result<()> {
         let filters = basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
-        for pattern in filters.flat_map(|filter| &filter.values).cloned() {
-            let shown = pattern.clone();
+        for pattern in filters.flat_map(|filter| &filter.values) {
+            let (shown, pattern) = (pattern.clone(), pattern.clone());
             let text = format!("SELECT {}", dialect::matches("''", "$1"));
             self.read(move |_, reader| reader.query_row(&text, [&pattern], |row| row.get::<_, bool>(0)))
                 .await

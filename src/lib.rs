@@ -193,7 +193,6 @@ impl App {
     }
 
     /// The routes, for tests and benches that bring their own listener.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

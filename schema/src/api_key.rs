@@ -324,8 +324,10 @@ impl ApiKeyQuery {
     /// The calling API key and its figures.
     #[doc = access_line!(API_KEY)]
     #[graphql(directive = stated::access::apply(On::ApiKey, None, None))]
-    async fn api_usage(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<ApiUsage>> {
-        Ok(Some(usage_of(ctx.cx()?.ports(), ctx.key().await?)))
+    async fn api_usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<ApiUsage>> {
+        let answer: async_graphql::Result<Option<ApiUsage>> =
+            async { Ok(Some(usage_of(ctx.cx()?.ports(), ctx.key().await?))) }.await;
+        answer.transpose()
     }
 }
 
@@ -342,19 +344,23 @@ impl ApiKeyMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new key.")] input: ApiKeyCreateInput,
-    ) -> async_graphql::Result<Option<ApiKeyCreatePayload>> {
-        let cx = ctx.cx()?;
-        let site = match &input.website_id {
-            Some(id) => Some(ctx.site::<Admin>(id).await?),
-            None => None,
-        };
-        let team = match (&input.team_id, &site) {
-            (None, Some(site)) => access::Team::<Admin>::by_uuid(cx, site.website().team_id).await?,
-            (named, _) => team_meant(cx, named.as_ref()).await?,
-        };
-        let site = site.map(|site| site.lower());
-        let (api_key, secret) = create(cx.ports(), &team, &input.name, site.as_ref()).await?;
-        Ok(Some(ApiKeyCreatePayload { api_key, secret }))
+    ) -> Option<async_graphql::Result<ApiKeyCreatePayload>> {
+        let answer: async_graphql::Result<Option<ApiKeyCreatePayload>> = async {
+            let cx = ctx.cx()?;
+            let site = match &input.website_id {
+                Some(id) => Some(ctx.site::<Admin>(id).await?),
+                None => None,
+            };
+            let team = match (&input.team_id, &site) {
+                (None, Some(site)) => access::Team::<Admin>::by_uuid(cx, site.website().team_id).await?,
+                (named, _) => team_meant(cx, named.as_ref()).await?,
+            };
+            let site = site.map(|site| site.lower());
+            let (api_key, secret) = create(cx.ports(), &team, &input.name, site.as_ref()).await?;
+            Ok(Some(ApiKeyCreatePayload { api_key, secret }))
+        }
+        .await;
+        answer.transpose()
     }
 
     /// Revokes an API key at once and for good.
@@ -364,11 +370,15 @@ impl ApiKeyMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which key to revoke.")] input: ApiKeyRevokeInput,
-    ) -> async_graphql::Result<Option<ApiKeyRevokePayload>> {
-        let cx = ctx.cx()?;
-        cx.caller().known()?;
-        let key = find(cx, Kind::ApiKey.read("apiKeyId", &input.api_key_id)?).await?;
-        let team = key.team.require::<Admin>()?;
-        Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
+    ) -> Option<async_graphql::Result<ApiKeyRevokePayload>> {
+        let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
+            let cx = ctx.cx()?;
+            cx.caller().known()?;
+            let key = find(cx, Kind::ApiKey.read("apiKeyId", &input.api_key_id)?).await?;
+            let team = key.team.require::<Admin>()?;
+            Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
+        }
+        .await;
+        answer.transpose()
     }
 }

@@ -223,8 +223,10 @@ macro_rules! connection {
             }
 
             /// Rows of the whole list; null when counting them is not cheap.
-            async fn total_count(&self) -> async_graphql::Result<Option<i32>> {
-                Ok(i32::try_from((self.0.count)().await?).ok())
+            async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
+                let answer: async_graphql::Result<Option<i32>> =
+                    async { Ok(i32::try_from((self.0.count)().await?).ok()) }.await;
+                answer.transpose()
             }
         }
     };

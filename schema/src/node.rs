@@ -70,8 +70,9 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "A global id, as an `id` field gave it; a plain UUID does not say what it is of.")] id: ID,
-    ) -> async_graphql::Result<Option<Node>> {
-        Ok(Some(find(ctx.cx()?, "id", &id).await?))
+    ) -> Option<async_graphql::Result<Node>> {
+        let answer: async_graphql::Result<Option<Node>> = async { Ok(Some(find(ctx.cx()?, "id", &id).await?)) }.await;
+        answer.transpose()
     }
 
     /// The things with these global ids, in their order. What is missing or not for the caller is null.

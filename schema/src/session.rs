@@ -217,14 +217,18 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Who signs in.")] input: SignInInput,
-    ) -> async_graphql::Result<Option<SignInPayload>> {
-        let (issued, myself) = sign_in(ctx.cx()?.ports(), &input.email, input.password).await?;
-        Ok(Some(SignInPayload {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: Instant(issued.expires_at),
-            user: User(myself),
-        }))
+    ) -> Option<async_graphql::Result<SignInPayload>> {
+        let answer: async_graphql::Result<Option<SignInPayload>> = async {
+            let (issued, myself) = sign_in(ctx.cx()?.ports(), &input.email, input.password).await?;
+            Ok(Some(SignInPayload {
+                access_token: issued.access_token,
+                refresh_token: issued.refresh_token,
+                expires_at: Instant(issued.expires_at),
+                user: User(myself),
+            }))
+        }
+        .await;
+        answer.transpose()
     }
 
     /// Trades a refresh token for new tokens. A token that was traded before ends its session: somebody has a copy.
@@ -234,20 +238,28 @@ impl SessionMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which tokens to renew.")] input: TokenRefreshInput,
-    ) -> async_graphql::Result<Option<TokenRefreshPayload>> {
-        let issued = refresh(ctx.cx()?.ports(), &input.refresh_token).await?;
-        Ok(Some(TokenRefreshPayload {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: Instant(issued.expires_at),
-        }))
+    ) -> Option<async_graphql::Result<TokenRefreshPayload>> {
+        let answer: async_graphql::Result<Option<TokenRefreshPayload>> = async {
+            let issued = refresh(ctx.cx()?.ports(), &input.refresh_token).await?;
+            Ok(Some(TokenRefreshPayload {
+                access_token: issued.access_token,
+                refresh_token: issued.refresh_token,
+                expires_at: Instant(issued.expires_at),
+            }))
+        }
+        .await;
+        answer.transpose()
     }
 
     /// Ends the session of the access token that the request carries, at once.
     #[doc = access_line!(USER)]
     #[graphql(directive = stated::access::apply(On::User, None, None))]
-    async fn sign_out(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<SignOutPayload>> {
-        let at = sign_out(ctx.cx()?.ports(), &ctx.myself().await?).await?;
-        Ok(Some(SignOutPayload { signed_out_at: Instant(at) }))
+    async fn sign_out(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<SignOutPayload>> {
+        let answer: async_graphql::Result<Option<SignOutPayload>> = async {
+            let at = sign_out(ctx.cx()?.ports(), &ctx.myself().await?).await?;
+            Ok(Some(SignOutPayload { signed_out_at: Instant(at) }))
+        }
+        .await;
+        answer.transpose()
     }
 }

@@ -199,9 +199,13 @@ impl Team {
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<MembershipConnection>> {
-        let args = PageArgs { first, after, last, before };
-        Ok(Some(MembershipConnection::new(members(ctx.cx()?.ports(), &self.0, &args).await?)))
+    ) -> Option<async_graphql::Result<MembershipConnection>> {
+        let answer: async_graphql::Result<Option<MembershipConnection>> = async {
+            let args = PageArgs { first, after, last, before };
+            Ok(Some(MembershipConnection::new(members(ctx.cx()?.ports(), &self.0, &args).await?)))
+        }
+        .await;
+        answer.transpose()
     }
 
     /// The team's API keys, oldest first, revoked ones included. Null with an error for those below admin.
@@ -212,10 +216,14 @@ impl Team {
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<ApiKeyConnection>> {
-        let args = PageArgs { first, after, last, before };
-        let team = self.0.require::<Admin>()?;
-        Ok(Some(ApiKeyConnection::new(api_keys(ctx.cx()?.ports(), &team, &args).await?)))
+    ) -> Option<async_graphql::Result<ApiKeyConnection>> {
+        let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
+            let args = PageArgs { first, after, last, before };
+            let team = self.0.require::<Admin>()?;
+            Ok(Some(ApiKeyConnection::new(api_keys(ctx.cx()?.ports(), &team, &args).await?)))
+        }
+        .await;
+        answer.transpose()
     }
 }
 
@@ -272,7 +280,9 @@ impl TeamQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The team: global id or UUID.")] id: ID,
-    ) -> async_graphql::Result<Option<Team>> {
-        Ok(Some(Team(ctx.cx()?.team("id", &id).await?)))
+    ) -> Option<async_graphql::Result<Team>> {
+        let answer: async_graphql::Result<Option<Team>> =
+            async { Ok(Some(Team(ctx.cx()?.team("id", &id).await?))) }.await;
+        answer.transpose()
     }
 }

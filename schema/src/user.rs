@@ -345,8 +345,9 @@ impl UserQuery {
     /// The signed-in user; null with an error when nobody is signed in.
     #[doc = access_line!(USER)]
     #[graphql(directive = stated::access::apply(On::User, None, None))]
-    async fn viewer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<User>> {
-        Ok(Some(User(ctx.myself().await?)))
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<User>> {
+        let answer: async_graphql::Result<Option<User>> = async { Ok(Some(User(ctx.myself().await?))) }.await;
+        answer.transpose()
     }
 }
 
@@ -364,13 +365,17 @@ impl UserMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new account.")] input: SignUpInput,
-    ) -> async_graphql::Result<Option<SignUpPayload>> {
-        let (issued, myself) = sign_up(ctx.cx()?.ports(), &input.email, input.password, input.full_name).await?;
-        Ok(Some(SignUpPayload {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: Instant(issued.expires_at),
-            user: User(myself),
-        }))
+    ) -> Option<async_graphql::Result<SignUpPayload>> {
+        let answer: async_graphql::Result<Option<SignUpPayload>> = async {
+            let (issued, myself) = sign_up(ctx.cx()?.ports(), &input.email, input.password, input.full_name).await?;
+            Ok(Some(SignUpPayload {
+                access_token: issued.access_token,
+                refresh_token: issued.refresh_token,
+                expires_at: Instant(issued.expires_at),
+                user: User(myself),
+            }))
+        }
+        .await;
+        answer.transpose()
     }
 }

@@ -324,8 +324,10 @@ impl WebsiteQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
-    ) -> async_graphql::Result<Option<Website>> {
-        Ok(Some(Website(ctx.cx()?.site("id", &id).await?)))
+    ) -> Option<async_graphql::Result<Website>> {
+        let answer: async_graphql::Result<Option<Website>> =
+            async { Ok(Some(Website(ctx.cx()?.site("id", &id).await?))) }.await;
+        answer.transpose()
     }
 }
 
@@ -342,16 +344,20 @@ impl WebsiteMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
-    ) -> async_graphql::Result<Option<WebsiteCreatePayload>> {
-        let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
-        let new = NewWebsite {
-            domain: input.domain,
-            name: input.name,
-            timezone: input.timezone.map(|zone| zone.0),
-            currency: None,
-        };
-        let site = create(ctx.cx()?.ports(), &team, new).await?;
-        Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
+    ) -> Option<async_graphql::Result<WebsiteCreatePayload>> {
+        let answer: async_graphql::Result<Option<WebsiteCreatePayload>> = async {
+            let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
+            let new = NewWebsite {
+                domain: input.domain,
+                name: input.name,
+                timezone: input.timezone.map(|zone| zone.0),
+                currency: None,
+            };
+            let site = create(ctx.cx()?.ports(), &team, new).await?;
+            Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
     }
 }
 

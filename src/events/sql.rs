@@ -618,7 +618,7 @@ impl<'a> Compiler<'a> {
         // The next event of the same visit is the visitor's next one within the gap that ends visits.
         statement.text = format!(
             "WITH v AS MATERIALIZED ({visits}), \
-             wanted(at, path) AS (VALUES {rows}), \
+             wanted(number, path) AS (VALUES {rows}), \
              e AS (SELECT path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
                FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {}) e{narrowed}), \
              views AS (SELECT path, arg_max(title, time_ms) AS title, avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS}) AS until_ms \
@@ -626,7 +626,7 @@ impl<'a> Compiler<'a> {
              entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \
              exits AS (SELECT exit_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND exit_page IN ({keys}) GROUP BY ALL) \
              SELECT coalesce(views.title, ''), coalesce(entries.count, 0), coalesce(exits.count, 0), views.until_ms FROM wanted \
-               LEFT JOIN views USING (path) LEFT JOIN entries USING (path) LEFT JOIN exits USING (path) ORDER BY wanted.at",
+               LEFT JOIN views USING (path) LEFT JOIN entries USING (path) LEFT JOIN exits USING (path) ORDER BY wanted.number",
             self.events_in_range(),
             start = span.start_ms,
             end = span.end_ms,

@@ -137,8 +137,7 @@ async fn a_full_disk_fails_the_import_and_leaves_nothing_half_written() {
     let (ok, _, _) = run(footfall(&data).arg("migrate"));
     assert!(ok);
     let log = repository("tests/data/apache_access.log.gz");
-    let script =
-        "trap '' XFSZ; ulimit -f 1024; exec \"$0\" import access-log --website shop.example --keep-bots \"$1\"";
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" import access-log --website shop.example --keep-bots \"$1\"";
     let mut command = Command::new("bash");
     command
         .args(["-c", script, env!("CARGO_BIN_EXE_footfall")])

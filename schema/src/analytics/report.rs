@@ -519,10 +519,14 @@ impl Analytics {
     }
 
     /// Numbers of the period compared with; null when the question asks for no comparison.
-    async fn previous(&self, ctx: &Context<'_>) -> Result<Option<Metrics>> {
-        let Some(basis) = &self.question.previous else { return Ok(None) };
-        let metrics = metrics_in(&ctx.look_ahead());
-        Ok(Some(self.totals_of(ctx.cx()?, basis, metrics).await?))
+    async fn previous(&self, ctx: &Context<'_>) -> Option<Result<Metrics>> {
+        let answer: Result<Option<Metrics>> = async {
+            let Some(basis) = &self.question.previous else { return Ok(None) };
+            let metrics = metrics_in(&ctx.look_ahead());
+            Ok(Some(self.totals_of(ctx.cx()?, basis, metrics).await?))
+        }
+        .await;
+        answer.transpose()
     }
 
     /// Numbers per bucket of time in the question's zone, ascending, zero where nothing happened. A visit belongs to the

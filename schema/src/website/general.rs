@@ -148,9 +148,13 @@ impl GeneralMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
         #[graphql(desc = "The changes.")] input: WebsiteUpdateGeneralInput,
-    ) -> async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> {
-        let site = ctx.site::<Editor>(&website_id).await?;
-        let site = update_general(ctx.cx()?.ports(), &site, input).await?;
-        Ok(Some(WebsiteUpdateGeneralPayload { website: Website(site.lower()) }))
+    ) -> Option<async_graphql::Result<WebsiteUpdateGeneralPayload>> {
+        let answer: async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> = async {
+            let site = ctx.site::<Editor>(&website_id).await?;
+            let site = update_general(ctx.cx()?.ports(), &site, input).await?;
+            Ok(Some(WebsiteUpdateGeneralPayload { website: Website(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
     }
 }
