@@ -247,14 +247,17 @@ mod tests {
 
     #[test]
     fn dates_and_zones_and_numbers_keep_their_form() {
-        assert_eq!(Date::parse(Value::from("2026-03-04")).unwrap().to_value(), Value::from("2026-03-04"));
+        assert_eq!(
+            ScalarType::to_value(&<Date as ScalarType>::parse(Value::from("2026-03-04")).unwrap()),
+            Value::from("2026-03-04")
+        );
         for bad in ["2026-3-4", "2026-02-30", "04.03.2026"] {
-            assert!(Date::parse(Value::from(bad)).is_err(), "{bad}");
+            assert!(<Date as ScalarType>::parse(Value::from(bad)).is_err(), "{bad}");
         }
-        assert!(TimeZone::parse(Value::from("Europe/Atlantis")).is_err());
-        assert_eq!(BigInt::parse(Value::from(5_000_000_000_i64)).unwrap().0, 5_000_000_000);
-        assert!(BigInt::parse(Value::from("5")).is_err());
-        let instant = Instant::parse(Value::from("2026-03-04T05:06:07+01:00")).unwrap();
-        assert_eq!(instant.to_value(), Value::from("2026-03-04T04:06:07.000Z"));
+        assert!(<TimeZone as ScalarType>::parse(Value::from("Europe/Atlantis")).is_err());
+        assert_eq!(<BigInt as ScalarType>::parse(Value::from(5_000_000_000_i64)).unwrap().0, 5_000_000_000);
+        assert!(<BigInt as ScalarType>::parse(Value::from("5")).is_err());
+        let instant = <Instant as ScalarType>::parse(Value::from("2026-03-04T05:06:07+01:00")).unwrap();
+        assert_eq!(ScalarType::to_value(&instant), Value::from("2026-03-04T04:06:07.000Z"));
     }
 }
