@@ -56,13 +56,10 @@ function pathOf(target) {
 const own = options.domain.toLowerCase().replace(/^www\./, '');
 
 function referrerHost(referrer) {
-  let host;
-  try {
-    host = new URL(referrer).hostname.toLowerCase();
-  } catch {
-    return '';
-  }
-  host = host.replace(/^www\./, '');
+  // By hand: the URL parser of browsers takes the backslashes of an escaped host name for slashes.
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:]+)/i.exec(referrer);
+  if (!authority) return '';
+  const host = authority[1].toLowerCase().replace(/^www\./, '');
   return own && (host === own || host.endsWith(`.${own}`)) ? '' : host;
 }
 
