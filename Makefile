@@ -16,7 +16,7 @@ test: setup ## Runs every test
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
 bench: setup ## Prints every benchmark as a ratio
-	cargo bench --workspace --profile dev
+	cargo bench --profile dev --bench import --bench dashboard --bench rest
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check

@@ -1,7 +1,8 @@
 //! A dashboard over 10,000,000 events: one GraphQL request against the best DuckDB SQL we could write by hand, in one process.
 //!
-//! The hand-written SQL stands in [`by_hand`]: `visits` (one row per visit) for everything but pages, panels as grouping sets
-//! of one scan, pages ranked by views first so that distinct visitors are counted for ten pages only.
+//! The hand-written SQL stands in [`by_hand`]: `visits` (one row per visit) for everything but pages, once as grouping sets of
+//! one scan and once panel by panel (the faster counts), pages ranked by views first so that distinct visitors are counted
+//! for ten pages only.
 
 mod measure;
 
@@ -113,7 +114,7 @@ fn config(data: &Path) -> Config {
 }
 
 /// The same numbers by SQL. Visits that cross an edge are cut by their events, as the definition wants.
-fn by_hand(website: Uuid, start_ms: i64, end_ms: i64) -> Vec<String> {
+fn by_hand(website: Uuid, start_ms: i64, end_ms: i64) -> [Vec<String>; 2] {
     let site = format!("website_id = {}::UHUGEINT", website.as_u128());
     let events = format!("{site} AND time_ms >= {start_ms} AND time_ms < {end_ms}");
     let crossing = format!(
@@ -136,7 +137,33 @@ fn by_hand(website: Uuid, start_ms: i64, end_ms: i64) -> Vec<String> {
         "WITH page AS MATERIALIZED (SELECT path, count(*) AS n FROM events WHERE {events} AND kind = 0 GROUP BY path ORDER BY n DESC, path LIMIT 11) \
          SELECT path, count(*) AS n, count(DISTINCT visitor) FROM events WHERE {events} AND kind = 0 AND path IN (SELECT path FROM page) GROUP BY path ORDER BY n DESC, path"
     );
-    vec![crossing, panels, pages]
+    let facts = |key: &str| {
+        format!(
+            "SELECT {key} AS key, visitor, 1 AS visits, pageviews FROM visits WHERE {site} AND start_ms >= {start_ms} AND end_ms < {end_ms} \
+               AND start_ms // {DAY_MS} = end_ms // {DAY_MS} UNION ALL SELECT {key}, visitor, visits, pageviews FROM cut"
+        )
+    };
+    let sums =
+        "count(DISTINCT visitor) AS visitors, sum(visits)::BIGINT AS visits, sum(pageviews)::BIGINT AS pageviews";
+    let totals = format!("SELECT {sums} FROM ({})", facts("0"));
+    let series = format!(
+        "SELECT day, {sums} FROM (SELECT start_ms // {DAY_MS} AS day, visitor, 1 AS visits, pageviews FROM visits WHERE {site} AND start_ms >= {start_ms} \
+           AND end_ms < {end_ms} AND start_ms // {DAY_MS} = end_ms // {DAY_MS} UNION ALL SELECT day, visitor, visits, pageviews FROM cut) GROUP BY day"
+    );
+    let tops = ["referrer", "country", "browser", "os", "device"].map(|key| {
+        format!("SELECT key, {sums} FROM ({}) GROUP BY key ORDER BY visitors DESC, key LIMIT 10", facts(key))
+    });
+    let together = vec![crossing.clone(), panels, pages.clone()];
+    let apart = [crossing, totals, series, pages].into_iter().chain(tops).collect();
+    [together, apart]
+}
+
+fn run_all(connection: &duckdb::Connection, statements: &[String]) {
+    for sql in statements {
+        let mut statement = connection.prepare(sql).expect("SQL");
+        let mut rows = statement.query([]).expect("rows");
+        while rows.next().expect("a row").is_some() {}
+    }
 }
 
 async fn ask(router: &axum::Router, key: &str, query: &str) -> (Duration, Value) {
@@ -241,7 +268,7 @@ async fn main() {
     let store = app.store();
     let hand = store.reader().expect("a connection");
     let router = app.router();
-    let (mut ours, mut theirs, mut again, mut ratios) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut again) = (Vec::new(), (Vec::new(), Vec::new()), Vec::new());
     for run in 0..=RUNS as i64 {
         // Each run asks a range of its own, so that no answer is remembered.
         let (start_ms, end_ms) = (start_ms + run * 60_000, end_ms + run * 60_000);
@@ -249,9 +276,13 @@ async fn main() {
         let (took, answer) = ask(&router, &key, &query).await;
         let (repeated, same) = ask(&router, &key, &query).await;
         assert_eq!(answer["data"], same["data"]);
+        let [together, apart] = by_hand(ids[0], start_ms, end_ms);
+        let begun = Instant::now();
+        run_all(&hand, &apart);
+        let apart = begun.elapsed();
         let begun = Instant::now();
         let mut panels = Vec::new();
-        for sql in by_hand(ids[0], start_ms, end_ms) {
+        for sql in together {
             let mut statement = hand.prepare(&sql).expect("SQL");
             let mut rows = statement.query([]).expect("rows");
             while let Some(row) = rows.next().expect("a row") {
@@ -265,7 +296,7 @@ async fn main() {
                 }
             }
         }
-        let by_hand = begun.elapsed();
+        let together = begun.elapsed();
         let totals = &answer["data"]["website"]["analytics"]["totals"];
         let all = panels.iter().find(|row| row.0 == 63).copied().unwrap_or_default();
         assert_eq!(
@@ -275,17 +306,16 @@ async fn main() {
         );
         if run > 0 {
             ours.push(ms(took));
-            theirs.push(ms(by_hand));
+            theirs.0.push(ms(together));
+            theirs.1.push(ms(apart));
             again.push(ms(repeated));
-            ratios.push(ms(took) / ms(by_hand));
         }
     }
+    let (ours, together, apart) = (median(ours), median(theirs.0), median(theirs.1));
     println!(
-        "dashboard of 30 days, median of {RUNS}: GraphQL {:.0} ms, SQL by hand {:.0} ms",
-        median(ours),
-        median(theirs)
+        "dashboard of 30 days, median of {RUNS}: GraphQL {ours:.0} ms; SQL by hand {together:.0} ms as grouping sets, {apart:.0} ms panel by panel"
     );
-    let ratio = median(ratios);
+    let ratio = ours / together.min(apart);
     row("dashboard, GraphQL / best SQL by hand", format!("{ratio:.2}"), "<= 1.30", ratio <= 1.3);
     let again = median(again);
     row("the same asked again with nothing new, ms", format!("{again:.2}"), "< 5", again < 5.0);

@@ -65,7 +65,7 @@ pub struct Flags {
     /// MaxMind DB file for countries, regions and cities instead of the built-in countries
     #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
     pub geo_database: Option<PathBuf>,
-    /// Memory of the event store's buffers, in MiB [default: 160]
+    /// Memory of the event store's buffers, in MiB [default: 128]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
     pub memory_mib: Option<u32>,
     /// Threads of one analytics question; 0 for one per processor, four at most [default: 0]
@@ -74,6 +74,9 @@ pub struct Flags {
     /// Seconds that one request may take [default: 5]
     #[arg(long, value_name = "S", env = "FOOTFALL_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: Option<u64>,
+    /// Minutes for which an access token works [default: 15; for `demo` a day]
+    #[arg(long, value_name = "M", env = "FOOTFALL_TOKEN_MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub token_minutes: Option<u32>,
     /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info]
     #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
     pub log: Option<String>,
@@ -93,6 +96,7 @@ struct Layer {
     memory_mib: Option<u32>,
     threads: Option<u32>,
     timeout_seconds: Option<u64>,
+    token_minutes: Option<u32>,
     log: Option<String>,
 }
 
@@ -114,6 +118,7 @@ impl Layer {
             memory_mib: over.memory_mib.or(self.memory_mib),
             threads: over.threads.or(self.threads),
             timeout_seconds: over.timeout_seconds.or(self.timeout_seconds),
+            token_minutes: over.token_minutes.or(self.token_minutes),
             log: over.log.or(self.log),
         }
     }
@@ -144,6 +149,8 @@ pub struct Config {
     pub threads: u32,
     /// Seconds that one request may take.
     pub timeout_seconds: u64,
+    /// Minutes for which an access token works.
+    pub token_minutes: u32,
     /// What is logged.
     pub log: String,
 }
@@ -170,6 +177,7 @@ impl Config {
             memory_mib: flags.memory_mib,
             threads: flags.threads,
             timeout_seconds: flags.timeout_seconds,
+            token_minutes: flags.token_minutes,
             log: flags.log,
         };
         let layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
@@ -194,6 +202,7 @@ impl Config {
             memory_mib: layer.memory_mib.ok_or_else(missing)?,
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
+            token_minutes: layer.token_minutes.ok_or_else(missing)?,
             log: layer.log.ok_or_else(missing)?,
         })
     }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::Request;
+use async_graphql::{Data, Executor, Request, Response, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
+use futures_util::stream::BoxStream;
 use schema::{
-    Cx, Ports,
+    Cx, Ports, Schema,
     access::{Caller, caller_of_key, caller_of_token},
     api_key::usage,
+    changes::{Changes, Moment},
     error::{Error, Result},
     ports::Limits,
 };
@@ -47,8 +49,7 @@ impl Door {
 impl Admit for Door {
     async fn admit(&self, credential: Credential, request: Request) -> Result<Request> {
         let caller = self.caller(&credential).await?;
-        let id = self.ports.ids.uuid();
-        Ok(request.data(Cx::new(self.ports.clone(), caller, id)))
+        Ok(request.data(Cx::new(self.ports.clone(), caller)))
     }
 
     fn cost_limit(&self, credential: &Credential) -> Option<u64> {
@@ -65,7 +66,7 @@ impl Gate for Door {
     async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal> {
         let credential = Credential::read(headers)?;
         let fits = match (auth, &credential) {
-            (Auth::None, _) => return Ok(self.pass(Caller::Anonymous)),
+            (Auth::None, _) => return Ok(self.pass(Caller::Anonymous, self.ports.changes.moment(self.ports.now()))),
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
         };
@@ -76,18 +77,57 @@ impl Gate for Door {
             })
             .into());
         }
-        Ok(self.pass(self.caller(&credential).await?))
+        // Taken before anything is read.
+        let moment = self.ports.changes.moment(self.ports.now());
+        Ok(self.pass(self.caller(&credential).await?, moment))
     }
 }
 
 impl Door {
-    fn pass(&self, caller: Caller) -> Pass {
+    fn pass(&self, caller: Caller, moment: Moment) -> Pass {
         let ports = self.ports.clone();
         let meter = usage::standing(&ports, caller).map(|standing| {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
-        let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller, ports.ids.uuid()));
-        Pass { dress: Arc::new(dress), meter }
+        let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller));
+        let moment = match caller {
+            Caller::Key { id, .. } => Some((id, moment)),
+            _ => None,
+        };
+        Pass { dress: Arc::new(dress), meter, moment }
+    }
+}
+
+/// The schema, moving the control plane's version after each mutation.
+#[derive(Clone)]
+pub struct Watched {
+    schema: Schema,
+    changes: Arc<Changes>,
+}
+
+impl Watched {
+    /// Watches what this schema executes.
+    #[must_use]
+    pub fn new(schema: Schema, changes: Arc<Changes>) -> Self {
+        Self { schema, changes }
+    }
+}
+
+impl Executor for Watched {
+    async fn execute(&self, mut request: Request) -> Response {
+        // A text that does not parse changes nothing.
+        let changes = request.parsed_query().is_ok_and(|document| {
+            document.operations.iter().any(|(_, operation)| operation.node.ty == OperationType::Mutation)
+        });
+        let response = Executor::execute(&self.schema, request).await;
+        if changes {
+            self.changes.mark();
+        }
+        response
+    }
+
+    fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        Executor::execute_stream(&self.schema, request, session)
     }
 }

@@ -30,6 +30,7 @@ use axum::{
 use schema::{error::Error, ports::Ids};
 use serde_json::json;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use self::{
@@ -67,9 +68,8 @@ impl Default for HttpConfig {
     }
 }
 
-/// The id of one request: in `x-request-id`, in every error, in the log. Handlers find it as an extension, resolvers as data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(pub Uuid);
+/// Handlers find it as an extension.
+pub use schema::RequestId;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -88,7 +88,7 @@ async fn identify(ids: Arc<dyn Ids>, mut request: Request, next: Next) -> Respon
     let given = request.headers().get(X_REQUEST_ID).and_then(|value| Uuid::try_parse(value.to_str().ok()?).ok());
     let id = RequestId(given.unwrap_or_else(|| ids.uuid()));
     request.extensions_mut().insert(id);
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(info_span!("request", request.id = %id.0)).await;
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0.to_string()) {
         headers.insert(X_REQUEST_ID, value);

@@ -34,10 +34,10 @@ use crate::{
     config::Config,
     data_folder::Held,
     events::{Store, duckdb::Budget},
-    gate::Door,
+    gate::{Door, Watched},
     http::{HttpConfig, graphql::Endpoint, shell},
     import::{Importer, Target, handover},
-    ingest::enrich::Enricher,
+    ingest::{agent::Agents, enrich::Enricher},
     passwords::BoundedArgon2,
     rest::{Rest, Shell},
     tokens::Keyring,
@@ -141,7 +141,7 @@ pub async fn control_plane(
     let (writer, reader) = database::open(&place).await.map_err(|error| StartError::new(error.to_string()))?;
     let keyring = Keyring::open(config.data.keys(), around.clock.clone())
         .map_err(|error| StartError::new(format!("the signing keys cannot be opened: {error}")))?;
-    let keyring = Arc::new(keyring);
+    let keyring = Arc::new(keyring.with_minutes(i64::from(config.token_minutes)));
     let ports = Ports {
         writer,
         reader,
@@ -153,6 +153,7 @@ pub async fn control_plane(
         sign_up: config.sign_up,
         limits: config.limits,
         key_usage: Arc::default(),
+        changes: Arc::default(),
     };
     Ok((ports, keyring))
 }
@@ -213,6 +214,8 @@ impl App {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
         let mut jobs = JoinSet::new();
+        // The rules for user agents take a tenth of a second to compile: nobody's first request waits for them.
+        tokio::task::spawn_blocking(Agents::warm);
         let socket = handover::listen(&self.config.data.socket())?;
         jobs.spawn(handover::serve(socket, self.importer.clone(), Arc::new(Sites(self.ports.clone()))));
         let ports = self.ports.clone();
@@ -252,10 +255,16 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Route
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone());
-    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
-        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let graphql = Endpoint::new(
+        Watched::new(schema::build(), ports.changes.clone()),
+        door.clone(),
+        &schema::sdl(),
+        http.clone(),
+        ports.clock.clone(),
+    )
+    .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
     let rest = rest_api()?.router(Shell {
-        executor: Arc::new(schema::build_trusted()),
+        executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
         ids: ports.ids.clone(),

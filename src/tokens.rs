@@ -21,7 +21,7 @@ use schema::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Minutes for which an access token works.
+/// Minutes for which an access token works, unless [`Keyring::with_minutes`] says otherwise.
 pub const ACCESS_MINUTES: i64 = 15;
 
 /// Seconds by which clocks may differ.
@@ -71,6 +71,7 @@ struct Claims {
 pub struct Keyring {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
+    minutes: i64,
     /// Oldest first; never empty.
     keys: RwLock<Vec<Arc<Key>>>,
 }
@@ -115,6 +116,12 @@ impl Key {
 }
 
 impl Keyring {
+    /// The same keys, with access tokens that work for as many minutes.
+    #[must_use]
+    pub fn with_minutes(self, minutes: i64) -> Self {
+        Self { minutes, ..self }
+    }
+
     /// Reads the keys of `folder` (made where it is missing), and makes the first one. Files have mode 0600, the folder 0700.
     pub fn open(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let folder = folder.into();
@@ -129,7 +136,7 @@ impl Keyring {
             }
         }
         keys.sort_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)));
-        let ring = Self { folder, clock, keys: RwLock::new(keys) };
+        let ring = Self { folder, clock, minutes: ACCESS_MINUTES, keys: RwLock::new(keys) };
         if ring.keys().is_empty() {
             ring.rotate()?;
         }
@@ -171,7 +178,7 @@ impl Tokens for Keyring {
         let key = self.keys.read().unwrap_or_else(PoisonError::into_inner).last().cloned();
         let key = key.ok_or_else(|| Error::broken("there is no signing key"))?;
         let now = self.clock.now();
-        let expires_at = now + Duration::minutes(ACCESS_MINUTES);
+        let expires_at = now + Duration::minutes(self.minutes);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),

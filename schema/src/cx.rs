@@ -12,20 +12,23 @@ use crate::{
     ports::Ports,
 };
 
+/// The id of one request: in `x-request-id`, in every error, in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(pub Uuid);
+
 /// Per-request data. The HTTP layer puts one into each request with `Request::data`.
 pub struct Cx {
     ports: Ports,
     caller: Caller,
     loaders: Loaders,
-    request_id: Uuid,
 }
 
 impl Cx {
     /// The data of one request. Call it inside the async runtime: the loaders spawn their batches there.
     #[must_use]
-    pub fn new(ports: Ports, caller: Caller, request_id: Uuid) -> Self {
+    pub fn new(ports: Ports, caller: Caller) -> Self {
         let loaders = Loaders::new(ports.reader.clone(), ports.events.clone(), caller);
-        Self { ports, caller, loaders, request_id }
+        Self { ports, caller, loaders }
     }
 
     /// The outside world.
@@ -38,12 +41,6 @@ impl Cx {
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.caller
-    }
-
-    /// The id that the answer's `x-request-id` and the log carry.
-    #[must_use]
-    pub fn request_id(&self) -> Uuid {
-        self.request_id
     }
 
     pub(crate) fn loaders(&self) -> &Loaders {

@@ -11,6 +11,7 @@ pub mod scalars;
 
 #[macro_use]
 pub mod access;
+pub mod changes;
 pub mod cx;
 mod loaders;
 
@@ -25,7 +26,7 @@ pub mod team;
 pub mod user;
 pub mod website;
 
-pub use cx::Cx;
+pub use cx::{Cx, RequestId};
 pub use error::{Error, Result};
 pub use ports::Ports;
 

@@ -13,6 +13,7 @@ use crate::{
         plan::{Answer, Plan},
     },
     api_key::KeyUsage,
+    changes::Changes,
     error::Result,
 };
 
@@ -142,6 +143,8 @@ pub struct Ports {
     pub limits: Limits,
     /// Requests of API keys that are counted but not written yet. One per process: clones share it.
     pub key_usage: Arc<KeyUsage>,
+    /// Counts changes of the control plane. One per process: clones share it.
+    pub changes: Arc<Changes>,
 }
 
 impl Ports {

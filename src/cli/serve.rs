@@ -4,7 +4,9 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use schema::{
     access::Operator,
-    api_key, user,
+    api_key,
+    scalars::EmailAddress,
+    session, user,
     website::{self, NewWebsite},
 };
 use tokio::{
@@ -49,6 +51,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
         }
     };
     flags.signup = flags.signup.or(Some(SignUpSetting::Open));
+    // A demo is played with for longer than a quarter of an hour.
+    flags.token_minutes = flags.token_minutes.or(Some(24 * 60));
     let config = configured(flags)?;
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
@@ -76,12 +80,15 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
         sites.push((site, id));
     }
     let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
+    let email =
+        EmailAddress::checked(DEMO_EMAIL).ok_or_else(|| StartError::new("the demo's address is none".to_owned()))?;
+    let token = session::sign_in(&ports, &email, password.clone()).await?.0.access_token;
     let base = format!("http://{}", address(&listener)?);
     let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
     say(&format!(
         "Footfall's demo: three websites, 90 days of traffic, visitors arriving now.
 
-  GraphiQL    {base}/graphql#token={key}
+  GraphiQL    {base}/graphql#token={token}&website={first}
   Sign in     {DEMO_EMAIL}  password {password}
   API key     {key}
 

@@ -6,212 +6,45 @@
 //! *facts*: whole visits and slices, one shape.
 //!
 //! - Numbers and the website id are written into the text; every text value is bound.
-//! - A metric has one definition ([`FACTS`]), whichever panel asks.
+//! - A metric has one definition (in `facts`), whichever panel asks.
+
+mod buckets;
+mod facts;
+mod words;
 
 use std::fmt::Write as _;
 
 use schema::analytics::{
     event::VISIT_GAP_MS,
     plan::{After, Basis, MetricSet},
-    query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection},
+    query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
 
+pub use self::words::Statement;
+use self::{
+    buckets::Buckets,
+    facts::{VISIT_FACTS, needed, of_event, order_value, sums},
+    words::{column, condition, expression, holders, number},
+};
 use super::dialect;
 
-/// A statement and the values of its `$1`, `$2`, ...
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// The SQL.
-    pub text: String,
-    /// Values in order of their numbers.
-    pub values: Vec<String>,
-}
-
-impl Statement {
-    fn bind(&mut self, value: &str) -> String {
-        if let Some(index) = self.values.iter().position(|bound| bound == value) {
-            return format!("${}", index + 1);
-        }
-        self.values.push(value.to_owned());
-        format!("${}", self.values.len())
-    }
-}
-
-/// One column that facts have in common: the metrics that need it, and what a whole visit contributes.
-struct Fact {
-    column: &'static str,
-    of_visit: &'static str,
-    metrics: &'static [Metric],
-}
-
-const FACTS: &[Fact] = &[
-    Fact { column: "visitor", of_visit: "visitor", metrics: &[Metric::Visitors] },
-    Fact {
-        column: "visits",
-        of_visit: "1",
-        metrics: &[
-            Metric::Visits,
-            Metric::BounceRate,
-            Metric::VisitDuration,
-            Metric::ViewsPerVisit,
-            Metric::ConversionRate,
-            Metric::AverageScore,
-        ],
-    },
-    Fact { column: "pageviews", of_visit: "pageviews", metrics: &[Metric::Pageviews] },
-    Fact { column: "events", of_visit: "events", metrics: &[Metric::Events] },
-    Fact {
-        column: "bounces",
-        of_visit: "(pageviews = 1 AND interactions = 0)::INTEGER",
-        metrics: &[Metric::BounceRate],
-    },
-    Fact { column: "duration_ms", of_visit: "end_ms - start_ms", metrics: &[Metric::VisitDuration] },
-    Fact { column: "visit_pageviews", of_visit: "pageviews", metrics: &[Metric::ViewsPerVisit] },
-    Fact { column: "conversions", of_visit: "conversions", metrics: &[Metric::Conversions] },
-    Fact { column: "converted", of_visit: "(conversions > 0)::INTEGER", metrics: &[Metric::ConversionRate] },
-    Fact { column: "revenue_micros", of_visit: "0", metrics: &[Metric::Revenue] },
-    Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
-];
-
-/// Columns that belong to the visit as a whole and sit in the slice where it starts.
-const VISIT_FACTS: &[&str] = &["visits", "bounces", "duration_ms", "visit_pageviews", "converted", "score"];
-
-/// What an event contributes to the column; `0` for the columns of [`VISIT_FACTS`].
-fn of_event(column: &str) -> &'static str {
-    match column {
-        "visitor" => "visitor",
-        "pageviews" => "(kind = 0)::INTEGER",
-        "events" => "(kind <> 0)::INTEGER",
-        "conversions" => "(kind = 3)::INTEGER",
-        _ => "0",
-    }
-}
-
-fn needed(metrics: MetricSet) -> impl Iterator<Item = &'static Fact> {
-    FACTS.iter().filter(move |fact| fact.metrics.iter().any(|metric| metrics.has(*metric)))
-}
-
-/// The sums of a row, in the order of [`FACTS`]; what was not asked for is 0.
-fn sums(metrics: MetricSet) -> String {
-    FACTS
-        .iter()
-        .map(|fact| {
-            let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
-            match (wanted, fact.column) {
-                (false, _) => "0::BIGINT".to_owned(),
-                (true, "visitor") => dialect::distinct("visitor"),
-                (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// The value that orders rows by a metric; a ratio of nothing comes last in descending order.
-fn order_value(metric: Metric) -> String {
-    let ratio = |part: &str| format!("coalesce(sum({part})::DOUBLE / nullif(sum(visits), 0)::DOUBLE, -1)");
-    match metric {
-        Metric::Visitors => format!("{}::DOUBLE", dialect::distinct("visitor")),
-        Metric::Visits => "sum(visits)::DOUBLE".to_owned(),
-        Metric::Pageviews => "sum(pageviews)::DOUBLE".to_owned(),
-        Metric::Events => "sum(events)::DOUBLE".to_owned(),
-        Metric::BounceRate => ratio("bounces"),
-        Metric::VisitDuration => ratio("duration_ms"),
-        Metric::ViewsPerVisit => ratio("visit_pageviews"),
-        Metric::Conversions => "sum(conversions)::DOUBLE".to_owned(),
-        Metric::ConversionRate => ratio("converted"),
-        Metric::Revenue => "sum(revenue_micros)::DOUBLE".to_owned(),
-        Metric::AverageScore => ratio("score"),
-    }
-}
-
-/// The expression of a dimension over a row of `visits` or of `events`, by its scope.
-fn expression(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Page => "path",
-        Dimension::EntryPage => "entry_page",
-        Dimension::ExitPage => "exit_page",
-        Dimension::Hostname => "hostname",
-        Dimension::Title => "title",
-        Dimension::Referrer => "referrer",
-        Dimension::Channel => "channel",
-        Dimension::Source => "source",
-        Dimension::UtmSource => "utm_source",
-        Dimension::UtmMedium => "utm_medium",
-        Dimension::UtmCampaign => "utm_campaign",
-        Dimension::UtmTerm => "utm_term",
-        Dimension::UtmContent => "utm_content",
-        Dimension::Country => "country",
-        Dimension::Region => "region",
-        Dimension::City => "city",
-        Dimension::Device => "device",
-        Dimension::Browser => "browser",
-        Dimension::BrowserVersion => "trim(browser || ' ' || split_part(browser_version, '.', 1))",
-        Dimension::Os => "os",
-        Dimension::OsVersion => "trim(os || ' ' || os_version)",
-        Dimension::Screen => "screen",
-        Dimension::Language => "language",
-        Dimension::Event | Dimension::Goal => "name",
-    }
-}
-
-/// Which events have a value of the dimension at all.
-fn holders(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Title => " AND kind = 0",
-        Dimension::Event => " AND kind <> 0 AND name <> ''",
-        Dimension::Goal => " AND kind = 3",
-        _ => "",
-    }
-}
-
-/// The buckets of a series as a table that maps slots of time to buckets.
-struct Buckets<'a> {
-    edges: &'a [i64],
-    unit_ms: i64,
-}
-
-impl<'a> Buckets<'a> {
-    fn new(edges: &'a [i64]) -> Self {
-        let unit_ms = edges.iter().fold(0, |unit, edge| gcd(unit, edge.unsigned_abs()));
-        Self { edges, unit_ms: i64::try_from(unit_ms).unwrap_or(1).max(1) }
-    }
-
-    /// Edges on odd seconds (zones before standard time) would need too many slots.
-    fn is_slotted(&self) -> bool {
-        let span = self.edges.last().unwrap_or(&0) - self.edges.first().unwrap_or(&0);
-        span / self.unit_ms <= 200_000
-    }
-
-    /// `bucket, from_ms, until_ms` and, where slotted, `slot`.
-    fn table(&self) -> String {
-        let list = |edges: &[i64]| edges.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-        let count = self.edges.len().saturating_sub(1);
-        let (starts, ends) = (list(self.edges.get(..count).unwrap_or(&[])), list(self.edges.get(1..).unwrap_or(&[])));
-        let rows = format!(
-            "SELECT unnest(range({count})) AS bucket, unnest([{starts}]::BIGINT[]) AS from_ms, unnest([{ends}]::BIGINT[]) AS until_ms"
-        );
-        if self.is_slotted() {
-            let unit = self.unit_ms;
-            format!(
-                "SELECT bucket, from_ms, until_ms, unnest(range(from_ms // {unit}, until_ms // {unit})) AS slot FROM ({rows})"
-            )
-        } else {
-            rows
-        }
-    }
-
-    fn joins(&self, time: &str) -> String {
-        if self.is_slotted() {
-            format!("{} = b.slot", dialect::slot(time, self.unit_ms))
-        } else {
-            format!("{time} >= b.from_ms AND {time} < b.until_ms")
-        }
-    }
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// What the rows of a breakdown are.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// The dimension.
+    pub by: Dimension,
+    /// With dimension EVENT: the event property whose values are the keys.
+    pub property: Option<&'a str>,
+    /// The metric that orders the rows.
+    pub order: Metric,
+    /// Which way.
+    pub direction: SortDirection,
+    /// Where the page begins.
+    pub after: Option<&'a After>,
+    /// Rows at most.
+    pub limit: u32,
+    /// Only keys that contain this text, letter case ignored.
+    pub search: Option<&'a str>,
 }
 
 /// What a statement about facts is about, beside its basis.
@@ -662,57 +495,5 @@ impl<'a> Compiler<'a> {
             u64::from(limit) + 1
         );
         statement
-    }
-}
-
-/// What the rows of a breakdown are.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// The dimension.
-    pub by: Dimension,
-    /// With dimension EVENT: the event property whose values are the keys.
-    pub property: Option<&'a str>,
-    /// The metric that orders the rows.
-    pub order: Metric,
-    /// Which way.
-    pub direction: SortDirection,
-    /// Where the page begins.
-    pub after: Option<&'a After>,
-    /// Rows at most.
-    pub limit: u32,
-    /// Only keys that contain this text, letter case ignored.
-    pub search: Option<&'a str>,
-}
-
-/// Name of a dimension's column in `slices`.
-fn column(dimension: Dimension) -> String {
-    format!("d{}", dimension as u8)
-}
-
-/// A double that reads back as the same double.
-fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:?}") } else { "0".to_owned() }
-}
-
-fn condition(filter: &FilterInput, statement: &mut Statement) -> String {
-    let text = match &filter.property {
-        Some(property) => {
-            let pointer = statement.bind(&dialect::pointer_to(property));
-            dialect::property(&pointer)
-        }
-        None => expression(filter.dimension).to_owned(),
-    };
-    let values: Vec<String> = filter.values.iter().map(|value| statement.bind(value)).collect();
-    let any = |says: fn(&str, &str) -> String| {
-        format!("({})", values.iter().map(|value| says(&text, value)).collect::<Vec<_>>().join(" OR "))
-    };
-    match filter.operator {
-        FilterOperator::Is => format!("{text} IN ({})", values.join(", ")),
-        FilterOperator::IsNot => format!("{text} NOT IN ({})", values.join(", ")),
-        FilterOperator::Contains => any(dialect::contains),
-        FilterOperator::NotContains => format!("NOT {}", any(dialect::contains)),
-        FilterOperator::StartsWith => any(dialect::starts_with),
-        FilterOperator::EndsWith => any(dialect::ends_with),
-        FilterOperator::Matches => any(dialect::matches),
     }
 }

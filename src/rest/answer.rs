@@ -1,6 +1,6 @@
 //! The one handler: credential, path, access, body, query string, execution, projection, in this order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
     Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
@@ -11,7 +11,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
 };
 use futures_util::FutureExt as _;
-use schema::error::{Error, Result};
+use schema::{
+    changes::Moment,
+    error::{Error, Result},
+};
 use tracing::Instrument as _;
 
 use super::{
@@ -46,6 +49,20 @@ pub struct Answering {
     pub sdl: Arc<Sdl>,
     /// The description of the API as JSON.
     pub openapi: Bytes,
+    /// Answers of operations that may be remembered.
+    pub remembered: Remembered,
+}
+
+/// What an answer is remembered by: operation, its variables, caller, and moment of the control plane.
+type Asked = (String, String, uuid::Uuid, Moment);
+
+/// The data of answers that hold until the control plane changes, for a second at most.
+pub type Remembered = moka::sync::Cache<Asked, Bytes>;
+
+/// An empty memory for answers.
+#[must_use]
+pub fn memory() -> Remembered {
+    moka::sync::Cache::builder().max_capacity(2_048).time_to_live(Duration::from_secs(2)).build()
 }
 
 /// What came of a request, and the allowance that is shown beside it.
@@ -136,6 +153,12 @@ impl Answering {
         } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
             return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
         }
+        let asked = pass.moment.filter(|_| operation.remember).map(|(caller, moment)| {
+            (operation.name.clone(), serde_json::to_string(&variables).unwrap_or_default(), caller, moment)
+        });
+        if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
+            return Ok(self.whole(operation, &data));
+        }
         let echoes = variables::echoes(operation, &variables);
         let outcome = self.execute(operation, pass, variables).await;
         let now = self.shell.clock.now();
@@ -146,12 +169,24 @@ impl Answering {
         if root == Some(&Value::Null) || is_all_null(&outcome.data) {
             return Err(shown(Error::not_found("What the path names")));
         }
-        let mut out = if operation.bare { Vec::new() } else { envelope::open() };
-        project(operation, &outcome.data, &echoes, &mut out);
-        if !operation.bare {
-            envelope::close(&mut out, now);
+        let mut data = Vec::with_capacity(1024);
+        project(operation, &outcome.data, &echoes, &mut data);
+        let response = self.whole(operation, &data);
+        if let Some(asked) = asked {
+            self.remembered.insert(asked, data.into());
         }
-        Ok(envelope::respond(operation.status, out))
+        Ok(response)
+    }
+
+    /// The response around an answer's data.
+    fn whole(&self, operation: &Operation, data: &[u8]) -> Response<Body> {
+        if operation.bare {
+            return envelope::respond(operation.status, data.to_vec());
+        }
+        let mut out = envelope::open(data.len());
+        out.extend_from_slice(data);
+        envelope::close(&mut out, self.shell.clock.now());
+        envelope::respond(operation.status, out)
     }
 
     /// What a caller hears who may not see what the path names; `None` where they may.

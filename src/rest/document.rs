@@ -38,6 +38,8 @@ pub struct Operation {
     pub bare: bool,
     /// Whether members that are null are left out.
     pub omit_nulls: bool,
+    /// Whether the answer depends on the control plane alone, and so holds until something changes there.
+    pub remember: bool,
     /// Variables, in order.
     pub variables: Vec<Variable>,
     /// Response keys from the root of the answer to what `data` shows.
@@ -94,6 +96,7 @@ impl Operation {
         let status = status.ok_or("@rest: `status` must be between 200 and 299")?;
         let bare = arguments.one_of("envelope", ["STANDARD", "BARE"])? == 1;
         let omit_nulls = arguments.one_of("nulls", ["KEEP", "OMIT"])? == 1;
+        let remember = arguments.flag("remember")?;
         let body = arguments.text("body")?;
         let pick = arguments.text("pick")?;
         arguments.end()?;
@@ -130,6 +133,7 @@ impl Operation {
             status,
             bare,
             omit_nulls,
+            remember,
             variables,
             data_path,
             shape,
@@ -321,6 +325,15 @@ impl Arguments {
         let Some(word) = self.word(name)? else { return Ok(0) };
         let found = words.iter().position(|known| *known == word);
         found.ok_or_else(|| format!("@{}: `{name}` must be one of {}", self.directive, words.join(", ")))
+    }
+
+    /// A boolean argument; false by default.
+    pub fn flag(&mut self, name: &str) -> Result<bool, String> {
+        match self.take(name)? {
+            None => Ok(false),
+            Some(Value::Boolean(flag)) => Ok(flag),
+            Some(_) => Err(format!("@{}: `{name}` must be true or false", self.directive)),
+        }
     }
 
     /// An integer argument.

@@ -140,10 +140,10 @@ pub fn fault_body(fault: &Fault, now: DateTime<Utc>) -> Vec<u8> {
     out
 }
 
-/// The start of a success; its data follows.
+/// The start of a success, with room for as many bytes of data, which follow.
 #[must_use]
-pub fn open() -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+pub fn open(data: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data + 96);
     out.extend_from_slice(br#"{"success":true,"data":"#);
     out
 }
@@ -267,7 +267,7 @@ mod tests {
             body,
             r#"{"success":false,"error":{"message":"API key is missing or not valid","code":"UNAUTHORIZED","timestamp":"2026-03-04T05:06:07.000Z"}}"#
         );
-        let mut out = open();
+        let mut out = open(0);
         out.extend_from_slice(b"[]");
         close(&mut out, now());
         assert_eq!(

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
 use schema::{
+    changes::Moment,
     error::Error,
     ports::{Clock, Ids},
 };
@@ -61,6 +62,8 @@ pub struct Pass {
     pub dress: Arc<dyn Fn(Request) -> Request + Send + Sync>,
     /// What is left of the caller's allowance; `None` where nothing is counted.
     pub meter: Option<Meter>,
+    /// Who is calling, and the moment of the control plane: answers to equal ones may be remembered. `None`: never.
+    pub moment: Option<(uuid::Uuid, Moment)>,
 }
 
 /// A caller who was not let in.
@@ -161,9 +164,8 @@ pub struct Shell {
     pub ids: Arc<dyn Ids>,
 }
 
-/// The id of a request, put into its extensions by an outer layer and answered as `x-request-id`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(pub uuid::Uuid);
+/// Put into a request's extensions by an outer layer and answered as `x-request-id`.
+pub use schema::RequestId;
 
 #[cfg(test)]
 mod tests {

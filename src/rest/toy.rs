@@ -398,10 +398,10 @@ impl Gate for ToyGate {
         let meter = Some(Meter::unlimited(Still.now(), 7, 9));
         let dress: Arc<dyn Fn(Question) -> Question + Send + Sync> = Arc::new(|question| question);
         if auth == Auth::None {
-            return Ok(Pass { dress, meter: None });
+            return Ok(Pass { dress, meter: None, moment: None });
         }
         match headers.get("x-api-key").and_then(|key| key.to_str().ok()) {
-            Some("zv_good" | "zv_stranger") => Ok(Pass { dress, meter }),
+            Some("zv_good" | "zv_stranger") => Ok(Pass { dress, meter, moment: None }),
             Some("zv_spent") => Err(Refusal { error: Error::RateLimited { retry_after: 17, limit: 30 }, meter }),
             _ => Err(Error::unauthenticated("The API key is missing or not valid.").into()),
         }

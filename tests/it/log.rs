@@ -74,7 +74,8 @@ async fn the_real_log_gives_the_numbers_of_an_independent_recount() {
         }
         let theirs = recount[key].as_object().unwrap();
         let differ = |(value, metrics): &(&String, &Value)| theirs.get(*value) != Some(metrics);
-        let differing: Vec<_> = ours.iter().filter(differ).map(|(value, ours)| (value, ours, theirs.get(value))).collect();
+        let differing: Vec<_> =
+            ours.iter().filter(differ).map(|(value, ours)| (value, ours, theirs.get(value))).collect();
         assert!(differing.is_empty(), "{key}: {differing:?}");
         assert_eq!(ours.len(), theirs.len(), "{key}");
     }

@@ -10,3 +10,4 @@ mod log;
 mod refusals;
 mod rest;
 mod schema;
+mod tidy;

@@ -54,6 +54,14 @@ struct Counts {
     seen: HashMap<Uuid, Seen>,
 }
 
+impl Counts {
+    fn add(&mut self, id: Uuid, now: DateTime<Utc>) {
+        let entry = self.pending.entry((id, month(now))).or_insert(Pending { requests: 0, last_at: now });
+        entry.requests = entry.requests.saturating_add(1);
+        entry.last_at = Ord::max(entry.last_at, now);
+    }
+}
+
 /// Requests of API keys that are counted but not written yet.
 #[derive(Debug, Default)]
 pub struct KeyUsage(Mutex<Counts>);
@@ -92,9 +100,7 @@ impl KeyUsage {
     /// Counts one request of a key.
     pub(crate) fn count(&self, row: &api_key::Model, plan: &str, now: DateTime<Utc>) {
         let mut counts = self.counts();
-        let entry = counts.pending.entry((row.id, month(now))).or_insert(Pending { requests: 0, last_at: now });
-        entry.requests = entry.requests.saturating_add(1);
-        entry.last_at = Ord::max(entry.last_at, now);
+        counts.add(row.id, now);
         let seen = Seen {
             total: row.total_requests,
             monthly: row.monthly_requests,
@@ -102,6 +108,11 @@ impl KeyUsage {
             plan: plan.to_owned(),
         };
         counts.seen.insert(row.id, seen);
+    }
+
+    /// Counts one more request of a key that was counted with its row before.
+    pub(crate) fn count_again(&self, id: Uuid, now: DateTime<Utc>) {
+        self.counts().add(id, now);
     }
 
     fn standing_from(counts: &Counts, id: Uuid, seen: &Seen, plan: PlanName, now: DateTime<Utc>) -> Standing {

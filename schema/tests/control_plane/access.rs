@@ -138,7 +138,7 @@ async fn asking_ahead_gives_the_fields_own_refusals() {
     let site = owner.site("shop.example").await;
     let (_, team) = owner.ids().await;
     app.join(&team, &editor.ids().await.0, Role::Editor).await;
-    let cx = |caller| Cx::new(app.ports.clone(), caller, uuid::Uuid::from_u128(1));
+    let cx = |caller| Cx::new(app.ports.clone(), caller);
     let editor = cx(editor.caller().await.unwrap());
     ask(&editor, On::Website, Role::Editor, "websiteId", &site).await.unwrap();
     ask(&editor, On::Team, Role::Viewer, "teamId", &team).await.unwrap();

@@ -145,6 +145,7 @@ impl App {
             sign_up,
             limits,
             key_usage: Arc::default(),
+            changes: Arc::default(),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }
@@ -229,7 +230,7 @@ impl Client<'_> {
                 return json!({ "errors": [{ "message": error.message(), "extensions": { "code": error.code() } }] });
             }
         };
-        let cx = Cx::new(self.app.ports.clone(), caller, Uuid::from_u128(1));
+        let cx = Cx::new(self.app.ports.clone(), caller);
         let request = Request::new(query).variables(Variables::from_json(variables)).data(cx);
         serde_json::to_value(self.app.schema.execute(request).await).unwrap()
     }

@@ -1,0 +1,140 @@
+//! A breakdown: values of a dimension with their numbers, page by page.
+
+use std::sync::Arc;
+
+use async_graphql::{Object, SimpleObject, connection::PageInfo};
+
+use super::Metrics;
+use crate::{
+    analytics::{
+        country::country_name,
+        plan::{KeyedSums, PageRow},
+        query::Dimension,
+        question::row_cursor,
+    },
+    scalars::BigInt,
+};
+
+/// What a page has beside its metrics.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct Page {
+    /// Latest title in the range; null where none was sent.
+    pub title: Option<String>,
+    /// Visits that start in the range with this page as their first.
+    pub entries: BigInt,
+    /// Visits that start in the range with this page as their last.
+    pub exits: BigInt,
+    /// Mean time from a view of the page to the visit's next event, in seconds; views that end a visit are left out. Null
+    /// without such views.
+    pub time_on_page_seconds: Option<f64>,
+}
+
+/// One value of a dimension with its numbers.
+#[derive(Debug, Clone)]
+pub struct BreakdownRow {
+    pub(super) by: Dimension,
+    pub(super) row: KeyedSums,
+    pub(super) page: Option<Page>,
+    pub(super) share: Option<f64>,
+    pub(super) currency: Arc<str>,
+}
+
+/// One value of a dimension with its numbers.
+#[Object]
+impl BreakdownRow {
+    /// The value, as filters take it; empty where there is none (no referrer, an unknown country).
+    async fn value(&self) -> &str {
+        &self.row.key
+    }
+
+    /// The value as people read it, such as `Netherlands` for `NL`; null where the value says it itself.
+    async fn label(&self) -> Option<&str> {
+        match (self.by, self.row.key.as_str()) {
+            (Dimension::Referrer | Dimension::Source, "") => Some("Direct"),
+            (Dimension::Country, "") => Some("Unknown"),
+            (Dimension::Country, code) => country_name(code),
+            (_, "") => Some("(none)"),
+            _ => None,
+        }
+    }
+
+    /// Visitors of this row divided by the visitors of the whole question, 0 to 1; null without visitors. A visitor may have
+    /// part in several rows.
+    async fn share(&self) -> Option<f64> {
+        self.share
+    }
+
+    /// What the page has beside its metrics; null unless the breakdown is by PAGE.
+    async fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// Numbers of the row.
+    async fn metrics(&self) -> Metrics {
+        Metrics { sums: self.row.sums, currency: self.currency.clone() }
+    }
+}
+
+impl From<PageRow> for Page {
+    fn from(row: PageRow) -> Self {
+        Self {
+            title: Some(row.title).filter(|title| !title.is_empty()),
+            entries: BigInt(row.entries),
+            exits: BigInt(row.exits),
+            time_on_page_seconds: row.time_on_page_ms.map(|ms| ms / 1000.0),
+        }
+    }
+}
+
+/// A row with its place in the list.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct BreakdownEdge {
+    /// Opaque place in the list, for `after`.
+    pub cursor: String,
+    /// The row.
+    pub node: BreakdownRow,
+}
+
+/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive.
+#[derive(Debug, Clone)]
+pub struct BreakdownConnection {
+    pub(super) rows: Vec<BreakdownRow>,
+    pub(super) more: bool,
+    pub(super) is_first: bool,
+    pub(super) other: Option<Metrics>,
+}
+
+/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive.
+#[Object]
+impl BreakdownConnection {
+    /// The page's rows, in order.
+    async fn nodes(&self) -> &[BreakdownRow] {
+        &self.rows
+    }
+
+    /// The page's rows with their cursors, in order.
+    async fn edges(&self) -> Vec<BreakdownEdge> {
+        self.rows.iter().map(|row| BreakdownEdge { cursor: row.cursor(), node: row.clone() }).collect()
+    }
+
+    /// Where the page lies in the list.
+    async fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: !self.is_first,
+            has_next_page: self.more,
+            start_cursor: self.rows.first().map(BreakdownRow::cursor),
+            end_cursor: self.rows.last().map(BreakdownRow::cursor),
+        }
+    }
+
+    /// Numbers of all rows that are not on this page, together.
+    async fn other(&self) -> Option<Metrics> {
+        self.other.clone()
+    }
+}
+
+impl BreakdownRow {
+    fn cursor(&self) -> String {
+        row_cursor(self.row.order, &self.row.key)
+    }
+}

@@ -1,0 +1,181 @@
+//! Visitors of a range, each described by the latest visit.
+
+use async_graphql::{Enum, Object, SimpleObject, connection::PageInfo};
+use uuid::Uuid;
+
+use super::instant;
+use crate::{
+    analytics::{country::country_name, plan::VisitorRow, question::visitor_cursor},
+    scalars::{BigInt, Instant},
+};
+
+/// What kind of device a visitor used.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// A computer with a keyboard.
+    Desktop,
+    /// A phone.
+    Mobile,
+    /// A tablet.
+    Tablet,
+}
+
+/// One visitor, described by the latest visit in the range.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    pub(super) row: VisitorRow,
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// One visitor, described by the latest visit in the range.
+#[Object]
+impl Visitor {
+    /// The visitor's id on this website. Where identity is cookieless it is another one each UTC day.
+    async fn visitor_id(&self) -> Uuid {
+        visitor_uuid(self.row.visitor)
+    }
+
+    /// ISO 3166-1 alpha-2, upper case; null where unknown.
+    async fn country_code(&self) -> Option<&str> {
+        known(&self.row.country)
+    }
+
+    /// English name of the country; null where unknown.
+    async fn country_name(&self) -> Option<&str> {
+        country_name(&self.row.country)
+    }
+
+    /// City; null where unknown.
+    async fn city(&self) -> Option<&str> {
+        known(&self.row.city)
+    }
+
+    /// Device type; null where the user agent does not tell.
+    async fn device_type(&self) -> Option<Device> {
+        match self.row.device.as_str() {
+            "desktop" => Some(Device::Desktop),
+            "mobile" => Some(Device::Mobile),
+            "tablet" => Some(Device::Tablet),
+            _ => None,
+        }
+    }
+
+    /// Browser family, as uap-core names it; null where unknown.
+    async fn browser(&self) -> Option<&str> {
+        known(&self.row.browser)
+    }
+
+    /// Operating system, as uap-core names it; null where unknown.
+    async fn os(&self) -> Option<&str> {
+        known(&self.row.os)
+    }
+
+    /// Value score of the latest visit, 0 to 100; 80 and above is high.
+    async fn value_score(&self) -> i32 {
+        i32::try_from(self.row.score).unwrap_or(100)
+    }
+
+    /// When the latest visit started, UTC.
+    async fn visited_at(&self) -> Instant {
+        instant(self.row.visited_ms)
+    }
+
+    /// When the last event of that visit happened, UTC.
+    async fn last_seen_at(&self) -> Instant {
+        instant(self.row.last_ms)
+    }
+
+    /// Path of that visit's first page view; empty for a visit without one.
+    async fn landing_page(&self) -> &str {
+        &self.row.entry_page
+    }
+
+    /// Host of the page that referred that visit; null for a direct one.
+    async fn referrer(&self) -> Option<&str> {
+        known(&self.row.referrer)
+    }
+
+    /// Whether that visit had an interaction event.
+    async fn had_interaction(&self) -> bool {
+        self.row.interacted
+    }
+
+    /// Visits in the range.
+    async fn visits(&self) -> BigInt {
+        BigInt(self.row.visits)
+    }
+
+    /// Page views of those visits.
+    async fn pageviews(&self) -> BigInt {
+        BigInt(self.row.pageviews)
+    }
+}
+
+/// A visitor's key in the shape of a UUID (version 8: own layout): clients expect one.
+fn visitor_uuid(visitor: u64) -> Uuid {
+    let visitor = u128::from(visitor);
+    let (head, middle, tail) = (visitor >> 16, (visitor >> 4) & 0xfff, visitor & 0xf);
+    Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
+}
+
+/// A visitor with the place in the list.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct VisitorEdge {
+    /// Opaque place in the list, for `after`.
+    pub cursor: String,
+    /// The visitor.
+    pub node: Visitor,
+}
+
+/// A page of visitors, the latest visit first.
+#[derive(Debug, Clone)]
+pub struct VisitorConnection {
+    pub(super) rows: Vec<Visitor>,
+    pub(super) more: bool,
+    pub(super) is_first: bool,
+}
+
+/// A page of visitors, the latest visit first.
+#[Object]
+impl VisitorConnection {
+    /// The page's visitors, in order.
+    async fn nodes(&self) -> &[Visitor] {
+        &self.rows
+    }
+
+    /// The page's visitors with their cursors, in order.
+    async fn edges(&self) -> Vec<VisitorEdge> {
+        self.rows.iter().map(|visitor| VisitorEdge { cursor: visitor.cursor(), node: visitor.clone() }).collect()
+    }
+
+    /// Where the page lies in the list.
+    async fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: !self.is_first,
+            has_next_page: self.more,
+            start_cursor: self.rows.first().map(Visitor::cursor),
+            end_cursor: self.rows.last().map(Visitor::cursor),
+        }
+    }
+}
+
+impl Visitor {
+    fn cursor(&self) -> String {
+        visitor_cursor(self.row.visited_ms, self.row.visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visitors_key_fits_into_a_uuid_of_version_8() {
+        let uuid = visitor_uuid(0x0123_4567_89ab_cdef);
+        assert_eq!(uuid.to_string(), "01234567-89ab-8cde-8000-00000000000f");
+        assert_eq!(uuid.get_version_num(), 8);
+    }
+}

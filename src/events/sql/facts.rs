@@ -1,0 +1,93 @@
+//! Facts and metrics: what a visit or an event contributes to each column, and what the columns add up to.
+
+use schema::analytics::{plan::MetricSet, query::Metric};
+
+use super::super::dialect;
+
+/// One column that facts have in common: the metrics that need it, and what a whole visit contributes.
+pub(super) struct Fact {
+    pub(super) column: &'static str,
+    pub(super) of_visit: &'static str,
+    pub(super) metrics: &'static [Metric],
+}
+
+pub(super) const FACTS: &[Fact] = &[
+    Fact { column: "visitor", of_visit: "visitor", metrics: &[Metric::Visitors] },
+    Fact {
+        column: "visits",
+        of_visit: "1",
+        metrics: &[
+            Metric::Visits,
+            Metric::BounceRate,
+            Metric::VisitDuration,
+            Metric::ViewsPerVisit,
+            Metric::ConversionRate,
+            Metric::AverageScore,
+        ],
+    },
+    Fact { column: "pageviews", of_visit: "pageviews", metrics: &[Metric::Pageviews] },
+    Fact { column: "events", of_visit: "events", metrics: &[Metric::Events] },
+    Fact {
+        column: "bounces",
+        of_visit: "(pageviews = 1 AND interactions = 0)::INTEGER",
+        metrics: &[Metric::BounceRate],
+    },
+    Fact { column: "duration_ms", of_visit: "end_ms - start_ms", metrics: &[Metric::VisitDuration] },
+    Fact { column: "visit_pageviews", of_visit: "pageviews", metrics: &[Metric::ViewsPerVisit] },
+    Fact { column: "conversions", of_visit: "conversions", metrics: &[Metric::Conversions] },
+    Fact { column: "converted", of_visit: "(conversions > 0)::INTEGER", metrics: &[Metric::ConversionRate] },
+    Fact { column: "revenue_micros", of_visit: "0", metrics: &[Metric::Revenue] },
+    Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
+];
+
+/// Columns that belong to the visit as a whole and sit in the slice where it starts.
+pub(super) const VISIT_FACTS: &[&str] = &["visits", "bounces", "duration_ms", "visit_pageviews", "converted", "score"];
+
+/// What an event contributes to the column; `0` for the columns of [`VISIT_FACTS`].
+pub(super) fn of_event(column: &str) -> &'static str {
+    match column {
+        "visitor" => "visitor",
+        "pageviews" => "(kind = 0)::INTEGER",
+        "events" => "(kind <> 0)::INTEGER",
+        "conversions" => "(kind = 3)::INTEGER",
+        _ => "0",
+    }
+}
+
+pub(super) fn needed(metrics: MetricSet) -> impl Iterator<Item = &'static Fact> {
+    FACTS.iter().filter(move |fact| fact.metrics.iter().any(|metric| metrics.has(*metric)))
+}
+
+/// The sums of a row, in the order of [`FACTS`]; what was not asked for is 0.
+pub(super) fn sums(metrics: MetricSet) -> String {
+    FACTS
+        .iter()
+        .map(|fact| {
+            let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
+            match (wanted, fact.column) {
+                (false, _) => "0::BIGINT".to_owned(),
+                (true, "visitor") => dialect::distinct("visitor"),
+                (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The value that orders rows by a metric; a ratio of nothing comes last in descending order.
+pub(super) fn order_value(metric: Metric) -> String {
+    let ratio = |part: &str| format!("coalesce(sum({part})::DOUBLE / nullif(sum(visits), 0)::DOUBLE, -1)");
+    match metric {
+        Metric::Visitors => format!("{}::DOUBLE", dialect::distinct("visitor")),
+        Metric::Visits => "sum(visits)::DOUBLE".to_owned(),
+        Metric::Pageviews => "sum(pageviews)::DOUBLE".to_owned(),
+        Metric::Events => "sum(events)::DOUBLE".to_owned(),
+        Metric::BounceRate => ratio("bounces"),
+        Metric::VisitDuration => ratio("duration_ms"),
+        Metric::ViewsPerVisit => ratio("visit_pageviews"),
+        Metric::Conversions => "sum(conversions)::DOUBLE".to_owned(),
+        Metric::ConversionRate => ratio("converted"),
+        Metric::Revenue => "sum(revenue_micros)::DOUBLE".to_owned(),
+        Metric::AverageScore => ratio("score"),
+    }
+}

@@ -1,0 +1,55 @@
+//! House rules that the compiler does not hold: who may name whom, and how large a room may grow.
+
+use std::{fs, path::Path};
+
+use crate::app::repository;
+
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn all() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in ["src", "schema/src", "entity/src", "migration/src"] {
+        sources(&repository(folder), &mut found);
+    }
+    assert!(found.len() > 50);
+    found
+}
+
+#[test]
+fn nobody_names_what_lies_outside_its_walls() {
+    let rules: [(&str, &[&str]); 6] = [
+        ("schema/src/", &["axum::", "tower::", "duckdb::", "reqwest::", "jsonwebtoken::", "std::fs", "std::env"]),
+        ("entity/src/", &["async_graphql", "axum", "footfall"]),
+        ("migration/src/", &["entity::"]),
+        ("src/rest", &["crate::http", "crate::events", "crate::ingest", "entity::"]),
+        ("src/ingest", &["duckdb", "crate::http", "crate::rest", "crate::events"]),
+        ("src/events", &["crate::http", "crate::rest", "crate::ingest", "sea_orm"]),
+    ];
+    for (name, text) in all() {
+        for (room, forbidden) in &rules {
+            for word in forbidden.iter().filter(|_| name.starts_with(room)) {
+                assert!(!text.contains(word), "{name} names {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_is_one_room() {
+    for (name, text) in all() {
+        assert!(text.starts_with("//! "), "{name} does not open with its sentence");
+        let lines = text.lines().count();
+        let is_tests = name.contains("test") || name.ends_with("toy.rs");
+        assert!(is_tests || lines <= 700, "{name} has {lines} lines: it is two rooms");
+    }
+}
