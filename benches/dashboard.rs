@@ -4,6 +4,8 @@
 //! one scan and once panel by panel (the faster counts), pages ranked by views first so that distinct visitors are counted
 //! for ten pages only.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 mod measure;
 
 use std::{

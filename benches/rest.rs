@@ -1,5 +1,7 @@
 //! REST: what a stored operation costs beside its GraphQL text, and `GET /websites` beside a bare axum handler of the same bytes.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 mod measure;
 
 use std::{

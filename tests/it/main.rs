@@ -1,5 +1,7 @@
 //! The front door: one installation per test, real SQLite, DuckDB and HTTP; stories send what users send and ask what users ask.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on fails")]
+
 mod access;
 mod analytics;
 mod app;
