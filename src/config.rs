@@ -65,7 +65,7 @@ pub struct Flags {
     /// MaxMind DB file for countries, regions and cities instead of the built-in countries
     #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
     pub geo_database: Option<PathBuf>,
-    /// Memory of the event store's buffers, in MiB [default: 128]
+    /// Memory of the event store's buffers, in MiB [default: 224]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
     pub memory_mib: Option<u32>,
     /// Threads of one analytics question; 0 for one per processor, four at most [default: 0]

@@ -148,6 +148,11 @@ fn refused(error: ::duckdb::Error) -> Error {
             why: "The event store cannot write now (the disk may be full).".into(),
         };
     }
+    if lower.contains("out of memory error") {
+        tracing::warn!(error.source = %text, "a question needs more memory than the event store may use");
+        let limit = "the event store has too little memory for this question; a shorter range or fewer panels fit, and the operator may raise FOOTFALL_MEMORY_MIB";
+        return Error::TooLarge { limit: limit.into() };
+    }
     Error::internal(error)
 }
 

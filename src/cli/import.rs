@@ -12,6 +12,9 @@ use crate::{
     target,
 };
 
+/// What the event store's buffers may take of an import that runs alone, in MiB: storing needs less than asking does.
+const MEMORY_MIB: u32 = 96;
+
 #[derive(Debug, Args)]
 pub(super) struct AccessLog {
     /// The log, plain or gzip; - for standard input
@@ -32,7 +35,8 @@ pub(super) struct AccessLog {
 /// # Errors
 /// When the file cannot be read or is no access log, the website is unknown, or the event store refuses.
 pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
-    let config = configured(asked.flags)?;
+    let mut config = configured(asked.flags)?;
+    config.memory_mib = config.memory_mib.min(MEMORY_MIB);
     let (source, size) = terminal::open(&asked.file)?;
     let progress = terminal::progress_bar(size);
     let options = Options { keep_bots: asked.keep_bots };
