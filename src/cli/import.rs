@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the event store's buffers may take of an import that runs alone, in MiB: storing needs less than asking does.
-const MEMORY_MIB: u32 = 96;
+const MEMORY_MIB: u32 = 64;
 
 #[derive(Debug, Args)]
 pub(super) struct AccessLog {
