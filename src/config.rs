@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use schema::ports::{Limits, SignUp};
 use serde::Deserialize;
 
-use crate::{StartError, data_folder::DataFolder};
+use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText};
 
 /// The defaults, with their explanations.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -32,6 +32,18 @@ pub enum SignUpSetting {
 pub enum LimitsSetting {
     /// No rate limit, quota or feature gate.
     Off,
+}
+
+/// Who may send GraphQL documents that are not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FreeTextSetting {
+    /// Everybody.
+    Allowed,
+    /// Everybody, and the log says so.
+    Reported,
+    /// Nobody.
+    Refused,
 }
 
 /// Flags of every command, each with an environment twin.
@@ -62,6 +74,9 @@ pub struct Flags {
     /// Whether GraphQL introspection is answered [default: true]
     #[arg(long, value_name = "BOOL", env = "FOOTFALL_INTROSPECTION")]
     pub introspection: Option<bool>,
+    /// Who may send GraphQL documents that are not stored [default: allowed]
+    #[arg(long, value_name = "WHO", env = "FOOTFALL_FREE_TEXT")]
+    pub free_text: Option<FreeTextSetting>,
     /// MaxMind DB file for countries, regions and cities instead of the built-in countries
     #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
     pub geo_database: Option<PathBuf>,
@@ -92,6 +107,7 @@ struct Layer {
     limits: Option<LimitsSetting>,
     cors_origins: Option<Vec<String>>,
     introspection: Option<bool>,
+    free_text: Option<FreeTextSetting>,
     geo_database: Option<PathBuf>,
     memory_mib: Option<u32>,
     threads: Option<u32>,
@@ -114,6 +130,7 @@ impl Layer {
             limits: over.limits.or(self.limits),
             cors_origins: over.cors_origins.or(self.cors_origins),
             introspection: over.introspection.or(self.introspection),
+            free_text: over.free_text.or(self.free_text),
             geo_database: over.geo_database.or(self.geo_database),
             memory_mib: over.memory_mib.or(self.memory_mib),
             threads: over.threads.or(self.threads),
@@ -141,6 +158,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Whether introspection is answered.
     pub introspection: bool,
+    /// Who may send GraphQL documents that are not stored.
+    pub free_text: FreeText,
     /// A MaxMind DB file instead of the built-in countries.
     pub geo_database: Option<PathBuf>,
     /// Memory of the event store's buffers, in MiB.
@@ -173,6 +192,7 @@ impl Config {
             limits: flags.limits,
             cors_origins: flags.cors_origins,
             introspection: flags.introspection,
+            free_text: flags.free_text,
             geo_database: flags.geo_database,
             memory_mib: flags.memory_mib,
             threads: flags.threads,
@@ -198,6 +218,11 @@ impl Config {
             },
             cors_origins: layer.cors_origins.ok_or_else(missing)?,
             introspection: layer.introspection.ok_or_else(missing)?,
+            free_text: match layer.free_text.ok_or_else(missing)? {
+                FreeTextSetting::Allowed => FreeText::Allowed,
+                FreeTextSetting::Reported => FreeText::Reported,
+                FreeTextSetting::Refused => FreeText::Refused,
+            },
             geo_database: layer.geo_database.filter(|path| !path.as_os_str().is_empty()),
             memory_mib: layer.memory_mib.ok_or_else(missing)?,
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),

@@ -13,6 +13,7 @@ pub mod refusal;
 pub mod request;
 pub mod shape;
 pub mod tokens;
+pub mod trusted;
 pub mod verify;
 
 #[cfg(test)]
@@ -53,6 +54,8 @@ pub struct HttpConfig {
     pub url_bytes: usize,
     /// How long one execution may take. Default 5 seconds.
     pub timeout: Duration,
+    /// Stored documents, and who may send other text.
+    pub trusted: trusted::Trusted,
 }
 
 impl Default for HttpConfig {
@@ -64,6 +67,7 @@ impl Default for HttpConfig {
             body_bytes: 64 * 1024,
             url_bytes: 8 * 1024,
             timeout: Duration::from_secs(5),
+            trusted: trusted::Trusted::default(),
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::{
     data_folder::Held,
     events::{Store, duckdb::Budget},
     gate::{Door, Watched},
-    http::{HttpConfig, graphql::Endpoint, shell},
+    http::{HttpConfig, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
     ingest::{agent::Agents, enrich::Enricher},
     passwords::BoundedArgon2,
@@ -248,7 +248,9 @@ impl App {
 }
 
 fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Router, StartError> {
+    let rest = rest_api()?;
     let http = HttpConfig {
+        trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
         cors_origins: config.cors_origins.clone(),
         introspection: config.introspection,
         timeout: Duration::from_secs(config.timeout_seconds),
@@ -263,7 +265,7 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Route
         ports.clock.clone(),
     )
     .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
-    let rest = rest_api()?.router(Shell {
+    let rest = rest.router(Shell {
         executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
         clock: ports.clock.clone(),

@@ -137,6 +137,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
     async fn run(&self, asked: Asked, credential: Credential, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
+        let asked = self.config.trusted.resolve(asked)?;
         let limit = self.admit.cost_limit(&credential).unwrap_or(self.config.limits.cost);
         let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection)?;
         if get && prepared.operation == OperationType::Mutation {

@@ -12,6 +12,8 @@ use super::refusal::Refusal;
 pub struct Asked {
     /// The document's text.
     pub query: String,
+    /// The id of a stored document that stands for the text.
+    pub document_id: Option<String>,
     /// Which of its operations runs.
     pub operation_name: Option<String>,
     /// Values of its variables.
@@ -42,7 +44,7 @@ pub fn from_query_string(text: &str) -> Result<Asked, Refusal> {
         let name = decode(name).ok_or_else(|| bad_request("The query string is not valid percent-encoded UTF-8."))?;
         let value = decode(value).ok_or_else(|| Refusal::parameter(&name, "must be percent-encoded UTF-8"))?;
         if let Some(known) =
-            ["query", "operationName", "variables", "extensions"].into_iter().find(|known| *known == name)
+            ["query", "documentId", "operationName", "variables", "extensions"].into_iter().find(|known| *known == name)
             && parameters.insert(known, value).is_some()
         {
             return Err(Refusal::parameter(known, "is given twice; give it once"));
@@ -63,8 +65,17 @@ pub fn from_query_string(text: &str) -> Result<Asked, Refusal> {
 }
 
 fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
+    let document_id = match members.remove("documentId") {
+        Some(Value::String(id)) => Some(id),
+        None | Some(Value::Null) => None,
+        Some(_) => return Err(Refusal::parameter("documentId", "must be a string such as sha256:<hex>, or null")),
+    };
     let query = match members.remove("query") {
+        Some(Value::String(_)) if document_id.is_some() => {
+            return Err(Refusal::parameter("documentId", "goes without query; give one of them"));
+        }
         Some(Value::String(text)) => text,
+        None | Some(Value::Null) if document_id.is_some() => String::new(),
         None | Some(Value::Null) => return Err(Refusal::parameter("query", "a GraphQL document is required")),
         Some(_) => return Err(Refusal::parameter("query", "must be a string that holds a GraphQL document")),
     };
@@ -75,7 +86,7 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
     };
     let variables = object_or_null(members.remove("variables"), "variables")?;
     object_or_null(members.remove("extensions"), "extensions")?;
-    Ok(Asked { query, operation_name, variables })
+    Ok(Asked { query, document_id, operation_name, variables })
 }
 
 fn object_or_null(value: Option<Value>, name: &str) -> Result<Map<String, Value>, Refusal> {

@@ -245,6 +245,12 @@ async fn every_rest_answer_equals_its_document_through_graphql() {
         let variables = if row.path.contains(':') { json!({ id: site }) } else { json!({}) };
         let answer = app.key(&key).gql(stored.text, variables.clone()).await;
         assert!(answer.get("errors").is_none(), "{}: {answer}", row.operation);
+        let by_id = json!({ "documentId": stored.id, "variables": variables });
+        let request = app.key(&key).request(reqwest::Method::POST, "/graphql").json(&by_id);
+        let named: Value = request.send().await.unwrap().json().await.unwrap();
+        if row.operation != "ApiUsage" {
+            assert_eq!(named["data"], answer["data"], "{} by its id", row.operation);
+        }
         let answer: Graph = Graph::from_json(answer["data"].clone()).unwrap();
         let shown = rest.project(&row.operation, &answer, &Variables::from_json(variables)).unwrap();
         let shown: Value = serde_json::from_str(&shown).unwrap();

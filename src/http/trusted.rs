@@ -1,0 +1,89 @@
+//! Stored operations as trusted documents: a request may name one by its id, and a setting says who may still send text.
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+use sha2::{Digest as _, Sha256};
+
+use super::{refusal::Refusal, request::Asked};
+
+/// Who may send the text of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FreeText {
+    /// Everybody.
+    #[default]
+    Allowed,
+    /// Everybody; text that is no stored document is logged by its id.
+    Reported,
+    /// Nobody: only stored documents run, named by id or sent as they are stored.
+    Refused,
+}
+
+/// The stored documents by id, `sha256:` and the hash of the text in hexadecimal.
+#[derive(Debug, Clone, Default)]
+pub struct Trusted {
+    documents: HashMap<String, String>,
+    free_text: FreeText,
+}
+
+/// The id of a document's text.
+#[must_use]
+pub fn document_id(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+}
+
+impl Trusted {
+    /// These texts are stored.
+    #[must_use]
+    pub fn new<'a>(texts: impl Iterator<Item = &'a str>, free_text: FreeText) -> Self {
+        Self { documents: texts.map(|text| (document_id(text), text.to_owned())).collect(), free_text }
+    }
+
+    /// Puts the text of the named document in. Errors: 404 for an id that is not stored, 403 for text where none may be sent.
+    pub fn resolve(&self, mut asked: Asked) -> Result<Asked, Refusal> {
+        if let Some(id) = &asked.document_id {
+            let text = self.documents.get(id).ok_or_else(|| {
+                let message = format!("documentId: {id} is not stored here; send the document's text as `query`");
+                Refusal::transport(StatusCode::NOT_FOUND, "NOT_FOUND", message).about("documentId")
+            })?;
+            asked.query.clone_from(text);
+            return Ok(asked);
+        }
+        if self.free_text != FreeText::Allowed {
+            let id = document_id(&asked.query);
+            let known = self.documents.contains_key(&id);
+            if !known && self.free_text == FreeText::Refused {
+                let message =
+                    "Only stored documents run here; name one by `documentId`, sha256: and the hash of its text.";
+                return Err(Refusal::transport(StatusCode::FORBIDDEN, "FORBIDDEN", message).about("query"));
+            }
+            if !known {
+                tracing::info!(document.id = %id, "a document that is not stored was sent");
+            }
+        }
+        Ok(asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str, document_id: Option<&str>) -> Asked {
+        Asked { query: query.into(), document_id: document_id.map(str::to_owned), ..Asked::default() }
+    }
+
+    #[test]
+    fn stored_documents_run_by_id_and_others_as_the_setting_says() {
+        let stored = "{ plans { name } }";
+        let id = document_id(stored);
+        for (free_text, passes) in [(FreeText::Allowed, true), (FreeText::Reported, true), (FreeText::Refused, false)] {
+            let trusted = Trusted::new([stored].into_iter(), free_text);
+            assert_eq!(trusted.resolve(asked("", Some(&id))).map(|asked| asked.query).ok().as_deref(), Some(stored));
+            assert!(trusted.resolve(asked(stored, None)).is_ok());
+            assert_eq!(trusted.resolve(asked("{ viewer { id } }", None)).is_ok(), passes);
+            let refusal = trusted.resolve(asked("", Some("sha256:00"))).expect_err("not stored");
+            assert_eq!(refusal.status, StatusCode::NOT_FOUND);
+        }
+    }
+}
