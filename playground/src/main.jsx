@@ -2,6 +2,7 @@
 //
 // - `#token=...` puts a credential into the headers editor, `#website=...` an id into the examples' variables. A fragment never
 //   leaves the browser; it is taken out of the address at once and lives as long as the browser tab.
+// - The access token of a sign-in is kept as long, and sent where the Headers name no credential.
 // - The endpoint is relative to the page, so it also works below a path prefix.
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';
@@ -12,17 +13,39 @@ const endpoint = new URL('graphql', window.location.href);
 endpoint.search = '';
 endpoint.hash = '';
 
-async function fetcher(params, options) {
-  const response = await fetch(endpoint, {
+const storage = window.sessionStorage;
+const HEADERS = 'footfall:headers';
+const SIGNED_IN = 'footfall:signed-in';
+
+function post(params, headers) {
+  return fetch(endpoint, {
     method: 'POST',
     headers: {
       accept: 'application/graphql-response+json, application/json;q=0.9',
       'content-type': 'application/json',
-      ...options?.headers,
+      ...headers,
     },
     body: JSON.stringify(params),
   });
-  return response.json();
+}
+
+async function fetcher(params, options) {
+  const headers = options?.headers ?? {};
+  const named = Object.keys(headers).some((name) => ['authorization', 'x-api-key'].includes(name.toLowerCase()));
+  const kept = named ? null : storage.getItem(SIGNED_IN);
+  let response = await post(params, kept ? { ...headers, authorization: `Bearer ${kept}` } : headers);
+  if (kept && response.status === 401) {
+    // It expired or was signed out. Signing in again must not fail for carrying it.
+    storage.removeItem(SIGNED_IN);
+    response = await post(params, headers);
+  }
+  const answer = await response.json();
+  for (const payload of Object.values(answer.data ?? {})) {
+    if (typeof payload?.accessToken === 'string') {
+      storage.setItem(SIGNED_IN, payload.accessToken);
+    }
+  }
+  return answer;
 }
 
 /** Credential and website from the fragment, which is then taken out of the address. */
@@ -59,8 +82,6 @@ async function exampleTabs(headers, website) {
 }
 
 const given = takeFragment();
-const storage = window.sessionStorage;
-const HEADERS = 'footfall:headers';
 if (given.token) {
   // A new credential begins with the examples again; tabs of an older one would still carry that one.
   storage.clear();
