@@ -34,7 +34,7 @@ use crate::{
 
 /// Self-hosted web analytics with a GraphQL API.
 ///
-/// Every flag has an environment twin, and most have a place in a configuration file: DATA/footfall.toml, or the file that
+/// Every setting has an environment twin and, but for the data folder, a place in a configuration file: DATA/footfall.toml, or the file that
 /// --config names.
 #[derive(Debug, Parser)]
 #[command(name = "footfall", version, propagate_version = true)]
@@ -124,8 +124,8 @@ impl Password {
             return Ok(password);
         }
         if io::stdin().is_terminal() {
-            eprint!("Password (shown as you type): ");
-            let _ = io::stderr().flush();
+            return rpassword::prompt_password("Password (not shown): ")
+                .map_err(|error| StartError::new(format!("the password cannot be read from the terminal: {error}")));
         }
         let mut line = String::new();
         io::stdin()
@@ -236,7 +236,9 @@ async fn obey(command: Command) -> Result<(), StartError> {
         Command::Demo(flags) => serve::demo(flags).await,
         Command::Import(ImportCommand::AccessLog(import)) => import::access_log(import).await,
         Command::User(UserCommand::Create(asked)) => {
-            let ports = beside(asked.flags).await?;
+            // The first account may come before the first start.
+            let config = configured(asked.flags)?;
+            let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
             let operator = Operator::holding_the_data_folder();
             let password = asked.password.read()?;
             let id = user::create(&ports, &operator, &asked.email, password, asked.name).await?;
@@ -312,9 +314,21 @@ fn configured(flags: Flags) -> Result<Config, StartError> {
     Ok(config)
 }
 
+/// Refuses a folder without an installation, so that a mistyped one is not filled with a new one.
+fn installed(config: &Config) -> Result<(), StartError> {
+    if config.database_url.is_some() || config.data.control_plane().exists() {
+        return Ok(());
+    }
+    Err(StartError::new(format!(
+        "there is no installation in {}; name its folder with --data, or make one with `footfall serve` or `footfall user create`",
+        config.data.path().display()
+    )))
+}
+
 /// The control plane alone, beside a server that may be running.
 async fn beside(flags: Flags) -> Result<Ports, StartError> {
     let config = configured(flags)?;
+    installed(&config)?;
     Ok(control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?.0)
 }
 

@@ -48,6 +48,7 @@ pub enum FreeTextSetting {
 
 /// Flags of every command, each with an environment twin.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct Flags {
     /// Folder that holds everything: databases, signing keys, the socket for imports
     /// [default: footfall-data; for `demo` a temporary folder]
@@ -92,7 +93,7 @@ pub struct Flags {
     /// Minutes for which an access token works [default: 15; for `demo` a day]
     #[arg(long, value_name = "M", env = "FOOTFALL_TOKEN_MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub token_minutes: Option<u32>,
-    /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info]
+    /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info,sea_orm_migration=warn]
     #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
     pub log: Option<String>,
 }

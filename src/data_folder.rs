@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -25,12 +25,31 @@ impl DataFolder {
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         match made {
-            Ok(()) => Ok(Self(path.to_path_buf())),
+            Ok(()) => {
+                let folder = Self(path.to_path_buf());
+                folder.make_private();
+                Ok(folder)
+            }
             Err(error) => Err(StartError::new(format!(
                 "the data folder {} cannot be made ({error}); name another with --data",
                 path.display()
             ))),
         }
+    }
+
+    /// Takes a folder that holds an installation, or nothing, away from other users' eyes. A folder with other things in it
+    /// is left as it is.
+    fn make_private(&self) {
+        let is_empty = fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_none());
+        if is_empty || self.control_plane().exists() {
+            let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700));
+        }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Holds the folder for this process.

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use futures_util::stream::BoxStream;
 use schema::{
     Cx, Ports, Schema,
-    access::{Caller, caller_of_key, caller_of_token},
+    access::{Caller, caller_of_key, caller_of_token, credential::or_refused},
     api_key::usage,
     changes::{Changes, Moment},
     error::{Error, Result},
@@ -48,7 +48,7 @@ impl Door {
 #[async_trait]
 impl Admit for Door {
     async fn admit(&self, credential: Credential, request: Request) -> Result<Request> {
-        let caller = self.caller(&credential).await?;
+        let caller = or_refused(self.caller(&credential).await)?;
         Ok(request.data(Cx::new(self.ports.clone(), caller)))
     }
 

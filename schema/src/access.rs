@@ -111,6 +111,8 @@ pub enum Caller {
     /// Nobody we know.
     #[default]
     Anonymous,
+    /// Somebody whose credential does not work, and what they are told where one is needed; nobody we know otherwise.
+    Refused(&'static str),
     /// A person who signed in.
     User {
         /// The account.
@@ -135,6 +137,7 @@ impl Caller {
     /// Refuses those we do not know. Errors: `Unauthenticated`.
     pub fn known(self) -> Result<Self> {
         match self {
+            Self::Refused(why) => Err(Error::unauthenticated(why)),
             Self::Anonymous => Err(Error::unauthenticated(
                 "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
             )),
@@ -165,7 +168,7 @@ impl Standing {
             (Some(held), caller) => Ok(Self { held, caller }),
             (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key has no access to this {thing}."))),
             (None, _) => {
-                Err(Error::forbidden(format!("You have no part in this {thing}; an admin of its team can invite you.")))
+                Err(Error::forbidden(format!("You have no part in this {thing}. Ask a member of its team for access.")))
             }
         }
     }

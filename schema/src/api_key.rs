@@ -286,7 +286,7 @@ impl ApiUsage {
         BigInt(self.standing.total_requests)
     }
 
-    /// Requests allowed per minute.
+    /// Requests allowed per minute; counted only where plans limit anything.
     async fn requests_per_minute(&self) -> i32 {
         self.standing.requests_per_minute
     }

@@ -63,7 +63,7 @@ pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&member
     parts
         .iter()
         .find(|part| part.team_id == team)
-        .ok_or_else(|| Error::forbidden("You have no part in this team; an admin of it can invite you."))
+        .ok_or_else(|| Error::forbidden("You have no part in this team. Ask a member of it for access."))
 }
 
 /// The user's default team.

@@ -279,7 +279,7 @@ impl Website {
         &self.0.website().currency
     }
 
-    /// Numbers of this website: totals, series, breakdowns, visitors. Everything below shares the range, zone and filters.
+    /// Numbers of this website: totals, series, breakdowns, visitors. Everything in the answer shares the range, zone and filters.
     async fn analytics(
         &self,
         ctx: &Context<'_>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{configured, say};
+use super::{configured, installed, say};
 use crate::{
     App, StartError, Surroundings,
     config::Flags,
@@ -37,6 +37,7 @@ pub(super) struct AccessLog {
 pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
     let mut config = configured(asked.flags)?;
     config.memory_mib = config.memory_mib.min(MEMORY_MIB);
+    installed(&config)?;
     let (source, size) = terminal::open(&asked.file)?;
     let progress = terminal::progress_bar(size);
     let options = Options { keep_bots: asked.keep_bots };

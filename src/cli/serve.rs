@@ -31,7 +31,9 @@ const DEMO_EMAIL: &str = "demo@footfall.example";
 pub(super) async fn serve(config: Config) -> Result<(), StartError> {
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
-    say(&format!("Footfall listens on http://{}", address(&listener)?))?;
+    let base = format!("http://{}", address(&listener)?);
+    say(&format!("Footfall listens on {base}"))?;
+    say(&format!("GraphiQL is at {base}/graphql"))?;
     app.serve(listener, stopped()?).await
 }
 
@@ -91,6 +93,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
   GraphiQL    {base}/graphql#token={token}&website={first}
   Sign in     {DEMO_EMAIL}  password {password}
   API key     {key}
+  Website     {first}  (bergkaffee.example)
 
 Three lines to paste:
 

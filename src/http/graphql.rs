@@ -181,8 +181,19 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok(rendered)
     }
 
-    /// Adds what would be right to the framework's sentence about an unknown enum value.
+    /// Turns the framework's sentences about values into ones that say what would be right.
     fn explain(&self, error: &mut ServerError) {
+        if let Some((head, types)) = error.message.split_once(" (occurred while parsing \"") {
+            let inner = head.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
+            let within = types.trim_end_matches("\")").replace("\") (occurred while parsing \"", " in ");
+            error.message = match inner {
+                Some((name, why)) => format!("{why} ({name} in {within})"),
+                None => format!("{head} ({within})"),
+            };
+        }
+        if error.message.contains("Oneof input objects requires have exactly one field") {
+            error.message = "exactly one of the fields of this input must be given, and not as null".to_owned();
+        }
         let values = error
             .message
             .split_once("enumeration type \"")

@@ -299,11 +299,11 @@ impl<'d> Gauge<'d> {
         for argument in ["first", "last"] {
             let Some(value) = field.get_argument(argument) else { continue };
             let Some(number) = self.number(&value.node) else { continue };
-            if self.variables.is_some() && !(0..=i128::from(limit)).contains(&number) {
+            if self.variables.is_some() && !(1..=i128::from(limit)).contains(&number) {
                 return Err(Refusal::document(
                     "VALIDATION_ERROR",
                     format!(
-                        "{argument}: `{}` takes 0 to {limit} rows a page; ask for more with `after`.",
+                        "{argument}: `{}` takes 1 to {limit} rows a page; ask for more with `after`.",
                         field.name.node
                     ),
                 )

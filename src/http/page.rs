@@ -33,7 +33,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// One example operation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Example {
-    /// Title of its tab.
+    /// Its title: its first line.
     pub name: String,
     /// The document.
     pub query: String,

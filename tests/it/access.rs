@@ -158,3 +158,20 @@ async fn tokens_are_signed_with_the_published_keys() {
     assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")));
     assert!(key["kid"].is_string() && key.get("d").is_none(), "{keys}");
 }
+
+#[tokio::test]
+async fn an_old_token_keeps_nobody_from_signing_in() {
+    let app = TestApp::new().await;
+    app.sign_up("owner@shop.example").await;
+    let stale = app.token("eyJhbGciOiJFZERTQSJ9.e30.AAAA");
+    let sign_in = "mutation { signIn(input: { email: \"owner@shop.example\", password: \"correct horse battery\" }) { accessToken } }";
+    let answer = stale.gql(sign_in, json!({})).await;
+    assert!(answer["data"]["signIn"]["accessToken"].is_string(), "{answer}");
+    let answer = stale.gql("{ plans { name } viewer { email } }", json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHORIZED", "{answer}");
+    assert_eq!(answer["data"]["viewer"], Value::Null);
+    assert!(
+        answer["data"]["plans"].as_array().is_some_and(|plans| !plans.is_empty()),
+        "one failure empties nothing else: {answer}"
+    );
+}

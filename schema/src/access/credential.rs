@@ -24,6 +24,17 @@ pub fn digest(secret: &str) -> String {
     Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The caller that a credential which does not work stands for: fields that anyone may use still answer, so that a client
+/// with an old token can sign in. Errors: whatever is not about the credential.
+pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
+    match outcome {
+        Err(Error::Unauthenticated { why }) => {
+            Ok(Caller::Refused(if why == KEY_REFUSED { KEY_REFUSED } else { TOKEN_REFUSED }))
+        }
+        other => other,
+    }
+}
+
 /// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token does not verify, or
 /// its session is over.
 pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {

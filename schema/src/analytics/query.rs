@@ -67,7 +67,7 @@ pub enum Dimension {
     Region,
     /// City of the visit.
     City,
-    /// Device type of the visit: `desktop`, `mobile` or `tablet`.
+    /// Device type of the visit: `desktop`, `mobile` or `tablet`, in lower case as filters take it.
     Device,
     /// Browser family of the visit, as uap-core names it.
     Browser,
@@ -81,7 +81,7 @@ pub enum Dimension {
     Screen,
     /// Language of the visit, a BCP 47 tag.
     Language,
-    /// Name of a custom event; with `property`, the values of that event property.
+    /// Name of an event other than a page view, goals and revenue included; with `property`, the values of that event property.
     Event,
     /// Name of a completed goal.
     Goal,
@@ -184,7 +184,7 @@ pub enum Interval {
     Month,
 }
 
-/// A named range. `LAST_*` are rolling and end now; the others are calendar days of the zone.
+/// A named range. `LAST_*` are rolling and end now (at the next full ten seconds); the others are calendar days of the zone.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[graphql(rename_items = "SCREAMING_SNAKE_CASE")]
 pub enum RangePreset {

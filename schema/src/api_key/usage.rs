@@ -71,7 +71,7 @@ pub struct KeyUsage(Mutex<Counts>);
 pub struct Standing {
     /// The plan whose limits count.
     pub plan: PlanName,
-    /// Requests allowed per minute.
+    /// Requests allowed per minute; counted only where plans limit anything.
     pub requests_per_minute: i32,
     /// Requests in this UTC month.
     pub monthly_requests: i64,

@@ -127,7 +127,7 @@ impl BreakdownConnection {
         }
     }
 
-    /// Numbers of all rows that are not on this page, together.
+    /// Numbers of all rows that are not on this page, together; never null, zero where there are none.
     async fn other(&self) -> Option<Metrics> {
         self.other.clone()
     }
