@@ -208,7 +208,7 @@ impl Config {
         Ok(Self {
             data,
             listen: layer.listen.ok_or_else(missing)?,
-            database_url: layer.database_url.filter(|url| !url.is_empty()),
+            database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
             sign_up: match layer.signup.ok_or_else(missing)? {
                 SignUpSetting::Open => SignUp::Open,
                 SignUpSetting::Invite => SignUp::Invite,
@@ -217,7 +217,7 @@ impl Config {
             limits: match layer.limits.ok_or_else(missing)? {
                 LimitsSetting::Off => Limits::Off,
             },
-            cors_origins: layer.cors_origins.ok_or_else(missing)?,
+            cors_origins: origins(layer.cors_origins.ok_or_else(missing)?)?,
             introspection: layer.introspection.ok_or_else(missing)?,
             free_text: match layer.free_text.ok_or_else(missing)? {
                 FreeTextSetting::Allowed => FreeText::Allowed,
@@ -232,6 +232,31 @@ impl Config {
             log: layer.log.ok_or_else(missing)?,
         })
     }
+}
+
+/// Errors: a URL of another kind. It is not repeated, as it may carry a password.
+fn postgres(url: String) -> Result<String, StartError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(url);
+    }
+    let kind = url.split_once("://").map_or("none", |(kind, _)| kind);
+    Err(StartError::new(format!(
+        "the database URL has the scheme {kind:?}; postgres://user:password@host/database is expected, or leave it out for SQLite in the data folder"
+    )))
+}
+
+/// Errors: what no browser would send as an `Origin`.
+fn origins(given: Vec<String>) -> Result<Vec<String>, StartError> {
+    for origin in given.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty() && *origin != "*") {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let host = host.map(|host| host.strip_suffix('/').unwrap_or(host));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', '*', ' '])) {
+            return Err(StartError::new(format!(
+                "the CORS origin {origin:?} is none; scheme, host and port are expected, such as https://dashboard.example, or * for all"
+            )));
+        }
+    }
+    Ok(given.into_iter().filter(|origin| !origin.trim().is_empty()).collect())
 }
 
 fn read(path: &Path) -> Result<Layer, StartError> {
@@ -257,6 +282,22 @@ mod tests {
         std::fs::write(folder.path().join("footfall.toml"), "signup = \"open\"\ntimeout_seconds = 9\n").unwrap();
         let config = Config::layered(Flags { timeout_seconds: Some(7), ..flags(folder.path()) }).unwrap();
         assert_eq!((config.sign_up, config.timeout_seconds), (SignUp::Open, 7));
+    }
+
+    #[test]
+    fn an_origin_that_is_none_and_a_database_of_another_kind_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |flags: Flags| Config::layered(flags).map(|_| ()).map_err(|error| error.to_string());
+        for bad in ["dashboard.example", "https://", "https://a.example/path", "https://*.example", "ftp://a.example"] {
+            let error = with(Flags { cors_origins: Some(vec![bad.to_owned()]), ..flags(folder.path()) }).unwrap_err();
+            assert!(error.contains(bad) && error.contains("https://dashboard.example"), "{error}");
+        }
+        for good in ["https://a.example", "http://127.0.0.1:3000/", "*"] {
+            with(Flags { cors_origins: Some(vec![good.to_owned()]), ..flags(folder.path()) }).unwrap();
+        }
+        let url = Some("mysql://root:secret@db/x".to_owned());
+        let error = with(Flags { database_url: url, ..flags(folder.path()) }).unwrap_err();
+        assert!(error.contains("mysql") && !error.contains("secret"), "{error}");
     }
 
     #[test]

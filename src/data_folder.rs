@@ -92,6 +92,11 @@ impl DataFolder {
         self.0.join("keys")
     }
 
+    /// Takes the event store's file, which its engine made, away from other users' eyes.
+    pub fn keep_event_store_private(&self) {
+        let _ = fs::set_permissions(self.event_store(), fs::Permissions::from_mode(0o600));
+    }
+
     /// The socket over which a running server takes imports.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -115,6 +120,12 @@ impl DataFolder {
         match File::open(&path) {
             Ok(mut file) => file.read_exact(&mut bytes).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.event_store().exists() {
+                    tracing::warn!(
+                        "the secret {} was missing and is made anew: visitors of today count once more",
+                        path.display()
+                    );
+                }
                 getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error.to_string())))?;
                 // Complete under its final name or not there at all.
                 let fresh = path.with_extension("new");

@@ -7,8 +7,14 @@ pub mod duckdb;
 mod rows;
 pub mod sql;
 mod visits;
+mod weight;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use ::duckdb::{Connection, Row, params_from_iter};
 use async_trait::async_trait;
@@ -32,6 +38,9 @@ use self::{
 /// Readers that run questions at the same time; each question uses several threads.
 const READERS: usize = 2;
 
+/// Memory that remembered answers may take.
+const REMEMBERED_BYTES: u64 = 32 << 20;
+
 /// Remembered answers: the basis, the panel, and the version of the website's data that they hold for.
 type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 
@@ -40,7 +49,7 @@ type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 pub struct Store {
     database: Arc<Database>,
     readers: Arc<Semaphore>,
-    idle: Arc<std::sync::Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Connection>>>,
     remembered: Remembered,
     time_limit: Duration,
 }
@@ -55,7 +64,11 @@ impl Store {
             database: Arc::new(Database::open(path, budget)?),
             readers: Arc::new(Semaphore::new(READERS)),
             idle: Arc::default(),
-            remembered: moka::sync::Cache::builder().max_capacity(4_096).time_to_idle(Duration::from_secs(600)).build(),
+            remembered: moka::sync::Cache::builder()
+                .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| weight::of(basis, panel, answer))
+                .max_capacity(REMEMBERED_BYTES)
+                .time_to_idle(Duration::from_secs(600))
+                .build(),
             time_limit,
         })
     }
@@ -91,48 +104,104 @@ impl Store {
         &self,
         question: impl FnOnce(&Database, &Connection) -> ::duckdb::Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.mend().await?;
         let permit = self.readers.clone().acquire_owned().await.map_err(Error::internal)?;
-        let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.database.reader().map_err(refused)?,
-        };
-        let guard = Interrupt { handle: Some(connection.interrupt_handle()) };
+        let running = Arc::new(Interruptible::default());
+        let guard = Interrupt(Arc::clone(&running));
         let (store, seconds) = (self.clone(), self.time_limit.as_secs());
         let running = tokio::task::spawn_blocking(move || {
-            let outcome = question(&store.database, &connection);
-            // Ends the question's transaction, also after a failure; a connection without one says so, harmlessly.
-            let _ = connection.execute_batch("ROLLBACK");
-            store.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(connection);
+            let outcome = store.answer(&running, question);
             drop(permit);
             outcome
         });
         let outcome = tokio::time::timeout(self.time_limit, running).await;
+        drop(guard);
         match outcome {
-            Ok(finished) => {
-                guard.disarm();
-                finished.map_err(Error::internal)?.map_err(refused)
-            }
+            Ok(finished) => finished.map_err(Error::internal)?.map_err(refused),
             Err(_) => Err(Error::TimedOut { seconds }),
         }
     }
-}
 
-/// Interrupts a running question when dropped.
-struct Interrupt {
-    handle: Option<Arc<::duckdb::InterruptHandle>>,
-}
+    /// Asks on an idle reader, or a new one, which is idle again afterwards unless the database broke.
+    fn answer<T>(
+        &self,
+        running: &Interruptible,
+        question: impl FnOnce(&Database, &Connection) -> ::duckdb::Result<T>,
+    ) -> ::duckdb::Result<T> {
+        let idle = locked(&self.idle).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.database.reader().inspect_err(|error| self.database.noticed(error))?,
+        };
+        running.begins(&connection);
+        let outcome = question(&self.database, &connection).inspect_err(|error| self.database.noticed(error));
+        running.ended();
+        // Ends the question's transaction, also after a failure; a connection without one says so, harmlessly.
+        let _ = connection.execute_batch("ROLLBACK");
+        if !self.database.is_broken() {
+            locked(&self.idle).push(connection);
+        }
+        outcome
+    }
 
-impl Interrupt {
-    fn disarm(mut self) {
-        self.handle = None;
+    /// Closes a database that a fatal error broke, once no question runs; the next use opens it again.
+    async fn mend(&self) -> Result<()> {
+        if !self.database.is_broken() {
+            return Ok(());
+        }
+        let all = u32::try_from(READERS).unwrap_or(1);
+        let _nobody_asks = self.readers.acquire_many(all).await.map_err(Error::internal)?;
+        if self.database.is_broken() {
+            tracing::warn!("the event store is opened again after a fatal error");
+            locked(&self.idle).clear();
+            let database = self.database.clone();
+            tokio::task::spawn_blocking(move || database.close()).await.map_err(Error::internal)?;
+        }
+        Ok(())
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the question that runs can be interrupted, for as long as it runs.
+#[derive(Default)]
+struct Interruptible(Mutex<Running>);
+
+#[derive(Default)]
+enum Running {
+    #[default]
+    NotYet,
+    On(Arc<::duckdb::InterruptHandle>),
+    Ended,
+    GivenUp,
+}
+
+impl Interruptible {
+    fn begins(&self, connection: &Connection) {
+        let mut running = locked(&self.0);
+        match *running {
+            Running::GivenUp => connection.interrupt_handle().interrupt(),
+            _ => *running = Running::On(connection.interrupt_handle()),
+        }
+    }
+
+    fn ended(&self) {
+        *locked(&self.0) = Running::Ended;
+    }
+}
+
+/// Interrupts the question when dropped, unless it has ended: its connection may serve another by then.
+struct Interrupt(Arc<Interruptible>);
+
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        if let Some(handle) = &self.handle {
-            handle.interrupt();
+        let mut running = locked(&self.0.0);
+        match &*running {
+            Running::On(handle) => handle.interrupt(),
+            Running::NotYet => *running = Running::GivenUp,
+            Running::Ended | Running::GivenUp => {}
         }
     }
 }
@@ -147,6 +216,10 @@ fn refused(error: ::duckdb::Error) -> Error {
             retry_after: 30,
             why: "The event store cannot write now (the disk may be full).".into(),
         };
+    }
+    if duckdb::is_fatal(&error) {
+        tracing::error!(error.source = %text, "the event store broke and is opened again");
+        return Error::Unavailable { retry_after: 1, why: "The event store is being opened again.".into() };
     }
     if lower.contains("out of memory error") {
         tracing::warn!(error.source = %text, "a question needs more memory than the event store may use");
@@ -191,11 +264,14 @@ impl Events for Store {
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
+        self.mend().await?;
         let database = self.database.clone();
-        tokio::task::spawn_blocking(move || database.append(events, settled_ms))
-            .await
-            .map_err(Error::internal)?
-            .map_err(refused)
+        tokio::task::spawn_blocking(move || {
+            database.append(events, settled_ms).inspect_err(|error| database.noticed(error))
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(refused)
     }
 
     async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {

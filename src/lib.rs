@@ -174,6 +174,7 @@ impl App {
     /// When the folder is held by another process, or a store cannot be opened.
     pub async fn build(config: Config, around: Surroundings) -> Result<Self, StartError> {
         let held = config.data.hold()?;
+        let secret = config.data.secret()?;
         let budget = Budget { memory_mib: config.memory_mib, threads: config.threads };
         let time_limit = Duration::from_secs(config.timeout_seconds);
         let path = config.data.event_store();
@@ -181,14 +182,10 @@ impl App {
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
+        config.data.keep_event_store_private();
         let (ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref())?);
-        let importer = Importer {
-            events: ports.events.clone(),
-            clock: ports.clock.clone(),
-            enricher,
-            secret: config.data.secret()?,
-        };
+        let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
         let router = routes(&config, &ports, keyring)?;
         Ok(Self { ports, importer, config, router, store, _held: held })
     }

@@ -131,8 +131,16 @@ impl Keyring {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
                 keep_private(&path)?;
-                let file: KeyFile = serde_json::from_slice(&fs::read(&path)?)?;
-                keys.push(Arc::new(Key::read(file)?));
+                let key = fs::read(&path).and_then(|bytes| Key::read(serde_json::from_slice(&bytes)?));
+                keys.push(Arc::new(key.map_err(|error| {
+                    io::Error::new(
+                        error.kind(),
+                        format!(
+                            "{} is damaged ({error}); restore it from a backup, or remove it: whoever signed in with it signs in again",
+                            path.display()
+                        ),
+                    )
+                })?));
             }
         }
         keys.sort_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)));

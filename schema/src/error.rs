@@ -121,7 +121,7 @@ impl Error {
     pub fn of_write(source: sea_orm::DbErr, what: impl Into<String>) -> Self {
         match source.sql_err() {
             Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Self::conflict(what),
-            _ => Self::internal(source),
+            _ => source.into(),
         }
     }
 
@@ -144,9 +144,21 @@ impl Error {
     }
 }
 
-/// Database errors are internal unless a rule classified them before (unique constraint: conflict).
+/// Database errors are internal, but for a full disk, which passes, and what a rule classified before (unique constraint: conflict).
 impl From<sea_orm::DbErr> for Error {
     fn from(source: sea_orm::DbErr) -> Self {
+        let text = source.to_string();
+        // SQLITE_FULL and SQLITE_IOERR_WRITE; PostgreSQL's disk_full.
+        if ["database or disk is full", "disk I/O error", "No space left on device"]
+            .iter()
+            .any(|sign| text.contains(sign))
+        {
+            tracing::error!(error.source = %text, "the control plane cannot write");
+            return Self::Unavailable {
+                retry_after: 30,
+                why: "The server cannot write now (its disk may be full).".into(),
+            };
+        }
         Self::internal(source)
     }
 }

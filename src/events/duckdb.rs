@@ -3,11 +3,15 @@
 //! - A visit is a row of `visits` once no event can reach it; until then it lives in [`Open`] and is joined in at query time.
 //! - A batch changes the tables and `Open` together: readers see both before or both after.
 //! - An event that reaches a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
+//! - A fatal error (a write that failed half way) makes DuckDB refuse everything: the file is then closed and opened again.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use duckdb::{Config, Connection, params};
@@ -33,6 +37,8 @@ pub struct Open {
     closed_until: HashMap<Uuid, i64>,
     /// Commits per website since the start.
     versions: HashMap<Uuid, u64>,
+    /// How often the file was opened again.
+    reopened: u64,
 }
 
 impl Open {
@@ -44,7 +50,7 @@ impl Open {
     /// Grows with each commit that touches the website.
     #[must_use]
     pub fn version(&self, website: Uuid) -> u64 {
-        self.versions.get(&website).copied().unwrap_or(0)
+        self.versions.get(&website).copied().unwrap_or(0) + self.reopened
     }
 }
 
@@ -59,12 +65,23 @@ pub struct Budget {
 
 /// The database file, or memory.
 pub struct Database {
-    writer: Mutex<Connection>,
+    path: Option<PathBuf>,
+    budget: Budget,
+    /// `None` after a fatal error, until somebody needs it.
+    writer: Mutex<Option<Connection>>,
     open: RwLock<Open>,
+    broken: AtomicBool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the engine refuses everything from now on, until the file is opened again.
+#[must_use]
+pub fn is_fatal(error: &duckdb::Error) -> bool {
+    let text = error.to_string();
+    text.contains("FATAL Error") || text.contains("database has been invalidated")
 }
 
 impl Database {
@@ -73,33 +90,56 @@ impl Database {
     /// # Errors
     /// When the file is no DuckDB database, is held by another process, or cannot be written.
     pub fn open(path: Option<&Path>, budget: Budget) -> duckdb::Result<Self> {
-        let mut config = Config::default()
-            .max_memory(&format!("{}MiB", budget.memory_mib))?
-            .threads(i64::from(budget.threads))?
-            .enable_autoload_extension(false)?
-            .with("autoinstall_known_extensions", "false")?
-            // Rows of one appender keep their order all the same; this one lets large results take less memory.
-            .with("preserve_insertion_order", "false")?
-            .with("default_null_order", "nulls_last")?;
-        if let Some(path) = path {
-            config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
-        }
-        let connection = match path {
-            Some(path) => Connection::open_with_flags(path, config)?,
-            None => Connection::open_in_memory_with_flags(config)?,
+        let database = Self {
+            path: path.map(Path::to_path_buf),
+            budget,
+            writer: Mutex::new(None),
+            open: RwLock::default(),
+            broken: AtomicBool::new(false),
         };
-        connection.execute_batch(ddl::TABLES)?;
-        connection.execute_batch("SET enable_external_access = false")?;
-        let open = recovered(&connection)?;
-        Ok(Self { writer: Mutex::new(connection), open: RwLock::new(open) })
+        database.connected(&mut locked(&database.writer))?;
+        Ok(database)
+    }
+
+    /// The writer's connection; opens the file where it is closed.
+    fn connected<'w>(&self, writer: &'w mut Option<Connection>) -> duckdb::Result<&'w Connection> {
+        if writer.is_none() {
+            let connection = connect(self.path.as_deref(), self.budget)?;
+            let recovered = recovered(&connection)?;
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            // What was committed last is uncertain, so nothing that was remembered holds any more.
+            let (versions, reopened) = (std::mem::take(&mut open.versions), open.reopened + 1);
+            *open = Open { versions, reopened, ..recovered };
+            *writer = Some(connection);
+        }
+        writer.as_ref().ok_or(duckdb::Error::InvalidQuery)
+    }
+
+    /// Remembers whether this error calls for opening the file again.
+    pub fn noticed(&self, error: &duckdb::Error) {
+        if is_fatal(error) && self.path.is_some() {
+            self.broken.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether [`Database::close`] is called for.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Closes a broken database; the next use opens it. The caller has dropped every reader: the engine lives as long as one of its connections.
+    pub fn close(&self) {
+        if self.broken.swap(false, Ordering::AcqRel) {
+            *locked(&self.writer) = None;
+        }
     }
 
     /// A connection for questions.
     ///
     /// # Errors
-    /// When the database has been closed by a fatal error.
+    /// When the database cannot be opened again after a fatal error.
     pub fn reader(&self) -> duckdb::Result<Connection> {
-        let connection = locked(&self.writer).try_clone()?;
+        let connection = self.connected(&mut locked(&self.writer))?.try_clone()?;
         connection.execute_batch(ddl::TEMPORARY)?;
         Ok(connection)
     }
@@ -139,9 +179,10 @@ impl Database {
     /// Whatever the store refuses, such as a full disk; nothing is changed then.
     pub fn append(&self, mut events: Vec<Event>, settled_ms: i64) -> duckdb::Result<Appended> {
         events.sort_by_key(|event| (event.website, event.time_ms));
-        let connection = locked(&self.writer);
+        let mut writer = locked(&self.writer);
+        let connection = self.connected(&mut writer)?;
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let outcome = self.change(&connection, events, settled_ms);
+        let outcome = self.change(connection, events, settled_ms);
         let change = match outcome {
             Ok(change) => change,
             Err(error) => {
@@ -224,6 +265,27 @@ impl Database {
         connection.execute("UPDATE progress SET open_since_ms = ?", params![since])?;
         Ok(change)
     }
+}
+
+fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
+    let mut config = Config::default()
+        .max_memory(&format!("{}MiB", budget.memory_mib))?
+        .threads(i64::from(budget.threads))?
+        .enable_autoload_extension(false)?
+        .with("autoinstall_known_extensions", "false")?
+        // Rows of one appender keep their order all the same; this one lets large results take less memory.
+        .with("preserve_insertion_order", "false")?
+        .with("default_null_order", "nulls_last")?;
+    if let Some(path) = path {
+        config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
+    }
+    let connection = match path {
+        Some(path) => Connection::open_with_flags(path, config)?,
+        None => Connection::open_in_memory_with_flags(config)?,
+    };
+    connection.execute_batch(ddl::TABLES)?;
+    connection.execute_batch("SET enable_external_access = false")?;
+    Ok(connection)
 }
 
 /// What a batch does to [`Open`] once it is committed.

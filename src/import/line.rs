@@ -159,6 +159,10 @@ fn instant(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let (day, year) = (number(&[d1, d2])?, number(&[y1, y2, y3, y4])?);
+    // Other years are clocks gone wrong; no range could ask for them.
+    if !(1970..=2199).contains(&year) {
+        return None;
+    }
     let (hour, minute, second) = (number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?);
     let (off_hours, off_minutes) = (number(&[o1, o2])?, number(&[o3, o4])?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

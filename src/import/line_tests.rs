@@ -105,10 +105,13 @@ fn times_agree_with_chrono() {
         "01/Jan/1970:00:00:00 +0000",
         "29/Feb/2000:12:00:00 -1130",
         "31/Dec/2099:23:59:59 +1400",
-        "28/Feb/1900:00:00:01 +0530",
+        "28/Feb/2100:00:00:01 +0530",
     ] {
         let expected = chrono::DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").unwrap().timestamp_millis();
         assert_eq!(instant(text.as_bytes()), Some(expected), "{text}");
+    }
+    for wrong in ["31/Dec/1969:23:59:59 +0000", "29/Feb/2100:00:00:00 +0000", "01/Jan/2200:00:00:00 +0000"] {
+        assert_eq!(instant(wrong.as_bytes()), None, "{wrong}");
     }
 }
 

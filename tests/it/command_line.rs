@@ -163,6 +163,34 @@ async fn a_full_disk_fails_the_import_and_leaves_nothing_half_written() {
     assert_eq!(pageviews(&server.base, &key, &site).await, whole);
 }
 
+/// What DuckDB says after such a failure is that it must be restarted: the server opens the file again by itself.
+#[tokio::test]
+async fn a_server_whose_disk_was_full_answers_again_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let (ok, _, _) = run(footfall(&data).arg("migrate"));
+    assert!(ok);
+    let mut command = Command::new("bash");
+    let script = "trap '' XFSZ; ulimit -S -f 300; exec \"$0\" serve";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_footfall")]).env("FOOTFALL_DATA", &data);
+    let server = Server::start(command.env("FOOTFALL_LISTEN", "127.0.0.1:0").stdin(Stdio::null()));
+    let log = repository("tests/data/apache_access.log.gz");
+    let import =
+        || run(footfall(&data).args(["import", "access-log", "--website", "shop.example", "--keep-bots"]).arg(&log));
+    for _ in 0..2 {
+        let (ok, out, err) = import();
+        assert!(!ok && !err.contains("panicked"), "{out}{err}");
+        let nothing = json!({ "pageviews": 0, "visits": 0, "visitors": 0 });
+        assert_eq!(pageviews(&server.base, &key, &site).await, nothing);
+    }
+    let room = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &server.child.id().to_string()]).status();
+    assert!(room.unwrap().success());
+    let (ok, _, err) = import();
+    assert!(ok, "{err}");
+    assert_eq!(pageviews(&server.base, &key, &site).await["pageviews"], 3770);
+}
+
 #[test]
 fn help_is_the_manual_and_the_schema_is_printed() {
     let folder = tempfile::tempdir().unwrap();
