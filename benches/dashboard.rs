@@ -103,6 +103,7 @@ fn day(dice: &mut Dice, websites: &[Uuid], start_ms: i64, events: u64) -> Vec<Ev
                 properties: empty.clone(),
                 amount_micros: 0,
                 currency: empty.clone(),
+                bot: Arc::from(""),
             });
             time_ms += 10_000 + dice.roll(80_000) as i64;
         }

@@ -25,13 +25,14 @@ use schema::{
         query::{Dimension, FilterOperator, Scope},
     },
     error::{Error, Result},
-    ports::{Appended, Events, OpenVisit},
+    ports::{Appended, Events, OpenVisit, Sink},
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
     duckdb::{Budget, Database},
+    rows::{EVENT_COLUMNS, event_of},
     sql::{Compiler, Rows, Sources, Statement},
 };
 
@@ -120,6 +121,18 @@ impl Store {
             Ok(finished) => finished.map_err(Error::internal)?.map_err(refused),
             Err(_) => Err(Error::TimedOut { seconds }),
         }
+    }
+
+    /// Stores a batch, all or none.
+    async fn write(&self, events: Vec<Event>, settled_ms: i64, journal: Option<i64>) -> Result<Appended> {
+        self.mend().await?;
+        let database = self.database.clone();
+        tokio::task::spawn_blocking(move || {
+            database.append(events, settled_ms, journal).inspect_err(|error| database.noticed(error))
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(refused)
     }
 
     /// Asks on an idle reader, or a new one, which is idle again afterwards unless the database broke.
@@ -264,14 +277,7 @@ impl Events for Store {
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
-        self.mend().await?;
-        let database = self.database.clone();
-        tokio::task::spawn_blocking(move || {
-            database.append(events, settled_ms).inspect_err(|error| database.noticed(error))
-        })
-        .await
-        .map_err(Error::internal)?
-        .map_err(refused)
+        self.write(events, settled_ms, None).await
     }
 
     async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
@@ -288,6 +294,22 @@ impl Events for Store {
                 .collect()
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Sink for Store {
+    async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended> {
+        self.write(events, settled_ms, Some(position)).await
+    }
+
+    async fn delivered(&self) -> Result<i64> {
+        self.read(|_, reader| reader.query_row("SELECT journal FROM progress", [], |row| row.get(0))).await
+    }
+
+    async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE time_ms >= {time_ms} ORDER BY time_ms, rowid");
+        self.read(move |_, reader| reader.prepare(&text)?.query_map([], event_of)?.collect()).await
     }
 }
 

@@ -24,7 +24,7 @@ use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
-    ports::{Clock, Events, Ids},
+    ports::{Clock, Events, Ids, NoTraffic},
 };
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -154,6 +154,8 @@ pub async fn control_plane(
         limits: config.limits,
         key_usage: Arc::default(),
         changes: Arc::default(),
+        live: Arc::new(NoTraffic),
+        ledger: Arc::new(NoTraffic),
     };
     Ok((ports, keyring))
 }

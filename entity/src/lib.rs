@@ -4,7 +4,9 @@
 //! - Identifiers are UUIDv7; SQLite keeps them as 16-byte blobs, so they are never written by hand in SQL.
 
 pub mod api_key;
+pub mod ip_exclusion;
 pub mod membership;
+pub mod path_exclusion;
 pub mod session;
 pub mod team;
 pub mod user;

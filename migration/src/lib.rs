@@ -6,6 +6,7 @@
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
 mod m20261123_000001_accounts_and_websites;
+mod m20261123_000002_exclusions;
 
 /// All steps, oldest first.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +14,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_accounts_and_websites::Migration)]
+        vec![
+            Box::new(m20261123_000001_accounts_and_websites::Migration),
+            Box::new(m20261123_000002_exclusions::Migration),
+        ]
     }
 }
 

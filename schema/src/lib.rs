@@ -23,6 +23,7 @@ pub mod node;
 pub mod plan;
 pub mod session;
 pub mod team;
+pub mod traffic;
 pub mod user;
 pub mod website;
 

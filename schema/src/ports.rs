@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
+use futures_util::stream::BoxStream;
 use sea_orm::{DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::{
     api_key::KeyUsage,
     changes::Changes,
     error::Result,
+    traffic::{LiveFigures, Outcome},
 };
 
 /// The event store.
@@ -33,6 +35,85 @@ pub trait Events: Send + Sync {
 
     /// Visits that had not ended 30 minutes before `at_ms`: visitor, first and last event time.
     async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>>;
+}
+
+/// Where the journal of ingest is delivered to.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Stores events as [`Events::append`] does, and in the same transaction that the journal is delivered up to `position`.
+    async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended>;
+
+    /// The position of the last delivery.
+    async fn delivered(&self) -> Result<i64>;
+
+    /// All events since an instant (milliseconds since 1970 UTC), of every website, in order of time.
+    async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
+}
+
+/// Who is there now, from memory.
+pub trait Live: Send + Sync {
+    /// The website's figures of this moment.
+    fn figures(&self, website: Uuid) -> LiveFigures;
+
+    /// Visitors of the last five minutes; cheaper than [`Live::figures`].
+    fn visitors(&self, website: Uuid) -> u64;
+
+    /// Moves with every change of the website's figures, so that an answer may be remembered until then.
+    fn version(&self, website: Uuid) -> u64;
+
+    /// The figures now, and again whenever they change (at most five times a second).
+    fn changes(&self, website: Uuid) -> BoxStream<'static, LiveFigures>;
+
+    /// Each event once it can no longer be lost. A subscriber that falls far behind misses some.
+    fn events(&self, website: Uuid) -> BoxStream<'static, Arc<Event>>;
+}
+
+/// What became of what was sent.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Counts of one website since an instant (whole minutes; milliseconds since 1970 UTC), by outcome.
+    async fn counts(&self, website: Uuid, since_ms: i64) -> Result<Vec<(Outcome, u64)>>;
+
+    /// When the last event was accepted, in milliseconds since 1970 UTC, within the 30 days that are kept.
+    async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
+
+    /// What looks wrong in the set-up, in sentences for the website's owner.
+    async fn warnings(&self, website: Uuid) -> Result<Vec<String>>;
+}
+
+/// Nobody is there and nothing was sent: for commands that do not serve.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTraffic;
+
+impl Live for NoTraffic {
+    fn figures(&self, _: Uuid) -> LiveFigures {
+        LiveFigures::default()
+    }
+    fn visitors(&self, _: Uuid) -> u64 {
+        0
+    }
+    fn version(&self, _: Uuid) -> u64 {
+        0
+    }
+    fn changes(&self, _: Uuid) -> BoxStream<'static, LiveFigures> {
+        Box::pin(futures_util::stream::empty())
+    }
+    fn events(&self, _: Uuid) -> BoxStream<'static, Arc<Event>> {
+        Box::pin(futures_util::stream::empty())
+    }
+}
+
+#[async_trait]
+impl Ledger for NoTraffic {
+    async fn counts(&self, _: Uuid, _: i64) -> Result<Vec<(Outcome, u64)>> {
+        Ok(Vec::new())
+    }
+    async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
+        Ok(None)
+    }
+    async fn warnings(&self, _: Uuid) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What came of a batch.
@@ -145,6 +226,10 @@ pub struct Ports {
     pub key_usage: Arc<KeyUsage>,
     /// Counts changes of the control plane. One per process: clones share it.
     pub changes: Arc<Changes>,
+    /// Who is there now.
+    pub live: Arc<dyn Live>,
+    /// What became of what was sent.
+    pub ledger: Arc<dyn Ledger>,
 }
 
 impl Ports {

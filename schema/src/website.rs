@@ -289,12 +289,15 @@ impl Website {
             Vec<FilterInput>,
         >,
         #[graphql(desc = "What `previous` is compared with; null for no comparison.")] compare: Option<Comparison>,
+        #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
+        include_bots: bool,
     ) -> Result<Analytics> {
         let subject =
             Subject { website: self.0.id(), zone: self.0.timezone(), currency: self.0.website().currency.clone() };
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();
-        Ok(Analytics::new(Question::of(ports, subject, range, zone, filters.unwrap_or_default(), compare).await?))
+        let filters = filters.unwrap_or_default();
+        Ok(Analytics::new(Question::of(ports, subject, range, zone, filters, compare, include_bots).await?))
     }
 
     /// What the plan of its team allows.

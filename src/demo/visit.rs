@@ -249,6 +249,7 @@ impl Play<'_> {
             properties: if properties.is_empty() { Arc::clone(&scene.empty) } else { properties.into() },
             amount_micros: 0,
             currency: Arc::clone(&scene.empty),
+            bot: Arc::from(""),
         });
     }
 }

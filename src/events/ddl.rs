@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS events (
     language VARCHAR NOT NULL,
     properties VARCHAR NOT NULL,
     amount_micros BIGINT NOT NULL,
-    currency VARCHAR NOT NULL
+    currency VARCHAR NOT NULL,
+    bot VARCHAR NOT NULL
 );
 CREATE TABLE IF NOT EXISTS visits (
     website_id UHUGEINT NOT NULL,
@@ -66,9 +67,10 @@ CREATE TABLE IF NOT EXISTS visits (
     os VARCHAR NOT NULL,
     os_version VARCHAR NOT NULL,
     screen VARCHAR NOT NULL,
-    language VARCHAR NOT NULL
+    language VARCHAR NOT NULL,
+    bot VARCHAR NOT NULL
 );
-CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL, journal BIGINT NOT NULL DEFAULT 0);
 ";
 
 /// Per reading connection: the website's visits that are still open, copied from memory before a question, and the parts

@@ -177,12 +177,12 @@ impl Database {
     ///
     /// # Errors
     /// Whatever the store refuses, such as a full disk; nothing is changed then.
-    pub fn append(&self, mut events: Vec<Event>, settled_ms: i64) -> duckdb::Result<Appended> {
+    pub fn append(&self, mut events: Vec<Event>, settled_ms: i64, journal: Option<i64>) -> duckdb::Result<Appended> {
         events.sort_by_key(|event| (event.website, event.time_ms));
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let outcome = self.change(connection, events, settled_ms);
+        let outcome = self.change(connection, events, settled_ms, journal);
         let change = match outcome {
             Ok(change) => change,
             Err(error) => {
@@ -197,7 +197,13 @@ impl Database {
         Ok(change.appended)
     }
 
-    fn change(&self, connection: &Connection, mut events: Vec<Event>, settled_ms: i64) -> duckdb::Result<Change> {
+    fn change(
+        &self,
+        connection: &Connection,
+        mut events: Vec<Event>,
+        settled_ms: i64,
+        journal: Option<i64>,
+    ) -> duckdb::Result<Change> {
         let mut change = Change::default();
         let before = events.len();
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
@@ -262,7 +268,14 @@ impl Database {
             open.visits.iter().filter(|(who, _)| !change.opened.contains_key(*who)).map(|(_, visit)| visit);
         let since =
             still_open.chain(change.opened.values().flatten()).map(|visit| visit.start_ms).min().unwrap_or(i64::MAX);
-        connection.execute("UPDATE progress SET open_since_ms = ?", params![since])?;
+        match journal {
+            Some(position) => {
+                connection.execute("UPDATE progress SET open_since_ms = ?, journal = ?", params![since, position])?;
+            }
+            None => {
+                connection.execute("UPDATE progress SET open_since_ms = ?", params![since])?;
+            }
+        }
         Ok(change)
     }
 }
@@ -320,7 +333,7 @@ fn literal(website: Uuid) -> String {
 /// Open visits as they were at the last commit.
 fn recovered(connection: &Connection) -> duckdb::Result<Open> {
     let mut open = Open::default();
-    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807 WHERE NOT EXISTS (FROM progress)")?;
+    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
     let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
     let mut statement = connection.prepare("SELECT website_id, max(end_ms) FROM visits GROUP BY website_id")?;
     for row in statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))? {

@@ -11,7 +11,7 @@ use super::visits::Visit;
 /// Columns that [`event_of`] reads, in order.
 pub const EVENT_COLUMNS: &str = "website_id, time_ms, event_id, visitor, kind, name, hostname, path, title, referrer, source, channel, \
      utm_source, utm_medium, utm_campaign, utm_term, utm_content, country, region, city, device, browser, browser_version, os, \
-     os_version, screen, language, properties, amount_micros, currency";
+     os_version, screen, language, properties, amount_micros, currency, bot";
 
 /// Appends one event.
 ///
@@ -50,6 +50,7 @@ pub fn append_event(appender: &mut Appender<'_>, event: &Event) -> duckdb::Resul
         &*event.properties,
         event.amount_micros,
         &*event.currency,
+        &*event.bot,
     ])
 }
 
@@ -89,6 +90,7 @@ pub fn append_visit(appender: &mut Appender<'_>, visit: &Visit) -> duckdb::Resul
         agent.os_version,
         &*visit.screen,
         &*visit.language,
+        &*visit.bot,
     ])
 }
 
@@ -133,5 +135,6 @@ pub fn event_of(row: &Row<'_>) -> duckdb::Result<Event> {
         properties: shared(27)?,
         amount_micros: row.get(28)?,
         currency: shared(29)?,
+        bot: shared(30)?,
     })
 }

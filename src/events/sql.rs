@@ -86,7 +86,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn of_website(&self) -> String {
-        format!("website_id = {}::UHUGEINT", self.website())
+        let people = if self.basis.bots { "" } else { " AND bot = ''" };
+        format!("website_id = {}::UHUGEINT{people}", self.website())
     }
 
     fn visits(open: bool) -> &'static str {
@@ -195,7 +196,7 @@ impl<'a> Compiler<'a> {
              happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{x_keys} \
                FROM e JOIN x ON e.visitor = x.visitor AND e.time_ms >= x.start_ms AND e.time_ms <= x.end_ms{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER (kind = 0 AND matches_all) AS pageviews, \
-               count(*) FILTER (kind <> 0 AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
+               count(*) FILTER (kind NOT IN (0, 5) AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
                count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
@@ -262,7 +263,7 @@ impl<'a> Compiler<'a> {
             Some(property) => {
                 let pointer = statement.bind(&dialect::pointer_to(property));
                 let value = dialect::property(&pointer);
-                (value.clone(), format!(" AND kind <> 0 AND {value} <> ''"))
+                (value.clone(), format!(" AND kind NOT IN (0, 5) AND {value} <> ''"))
             }
             None => (expression(by).to_owned(), holders(by).to_owned()),
         };
@@ -453,7 +454,7 @@ impl<'a> Compiler<'a> {
             "WITH v AS MATERIALIZED ({visits}), \
              wanted(number, path) AS (VALUES {rows}), \
              e AS (SELECT path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
-               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {}) e{narrowed}), \
+               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {} AND kind <> 5) e{narrowed}), \
              views AS (SELECT path, arg_max(title, time_ms) AS title, avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS}) AS until_ms \
                FROM e WHERE kind = 0 AND path IN ({keys}) GROUP BY path), \
              entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \

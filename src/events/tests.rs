@@ -143,6 +143,7 @@ fn traffic(seed: u64) -> Vec<Event> {
                 },
                 amount_micros: if kind == EventKind::Revenue { dice.roll(90_000_000) as i64 } else { 0 },
                 currency: if kind == EventKind::Revenue { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
+                bot: Arc::from(""),
             });
         }
     }
@@ -353,7 +354,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
         Arc::from([hour(-2), hour(21), hour(23), hour(48), hour(96)])
     };
     for filters in filter_sets() {
-        let basis = Basis { website: SITE, span, filters, currency: "EUR".into() };
+        let basis = Basis { website: SITE, span, filters, currency: "EUR".into(), bots: false };
         let metrics: MetricSet = ALL.into_iter().collect();
         let mut panels = vec![Panel::Totals { metrics }, Panel::Series { edges: edges.clone(), metrics }];
         for by in DIMENSIONS {
@@ -540,7 +541,7 @@ async fn a_repeated_question_is_remembered_until_the_website_changes() {
     let store = store(None);
     let events = traffic(14);
     store.append(events.clone(), i64::MAX).await.unwrap();
-    let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into() };
+    let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false };
     let plan = Plan { basis, panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Pageviews) }] };
     let before = store.ask(&plan).await.unwrap();
     assert_eq!(store.ask(&plan).await.unwrap(), before);
@@ -560,7 +561,7 @@ async fn a_pattern_that_is_none_is_the_callers_fault() {
     let store = store(None);
     store.append(traffic(15), i64::MAX).await.unwrap();
     let filters = vec![filter(Dimension::Page, FilterOperator::Matches, &["((("])];
-    let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into() };
+    let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false };
     let plan = Plan { basis, panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }] };
     let error = store.ask(&plan).await.unwrap_err();
     assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");

@@ -43,6 +43,8 @@ pub struct Visit {
     pub screen: Arc<str>,
     /// Attributes of the first event.
     pub language: Arc<str>,
+    /// Attributes of the first event.
+    pub bot: Arc<str>,
 }
 
 impl Visit {
@@ -68,6 +70,7 @@ impl Visit {
             agent: event.agent.clone(),
             screen: event.screen.clone(),
             language: event.language.clone(),
+            bot: event.bot.clone(),
         };
         visit.add(event);
         visit
@@ -89,6 +92,7 @@ impl Visit {
             self.agent = event.agent.clone();
             self.screen = event.screen.clone();
             self.language = event.language.clone();
+            self.bot = event.bot.clone();
         }
         self.end_ms = self.end_ms.max(time_ms);
         if event.kind == EventKind::Pageview {
@@ -101,7 +105,7 @@ impl Visit {
                 self.exit_ms = time_ms;
                 self.exit_page = event.path.clone();
             }
-        } else {
+        } else if event.kind.is_counted() {
             self.events = self.events.saturating_add(1);
             self.interactions = self.interactions.saturating_add(i32::from(event.kind.is_interaction()));
             self.conversions = self.conversions.saturating_add(i32::from(event.kind == EventKind::Goal));

@@ -95,6 +95,7 @@ pub(super) fn build(
             properties: Arc::clone(&empty),
             amount_micros: 0,
             currency: Arc::clone(&empty),
+            bot: Arc::clone(&empty),
         });
         if events.len() == BATCH {
             let full = std::mem::replace(&mut events, Vec::with_capacity(BATCH));

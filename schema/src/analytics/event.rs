@@ -22,6 +22,10 @@ pub enum EventKind {
     Goal,
     /// Money received; `amount_micros` and `currency` are set.
     Revenue,
+    /// A page is still looked at: lengthens the visit, is counted nowhere.
+    Heartbeat,
+    /// A visitor said who they are: an event, but no interaction.
+    Identify,
 }
 
 impl EventKind {
@@ -34,6 +38,8 @@ impl EventKind {
             Self::Scroll => 2,
             Self::Goal => 3,
             Self::Revenue => 4,
+            Self::Heartbeat => 5,
+            Self::Identify => 6,
         }
     }
 
@@ -45,8 +51,16 @@ impl EventKind {
             2 => Self::Scroll,
             3 => Self::Goal,
             4 => Self::Revenue,
+            5 => Self::Heartbeat,
+            6 => Self::Identify,
             _ => Self::Custom,
         }
+    }
+
+    /// Whether it counts in `events`: everything but page views and heartbeats.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        !matches!(self, Self::Pageview | Self::Heartbeat)
     }
 
     /// Whether a visit with this event and one page view is no bounce.
@@ -57,7 +71,7 @@ impl EventKind {
 }
 
 /// Browser, operating system and device, as the user agent tells them. Empty where unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Agent {
     /// `desktop`, `mobile`, `tablet`, or empty.
     pub device: String,
@@ -72,7 +86,7 @@ pub struct Agent {
 }
 
 /// Where the visitor was, as the address tells. Empty where unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// ISO 3166-1 alpha-2, upper case.
     pub country: String,
@@ -83,7 +97,7 @@ pub struct Place {
 }
 
 /// How the visitor came: referrer and campaign. Empty where there is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Acquisition {
     /// Host of the referring page, lower case, without `www.`; empty for none and for the site's own host.
     pub referrer: String,
@@ -104,7 +118,7 @@ pub struct Acquisition {
 }
 
 /// One stored event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Which website it belongs to.
     pub website: Uuid,
@@ -140,6 +154,8 @@ pub struct Event {
     pub amount_micros: i64,
     /// ISO 4217 code; empty for none.
     pub currency: Arc<str>,
+    /// Why this was no person; empty for people. Questions leave machines out unless they ask for them.
+    pub bot: Arc<str>,
 }
 
 /// Inactivity that ends a visit, in milliseconds: 30 minutes (CONTRACT 14).

@@ -21,6 +21,8 @@ pub struct Basis {
     pub filters: Vec<FilterInput>,
     /// ISO 4217 code that revenue is summed in; other currencies are left out.
     pub currency: String,
+    /// Whether machines count too.
+    pub bots: bool,
 }
 
 /// A set of metrics, so that an engine computes no more than was asked for.

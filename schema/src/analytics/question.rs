@@ -67,6 +67,7 @@ impl Question {
         zone: Option<Tz>,
         filters: Vec<FilterInput>,
         compare: Option<Comparison>,
+        bots: bool,
     ) -> Result<Self> {
         for filter in &filters {
             check_filter(filter)?;
@@ -77,7 +78,7 @@ impl Question {
             _ => None,
         };
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
-        let basis = Basis { website: subject.website, span, filters, currency: subject.currency };
+        let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
         let previous = compare.map(|compare| Basis { span: zone::compared(span, compare), ..basis.clone() });
         Ok(Self { basis, previous, zone })
     }

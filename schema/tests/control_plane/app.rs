@@ -18,7 +18,7 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
@@ -146,6 +146,8 @@ impl App {
             limits,
             key_usage: Arc::default(),
             changes: Arc::default(),
+            live: Arc::new(NoTraffic),
+            ledger: Arc::new(NoTraffic),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }

@@ -48,7 +48,7 @@ pub(super) fn of_event(column: &str) -> &'static str {
     match column {
         "visitor" => "visitor",
         "pageviews" => "(kind = 0)::INTEGER",
-        "events" => "(kind <> 0)::INTEGER",
+        "events" => "(kind NOT IN (0, 5))::INTEGER",
         "conversions" => "(kind = 3)::INTEGER",
         _ => "0",
     }

@@ -57,7 +57,7 @@ pub(super) fn expression(dimension: Dimension) -> &'static str {
 pub(super) fn holders(dimension: Dimension) -> &'static str {
     match dimension {
         Dimension::Title => " AND kind = 0",
-        Dimension::Event => " AND kind <> 0 AND name <> ''",
+        Dimension::Event => " AND kind NOT IN (0, 5) AND name <> ''",
         Dimension::Goal => " AND kind = 3",
         _ => "",
     }
