@@ -33,8 +33,8 @@ const LABEL_EVERY: (usize, usize) = (3, 6);
 /// The least end of a scale: one visitor shall not look like a rush.
 const LEAST_SCALE: u64 = 4;
 
-/// The longest label that may be centred below the first column without leaving the card.
-const SHORT_LABEL: usize = 5;
+/// How much of its slot a column leaves free on each side.
+const GAP: f64 = 0.14;
 
 /// The least height of a bar that stands for something, in percent.
 const LEAST_BAR: f64 = 2.0;
@@ -119,7 +119,7 @@ pub fn columns(columns: &[Column], number: impl Fn(u64) -> String, caption: Capt
     }
     for (at, column) in columns.iter().enumerate() {
         let left = slot * count(at);
-        let (x, width) = (left + slot * 0.14, slot * 0.72);
+        let (x, width) = (left + slot * GAP, slot * (1.0 - 2.0 * GAP));
         let _ = write!(
             svg,
             r#"<g class="span"><title>{}</title><rect class="hit" x="{left:.3}%" width="{slot:.3}%" height="100%"/>"#,
@@ -152,7 +152,8 @@ pub fn columns(columns: &[Column], number: impl Fn(u64) -> String, caption: Capt
     svg
 }
 
-/// The labels below columns: every sixth one, and every third one where there is room.
+/// The labels below columns, each from its column's left edge so that none leaves the card: every sixth one, and every
+/// third one where there is room.
 #[must_use]
 pub fn axis(labels: &[&str]) -> String {
     let slot = 100.0 / count(labels.len().max(1));
@@ -160,10 +161,8 @@ pub fn axis(labels: &[&str]) -> String {
     let mut svg = r#"<svg class="axis" aria-hidden="true">"#.to_owned();
     for (at, label) in labels.iter().enumerate().step_by(often) {
         let class = if at.is_multiple_of(seldom) { "major" } else { "minor" };
-        let is_wide = at == 0 && label.chars().count() > SHORT_LABEL;
-        let (x, anchor) = if is_wide { (0.0, "start") } else { (slot * (count(at) + 0.5), "middle") };
-        let _ =
-            write!(svg, r#"<text class="{class}" x="{x:.3}%" y="11" text-anchor="{anchor}">{}</text>"#, escaped(label));
+        let x = slot * (count(at) + GAP);
+        let _ = write!(svg, r#"<text class="{class}" x="{x:.3}%" y="11">{}</text>"#, escaped(label));
     }
     svg.push_str("</svg>");
     svg

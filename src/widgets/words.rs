@@ -113,7 +113,7 @@ const DUTCH: Words = Words {
     hour: "Uur",
     busiest_hour: "Drukste uur: {}",
     visitors: "Bezoekers",
-    page_views: "Paginaweergaven",
+    page_views: "Pageviews",
     nothing_yet: "Nog geen bezoeken",
     by_country: "Bezoekers per land",
     country: "Land",
