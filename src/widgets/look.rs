@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_reach_aa_on_card_and_tint_in_both_themes() {
+    fn texts_reach_aa_in_both_themes() {
         for palette in [LIGHT, DARK] {
             assert!(palette.ink.contrast(palette.surface) >= 7.0);
             assert!(palette.muted.contrast(palette.surface) >= 4.5);

@@ -235,9 +235,10 @@ fn document(title: &str, every: u32, look: &Look, main: &str) -> String {
     )
 }
 
-/// The numbers of a drawing for those who listen; the first cell of a row is its heading.
+/// The numbers of a drawing for those who listen; the first cell of a row is its heading. The box around it is what is
+/// hidden: a table itself would not shrink, and the frame would scroll.
 fn table<const N: usize>(caption: &str, headings: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut html = format!(r#"<table class="hidden"><caption>{}</caption><thead><tr>"#, escaped(caption));
+    let mut html = format!(r#"<div class="hidden"><table><caption>{}</caption><thead><tr>"#, escaped(caption));
     for heading in headings {
         let _ = write!(html, r#"<th scope="col">{}</th>"#, escaped(heading));
     }
@@ -251,7 +252,7 @@ fn table<const N: usize>(caption: &str, headings: [&str; N], rows: impl Iterator
         }
         html.push_str("</tr>");
     }
-    html.push_str("</tbody></table>");
+    html.push_str("</tbody></table></div>");
     html
 }
 
