@@ -1,0 +1,398 @@
+//! The three widgets as whole HTML documents for an iframe: drawn here, in need of nothing but themselves.
+//!
+//! - Every number that is drawn can also be read: a table stands beside each drawing for those who listen.
+//! - Every text that comes from elsewhere is escaped; the only script is [`REFRESH_SCRIPT`], which never changes.
+
+use std::fmt::Write as _;
+
+use super::{
+    chart::{self, Caption, Column},
+    look::Look,
+    words::{escaped, filled},
+};
+
+/// The script that keeps a widget fresh: the whole text of its `script` element, for a hash in `script-src`.
+///
+/// It fetches the widget's own address (`connect-src 'self'`) and swaps `main`, not while the page is hidden.
+pub const REFRESH_SCRIPT: &str = include_str!("refresh.js");
+
+/// How the widgets are laid out; the colours come from [`Look::css`].
+const STYLE: &str = include_str!("widget.css");
+
+/// Seconds between two looks at the live count.
+const LIVE_EVERY: u32 = 10;
+
+/// Seconds between two looks at what changes slowly.
+const CALM_EVERY: u32 = 60;
+
+/// How many countries have a row of their own; how many of the rows are seen depends on the frame's height.
+const ROWS: usize = 12;
+
+/// What the live widget shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RealtimeNumbers {
+    /// Visitors of the last five minutes.
+    pub live: u64,
+    /// Visitors of each of the last 30 minutes, oldest first.
+    pub minutes: Vec<u64>,
+}
+
+/// What the timeline shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PreviewNumbers {
+    /// Distinct visitors of the whole span; the hours' visitors do not add up to it.
+    pub visitors: u64,
+    /// The last 24 hours, oldest first.
+    pub hours: Vec<Hour>,
+}
+
+/// One hour of the timeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hour {
+    /// What the axis calls it, such as `14:00` in the website's time zone. Plain text.
+    pub label: String,
+    /// Its distinct visitors.
+    pub visitors: u64,
+    /// Its page views.
+    pub pageviews: u64,
+}
+
+/// What the breakdown shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecentNumbers {
+    /// All countries, in any order: shares are parts of their sum.
+    pub countries: Vec<Country>,
+}
+
+/// One country of the breakdown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Country {
+    /// ISO 3166 code, such as `NL`; it stands in where the name is empty. Plain text.
+    pub code: String,
+    /// Its name in the language of the widget. Plain text; where code and name are empty it is "Unknown".
+    pub name: String,
+    /// Its visitors.
+    pub visitors: u64,
+}
+
+/// The live visitor count, with a sparkline of the last 30 minutes.
+#[must_use]
+pub fn realtime(numbers: &RealtimeNumbers, look: &Look) -> String {
+    let (lang, words) = (look.lang, look.lang.words());
+    let live = lang.number(numbers.live);
+    let online = lang.online(numbers.live);
+    let peak = numbers.minutes.iter().copied().max().unwrap_or(0);
+    let peak = filled(words.peak, &lang.number(peak));
+    let title = format!("{} · {}", words.visitors_per_minute, words.last_30_minutes);
+    let drawing = chart::sparkline(&numbers.minutes, Caption { title: &title, desc: &peak });
+    let newest = numbers.minutes.len().saturating_sub(1);
+    let rows = numbers.minutes.iter().enumerate().map(|(at, visitors)| {
+        let ago = u64::try_from(newest.saturating_sub(at)).unwrap_or(u64::MAX);
+        let when = if ago == 0 { words.now.to_owned() } else { filled(words.minutes_ago, &lang.number(ago)) };
+        [when, lang.number(*visitors)]
+    });
+    let table = table(&title, [words.minute, words.visitors], rows);
+    let idle = if numbers.live == 0 { " idle" } else { "" };
+    let main = format!(
+        r#"<main class="realtime{idle}"><div class="live"><p class="value" style="--digits:{}"><span class="dot"></span>{live}</p><h1>{online}</h1></div><figure class="chart"><div class="plot">{drawing}</div><figcaption>{}</figcaption></figure>{table}</main>"#,
+        digits(&[&live]),
+        words.last_30_minutes
+    );
+    document(&format!("{live} {online}"), LIVE_EVERY, look, &main)
+}
+
+/// The timeline of the last 24 hours: visitors in front of page views, with their totals.
+#[must_use]
+pub fn preview(numbers: &PreviewNumbers, look: &Look) -> String {
+    let (lang, words) = (look.lang, look.lang.words());
+    let visitors = lang.number(numbers.visitors);
+    let views = lang.number(numbers.hours.iter().fold(0, |sum, hour| hour.pageviews.saturating_add(sum)));
+    let hints: Vec<String> = numbers
+        .hours
+        .iter()
+        .map(|hour| {
+            let (people, pages) = (lang.number(hour.visitors), lang.number(hour.pageviews));
+            format!("{}\n{}: {people}\n{}: {pages}", hour.label, words.visitors, words.page_views)
+        })
+        .collect();
+    let columns: Vec<Column> = numbers
+        .hours
+        .iter()
+        .zip(&hints)
+        .map(|(hour, hint)| Column { hint, front: hour.visitors, back: hour.pageviews })
+        .collect();
+    let labels: Vec<&str> = numbers.hours.iter().map(|hour| hour.label.as_str()).collect();
+    let busiest = numbers.hours.iter().rev().max_by_key(|hour| hour.pageviews.max(hour.visitors));
+    let busiest = busiest.filter(|hour| hour.pageviews.max(hour.visitors) > 0);
+    let desc = busiest.map_or(words.nothing_yet.to_owned(), |hour| {
+        format!(
+            "{}: {visitors}. {}: {views}. {}",
+            words.visitors,
+            words.page_views,
+            filled(words.busiest_hour, &hour.label)
+        )
+    });
+    let drawing =
+        chart::columns(&columns, |number| lang.number(number), Caption { title: words.last_24_hours, desc: &desc });
+    let none = if busiest.is_none() { note(words.nothing_yet) } else { String::new() };
+    let rows =
+        numbers.hours.iter().map(|hour| [hour.label.clone(), lang.number(hour.visitors), lang.number(hour.pageviews)]);
+    let table = table(words.last_24_hours, [words.hour, words.visitors, words.page_views], rows);
+    let main = format!(
+        r#"<main class="preview"><header><h1>{}</h1><dl class="totals" style="--digits:{}"><div><dt><span class="key"></span><span class="clip">{}</span></dt><dd class="value">{visitors}</dd></div><div><dt><span class="key back"></span><span class="clip">{}</span></dt><dd class="value">{views}</dd></div></dl></header><figure class="chart"><div class="plot">{drawing}{none}</div>{}</figure>{table}</main>"#,
+        words.last_24_hours,
+        digits(&[&visitors, &views]),
+        words.visitors,
+        words.page_views,
+        chart::axis(&labels),
+    );
+    document(words.last_24_hours, CALM_EVERY, look, &main)
+}
+
+/// The countries visitors come from, as bars with their share; as many as the frame is high.
+#[must_use]
+pub fn recent(numbers: &RecentNumbers, look: &Look) -> String {
+    let (lang, words) = (look.lang, look.lang.words());
+    let mut countries: Vec<(&str, u64)> = numbers
+        .countries
+        .iter()
+        .filter(|country| country.visitors > 0)
+        .map(|country| {
+            let name = [country.name.trim(), country.code.trim()].into_iter().find(|name| !name.is_empty());
+            (name.unwrap_or(words.unknown), country.visitors)
+        })
+        .collect();
+    countries.sort_by_key(|(_, visitors)| std::cmp::Reverse(*visitors));
+    let sum = |part: &[(&str, u64)]| part.iter().fold(0_u64, |sum, (_, visitors)| sum.saturating_add(*visitors));
+    let total = sum(&countries);
+    let others = sum(countries.get(ROWS..).unwrap_or_default());
+    countries.truncate(ROWS);
+    if others > 0 {
+        countries.push((words.other, others));
+    }
+    let scale = countries.iter().map(|(_, visitors)| *visitors).max().unwrap_or(0);
+    let mut rows = String::new();
+    let mut desc = Vec::new();
+    for (name, visitors) in &countries {
+        let share = lang.share(*visitors, total);
+        // Writing into a string cannot fail.
+        let _ = write!(
+            rows,
+            r#"<div class="row"><span class="name clip" title="{name}">{name}</span>{}<span class="count">{}</span><span class="part">{}</span></div>"#,
+            chart::bar(*visitors, scale),
+            lang.number(*visitors),
+            escaped(&share),
+            name = escaped(name)
+        );
+        desc.push(format!("{name} {share}"));
+    }
+    let mut none = String::new();
+    if countries.is_empty() {
+        none = note(words.nothing_yet);
+        desc.push(words.nothing_yet.to_owned());
+    }
+    let digits = digits(&[&lang.number(scale)]);
+    // In a narrow frame a name is worth more than a long number: there the share says it.
+    let long = if digits > 6 { " long" } else { "" };
+    let table = table(
+        words.by_country,
+        [words.country, words.visitors, words.share],
+        countries
+            .iter()
+            .map(|(name, visitors)| [(*name).to_owned(), lang.number(*visitors), lang.share(*visitors, total)]),
+    );
+    let main = format!(
+        r#"<main class="recent"><h1>{heading}</h1><figure class="chart"><div class="rows{long}" style="--digits:{digits}" role="img" aria-label="{heading}: {}">{rows}</div>{none}</figure>{table}</main>"#,
+        escaped(&desc.join(", ")),
+        heading = words.by_country,
+    );
+    document(words.by_country, CALM_EVERY, look, &main)
+}
+
+/// The document around a widget.
+fn document(title: &str, every: u32, look: &Look, main: &str) -> String {
+    format!(
+        r#"<!doctype html>
+<html lang="{lang}" data-every="{every}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{title}</title>
+<noscript><meta http-equiv="refresh" content="{every}"></noscript>
+<style>{colors}
+{STYLE}</style>
+</head>
+<body>
+{main}
+<script>{REFRESH_SCRIPT}</script>
+</body>
+</html>
+"#,
+        lang = look.lang.tag(),
+        title = escaped(title),
+        colors = look.css(),
+    )
+}
+
+/// The numbers of a drawing for those who listen; the first cell of a row is its heading. The box around it is what is
+/// hidden: a table itself would not shrink, and the frame would scroll.
+fn table<const N: usize>(caption: &str, headings: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut html = format!(r#"<div class="hidden"><table><caption>{}</caption><thead><tr>"#, escaped(caption));
+    for heading in headings {
+        let _ = write!(html, r#"<th scope="col">{}</th>"#, escaped(heading));
+    }
+    html.push_str("</tr></thead><tbody>");
+    for row in rows {
+        html.push_str("<tr>");
+        for (at, cell) in row.iter().enumerate() {
+            let cell = escaped(cell);
+            let _ =
+                if at == 0 { write!(html, r#"<th scope="row">{cell}</th>"#) } else { write!(html, "<td>{cell}</td>") };
+        }
+        html.push_str("</tr>");
+    }
+    html.push_str("</tbody></table></div>");
+    html
+}
+
+/// What stands in an empty drawing; the drawing says it itself to those who listen.
+fn note(text: &str) -> String {
+    format!(r#"<p class="none" aria-hidden="true"><span>{}</span></p>"#, escaped(text))
+}
+
+/// How many characters numbers that share a line have, so that the style can make them fit; at least 4.
+fn digits(numbers: &[&str]) -> usize {
+    numbers.iter().map(|number| number.chars().count()).sum::<usize>().max(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::Lang;
+    use super::*;
+
+    const BAD: &str = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='x";
+
+    fn hour(label: &str, visitors: u64, pageviews: u64) -> Hour {
+        Hour { label: label.to_owned(), visitors, pageviews }
+    }
+
+    fn country(code: &str, name: &str, visitors: u64) -> Country {
+        Country { code: code.to_owned(), name: name.to_owned(), visitors }
+    }
+
+    fn look(lang: Lang) -> Look {
+        Look { lang, ..Look::default() }
+    }
+
+    fn all(look: &Look) -> [String; 3] {
+        let countries = vec![country("NL", "Netherlands", 3), country("", "", 1)];
+        [
+            realtime(&RealtimeNumbers { live: 2, minutes: vec![0, 3, 2] }, look),
+            preview(&PreviewNumbers { visitors: 5, hours: vec![hour("14:00", 3, 9), hour("15:00", 4, 1_000)] }, look),
+            recent(&RecentNumbers { countries }, look),
+        ]
+    }
+
+    fn empty(look: &Look) -> [String; 3] {
+        [
+            realtime(&RealtimeNumbers::default(), look),
+            preview(&PreviewNumbers::default(), look),
+            recent(&RecentNumbers::default(), look),
+        ]
+    }
+
+    #[test]
+    fn a_page_is_whole_and_needs_nothing_else() {
+        for page in Lang::ALL.iter().flat_map(|lang| [all(&look(*lang)), empty(&look(*lang))].concat()) {
+            assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+            for outside in ["src=", "href=", "url(", "@import", "http://", "https://"] {
+                assert!(!page.contains(outside), "{outside}");
+            }
+            for element in ["main", "svg", "figure", "table", "div", "span", "p", "h1", "dl", "dt", "dd", "g", "header"]
+            {
+                let opened =
+                    page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
+                assert_eq!(opened, page.matches(&format!("</{element}>")).count(), "{element}");
+            }
+            assert!(!page.contains("NaN") && !page.contains("{}"), "{page}");
+        }
+    }
+
+    #[test]
+    fn the_only_script_is_the_fixed_one() {
+        for page in all(&Look::default()) {
+            assert!(page.contains(&format!("<script>{REFRESH_SCRIPT}</script>")));
+            assert_eq!(page.matches("<script").count(), 1);
+        }
+        assert!(!REFRESH_SCRIPT.contains("</") && !REFRESH_SCRIPT.contains("<!--") && !REFRESH_SCRIPT.contains('\r'));
+    }
+
+    #[test]
+    fn script_in_texts_stays_text() {
+        let pages = [
+            preview(&PreviewNumbers { visitors: 1, hours: vec![hour(BAD, 1, 1)] }, &Look::default()),
+            recent(&RecentNumbers { countries: vec![country(BAD, "", 1), country("NL", BAD, 2)] }, &Look::default()),
+        ];
+        for page in pages {
+            assert_eq!(page.matches("<script").count(), 1);
+            assert_eq!(page.matches("</script").count(), 1);
+            assert_eq!(page.matches("</title>").count(), if page.contains("<svg class=\"columns\"") { 3 } else { 1 });
+            assert!(!page.contains("<img") && !page.contains("\" onload") && page.contains("&lt;img"), "{page}");
+        }
+    }
+
+    #[test]
+    fn it_refreshes_itself_with_and_without_script() {
+        for (page, every) in all(&Look::default()).iter().zip([10, 60, 60]) {
+            assert!(page.contains(&format!("data-every=\"{every}\"")));
+            assert!(page.contains(&format!("<noscript><meta http-equiv=\"refresh\" content=\"{every}\"></noscript>")));
+        }
+    }
+
+    #[test]
+    fn who_listens_hears_what_is_drawn() {
+        let [live, day, countries] = all(&Look::default());
+        for page in [&live, &day, &countries] {
+            assert!(page.contains("role=\"img\"") && page.contains("<html lang=\"en\""));
+        }
+        for page in [&live, &day] {
+            assert!(page.contains("aria-labelledby=\"chart-title chart-desc\""));
+            assert!(page.contains("<title id=\"chart-title\">") && page.contains("<desc id=\"chart-desc\">"));
+        }
+        assert!(live.contains("<th scope=\"row\">2 min ago</th><td>0</td>"), "{live}");
+        assert!(live.contains("<th scope=\"row\">now</th><td>2</td>"), "{live}");
+        assert!(day.contains("<th scope=\"row\">15:00</th><td>4</td><td>1,000</td>"), "{day}");
+        assert!(day.contains("Visitors: 5. Page views: 1,009. Busiest hour: 15:00"), "{day}");
+        assert!(countries.contains("<th scope=\"row\">Netherlands</th><td>3</td><td>75%</td>"), "{countries}");
+        assert!(countries.contains("aria-label=\"Visitors by country: Netherlands 75%, Unknown 25%\""), "{countries}");
+    }
+
+    #[test]
+    fn countries_are_sorted_and_the_rest_is_added_up() {
+        let mut countries: Vec<Country> = (1..=20).map(|n| country(&format!("C{n}"), "", n)).collect();
+        countries.push(country("ZZ", "Nobody", 0));
+        let page = recent(&RecentNumbers { countries }, &Look::default());
+        assert!(page.find(">C20<") < page.find(">C19<"));
+        assert!(page.contains(">C9<") && !page.contains(">C8<") && !page.contains("Nobody"));
+        assert!(page.contains("<th scope=\"row\">Other countries</th><td>36</td><td>17%</td>"), "{page}");
+    }
+
+    #[test]
+    fn empty_widgets_say_so() {
+        let [live, day, countries] = empty(&look(Lang::De));
+        assert!(live.contains("realtime idle") && live.contains("Besucher gerade online"));
+        assert!(day.contains(">Noch keine Besuche<") && countries.contains(">Noch keine Besuche<"));
+        assert!(!all(&look(Lang::De)).concat().contains("Noch keine Besuche"));
+    }
+
+    #[test]
+    fn the_greatest_numbers_do_not_overflow() {
+        let hours = vec![hour("1", u64::MAX, u64::MAX), hour("2", u64::MAX, u64::MAX)];
+        let _ = realtime(&RealtimeNumbers { live: u64::MAX, minutes: vec![u64::MAX; 30] }, &Look::default());
+        let day = preview(&PreviewNumbers { visitors: u64::MAX, hours }, &Look::default());
+        assert!(day.contains("18,446,744,073,709,551,615"));
+        let countries = vec![country("A", "", u64::MAX), country("B", "", u64::MAX)];
+        assert!(!recent(&RecentNumbers { countries }, &Look::default()).contains("NaN"));
+    }
+}
