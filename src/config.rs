@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use schema::ports::{Limits, SignUp};
 use serde::Deserialize;
 
-use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText};
+use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies};
 
 /// The defaults, with their explanations.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -93,6 +93,15 @@ pub struct Flags {
     /// Minutes for which an access token works [default: 15; for `demo` a day]
     #[arg(long, value_name = "M", env = "FOOTFALL_TOKEN_MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub token_minutes: Option<u32>,
+    /// Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; none by default
+    #[arg(long, value_name = "NETWORKS", env = "FOOTFALL_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Beacons that one address may send in a minute; 0 for any number [default: 0]
+    #[arg(long, value_name = "N", env = "FOOTFALL_INGEST_PER_MINUTE")]
+    pub ingest_per_minute: Option<u64>,
+    /// Room of the journal, in MiB: what may wait while the event store takes nothing [default: 1024]
+    #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub journal_mib: Option<u32>,
     /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info,sea_orm_migration=warn]
     #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
     pub log: Option<String>,
@@ -114,6 +123,9 @@ struct Layer {
     threads: Option<u32>,
     timeout_seconds: Option<u64>,
     token_minutes: Option<u32>,
+    trusted_proxies: Option<Vec<String>>,
+    ingest_per_minute: Option<u64>,
+    journal_mib: Option<u32>,
     log: Option<String>,
 }
 
@@ -137,6 +149,9 @@ impl Layer {
             threads: over.threads.or(self.threads),
             timeout_seconds: over.timeout_seconds.or(self.timeout_seconds),
             token_minutes: over.token_minutes.or(self.token_minutes),
+            trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
+            ingest_per_minute: over.ingest_per_minute.or(self.ingest_per_minute),
+            journal_mib: over.journal_mib.or(self.journal_mib),
             log: over.log.or(self.log),
         }
     }
@@ -171,6 +186,12 @@ pub struct Config {
     pub timeout_seconds: u64,
     /// Minutes for which an access token works.
     pub token_minutes: u32,
+    /// Proxies whose forwarding headers are believed.
+    pub trusted_proxies: Proxies,
+    /// Beacons that one address may send in a minute; 0 for any number.
+    pub ingest_per_minute: u64,
+    /// Room of the journal, in MiB.
+    pub journal_mib: u32,
     /// What is logged.
     pub log: String,
 }
@@ -199,6 +220,9 @@ impl Config {
             threads: flags.threads,
             timeout_seconds: flags.timeout_seconds,
             token_minutes: flags.token_minutes,
+            trusted_proxies: flags.trusted_proxies,
+            ingest_per_minute: flags.ingest_per_minute,
+            journal_mib: flags.journal_mib,
             log: flags.log,
         };
         let layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
@@ -229,6 +253,13 @@ impl Config {
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
             token_minutes: layer.token_minutes.ok_or_else(missing)?,
+            trusted_proxies: Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
+                StartError::new(format!(
+                    "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
+                ))
+            })?,
+            ingest_per_minute: layer.ingest_per_minute.ok_or_else(missing)?,
+            journal_mib: layer.journal_mib.ok_or_else(missing)?,
             log: layer.log.ok_or_else(missing)?,
         })
     }

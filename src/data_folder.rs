@@ -97,6 +97,18 @@ impl DataFolder {
         let _ = fs::set_permissions(self.event_store(), fs::Permissions::from_mode(0o600));
     }
 
+    /// What was answered and may not be in the event store yet, and the ledger.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.sqlite")
+    }
+
+    /// The salts of cookieless visitors.
+    #[must_use]
+    pub fn salts(&self) -> PathBuf {
+        self.0.join("salts")
+    }
+
     /// The socket over which a running server takes imports.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -127,20 +139,22 @@ impl DataFolder {
                     );
                 }
                 getrandom::fill(&mut bytes).map_err(|error| failed(io::Error::other(error.to_string())))?;
-                // Complete under its final name or not there at all.
-                let fresh = path.with_extension("new");
-                let mut file = OpenOptions::new()
-                    .create(true)
-                    .truncate(true)
-                    .write(true)
-                    .mode(0o600)
-                    .open(&fresh)
-                    .map_err(failed)?;
-                file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-                fs::rename(&fresh, &path).map_err(failed)?;
+                write_private(&path, &bytes).map_err(failed)?;
             }
             Err(error) => return Err(failed(error)),
         }
         Ok(Secret::new(bytes))
     }
+}
+
+/// Writes a file (mode 0600) that is complete under its name or not there at all, and on disk when this returns.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)
 }

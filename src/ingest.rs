@@ -2,9 +2,24 @@
 //!
 //! - The address is used by `enrich` and `identity` and does not exist in an event.
 
+pub mod address;
 pub mod agent;
+pub mod batch;
+pub mod beacon;
 pub mod bots;
+pub mod chain;
 pub mod channel;
+pub mod crawler;
+pub mod delivery;
+pub mod endpoints;
 pub mod enrich;
 pub mod identity;
+pub mod intake;
+pub mod journal;
+pub mod ledger;
+pub mod limiter;
 pub mod place;
+pub mod properties;
+pub mod rules;
+pub mod salts;
+pub mod sites;

@@ -13,21 +13,33 @@ pub mod gate;
 pub mod http;
 pub mod import;
 pub mod ingest;
+pub mod live;
 pub mod passwords;
 pub mod rest;
 pub mod tokens;
+pub mod widgets;
 
-use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
-    ports::{Clock, Events, Ids, NoTraffic},
+    ports::{Clock, Events, Ids, NoTraffic, Sink},
 };
 use serde_json::json;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::{
     ambient::{SystemClock, SystemIds},
@@ -37,7 +49,20 @@ use crate::{
     gate::{Door, Watched},
     http::{HttpConfig, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
-    ingest::{agent::Agents, enrich::Enricher},
+    ingest::{
+        agent::Agents,
+        chain::Chain,
+        delivery::Delivery,
+        endpoints::{self, Gateway},
+        enrich::Enricher,
+        intake::{DRAIN, Desk, SEEN_MS},
+        journal,
+        ledger::{Book, Notes},
+        limiter::Limiter,
+        salts::Salts,
+        sites::Sites as Tracked,
+    },
+    live::Hub,
     passwords::BoundedArgon2,
     rest::{Rest, Shell},
     tokens::Keyring,
@@ -109,7 +134,14 @@ pub struct App {
     config: Config,
     router: Router,
     store: Store,
+    inflow: Inflow,
     _held: Held,
+}
+
+/// What carries events from the endpoints to the event store.
+struct Inflow {
+    desk: JoinHandle<()>,
+    delivery: Delivery,
 }
 
 /// The clock and the generator; tests bring their own.
@@ -185,11 +217,12 @@ impl App {
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
         config.data.keep_event_store_private();
-        let (ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
+        let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref())?);
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
-        let router = routes(&config, &ports, keyring)?;
-        Ok(Self { ports, importer, config, router, store, _held: held })
+        let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
+        let router = routes(&config, &ports, keyring, gateway)?;
+        Ok(Self { ports, importer, config, router, store, inflow, _held: held })
     }
 
     /// The routes, for tests and benches that bring their own listener.
@@ -208,7 +241,7 @@ impl App {
     /// # Errors
     /// When the socket for imports cannot be made, or the listener fails.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
@@ -227,7 +260,14 @@ impl App {
             }
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let serving = axum::serve(listener, self.router.clone()).with_graceful_shutdown(async move {
+        let router = std::mem::take(&mut self.router).into_make_service_with_connect_info::<SocketAddr>();
+        let Inflow { desk, mut delivery } = self.inflow;
+        let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
+        let delivering = tokio::spawn(async move {
+            delivery.run(&mut delivery_stops).await;
+            delivery
+        });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
             stop.await;
             drop(told);
         });
@@ -240,13 +280,73 @@ impl App {
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
+        // With the routes gone nobody sends any more: what was answered is carried over before the process ends.
+        let drained = async {
+            let _ = desk.await;
+            drop(stop_delivery);
+            match delivering.await {
+                Ok(mut delivery) => delivery.catch_up().await.map(|_| ()),
+                Err(_) => Ok(()),
+            }
+        };
+        match tokio::time::timeout(DRAIN, drained).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error.code = error.code(), "events wait in the journal for the next start")
+            }
+            Err(_) => tracing::warn!("events wait in the journal for the next start"),
+        }
         let _ = std::fs::remove_file(self.config.data.socket());
         flush_key_usage(&self.ports).await?;
         Ok(())
     }
 }
 
-fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Router, StartError> {
+/// Opens the journal, carries over what a crash left in it, and recalls who is there.
+async fn inflow(
+    config: &Config,
+    ports: &mut Ports,
+    store: Store,
+    importer: &Importer,
+) -> Result<(Inflow, Gateway), StartError> {
+    let place = config.data.journal();
+    let (mut writer, reader) = journal::open(&place).await?;
+    let sink: Arc<dyn Sink> = Arc::new(store);
+    let position = sink.delivered().await?;
+    writer.begin_after(position).await?;
+    let hub = Hub::new(ports.clock.clone());
+    let notes = Notes::default();
+    ports.live = Arc::new(hub.clone());
+    ports.ledger = Arc::new(Book::open(&place, ports.clock.clone(), notes.clone(), true).await?);
+    let mut delivery =
+        Delivery { sink: sink.clone(), clock: ports.clock.clone(), journal: reader, state: Arc::default() };
+    delivery.state.delivered.store(position, Ordering::Release);
+    let position = delivery.catch_up().await?;
+    let recent = sink.since(ports.now().timestamp_millis() - SEEN_MS).await?;
+    hub.take(&recent);
+    let most_bytes = u64::from(config.journal_mib) << 20;
+    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, position);
+    delivery.state = state;
+    let (intake, desk) = desk.start(writer);
+    let gateway = Gateway {
+        sites: Tracked::new(ports.clone()),
+        chain: Chain {
+            enricher: importer.enricher.clone(),
+            secret: importer.secret.clone(),
+            salts: Arc::new(Salts::new(config.data.salts())),
+            clock: ports.clock.clone(),
+            ids: ports.ids.clone(),
+        },
+        intake,
+        notes,
+        proxies: Arc::new(config.trusted_proxies.clone()),
+        limiter: Arc::new(Limiter::new(config.ingest_per_minute)),
+        ports: ports.clone(),
+    };
+    Ok((Inflow { desk, delivery }, gateway))
+}
+
+fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Router, StartError> {
     let rest = rest_api()?;
     let http = HttpConfig {
         trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
@@ -273,7 +373,8 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>) -> Result<Route
     let fixed = Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
-    Ok(shell(graphql.routes().merge(rest).merge(fixed), &http, ports.ids.clone()))
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(endpoints::routes(gateway));
+    Ok(shell(routes, &http, ports.ids.clone()))
 }
 
 /// Finds the websites that imports name.

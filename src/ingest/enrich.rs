@@ -35,7 +35,13 @@ impl Enricher {
     /// Where the address is; empty for a host name and for what the database does not know.
     #[must_use]
     pub fn place(&self, address: &str) -> Arc<Place> {
-        Arc::new(address.parse::<IpAddr>().map(|address| self.places.find(address)).unwrap_or_default())
+        Arc::new(address.parse::<IpAddr>().map(|address| self.place_of(address)).unwrap_or_default())
+    }
+
+    /// Where the address is; empty for what the database does not know.
+    #[must_use]
+    pub fn place_of(&self, address: IpAddr) -> Place {
+        self.places.find(address)
     }
 
     /// How a visitor came to a page of `domain`; `query` is that page's, without its `?`.

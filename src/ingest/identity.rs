@@ -60,6 +60,15 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The key of a visitor whose sender keeps an id, the same on every day.
+    #[must_use]
+    pub fn known(&self, id: &str) -> u64 {
+        // No day is the least one, so this meets no cookieless visitor.
+        self.visitor(id, "", i64::MIN)
+    }
+}
+
 /// Follows visitors through events in order of time.
 pub struct Visits {
     identity: Identity,

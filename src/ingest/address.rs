@@ -1,0 +1,144 @@
+//! Addresses of visitors: networks, and which address a request came from when proxies stand between.
+//!
+//! - A forwarding header is believed only as far as trusted proxies wrote it: from the right, up to the first address that is none.
+
+use std::{net::IpAddr, str::FromStr};
+
+use axum::http::HeaderMap;
+
+/// An address or a network in CIDR notation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.trim().split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| ())?)),
+            None => (text.trim(), None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| ())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(most);
+        if bits > most { Err(()) } else { Ok(Self { address, bits }) }
+    }
+}
+
+impl Network {
+    /// Whether the address lies in it. An IPv4 address written as IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let bits = u32::from(self.bits);
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let bits = if self.address.is_ipv6() { bits.saturating_sub(96) } else { bits };
+                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                u32::from(ours) & mask == u32::from(theirs) & mask
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+                u128::from(ours) & mask == u128::from(theirs) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Proxies whose forwarding headers are believed.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies(Vec<Network>);
+
+impl Proxies {
+    /// Reads the setting. Errors: the first entry that is no address and no network.
+    pub fn read(setting: &[String]) -> Result<Self, String> {
+        let read = |text: &String| text.parse().map_err(|()| text.clone());
+        setting.iter().filter(|text| !text.trim().is_empty()).map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.holds(address))
+    }
+
+    /// The address of whoever asked the outermost trusted proxy; without one, of the peer.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trusts(client) {
+            return client;
+        }
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+        for hop in hops.iter().rev() {
+            let Some(address) = address_of(hop) else { break };
+            client = address;
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`.
+#[must_use]
+pub fn address_of(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None if text.matches(':').count() == 1 => text.split_once(':')?.0,
+        None => text,
+    };
+    bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_hold_what_they_should() {
+        for (network, inside, outside) in [
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
+            ("0.0.0.0/0", "8.8.8.8", "2001:db8::1"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"),
+            ("::/0", "2001:db8::1", "1.2.3.4"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", "::ffff:11.1.2.3"),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
+        ] {
+            let network: Network = network.parse().unwrap();
+            assert!(network.holds(ip(inside)) && !network.holds(ip(outside)), "{network:?}");
+        }
+        for wrong in ["", "192.0.2", "192.0.2.0/33", "2001:db8::/129", "shop.example", "10.0.0.0/-1"] {
+            wrong.parse::<Network>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_forwarding_header_is_believed_only_from_trusted_proxies() {
+        let headers =
+            |value: &str| HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), value.parse().unwrap())]);
+        let nobody = Proxies::default();
+        assert_eq!(nobody.client(ip("192.0.2.7"), &headers("203.0.113.9")), ip("192.0.2.7"));
+        let ours = Proxies::read(&["10.0.0.0/8".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let asked = |peer: &str, value: &str| ours.client(ip(peer), &headers(value)).to_string();
+        assert_eq!(asked("192.0.2.7", "203.0.113.9"), "192.0.2.7", "a stranger's header");
+        assert_eq!(asked("10.0.0.1", "203.0.113.9"), "203.0.113.9");
+        assert_eq!(
+            asked("10.0.0.1", "1.1.1.1, 203.0.113.9, 10.0.0.2"),
+            "203.0.113.9",
+            "what a client forged stands left"
+        );
+        assert_eq!(asked("10.0.0.1", "203.0.113.9, nonsense"), "10.0.0.1");
+        assert_eq!(asked("10.0.0.1", "[2001:db8::1]:443"), "2001:db8::1");
+        assert_eq!(Proxies::read(&["ten".to_owned()]).unwrap_err(), "ten");
+    }
+}

@@ -1,0 +1,261 @@
+//! Batches of servers: at most 1,000 events behind an API key, each with a verdict of its own (CONTRACT 9.8).
+
+use axum::{
+    body::Body,
+    http::{Response, StatusCode, header},
+};
+use schema::{
+    access::{Caller, caller_of_key},
+    error::{Error, Result},
+    traffic::Outcome,
+};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use super::{
+    address::address_of,
+    beacon::{Beacon, Thing, page_of},
+    chain::Sender,
+    endpoints::{Gateway, Head, bounded, is_browsers, is_kept},
+    identity::DAY_MS,
+    intake::{Incoming, Submission},
+    properties::{Properties, clean},
+    rules::Site,
+};
+use crate::{
+    http::credential::Credential,
+    rest::envelope::{close, open, respond},
+};
+
+/// Bytes of one batch.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// Events of one batch.
+const MOST: usize = 1_000;
+
+/// How old an event of a server may be, in milliseconds.
+const OLDEST_MS: i64 = 365 * DAY_MS;
+
+/// How far a server's clock may be ahead, in milliseconds.
+const AHEAD_MS: i64 = 5 * 60 * 1000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    tracking_code: Option<String>,
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+    server_context: Option<ServerContext>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ServerContext {
+    client_ip: Option<String>,
+    user_agent: Option<String>,
+    accept_language: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEvent {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
+    ts: Option<f64>,
+    visitor_id: Option<String>,
+    session_id: Option<String>,
+    props: Option<Properties>,
+    /// `url` and `referrer` are reserved names of properties, so they are read on their own.
+    #[serde(skip)]
+    page: Option<Place>,
+    idempotency_key: Option<String>,
+}
+
+/// What of `props` says where it happened.
+#[derive(Deserialize, Default)]
+struct Place {
+    url: Option<String>,
+    referrer: Option<String>,
+    title: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Located {
+    props: Option<Place>,
+}
+
+/// Why an event was not taken.
+struct Rejection {
+    reason: Outcome,
+    message: Option<String>,
+}
+
+/// Takes a batch in. Answers how many events were accepted, and why the others were not.
+pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result<Response<Body>> {
+    let caller = match Credential::read(&head.headers)? {
+        Credential::Key(key) => caller_of_key(&gateway.ports, &key).await?,
+        _ => {
+            return Err(Error::unauthenticated(
+                "API key is missing or not valid: send a key that starts with `zv_` in `Authorization: Bearer` or `X-API-Key`.",
+            ));
+        }
+    };
+    let is_json = head.text(&header::CONTENT_TYPE).is_some_and(|value| {
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    });
+    if !is_json {
+        return Err(Error::MediaType { wants: "application/json".into() });
+    }
+    let bytes = bounded(body, BATCH_BYTES).await?;
+    let wire: Wire<'_> = serde_json::from_slice(&bytes).map_err(|_| {
+        Error::invalid(
+            "body",
+            "must be a JSON object with trackingCode (string), events (array) and serverContext (object)",
+        )
+    })?;
+    let code = wire.tracking_code.ok_or_else(|| Error::invalid("trackingCode", "is missing"))?;
+    let site =
+        gateway.sites.by_code(&code).await?.ok_or_else(|| Error::not_found("The website of this trackingCode"))?;
+    let reaches = match caller {
+        Caller::Key { team, website, .. } => {
+            team == site.rules.team && website.is_none_or(|only| only == site.rules.website)
+        }
+        _ => false,
+    };
+    if !reaches {
+        return Err(Error::forbidden("The key does not reach this website."));
+    }
+    let events = wire.events.ok_or_else(|| Error::invalid("events", "is missing"))?;
+    if events.len() > MOST {
+        return Err(Error::invalid("events", format!("has {} events; at most {MOST} are allowed", events.len())));
+    }
+    let context = wire.server_context.unwrap_or_default();
+    let opted_out = head.opted_out();
+    let verdicts: Vec<_> = events.iter().map(|raw| incoming(gateway, &site, raw, &context, opted_out)).collect();
+    drop(events);
+
+    let mut submission = Submission::default();
+    let mut rejections: Vec<(usize, Rejection)> = Vec::new();
+    let mut places = Vec::new();
+    for (index, verdict) in verdicts.into_iter().enumerate() {
+        match verdict {
+            Ok(event) => {
+                submission.events.push(event);
+                places.push(index);
+            }
+            Err(rejection) => {
+                submission.dropped.push((site.rules.website, rejection.reason));
+                rejections.push((index, rejection));
+            }
+        }
+    }
+    let outcomes = gateway.intake.take(submission).await?;
+    let mut accepted = 0;
+    for (index, outcome) in places.into_iter().zip(outcomes) {
+        accepted += u64::from(is_kept(outcome));
+        if outcome != Outcome::Accepted {
+            rejections.push((index, Rejection { reason: outcome, message: None }));
+        }
+    }
+    rejections.sort_by_key(|(index, _)| *index);
+    let rejected: Vec<_> = rejections
+        .into_iter()
+        .map(|(index, rejection)| {
+            let mut verdict = json!({ "index": index, "reason": snake(rejection.reason.name()) });
+            if let Some(message) = rejection.message {
+                verdict["message"] = message.into();
+            }
+            verdict
+        })
+        .collect();
+    let data = json!({ "accepted": accepted, "rejected": rejected }).to_string();
+    let mut out = open(data.len());
+    out.extend_from_slice(data.as_bytes());
+    close(&mut out, gateway.ports.clock.now());
+    Ok(respond(StatusCode::OK, out))
+}
+
+/// One event of a batch on its way in, or why it is not taken.
+fn incoming(
+    gateway: &Gateway,
+    site: &Site,
+    raw: &RawValue,
+    context: &ServerContext,
+    opted_out: bool,
+) -> Result<Incoming, Rejection> {
+    let rejected = |reason: Outcome| Rejection { reason, message: None };
+    if opted_out {
+        return Err(rejected(Outcome::GpcOptedOut));
+    }
+    let malformed = |error: Error| Rejection { reason: Outcome::Malformed, message: Some(error.message()) };
+    let wrong = |_| {
+        malformed(Error::invalid(
+            "event",
+            "must be an object: type, name, visitorId, sessionId, idempotencyKey (strings), ts (number), props (object)",
+        ))
+    };
+    let mut event: WireEvent = serde_json::from_str(raw.get()).map_err(wrong)?;
+    event.page = serde_json::from_str::<Located>(raw.get()).map_err(wrong)?.props;
+    let at_ms = event.ts;
+    let now_ms = gateway.ports.clock.now().timestamp_millis();
+    let at_ms = match at_ms {
+        None => now_ms,
+        #[expect(clippy::cast_possible_truncation, reason = "within the bounds compared with")]
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds stay far below 2^53")]
+        Some(at) if at >= (now_ms - OLDEST_MS) as f64 && at <= (now_ms + AHEAD_MS) as f64 => (at as i64).min(now_ms),
+        Some(_) => return Err(rejected(Outcome::BadTime)),
+    };
+    let beacon = beacon_of(event, site, context).map_err(malformed)?;
+    if is_browsers(beacon.kind) {
+        return Err(malformed(Error::invalid("type", "heartbeats come from browsers only")));
+    }
+    let address = context.client_ip.as_deref().and_then(address_of);
+    let counted =
+        site.counts(address.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)), &beacon.page.path);
+    counted.map_err(rejected)?;
+    let user_agent = context.user_agent.as_deref().unwrap_or_default();
+    // A server that does not tell the visitor's browser is no machine for that.
+    let machine = if user_agent.is_empty() { Some("") } else { None };
+    let sender = Sender { address, user_agent, opted_out: false, machine, collapses: false };
+    let mut incoming = gateway.chain.event(site, beacon, &sender).map_err(malformed)?;
+    incoming.event.time_ms = at_ms;
+    Ok(incoming)
+}
+
+fn beacon_of(event: WireEvent, site: &Site, context: &ServerContext) -> Result<Beacon> {
+    let place = event.page.unwrap_or_default();
+    // What happens on a server has no page: it is the website's, nowhere in particular.
+    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.domain)))?;
+    let visitor = event.visitor_id.or(event.session_id);
+    let mut properties = event.props.unwrap_or_default();
+    // Stored beside browser events, told apart by this.
+    properties.set("source", "server");
+    let name = event.name.or_else(|| properties.text("name").map(str::to_owned)).unwrap_or_default();
+    let thing = Thing {
+        kind: event.kind.ok_or_else(|| Error::invalid("type", "is missing"))?,
+        name,
+        event_id: event.idempotency_key,
+        visitor_id: visitor,
+        page,
+        properties,
+    };
+    thing.into_beacon(|beacon| Beacon {
+        title: clean(place.title.as_deref().unwrap_or_default(), 300),
+        referrer: clean(place.referrer.as_deref().unwrap_or_default(), 2_000),
+        language: context.accept_language.clone().unwrap_or_default(),
+        ..beacon
+    })
+}
+
+/// `GpcOptedOut` as `gpc_opted_out`.
+fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    for (at, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}

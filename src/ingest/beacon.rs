@@ -1,0 +1,392 @@
+//! What a browser or a server sends about one thing that happened: read from JSON, checked field by field, not yet believed.
+//!
+//! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
+//! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
+
+use schema::{
+    analytics::event::EventKind,
+    error::{Error, Result},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::properties::{self, Properties, clean};
+
+/// Longest URL, in bytes.
+const LONGEST_URL: usize = 8_192;
+
+/// Longest path that is kept, in characters.
+const LONGEST_PATH: usize = 2_000;
+
+/// Money that fits: a thousand billion units.
+const MOST_MONEY: f64 = 1e12;
+
+/// The page of a beacon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Lower case, without port.
+    pub host: String,
+    /// As sent, without query and fragment; `/` where there is none.
+    pub path: String,
+    /// Without its `?`.
+    pub query: String,
+    /// Without its `#`.
+    pub fragment: String,
+}
+
+/// Money.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Money {
+    /// Millionths of a unit.
+    pub micros: i64,
+    /// ISO 4217 code, upper case.
+    pub currency: String,
+}
+
+/// One thing that happened, as its sender tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beacon {
+    /// What it is.
+    pub kind: EventKind,
+    /// Name of an event or goal; empty for the rest.
+    pub name: String,
+    /// The sender's id of it.
+    pub event_id: Option<String>,
+    /// The sender's id of the visitor, where it keeps one.
+    pub visitor_id: Option<String>,
+    /// Where it happened.
+    pub page: Page,
+    /// Title of the page.
+    pub title: String,
+    /// URL of the referring page.
+    pub referrer: String,
+    /// The visitor's browser, where the sender says so.
+    pub user_agent: Option<String>,
+    /// `desktop`, `mobile` or `tablet`, where the sender says so.
+    pub device: String,
+    /// `WIDTHxHEIGHT`.
+    pub screen: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// When it happened by the sender's clock, in milliseconds since 1970 UTC.
+    pub at_ms: Option<i64>,
+    /// When it was sent by the same clock: tells how wrong that clock is.
+    pub sent_ms: Option<i64>,
+    /// What else the sender says.
+    pub properties: Properties,
+    /// Money received.
+    pub money: Option<Money>,
+}
+
+/// The JSON as it comes.
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    event_type: Option<String>,
+    name: Option<String>,
+    event_id: Option<String>,
+    session_id: Option<String>,
+    visitor_id: Option<String>,
+    url: Option<String>,
+    title: Option<String>,
+    referrer: Option<String>,
+    user_agent: Option<String>,
+    device_type: Option<String>,
+    browser: Option<String>,
+    os: Option<String>,
+    screen_resolution: Option<String>,
+    language: Option<String>,
+    timestamp: Option<f64>,
+    sent_at: Option<f64>,
+    data: Option<Properties>,
+    event_data: Option<Properties>,
+    duration: Option<f64>,
+    scroll_depth: Option<f64>,
+    had_interaction: Option<bool>,
+}
+
+/// Fields of [`Wire`] by what they must be.
+const TEXTS: &[&str] = &[
+    "type",
+    "event_type",
+    "name",
+    "event_id",
+    "session_id",
+    "visitor_id",
+    "url",
+    "title",
+    "referrer",
+    "user_agent",
+    "device_type",
+    "browser",
+    "os",
+    "screen_resolution",
+    "language",
+];
+const NUMBERS: &[&str] = &["timestamp", "sent_at", "duration", "scroll_depth"];
+const RECORDS: &[&str] = &["data", "event_data"];
+
+/// Reads a beacon of `/e/:code`. Errors: `Invalid`, naming the field.
+pub fn read(body: &[u8]) -> Result<Beacon> {
+    let wire = parse(body)?;
+    for (field, value) in [
+        ("device_type", &wire.device_type),
+        ("browser", &wire.browser),
+        ("os", &wire.os),
+        ("user_agent", &wire.user_agent),
+    ] {
+        if value.is_none() {
+            return Err(Error::invalid(field, "is missing"));
+        }
+    }
+    checked(wire)
+}
+
+/// Reads a heartbeat of `/e/heartbeat/:code`. Errors: `Invalid`, naming the field.
+pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
+    let wire = parse(body)?;
+    let mut beacon = checked(Wire { kind: Some("heartbeat".to_owned()), event_type: None, name: None, ..wire })?;
+    beacon.properties = Properties::default();
+    let wire = parse(body)?;
+    for (name, value, most) in [("duration", wire.duration, 86_400.0), ("scroll_depth", wire.scroll_depth, 100.0)] {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            #[expect(clippy::cast_possible_truncation, reason = "clamped")]
+            beacon.properties.set(name, value.clamp(0.0, most).round() as i64);
+        }
+    }
+    if let Some(had) = wire.had_interaction {
+        beacon.properties.set("had_interaction", had);
+    }
+    Ok(beacon)
+}
+
+/// Whether a body of an alias path is a heartbeat, and the tracking code that stands in it.
+#[must_use]
+pub fn code_in(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Coded {
+        #[serde(alias = "trackingCode", alias = "website_id", alias = "site_id")]
+        tracking_code: Option<String>,
+    }
+    serde_json::from_slice::<Coded>(body).ok()?.tracking_code
+}
+
+fn parse(body: &[u8]) -> Result<Wire> {
+    serde_json::from_slice(body).map_err(|_| diagnosis(body))
+}
+
+/// Says what keeps a body from being a beacon.
+fn diagnosis(body: &[u8]) -> Error {
+    let fields: Map<String, Value> = match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Error::invalid("body", "must be one JSON object"),
+        Err(_) => return Error::invalid("body", "is not valid JSON in UTF-8"),
+    };
+    let wrong = |names: &[&str], fits: fn(&Value) -> bool, what: &str| {
+        let name =
+            names.iter().find(|name| fields.get(**name).is_some_and(|value| !value.is_null() && !fits(value)))?;
+        Some(Error::invalid(*name, format!("must be {what}")))
+    };
+    wrong(TEXTS, Value::is_string, "a string")
+        .or_else(|| wrong(NUMBERS, Value::is_number, "a number"))
+        .or_else(|| wrong(RECORDS, Value::is_object, "an object of strings, numbers and booleans"))
+        .or_else(|| wrong(&["had_interaction"], Value::is_boolean, "true or false"))
+        .unwrap_or_else(|| Error::invalid("body", "names a field twice"))
+}
+
+fn checked(wire: Wire) -> Result<Beacon> {
+    let session = wire.session_id.ok_or_else(|| Error::invalid("session_id", "is missing"))?;
+    if !(8..=128).contains(&session.chars().count()) {
+        return Err(Error::invalid("session_id", "must have 8 to 128 characters"));
+    }
+    let url = wire.url.ok_or_else(|| Error::invalid("url", "is missing"))?;
+    let page = page_of(&url)?;
+    let properties = wire.data.or(wire.event_data).unwrap_or_default();
+    if let Some(device) = &wire.device_type
+        && !matches!(device.as_str(), "desktop" | "mobile" | "tablet")
+    {
+        return Err(Error::invalid("device_type", "must be desktop, mobile or tablet"));
+    }
+    Thing {
+        kind: wire.kind.or(wire.event_type).unwrap_or_default(),
+        name: wire.name.unwrap_or_default(),
+        event_id: wire.event_id,
+        visitor_id: wire.visitor_id,
+        page,
+        properties,
+    }
+    .into_beacon(|beacon| Beacon {
+        title: clean(wire.title.as_deref().unwrap_or_default(), 300),
+        referrer: clean(wire.referrer.as_deref().unwrap_or_default(), LONGEST_URL),
+        user_agent: wire.user_agent,
+        device: wire.device_type.unwrap_or_default(),
+        screen: screen_of(wire.screen_resolution.as_deref().unwrap_or_default()),
+        language: language_of(wire.language.as_deref().unwrap_or_default()),
+        at_ms: wire.timestamp.and_then(whole),
+        sent_ms: wire.sent_at.and_then(whole),
+        ..beacon
+    })
+}
+
+/// What beacons of browsers and events of servers have in common.
+pub(super) struct Thing {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) event_id: Option<String>,
+    pub(super) visitor_id: Option<String>,
+    pub(super) page: Page,
+    pub(super) properties: Properties,
+}
+
+impl Thing {
+    /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
+    pub(super) fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
+        let id = |field: &str, id: Option<String>| match id {
+            Some(id) if !(8..=64).contains(&id.chars().count()) => {
+                Err(Error::invalid(field, "must have 8 to 64 characters"))
+            }
+            id => Ok(id),
+        };
+        let (event_id, visitor_id) = (id("event_id", self.event_id)?, id("visitor_id", self.visitor_id)?);
+        if self.properties.sent > properties::MOST {
+            let why = format!("has {} properties; at most {} are allowed", self.properties.sent, properties::MOST);
+            return Err(Error::invalid("data", why));
+        }
+        let (kind, name) = kind_of(&self.kind, &self.name)?;
+        let mut properties = self.properties;
+        let money = match kind {
+            EventKind::Revenue => Some(money_of(&properties, "amount")?),
+            EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value")?),
+            _ => None,
+        };
+        if kind == EventKind::Identify {
+            let names = ["user_id", "id", "customer_id", "email"];
+            if names
+                .iter()
+                .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
+            {
+                return Err(Error::invalid("data", "an identify needs user_id, customer_id or email"));
+            }
+            // Names and addresses of people are no event properties that anyone could break down by.
+            properties = properties.only(&["user_id", "id", "customer_id"]);
+        }
+        Ok(complete(Beacon {
+            kind,
+            name,
+            event_id,
+            visitor_id,
+            page: self.page,
+            properties,
+            money,
+            title: String::new(),
+            referrer: String::new(),
+            user_agent: None,
+            device: String::new(),
+            screen: String::new(),
+            language: String::new(),
+            at_ms: None,
+            sent_ms: None,
+        }))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "bounded before")]
+fn whole(number: f64) -> Option<i64> {
+    (number.is_finite() && number.abs() < 9e15).then_some(number as i64)
+}
+
+/// The kind that a type stands for, and the name of the event. Errors: an event or goal without a name.
+fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
+    let name = clean(name.trim(), 200);
+    let named = |kind: EventKind, name: String| {
+        if name.is_empty() { Err(Error::invalid("name", "is missing")) } else { Ok((kind, name)) }
+    };
+    let of_name = |name: String| {
+        if name == "scroll_milestone" { Ok((EventKind::Scroll, name)) } else { named(EventKind::Custom, name) }
+    };
+    match kind.trim() {
+        "" if name.is_empty() => Ok((EventKind::Pageview, String::new())),
+        "pageview" | "page_view" | "page" => Ok((EventKind::Pageview, String::new())),
+        "" | "event" | "custom" | "track" => of_name(name),
+        "goal" => named(EventKind::Goal, name),
+        "revenue" | "purchase" => Ok((EventKind::Revenue, if name.is_empty() { "revenue".to_owned() } else { name })),
+        "identify" => Ok((EventKind::Identify, "identify".to_owned())),
+        "heartbeat" => Ok((EventKind::Heartbeat, String::new())),
+        // Older trackers put the event's name here.
+        other => of_name(if name.is_empty() { clean(other, 200) } else { name }),
+    }
+}
+
+fn money_of(properties: &Properties, field: &str) -> Result<Money> {
+    let amount =
+        properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number of units, such as 29.00"))?;
+    if amount.abs() > MOST_MONEY {
+        return Err(Error::invalid(field, "is more than a thousand billion"));
+    }
+    let currency = properties.text("currency").unwrap_or("USD").trim().to_ascii_uppercase();
+    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+        return Err(Error::invalid("currency", "must be an ISO 4217 code such as EUR"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
+    let micros = (amount * 1e6).round() as i64;
+    Ok(Money { micros, currency })
+}
+
+/// Takes an absolute http or https URL apart. Errors: `Invalid` for `url`.
+pub(super) fn page_of(url: &str) -> Result<Page> {
+    let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
+    if url.len() > LONGEST_URL {
+        return Err(Error::invalid("url", format!("is longer than {LONGEST_URL} bytes")));
+    }
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(wrong());
+    }
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    let host = host_of(authority).ok_or_else(wrong)?;
+    let path = clean(path, LONGEST_PATH);
+    Ok(Page {
+        host,
+        path: if path.is_empty() { "/".to_owned() } else { path },
+        query: query.to_owned(),
+        fragment: fragment.to_owned(),
+    })
+}
+
+/// The host of an authority such as `user@Shop.Example:8080`, lower case.
+pub(super) fn host_of(authority: &str) -> Option<String> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split_once(']')?.0,
+        None => host.split(':').next()?,
+    };
+    let host = host.trim_end_matches('.').to_lowercase();
+    let usable = !host.is_empty()
+        && host.len() <= 253
+        && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));
+    usable.then_some(host)
+}
+
+/// `1920x1080`, or nothing for what is none.
+fn screen_of(text: &str) -> String {
+    let size = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
+        let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (1..=32_767).contains(side));
+        Some((side(width)?, side(height)?))
+    });
+    size.map(|(width, height)| format!("{width}x{height}")).unwrap_or_default()
+}
+
+/// A tag such as `en-US`, or nothing for what is none.
+pub(super) fn language_of(text: &str) -> String {
+    let tag = text.split([',', ';']).next().unwrap_or_default().trim();
+    let plain = (2..=35).contains(&tag.len()) && tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if plain { tag.to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+#[path = "beacon_tests.rs"]
+mod tests;

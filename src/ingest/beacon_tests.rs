@@ -1,0 +1,119 @@
+//! Holds the reader of beacons against what real trackers send, and against nonsense.
+
+use serde_json::json;
+
+use super::*;
+
+fn base() -> Value {
+    json!({
+        "type": "pageview", "session_id": "b1d0c9f2-3344", "url": "https://Shop.Example:8443/pricing?utm_source=x#top",
+        "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": "Mozilla/5.0",
+        "title": "Pricing", "referrer": "https://search.example/", "screen_resolution": "1920x1080", "language": "nl-NL",
+        "timestamp": 1_772_600_000_000_i64
+    })
+}
+
+fn with(changes: Value) -> Result<Beacon> {
+    let mut body = base();
+    for (name, value) in changes.as_object().unwrap() {
+        if value == "absent" {
+            body.as_object_mut().unwrap().remove(name);
+        } else {
+            body[name] = value.clone();
+        }
+    }
+    read(body.to_string().as_bytes())
+}
+
+#[test]
+fn a_page_view_is_read_whole() {
+    let beacon = with(json!({})).unwrap();
+    let page = Page {
+        host: "shop.example".into(),
+        path: "/pricing".into(),
+        query: "utm_source=x".into(),
+        fragment: "top".into(),
+    };
+    assert_eq!((beacon.kind, beacon.page), (EventKind::Pageview, page));
+    assert_eq!(
+        (beacon.title.as_str(), beacon.screen.as_str(), beacon.language.as_str()),
+        ("Pricing", "1920x1080", "nl-NL")
+    );
+    assert_eq!(beacon.at_ms, Some(1_772_600_000_000));
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named() {
+    for (changes, field) in [
+        (json!({ "session_id": "absent" }), "session_id"),
+        (json!({ "session_id": "short" }), "session_id"),
+        (json!({ "session_id": 12_345_678 }), "session_id"),
+        (json!({ "url": "absent" }), "url"),
+        (json!({ "url": "/pricing" }), "url"),
+        (json!({ "url": "ftp://shop.example/" }), "url"),
+        (json!({ "url": "https://" }), "url"),
+        (json!({ "url": "https://a b/" }), "url"),
+        (json!({ "url": format!("https://a.example/{}", "x".repeat(9_000)) }), "url"),
+        (json!({ "device_type": "absent" }), "device_type"),
+        (json!({ "device_type": "fridge" }), "device_type"),
+        (json!({ "browser": "absent" }), "browser"),
+        (json!({ "os": "absent" }), "os"),
+        (json!({ "user_agent": "absent" }), "user_agent"),
+        (json!({ "user_agent": ["x"] }), "user_agent"),
+        (json!({ "timestamp": "yesterday" }), "timestamp"),
+        (json!({ "data": [1] }), "data"),
+        (json!({ "event_id": "short" }), "event_id"),
+        (json!({ "visitor_id": "v".repeat(65) }), "visitor_id"),
+        (json!({ "type": "event" }), "name"),
+        (json!({ "type": "goal", "name": " " }), "name"),
+        (json!({ "type": "revenue" }), "amount"),
+        (json!({ "type": "revenue", "data": { "amount": 1e15 } }), "amount"),
+        (json!({ "type": "revenue", "data": { "amount": 5, "currency": "euros" } }), "currency"),
+        (json!({ "type": "identify", "data": { "plan": "pro" } }), "data"),
+    ] {
+        let error = with(changes.clone()).unwrap_err();
+        assert_eq!(error.field(), Some(field), "{changes} {}", error.message());
+    }
+    for body in [&b""[..], b"[]", b"null", b"{", b"\xff\xfe", b"\"x\"", br#"{"url":"\ud800"}"#] {
+        assert_eq!(read(body).unwrap_err().field(), Some("body"), "{body:?}");
+    }
+    let deep = format!("{}1{}", "{\"data\":".repeat(10_000), "}".repeat(10_000));
+    assert_eq!(read(deep.as_bytes()).unwrap_err().field(), Some("body"));
+}
+
+#[test]
+fn kinds_and_names_of_every_generation() {
+    for (changes, kind, name) in [
+        (json!({ "type": "absent" }), EventKind::Pageview, ""),
+        (json!({ "type": "event", "name": "signup" }), EventKind::Custom, "signup"),
+        (json!({ "type": "absent", "name": "signup" }), EventKind::Custom, "signup"),
+        (json!({ "type": "absent", "event_type": "video_progress" }), EventKind::Custom, "video_progress"),
+        (
+            json!({ "type": "event", "name": "scroll_milestone", "data": { "depth": 50 } }),
+            EventKind::Scroll,
+            "scroll_milestone",
+        ),
+        (json!({ "type": "goal", "name": "Order" }), EventKind::Goal, "Order"),
+        (json!({ "type": "revenue", "data": { "amount": "29.90" } }), EventKind::Revenue, "revenue"),
+        (json!({ "type": "identify", "data": { "email": "a@b.example" } }), EventKind::Identify, "identify"),
+    ] {
+        let beacon = with(changes.clone()).unwrap();
+        assert_eq!((beacon.kind, beacon.name.as_str()), (kind, name), "{changes}");
+    }
+    let paid =
+        with(json!({ "type": "revenue", "data": { "amount": 29.9, "currency": "eur", "items": [{ "id": 1 }] } }))
+            .unwrap();
+    assert_eq!(paid.money, Some(Money { micros: 29_900_000, currency: "EUR".into() }));
+    let known =
+        with(json!({ "type": "identify", "data": { "email": "a@b.example", "user_id": "u1", "name": "A" } })).unwrap();
+    assert_eq!(known.properties.json(), r#"{"user_id":"u1"}"#, "no address and no name is kept");
+}
+
+#[test]
+fn a_heartbeat_keeps_what_it_measures() {
+    let body = json!({ "session_id": "12345678", "url": "http://a.example/x", "duration": 31.4, "scroll_depth": 140, "had_interaction": true });
+    let beat = read_heartbeat(body.to_string().as_bytes()).unwrap();
+    assert_eq!(beat.kind, EventKind::Heartbeat);
+    assert_eq!(beat.properties.json(), r#"{"duration":31,"scroll_depth":100,"had_interaction":true}"#);
+    assert_eq!(read_heartbeat(b"{}").unwrap_err().field(), Some("session_id"));
+}

@@ -1,0 +1,203 @@
+//! The chain: a beacon that a website admits becomes an event; what it learns on the way is looked up here.
+//!
+//! - The address goes in and does not come out: it becomes a place and a visitor's hash.
+//! - A machine's event is made like a person's and carries its reason.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use schema::{
+    analytics::event::{Acquisition, Event, EventKind},
+    error::{Error, Result},
+    ports::{Clock, Ids},
+};
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
+
+use super::{
+    beacon::{Beacon, Page, language_of},
+    bots,
+    channel::{Campaign, acquire, referrer_host},
+    enrich::Enricher,
+    identity::{DAY_MS, Identity, Secret},
+    intake::{Incoming, Who},
+    rules::Site,
+    salts::Salts,
+};
+
+/// How old a beacon's own time may be, in milliseconds; browsers keep what they could not send for that long.
+const OLDEST_MS: i64 = DAY_MS;
+
+/// How far a sender's clock may be ahead, in milliseconds.
+const AHEAD_MS: i64 = 60_000;
+
+/// Who sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The visitor's address; `None` where a server does not tell it.
+    pub address: Option<IpAddr>,
+    /// The `User-Agent` header.
+    pub user_agent: &'a str,
+    /// Whether the visitor opted out (`Sec-GPC: 1`).
+    pub opted_out: bool,
+    /// Why this sender is a machine whatever its user agent says.
+    pub machine: Option<&'a str>,
+    /// Whether a repeated page view is one.
+    pub collapses: bool,
+}
+
+/// Makes events.
+#[derive(Clone)]
+pub struct Chain {
+    /// What agents and places are looked up in.
+    pub enricher: Arc<Enricher>,
+    /// The installation's secret: keys visitors whose ids the sender keeps.
+    pub secret: Secret,
+    /// Keys the others.
+    pub salts: Arc<Salts>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of what has none.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl Chain {
+    /// The event that a beacon becomes. Its time is the sender's, corrected by the sender's clock where that is told, and
+    /// the server's where it lies more than a day back or in the future.
+    ///
+    /// # Errors
+    /// Internal, when a salt cannot be kept.
+    pub fn event(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>) -> Result<Incoming> {
+        let now_ms = self.clock.now().timestamp_millis();
+        let website = site.rules.website;
+        let user_agent = beacon.user_agent.as_deref().filter(|text| !text.is_empty()).unwrap_or(sender.user_agent);
+        let mut agent = self.enricher.agent(user_agent);
+        if agent.device.is_empty() && !beacon.device.is_empty() {
+            Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
+        }
+        let bot = sender.machine.or_else(|| bots::machine(user_agent)).unwrap_or_default();
+        let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
+        let who = self.who(website, &beacon, sender.address, user_agent, now_ms)?;
+        let is_page_view = beacon.kind == EventKind::Pageview;
+        let collapse = (is_page_view && sender.collapses).then(|| hash_of(&beacon.page));
+        let id = match &beacon.event_id {
+            Some(id) => id_of(website, id),
+            None => self.ids.uuid(),
+        };
+        let mut properties = beacon.properties;
+        if sender.opted_out {
+            properties.set("gpc_opted_out", true);
+        }
+        let money = beacon.money.unwrap_or_default();
+        let event = Event {
+            website,
+            id,
+            time_ms: time_of(beacon.at_ms, beacon.sent_ms, now_ms),
+            visitor: 0,
+            kind: beacon.kind,
+            name: beacon.name.into(),
+            hostname: beacon.page.host.as_str().into(),
+            path: beacon.page.path.into(),
+            title: beacon.title.into(),
+            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.domain),
+            place: Arc::new(place),
+            agent,
+            screen: beacon.screen.into(),
+            language: if sender.opted_out { "".into() } else { language_of(&beacon.language).into() },
+            properties: properties.json().into(),
+            amount_micros: money.micros,
+            currency: money.currency.into(),
+            bot: bot.into(),
+        };
+        Ok(Incoming { event, who, collapse })
+    }
+
+    fn who(
+        &self,
+        website: Uuid,
+        beacon: &Beacon,
+        address: Option<IpAddr>,
+        user_agent: &str,
+        now_ms: i64,
+    ) -> Result<Who> {
+        if let Some(id) = &beacon.visitor_id {
+            return Ok(Who::Known(Identity::new(&self.secret, website).known(id)));
+        }
+        let salts = self.salts.at(now_ms).map_err(Error::internal)?;
+        let address = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
+        let key = |salt: &Secret, day: i64| Identity::new(salt, website).visitor(&address, user_agent, day);
+        Ok(Who::Cookieless {
+            today: key(&salts.today, salts.day),
+            yesterday: salts.yesterday.as_ref().map(|salt| key(salt, salts.day - 1)),
+        })
+    }
+}
+
+fn acquisition(referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {
+    let campaign = if Campaign::is_in(query) { Campaign::of_query(query) } else { Campaign::default() };
+    Arc::new(acquire(referrer_host(referrer, domain), campaign))
+}
+
+fn hash_of(page: &Page) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&page.host, &page.path, &page.query, &page.fragment).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The identity of an event whose sender gave it an id.
+#[must_use]
+pub fn id_of(website: Uuid, id: &str) -> Uuid {
+    let whole: [u8; 32] = Sha256::new_with_prefix(b"event")
+        .chain_update(website.as_bytes())
+        .chain_update(id.as_bytes())
+        .finalize()
+        .into();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&whole[..16]);
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// When it happened, by the server's clock.
+fn time_of(at_ms: Option<i64>, sent_ms: Option<i64>, now_ms: i64) -> i64 {
+    match (at_ms, sent_ms) {
+        (Some(at), Some(sent)) if (0..=OLDEST_MS).contains(&sent.saturating_sub(at)) => now_ms - (sent - at),
+        (Some(at), None) if (now_ms - OLDEST_MS..=now_ms.saturating_add(AHEAD_MS)).contains(&at) => at.min(now_ms),
+        _ => now_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_senders_time_counts_as_far_as_it_can_be_right() {
+        let now = 1_790_000_000_000;
+        for (at, sent, expected) in [
+            (None, None, now),
+            (Some(now - 5_000), None, now - 5_000),
+            (Some(now + 5_000), None, now),
+            (Some(now + 3_600_000), None, now),
+            (Some(now - 25 * 3_600_000), None, now),
+            (Some(-5), None, now),
+            (Some(i64::MAX), None, now),
+            (Some(i64::MIN), Some(i64::MAX), now),
+            // A clock that is three hours slow, ten seconds after it happened.
+            (Some(now - 10_810_000), Some(now - 10_800_000), now - 10_000),
+            (Some(now), Some(now - 1), now),
+        ] {
+            assert_eq!(time_of(at, sent, now), expected, "{at:?} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn ids_differ_by_website_and_text() {
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert_eq!(id_of(a, "12345678"), id_of(a, "12345678"));
+        assert_ne!(id_of(a, "12345678"), id_of(b, "12345678"));
+        assert_ne!(id_of(a, "12345678"), id_of(a, "12345679"));
+    }
+}

@@ -1,0 +1,289 @@
+//! The addresses that events are sent to: browsers' beacons and heartbeats, crawlers, servers' batches, and their aliases.
+//!
+//! - Refusals come in the order 401, 403, 413 and 415, 400; each is counted for its website and answered in the envelope.
+//! - What is dropped by a rule is answered 200 with `X-Footfall-Dropped`, so that a page never retries it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, Path, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
+    routing::any,
+};
+use schema::{
+    Ports,
+    analytics::event::EventKind,
+    error::{Error, Result},
+    traffic::Outcome,
+};
+
+use super::{
+    address::Proxies,
+    batch,
+    beacon::{self, Beacon},
+    chain::{Chain, Sender},
+    crawler,
+    intake::{Intake, Submission},
+    ledger::Notes,
+    limiter::Limiter,
+    rules::{Origin, Site},
+    sites::Sites,
+};
+use crate::rest::envelope::{Fault, refuse, respond};
+
+/// Bytes of one beacon.
+const BEACON_BYTES: usize = 64 * 1024;
+
+const DROPPED: HeaderName = HeaderName::from_static("x-footfall-dropped");
+
+/// All that the endpoints need.
+#[derive(Clone)]
+pub struct Gateway {
+    /// The control plane, for keys.
+    pub ports: Ports,
+    /// Finds websites.
+    pub sites: Sites,
+    /// Makes events.
+    pub chain: Chain,
+    /// Takes them in.
+    pub intake: Intake,
+    /// Notes signs of a wrong set-up.
+    pub notes: Notes,
+    /// Whose forwarding headers are believed.
+    pub proxies: Arc<Proxies>,
+    /// What one address may send.
+    pub limiter: Arc<Limiter>,
+}
+
+/// Mounts the endpoints.
+pub fn routes(gateway: Gateway) -> Router {
+    let beacon = |path: &str| (path.to_owned(), Kind::Beacon);
+    let heartbeat = |path: &str| (path.to_owned(), Kind::Heartbeat);
+    let paths = [
+        beacon("/e/{p2}"),
+        heartbeat("/e/heartbeat/{p3}"),
+        ("/c/{p2}".to_owned(), Kind::Crawler),
+        ("/api/v1/events".to_owned(), Kind::Batch),
+        // Names of earlier trackers; the tracking code stands in the body or in `?id=`.
+        beacon("/track"),
+        heartbeat("/heartbeat"),
+        // The paths of a first-party proxy.
+        beacon("/api/_z/e/{p4}"),
+        heartbeat("/api/_z/e/heartbeat/{p5}"),
+        beacon("/api/_z/{p3}"),
+        heartbeat("/api/_z/heartbeat/{p4}"),
+        ("/api/_z/c/{p4}".to_owned(), Kind::Crawler),
+    ];
+    paths.into_iter().fold(Router::new(), |router, (path, kind)| {
+        let gateway = gateway.clone();
+        router.route(
+            &path,
+            any(async move |code: Option<Path<String>>, request: Request| {
+                gateway.answer(kind, code.map(|Path(code)| code), request).await
+            }),
+        )
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Beacon,
+    Heartbeat,
+    Crawler,
+    Batch,
+}
+
+/// A request's head, as far as ingest looks at it.
+pub(super) struct Head {
+    pub(super) headers: HeaderMap,
+    pub(super) address: IpAddr,
+}
+
+impl Head {
+    pub(super) fn text(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `Sec-GPC: 1`.
+    pub(super) fn opted_out(&self) -> bool {
+        self.headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1")
+    }
+}
+
+impl Gateway {
+    async fn answer(&self, kind: Kind, code: Option<String>, request: Request) -> Response<Body> {
+        let now = self.ports.clock.now();
+        let answered = match kind {
+            Kind::Batch => self.batch(request).await,
+            _ => self.single(kind, code, request).await.map(|outcome| stored(outcome, kind)),
+        };
+        answered.unwrap_or_else(|error| refuse(&Fault::of(&error, now), now))
+    }
+
+    async fn single(&self, kind: Kind, code: Option<String>, request: Request) -> Result<Outcome> {
+        let (head, query, body) = self.opened(request)?;
+        let unknown = || Error::unauthenticated("The tracking code is not known; copy it from the website's settings.");
+        // The code of an alias stands in the body, which is then read before anything is known of the sender.
+        let (code, body) = match code {
+            Some(code) => (code, Read::Not(body)),
+            None => {
+                let bytes = bounded(body, BEACON_BYTES).await?;
+                let code = code_in_query(&query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
+                (code, Read::Done(bytes))
+            }
+        };
+        let site = self.sites.by_code(&code).await?.ok_or_else(unknown)?;
+        let website = site.rules.website;
+        if kind != Kind::Crawler {
+            let origin = Origin::of(head.text(&header::ORIGIN), head.text(&header::REFERER));
+            site.admits(origin).map_err(|outcome| self.foreign(&site, origin, outcome))?;
+        }
+        self.limiter.count(head.address, self.ports.clock.now().timestamp_millis()).map_err(|retry_after| {
+            self.intake.count(website, Outcome::RateLimited);
+            Error::RateLimited { retry_after, limit: self.limiter.most() }
+        })?;
+        let malformed = |error: Error| {
+            self.intake.count(website, Outcome::Malformed);
+            error
+        };
+        json_or_text(&head.headers).map_err(malformed)?;
+        let body = match body {
+            Read::Done(bytes) => bytes,
+            Read::Not(body) => bounded(body, BEACON_BYTES).await.map_err(malformed)?,
+        };
+        match kind {
+            Kind::Crawler => {
+                let crawl = crawler::read(&body).map_err(malformed)?;
+                let (beacon, user_agent, address) = (crawl.beacon, crawl.user_agent, crawl.address);
+                let machine = super::bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
+                let address = address.unwrap_or(head.address);
+                let sender = Sender {
+                    address: Some(address),
+                    user_agent: &user_agent,
+                    opted_out: false,
+                    machine: Some(machine),
+                    collapses: false,
+                };
+                self.take(&site, beacon, &sender, address).await
+            }
+            _ => {
+                let read = if kind == Kind::Heartbeat { beacon::read_heartbeat } else { beacon::read };
+                let beacon = read(&body).map_err(malformed)?;
+                let now_ms = self.ports.clock.now().timestamp_millis();
+                let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
+                self.notes.hit(website, head.address, skew_ms);
+                let sender = Sender {
+                    address: Some(head.address),
+                    user_agent: head.text(&header::USER_AGENT).unwrap_or_default(),
+                    opted_out: head.opted_out(),
+                    machine: None,
+                    collapses: true,
+                };
+                self.take(&site, beacon, &sender, head.address).await
+            }
+        }
+    }
+
+    async fn take(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>, address: IpAddr) -> Result<Outcome> {
+        if let Err(outcome) = site.counts(address, &beacon.page.path) {
+            self.intake.count(site.rules.website, outcome);
+            return Ok(outcome);
+        }
+        let incoming = self.chain.event(site, beacon, sender)?;
+        let outcomes = self.intake.take(Submission { events: vec![incoming], dropped: Vec::new() }).await?;
+        Ok(outcomes.first().copied().unwrap_or(Outcome::Accepted))
+    }
+
+    fn foreign(&self, site: &Site, origin: Origin<'_>, outcome: Outcome) -> Error {
+        self.intake.count(site.rules.website, outcome);
+        if let (Origin::Host(host), Outcome::ForeignOrigin) = (origin, outcome) {
+            self.notes.foreign(site.rules.website, host);
+        }
+        Error::forbidden(match outcome {
+            Outcome::MissingOrigin => "Missing request origin",
+            Outcome::LocalOrigin => {
+                "Domain not authorized for this tracking code: local hosts need the setting allowLocalhost"
+            }
+            _ => "Domain not authorized for this tracking code",
+        })
+    }
+
+    async fn batch(&self, request: Request) -> Result<Response<Body>> {
+        let (head, _, body) = self.opened(request)?;
+        batch::answer(self, &head, body).await
+    }
+
+    /// Takes a request apart. Errors: another method than POST.
+    fn opened(&self, request: Request) -> Result<(Head, String, Body)> {
+        let (parts, body) = request.into_parts();
+        if parts.method != Method::POST {
+            return Err(Error::MethodNotAllowed { allow: "POST".into() });
+        }
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = self.proxies.client(peer, &parts.headers);
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok((Head { headers: parts.headers, address }, query, body))
+    }
+}
+
+enum Read {
+    Not(Body),
+    Done(Bytes),
+}
+
+fn code_in_query(query: &str) -> Option<String> {
+    let code = query.split('&').find_map(|pair| pair.strip_prefix("id="))?;
+    (!code.is_empty()).then(|| code.to_owned())
+}
+
+/// Errors: a body of another media type than JSON, which browsers may also call plain text.
+fn json_or_text(headers: &HeaderMap) -> Result<()> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match name.as_str() {
+        "application/json" | "text/plain" => Ok(()),
+        _ => Err(Error::MediaType { wants: "application/json, or text/plain with JSON in it".into() }),
+    }
+}
+
+/// Reads a body of at most so many bytes. Errors: 413, 400 for one that breaks off.
+pub(super) async fn bounded(body: Body, most: usize) -> Result<Bytes> {
+    match axum::body::to_bytes(body, most).await {
+        Ok(bytes) => Ok(bytes),
+        Err(error)
+            if std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) =>
+        {
+            Err(Error::TooLarge { limit: format!("a body may have {most} bytes") })
+        }
+        Err(_) => Err(Error::invalid("body", "ended before it was complete")),
+    }
+}
+
+/// The answer to something that is on disk, or need not be.
+fn stored(outcome: Outcome, kind: Kind) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, br#"{"success":true}"#.to_vec());
+    // That a crawler is a machine is no news to its site.
+    let expected = outcome == Outcome::Accepted || (kind == Kind::Crawler && outcome == Outcome::Bot);
+    if !expected {
+        response.headers_mut().insert(DROPPED, HeaderValue::from_static(outcome.name()));
+    }
+    response
+}
+
+/// Whether an outcome of this kind leaves the event in the store.
+#[must_use]
+pub fn is_kept(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Accepted | Outcome::Bot)
+}
+
+/// Kinds that only browsers send.
+#[must_use]
+pub fn is_browsers(kind: EventKind) -> bool {
+    kind == EventKind::Heartbeat
+}

@@ -1,0 +1,232 @@
+//! The journal: what was answered and may not be in the event store yet, on disk, in one SQLite file beside the ledger.
+//!
+//! - A group of events is one row and one transaction with its ledger counts; the answer waits for its commit.
+//! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
+//!   crash neither loses nor doubles. Rows at or before that position are trimmed.
+
+use std::{path::Path, time::Duration};
+
+use schema::{
+    analytics::event::Event,
+    error::{Error, Result},
+    traffic::Outcome,
+};
+use sea_orm::sqlx::{
+    self, Connection as _, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS journal (position INTEGER PRIMARY KEY AUTOINCREMENT, events BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger (
+    website BLOB NOT NULL, minute INTEGER NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (website, minute, outcome)
+) WITHOUT ROWID;
+";
+
+/// First byte of each row: how its events are written. Raise it when [`Event`] changes, and go on reading the older ones.
+const FORMAT: u8 = 1;
+
+fn written(events: &[Event]) -> Result<Vec<u8>> {
+    if events.is_empty() { Ok(Vec::new()) } else { postcard::to_stdvec(&(FORMAT, events)).map_err(Error::internal) }
+}
+
+fn events_of(blob: &[u8]) -> Result<Vec<Event>> {
+    match blob {
+        [] => Ok(Vec::new()),
+        [FORMAT, rest @ ..] => postcard::from_bytes(rest).map_err(Error::internal),
+        [format, ..] => {
+            Err(Error::broken(format!("the journal has a row of format {format}, which this version cannot read")))
+        }
+    }
+}
+
+/// Counts of a group: website, minute since 1970, outcome.
+pub type Counts = std::collections::HashMap<(Uuid, i64, Outcome), u64>;
+
+/// Rows of events as they are read back.
+pub struct Entry {
+    /// Its position.
+    pub position: i64,
+    /// What it holds.
+    pub events: Vec<Event>,
+}
+
+async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Every commit reaches the disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("journal_size_limit", "67108864");
+    SqliteConnection::connect_with(&options).await
+}
+
+/// Sorts what SQLite refuses: a full disk passes, the rest is ours.
+fn refused(error: sqlx::Error) -> Error {
+    let text = error.to_string();
+    if ["disk is full", "disk I/O error", "No space left"].iter().any(|sign| text.contains(sign)) {
+        tracing::error!(error.source = %text, "the journal cannot write");
+        return Error::Unavailable {
+            retry_after: 10,
+            why: "The journal cannot write now (the disk may be full).".into(),
+        };
+    }
+    Error::internal(error)
+}
+
+/// The end that writes. One per process.
+pub struct Writer(SqliteConnection);
+
+/// The end that delivery reads and trims.
+pub struct Reader(SqliteConnection);
+
+/// Opens the file and makes its tables.
+///
+/// # Errors
+/// When it is no SQLite database or cannot be written.
+pub async fn open(path: &Path) -> Result<(Writer, Reader)> {
+    let mut writer = connect(path).await.map_err(refused)?;
+    sqlx::raw_sql(TABLES).execute(&mut writer).await.map_err(refused)?;
+    let reader = connect(path).await.map_err(refused)?;
+    Ok((Writer(writer), Reader(reader)))
+}
+
+/// A connection that reads the ledger.
+///
+/// # Errors
+/// As [`open`].
+pub async fn ledger(path: &Path) -> Result<SqliteConnection> {
+    connect(path).await.map_err(refused)
+}
+
+impl Writer {
+    /// Writes a group and its counts, all or nothing, and answers its position (0 for a group without events).
+    /// On disk when it returns. `trim` names a position up to which rows may go.
+    ///
+    /// # Errors
+    /// `Unavailable` for a full disk; nothing is written then.
+    pub async fn commit(&mut self, events: &[Event], counts: &Counts, trim: i64) -> Result<i64> {
+        let bytes = written(events)?;
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+        let mut position = 0;
+        if !bytes.is_empty() {
+            let written = sqlx::query("INSERT INTO journal (events) VALUES (?)")
+                .bind(bytes)
+                .execute(&mut *transaction)
+                .await
+                .map_err(refused)?;
+            position = written.last_insert_rowid();
+        }
+        for ((website, minute, outcome), count) in counts {
+            sqlx::query(
+                "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + excluded.count",
+            )
+            .bind(website.as_bytes().as_slice())
+            .bind(minute)
+            .bind(i64::from(outcome.number()))
+            .bind(i64::try_from(*count).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await
+            .map_err(refused)?;
+        }
+        if trim > 0 {
+            sqlx::query("DELETE FROM journal WHERE position <= ?")
+                .bind(trim)
+                .execute(&mut *transaction)
+                .await
+                .map_err(refused)?;
+        }
+        transaction.commit().await.map_err(refused)?;
+        Ok(position)
+    }
+
+    /// Trims rows that the event store has.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn trim(&mut self, position: i64) -> Result<()> {
+        sqlx::query("DELETE FROM journal WHERE position <= ?")
+            .bind(position)
+            .execute(&mut self.0)
+            .await
+            .map_err(refused)?;
+        Ok(())
+    }
+
+    /// Forgets counts older than a minute (since 1970), and gives freed pages back.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn forget(&mut self, before_minute: i64) -> Result<()> {
+        sqlx::query("DELETE FROM ledger WHERE minute < ?")
+            .bind(before_minute)
+            .execute(&mut self.0)
+            .await
+            .map_err(refused)?;
+        Ok(())
+    }
+
+    /// Positions that follow one the event store names, even where the journal file is newer than the store's.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn begin_after(&mut self, position: i64) -> Result<()> {
+        sqlx::query("INSERT INTO journal (position, events) SELECT ?, x'' WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'journal' AND seq >= ?)")
+            .bind(position)
+            .bind(position)
+            .execute(&mut self.0)
+            .await
+            .map_err(refused)?;
+        self.trim(position).await
+    }
+}
+
+impl Reader {
+    /// The rows after a position, in order, until about so many bytes.
+    ///
+    /// # Errors
+    /// Whatever SQLite refuses; a row that cannot be read.
+    pub async fn after(&mut self, position: i64, bytes: usize) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let (mut at, mut taken) = (position, 0);
+        while taken < bytes {
+            let rows =
+                sqlx::query("SELECT position, events FROM journal WHERE position > ? ORDER BY position LIMIT 16")
+                    .bind(at)
+                    .fetch_all(&mut self.0)
+                    .await
+                    .map_err(refused)?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                at = row.try_get(0).map_err(refused)?;
+                let blob: &[u8] = row.try_get(1).map_err(refused)?;
+                if taken >= bytes {
+                    return Ok(entries);
+                }
+                taken += blob.len() + 1;
+                entries.push(Entry { position: at, events: events_of(blob)? });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Bytes of events that wait, about.
+    ///
+    /// # Errors
+    /// Whatever SQLite refuses.
+    pub async fn waiting(&mut self, position: i64) -> Result<u64> {
+        let row = sqlx::query("SELECT coalesce(sum(length(events)), 0) FROM journal WHERE position > ?")
+            .bind(position)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(refused)?;
+        let bytes: i64 = row.try_get(0).map_err(refused)?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+}

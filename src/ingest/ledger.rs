@@ -1,0 +1,153 @@
+//! The ledger as it is read: counts by outcome, and what looks wrong in a website's set-up.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use schema::{
+    error::{Error, Result},
+    ports::{Clock, Ledger},
+    traffic::Outcome,
+};
+use sea_orm::sqlx::{self, Row as _, SqliteConnection};
+use uuid::Uuid;
+
+use super::journal;
+
+/// Hits that a warning needs at least.
+const ENOUGH: u64 = 20;
+
+/// What a website's senders were like since the start.
+#[derive(Debug, Default, Clone)]
+struct Signs {
+    /// Hits of browsers.
+    hits: u64,
+    /// Those from private addresses.
+    private: u64,
+    /// Those whose clock is more than five minutes off.
+    skewed: u64,
+    /// The last host that was refused.
+    foreign: Option<String>,
+}
+
+/// Notes signs of a wrong set-up, in memory. No address is kept.
+#[derive(Clone, Default)]
+pub struct Notes(Arc<Mutex<HashMap<Uuid, Signs>>>);
+
+impl Notes {
+    fn signs(&self) -> MutexGuard<'_, HashMap<Uuid, Signs>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A browser's hit from this address, with a clock that is so many milliseconds off.
+    pub fn hit(&self, website: Uuid, address: IpAddr, skew_ms: i64) {
+        let private = match address.to_canonical() {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        let mut all = self.signs();
+        let signs = all.entry(website).or_default();
+        signs.hits += 1;
+        signs.private += u64::from(private);
+        signs.skewed += u64::from(skew_ms.abs() > 5 * 60 * 1000);
+    }
+
+    /// A page of this host was refused.
+    pub fn foreign(&self, website: Uuid, host: &str) {
+        self.signs().entry(website).or_default().foreign = Some(host.chars().take(100).collect());
+    }
+}
+
+/// Reads the ledger.
+pub struct Book {
+    connection: tokio::sync::Mutex<SqliteConnection>,
+    clock: Arc<dyn Clock>,
+    notes: Notes,
+    knows_places: bool,
+}
+
+impl Book {
+    /// Over the journal's file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>, notes: Notes, knows_places: bool) -> Result<Self> {
+        let connection = tokio::sync::Mutex::new(journal::ledger(path).await?);
+        Ok(Self { connection, clock, notes, knows_places })
+    }
+}
+
+fn number(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<i64> {
+    row.try_get(at).map_err(Error::internal)
+}
+
+#[async_trait]
+impl Ledger for Book {
+    async fn counts(&self, website: Uuid, since_ms: i64) -> Result<Vec<(Outcome, u64)>> {
+        let mut connection = self.connection.lock().await;
+        let rows = sqlx::query(
+            "SELECT outcome, sum(count) FROM ledger WHERE website = ? AND minute >= ? GROUP BY outcome ORDER BY outcome",
+        )
+        .bind(website.as_bytes().as_slice())
+        .bind(since_ms.div_euclid(60_000))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(Error::internal)?;
+        let mut counts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let outcome = u8::try_from(number(&row, 0)?).ok().and_then(Outcome::of_number);
+            if let Some(outcome) = outcome {
+                counts.push((outcome, u64::try_from(number(&row, 1)?).unwrap_or(0)));
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn last_event(&self, website: Uuid) -> Result<Option<i64>> {
+        let mut connection = self.connection.lock().await;
+        let row = sqlx::query("SELECT max(minute) FROM ledger WHERE website = ? AND outcome = 0")
+            .bind(website.as_bytes().as_slice())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(Error::internal)?;
+        let minute: Option<i64> = row.try_get(0).map_err(Error::internal)?;
+        Ok(minute.map(|minute| minute * 60_000))
+    }
+
+    async fn warnings(&self, website: Uuid) -> Result<Vec<String>> {
+        let hour_ago = self.clock.now().timestamp_millis() - 60 * 60 * 1000;
+        let counts: HashMap<Outcome, u64> = self.counts(website, hour_ago).await?.into_iter().collect();
+        let count = |outcome: Outcome| counts.get(&outcome).copied().unwrap_or(0);
+        let signs = self.notes.signs().get(&website).cloned().unwrap_or_default();
+        let mut warnings = Vec::new();
+        if signs.hits >= ENOUGH && signs.private * 10 >= signs.hits * 9 {
+            warnings.push("Nearly all hits come from private addresses: a proxy stands in front that is not trusted. Name it in FOOTFALL_TRUSTED_PROXIES, or all visitors seem to be one.".to_owned());
+        }
+        if !self.knows_places {
+            warnings.push(
+                "There is no database of places: countries stay unknown. Name one in FOOTFALL_GEO_DATABASE.".to_owned(),
+            );
+        }
+        if signs.hits >= ENOUGH && signs.skewed * 2 >= signs.hits {
+            warnings.push(
+                "The clocks of most senders are more than five minutes off; the server's own clock may be wrong."
+                    .to_owned(),
+            );
+        }
+        if count(Outcome::ForeignOrigin) > 0 {
+            let host = signs.foreign.map(|host| format!(" (such as {host})")).unwrap_or_default();
+            warnings.push(format!("Pages of other hosts{host} send with this tracking code and are refused; add their hosts to allowedDomains if they are yours."));
+        }
+        if count(Outcome::LocalOrigin) > 0 {
+            warnings.push("Pages on a local host are refused; switch allowLocalhost on to count them.".to_owned());
+        }
+        if count(Outcome::Paused) > 0 {
+            warnings.push("Tracking is paused: what is sent is not counted.".to_owned());
+        }
+        Ok(warnings)
+    }
+}

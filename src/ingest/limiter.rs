@@ -1,0 +1,69 @@
+//! A limit on what one address may send in a minute. Off unless the operator sets it: no event is dropped by rate otherwise.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+/// Counts requests of addresses in the current minute, in memory.
+#[derive(Default)]
+pub struct Limiter {
+    /// Requests a minute; 0 for no limit.
+    most: u64,
+    minute: Mutex<(i64, HashMap<IpAddr, u64>)>,
+}
+
+impl Limiter {
+    /// Allows so many requests a minute; 0 allows all.
+    #[must_use]
+    pub fn new(most: u64) -> Self {
+        Self { most, minute: Mutex::default() }
+    }
+
+    /// Counts a request. Errors: the seconds until the next minute, when the address has used this one up.
+    pub fn count(&self, address: IpAddr, now_ms: i64) -> Result<(), u64> {
+        if self.most == 0 {
+            return Ok(());
+        }
+        // One household has one IPv6 network.
+        let address = match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
+            v4 => v4,
+        };
+        let now = now_ms.div_euclid(60_000);
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.0 != now {
+            *minute = (now, HashMap::new());
+        }
+        let count = minute.1.entry(address).or_default();
+        *count += 1;
+        let left = 60 - now_ms.rem_euclid(60_000) / 1000;
+        if *count <= self.most { Ok(()) } else { Err(u64::try_from(left).unwrap_or(60)) }
+    }
+
+    /// Requests a minute; 0 for no limit.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_is_used_up_and_the_next_one_is_new() {
+        let limiter = Limiter::new(2);
+        let (a, b): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+        assert_eq!(
+            [limiter.count(a, 5_000), limiter.count(b, 6_000), limiter.count(a, 7_000)],
+            [Ok(()), Ok(()), Err(53)]
+        );
+        assert_eq!(limiter.count(a, 60_000), Ok(()));
+        assert_eq!(limiter.count("192.0.2.1".parse().unwrap(), 7_000), Ok(()));
+        let off = Limiter::default();
+        assert!((0..10_000).all(|_| off.count(a, 0).is_ok()));
+    }
+}

@@ -1,0 +1,185 @@
+//! Custom properties of an event: a flat record of strings, numbers and booleans (CONTRACT 9.4).
+//!
+//! - Nested values, nulls and reserved names are left out; nothing else is.
+//! - Control characters go, and a long text is cut: a property never makes an event unusable.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
+
+/// The most properties of one event.
+pub const MOST: usize = 50;
+
+/// Longest name and longest text, in characters.
+const LONGEST_NAME: usize = 100;
+const LONGEST_TEXT: usize = 1_000;
+
+/// Names that would shadow what is measured anyway.
+const RESERVED: &[&str] = &["url", "referrer", "screen_size", "browser", "os", "country", "city"];
+
+/// What a sender put beside an event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Properties {
+    values: Map<String, Value>,
+    /// How many were sent, nested ones included.
+    pub sent: usize,
+}
+
+impl Properties {
+    /// The text under a name.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).and_then(Value::as_str)
+    }
+
+    /// The number under a name; a text that is one counts.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<f64> {
+        let value = self.values.get(name)?;
+        value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
+    }
+
+    /// Sets a property of our own.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// Only the named ones.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        let kept = self.values.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        Self { values: kept.map(|(name, value)| (name.clone(), value.clone())).collect(), sent: self.sent }
+    }
+
+    /// A flat JSON object; empty for none.
+    #[must_use]
+    pub fn json(&self) -> String {
+        if self.values.is_empty() { String::new() } else { Value::Object(self.values.clone()).to_string() }
+    }
+}
+
+/// Text as it is stored: without control characters, cut to so many characters.
+#[must_use]
+pub fn clean(text: &str, most: usize) -> String {
+    let is_plain = text.len() <= most && !text.chars().any(char::is_control);
+    if is_plain { text.to_owned() } else { text.chars().filter(|c| !c.is_control()).take(most).collect() }
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Record)
+    }
+}
+
+struct Record;
+
+impl<'de> Visitor<'de> for Record {
+    type Value = Properties;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings, numbers and booleans")
+    }
+
+    fn visit_unit<E>(self) -> Result<Properties, E> {
+        Ok(Properties::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+        let mut properties = Properties::default();
+        while let Some(name) = map.next_key::<String>()? {
+            properties.sent += 1;
+            if properties.sent > MOST {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value::<Flat>()?.0;
+            let name = clean(&name, LONGEST_NAME);
+            if let Some(value) = value
+                && !name.is_empty()
+                && !RESERVED.contains(&name.as_str())
+            {
+                properties.values.insert(name, value);
+            }
+        }
+        Ok(properties)
+    }
+}
+
+/// A string, number or boolean; `None` for anything else.
+struct Flat(Option<Value>);
+
+impl<'de> Deserialize<'de> for Flat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FlatVisitor).map(Flat)
+    }
+}
+
+struct FlatVisitor;
+
+impl<'de> Visitor<'de> for FlatVisitor {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Some(Value::Bool(value)))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Some(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Some(value.into()))
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Number::from_f64(value).map(Value::Number))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Some(Value::String(clean(value, LONGEST_TEXT))))
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Properties {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn flat_values_stay_and_nothing_else() {
+        let text = r#"{"plan":"pro","n":3,"f":1.5,"yes":true,"no":null,"list":[1,{"a":2}],"deep":{"a":[1]},"url":"x","city":"y"}"#;
+        assert_eq!(read(text).json(), r#"{"plan":"pro","n":3,"f":1.5,"yes":true}"#);
+        assert_eq!(read("null").json(), "");
+        assert_eq!(read("{}").json(), "");
+        serde_json::from_str::<Properties>("[1]").unwrap_err();
+        serde_json::from_str::<Properties>("\"x\"").unwrap_err();
+    }
+
+    #[test]
+    fn too_many_are_counted_and_long_ones_cut() {
+        let many: Vec<String> = (0..100_000).map(|n| format!("\"p{n}\":{n}")).collect();
+        let read_all = read(&format!("{{{}}}", many.join(",")));
+        assert_eq!((read_all.sent, read_all.values.len()), (100_000, MOST));
+        let long = read(&format!(r#"{{"a":"{}","{}":1}}"#, "é".repeat(5_000), "k".repeat(500)));
+        assert_eq!(long.text("a").unwrap().chars().count(), LONGEST_TEXT);
+        assert!(long.values.contains_key(&"k".repeat(LONGEST_NAME)));
+        assert_eq!(read(r#"{"a":"x\u0000y\u0007z"}"#).text("a"), Some("xyz"));
+    }
+}

@@ -1,0 +1,236 @@
+//! The rules of a website, ready to ask: who may send, and what is not counted.
+
+use std::net::IpAddr;
+
+use schema::traffic::{Outcome, Rules};
+
+use super::{address::Network, beacon::host_of};
+
+/// One website's rules.
+#[derive(Debug)]
+pub struct Site {
+    /// As the control plane has them.
+    pub rules: Rules,
+    excluded: Vec<Network>,
+}
+
+/// Who a browser says it asks for: `Origin`, else `Referer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Neither header was sent.
+    Missing,
+    /// `null`, or no URL.
+    Opaque,
+    /// The host of the page, as sent.
+    Host(&'a str),
+}
+
+impl<'a> Origin<'a> {
+    /// Reads both headers.
+    #[must_use]
+    pub fn of(origin: Option<&'a str>, referrer: Option<&'a str>) -> Self {
+        match origin.or(referrer).map(str::trim) {
+            None | Some("") => Self::Missing,
+            Some(url) => match url.split_once("://") {
+                Some((_, rest)) => Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default()),
+                None => Self::Opaque,
+            },
+        }
+    }
+}
+
+impl Site {
+    /// Makes rules ready. An excluded address that cannot be read excludes nobody.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self { excluded: rules.excluded_ips.iter().filter_map(|text| text.parse().ok()).collect(), rules }
+    }
+
+    /// Errors: why a browser's page may not send for this website.
+    pub fn admits(&self, origin: Origin<'_>) -> Result<(), Outcome> {
+        let host = match origin {
+            Origin::Missing => return Err(Outcome::MissingOrigin),
+            Origin::Opaque => return Err(Outcome::ForeignOrigin),
+            Origin::Host(authority) => host_of(authority).ok_or(Outcome::ForeignOrigin)?,
+        };
+        // The setting is the only authority, whatever the website's own domain is.
+        if is_local(&host) {
+            return if self.rules.allow_localhost { Ok(()) } else { Err(Outcome::LocalOrigin) };
+        }
+        let fits = if self.rules.allowed_domains.is_empty() {
+            is_or_under(&host, &self.rules.domain)
+        } else {
+            self.rules.allowed_domains.iter().any(|allowed| match allowed.strip_prefix("*.") {
+                Some(domain) => host != domain && is_or_under(&host, domain),
+                None => is_or_under(&host, allowed),
+            })
+        };
+        if fits { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+    }
+
+    /// Errors: why this is not counted.
+    pub fn counts(&self, address: IpAddr, path: &str) -> Result<(), Outcome> {
+        if !self.rules.is_active {
+            return Err(Outcome::Paused);
+        }
+        if self.excluded.iter().any(|network| network.holds(address)) {
+            return Err(Outcome::ExcludedIp);
+        }
+        if self.rules.excluded_paths.iter().any(|pattern| fits(pattern, path)) {
+            return Err(Outcome::ExcludedPath);
+        }
+        Ok(())
+    }
+}
+
+fn is_or_under(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+}
+
+/// Hosts that only this machine or its network knows.
+fn is_local(host: &str) -> bool {
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
+    match address {
+        Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+        Ok(IpAddr::V6(v6)) => {
+            v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
+        Err(_) => host == "localhost" || host.ends_with(".localhost") || host.ends_with(".local"),
+    }
+}
+
+/// Whether a pattern fits the whole path; `*` stands for anything, also for slashes and for nothing.
+///
+/// Linear in pattern times path at worst; nothing backtracks further than the last `*`.
+#[must_use]
+pub fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < path.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(byte) if path.get(t) == Some(byte) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    t = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn site(change: impl FnOnce(&mut Rules)) -> Site {
+        let mut rules = Rules {
+            website: Uuid::nil(),
+            team: Uuid::nil(),
+            tracking_code: "ZV_x".into(),
+            domain: "shop.example".into(),
+            allowed_domains: Vec::new(),
+            allow_localhost: false,
+            is_active: true,
+            public_realtime: true,
+            excluded_ips: Vec::new(),
+            excluded_paths: Vec::new(),
+            currency: "EUR".into(),
+        };
+        change(&mut rules);
+        Site::new(rules)
+    }
+
+    fn from(site: &Site, origin: &str) -> Result<(), Outcome> {
+        site.admits(Origin::of(Some(origin), None))
+    }
+
+    #[test]
+    fn the_domain_and_what_lies_under_it_may_send() {
+        let shop = site(|_| {});
+        for good in [
+            "https://shop.example",
+            "http://shop.example:8080",
+            "https://www.shop.example",
+            "https://a.b.SHOP.example.",
+        ] {
+            assert_eq!(from(&shop, good), Ok(()), "{good}");
+        }
+        for bad in ["https://notshop.example", "https://shop.example.evil.example", "null", "https://", "evil"] {
+            assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
+        }
+        assert_eq!(shop.admits(Origin::of(None, None)), Err(Outcome::MissingOrigin));
+        assert_eq!(shop.admits(Origin::of(None, Some("https://shop.example/page?x=1"))), Ok(()));
+        assert_eq!(
+            shop.admits(Origin::of(Some("https://evil.example"), Some("https://shop.example/"))),
+            Err(Outcome::ForeignOrigin),
+            "the origin counts where both are sent"
+        );
+    }
+
+    #[test]
+    fn a_list_replaces_the_domain() {
+        let shop = site(|rules| rules.allowed_domains = vec!["app.example".into(), "*.cdn.example".into()]);
+        for good in ["https://app.example", "https://x.app.example", "https://a.cdn.example", "https://b.a.cdn.example"]
+        {
+            assert_eq!(from(&shop, good), Ok(()), "{good}");
+        }
+        for bad in ["https://shop.example", "https://cdn.example"] {
+            assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
+        }
+    }
+
+    #[test]
+    fn local_hosts_need_the_setting() {
+        let locals = [
+            "http://localhost:3000",
+            "http://127.0.0.1",
+            "http://[::1]:80",
+            "http://app.localhost",
+            "http://192.168.1.5",
+        ];
+        let strict = site(|rules| rules.domain = "localhost".into());
+        let open = site(|rules| rules.allow_localhost = true);
+        for local in locals {
+            assert_eq!(from(&strict, local), Err(Outcome::LocalOrigin), "{local}");
+            assert_eq!(from(&open, local), Ok(()), "{local}");
+        }
+    }
+
+    #[test]
+    fn what_is_excluded_is_not_counted() {
+        let shop = site(|rules| {
+            rules.excluded_ips = vec!["192.0.2.0/24".into(), "2001:db8::1".into(), "nonsense".into()];
+            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into()];
+        });
+        let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
+        assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
+        assert_eq!(ask("2001:db8::1", "/"), Err(Outcome::ExcludedIp));
+        assert_eq!(ask("192.0.3.9", "/admin/users/1"), Err(Outcome::ExcludedPath));
+        assert_eq!(ask("192.0.3.9", "/abcz"), Err(Outcome::ExcludedPath));
+        for path in ["/admin", "/x/admin/", "/abc", "/"] {
+            assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
+        }
+        let paused = site(|rules| rules.is_active = false);
+        assert_eq!(paused.counts("192.0.3.9".parse().unwrap(), "/"), Err(Outcome::Paused));
+    }
+
+    #[test]
+    fn patterns_do_not_explode() {
+        assert!(!fits(&"*a".repeat(200), &"a".repeat(199)));
+        assert!(fits(&"*a".repeat(200), &"a".repeat(200)));
+        assert!(fits("*", "") && fits("/50%_off*", "/50%_off/x") && !fits("/a.c", "/abc"));
+    }
+}

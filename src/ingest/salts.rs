@@ -1,0 +1,130 @@
+//! The two salts that cookieless visitors are hashed with: today's and yesterday's. Older ones are gone for good.
+//!
+//! - Without its salt nobody, the operator included, can tell who a day's visitor was.
+//! - They lie in the data folder (mode 0600), so that a restart keeps today's visitors.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::identity::{DAY_MS, Secret};
+use crate::data_folder::write_private;
+
+/// The salts of one moment.
+#[derive(Clone)]
+pub struct Pair {
+    /// The UTC day (since 1970) of `today`.
+    pub day: i64,
+    /// Today's.
+    pub today: Secret,
+    /// Yesterday's, where the server ran then.
+    pub yesterday: Option<Secret>,
+}
+
+/// Keeps the salts, and makes each day's.
+pub struct Salts {
+    path: PathBuf,
+    pair: Mutex<Option<Arc<Pair>>>,
+}
+
+impl Salts {
+    /// Keeps them in this file.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, pair: Mutex::new(None) }
+    }
+
+    /// The salts at an instant (milliseconds since 1970 UTC); makes, keeps and forgets what is due.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn at(&self, now_ms: i64) -> io::Result<Arc<Pair>> {
+        let day = now_ms.div_euclid(DAY_MS);
+        let mut pair = self.pair.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pair) = pair.as_ref().filter(|pair| pair.day >= day) {
+            return Ok(Arc::clone(pair));
+        }
+        let mut kept = read(&self.path)?;
+        kept.retain(|known, _| (day - 1..=day).contains(known));
+        if !kept.contains_key(&day) {
+            let mut salt = [0; 32];
+            getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
+            kept.insert(day, salt);
+            write(&self.path, &kept)?;
+        }
+        let fresh = Arc::new(Pair {
+            day,
+            today: Secret::new(kept.get(&day).copied().unwrap_or_default()),
+            yesterday: kept.get(&(day - 1)).copied().map(Secret::new),
+        });
+        *pair = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+/// A line per day: its number and 64 hexadecimal digits.
+fn read(path: &Path) -> io::Result<BTreeMap<i64, [u8; 32]>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    // A damaged line costs one day's continuity, not the start of the server.
+    let line = |line: &str| {
+        let (day, digits) = line.split_once(' ')?;
+        let mut salt = [0; 32];
+        for (at, byte) in salt.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()?;
+        }
+        Some((day.parse().ok()?, salt))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+fn write(path: &Path, salts: &BTreeMap<i64, [u8; 32]>) -> io::Result<()> {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for (day, salt) in salts {
+        let _ = write!(text, "{day} ");
+        for byte in salt {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('\n');
+    }
+    write_private(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ingest::identity::Identity;
+
+    fn key(secret: &Secret) -> u64 {
+        Identity::new(secret, Uuid::nil()).visitor("192.0.2.1", "Firefox", 0)
+    }
+
+    #[test]
+    fn a_salt_lives_two_days_and_survives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Salts::new(folder.path().join("salts"));
+        let salts = open();
+        let first = salts.at(100 * DAY_MS).unwrap();
+        assert!(first.yesterday.is_none());
+        assert_eq!(key(&first.today), key(&open().at(100 * DAY_MS + 5).unwrap().today));
+        let second = salts.at(101 * DAY_MS).unwrap();
+        assert_eq!(key(second.yesterday.as_ref().unwrap()), key(&first.today));
+        assert_ne!(key(&second.today), key(&first.today));
+        assert_eq!(key(&salts.at(101 * DAY_MS - 1).unwrap().today), key(&second.today), "clocks that step back");
+        salts.at(102 * DAY_MS).unwrap();
+        let text = fs::read_to_string(folder.path().join("salts")).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(!text.contains("100 "), "the day before yesterday cannot be told any more");
+        fs::write(folder.path().join("salts"), "nonsense\n101 zz\n").unwrap();
+        assert_ne!(key(&open().at(101 * DAY_MS).unwrap().today), key(&second.today));
+    }
+}

@@ -1,0 +1,91 @@
+//! Holds the hub against crowds that come and go.
+
+use chrono::{DateTime, Utc};
+use schema::analytics::event::Place;
+
+use super::*;
+
+struct Moved(Mutex<DateTime<Utc>>);
+
+impl Clock for Moved {
+    fn now(&self) -> DateTime<Utc> {
+        *locked(&self.0)
+    }
+}
+
+fn hub(now_ms: i64) -> (Hub, Arc<Moved>) {
+    let clock = Arc::new(Moved(Mutex::new(DateTime::from_timestamp_millis(now_ms).unwrap())));
+    (Hub::new(clock.clone()), clock)
+}
+
+const SITE: Uuid = Uuid::from_u128(7);
+const NOW: i64 = 1_790_000_000_000;
+
+fn event(visitor: u64, kind: EventKind, time_ms: i64, path: &str, country: &str) -> Event {
+    let empty: Arc<str> = "".into();
+    Event {
+        website: SITE,
+        id: Uuid::from_u128(u128::from(visitor)),
+        time_ms,
+        visitor,
+        kind,
+        name: empty.clone(),
+        hostname: empty.clone(),
+        path: path.into(),
+        title: empty.clone(),
+        acquisition: Arc::default(),
+        place: Arc::new(Place { country: country.into(), ..Place::default() }),
+        agent: Arc::default(),
+        screen: empty.clone(),
+        language: empty.clone(),
+        properties: empty.clone(),
+        amount_micros: 0,
+        currency: empty.clone(),
+        bot: empty,
+    }
+}
+
+#[test]
+fn people_are_there_for_five_minutes_after_their_last_sign() {
+    let (hub, clock) = hub(NOW);
+    hub.take(&[
+        event(1, EventKind::Pageview, NOW - 100_000, "/a", "DE"),
+        event(2, EventKind::Pageview, NOW - 299_000, "/b", "DE"),
+        event(3, EventKind::Pageview, NOW - 301_000, "/b", "FR"),
+        event(1, EventKind::Heartbeat, NOW, "/c", "DE"),
+        event(2, EventKind::Pageview, NOW - 350_000, "/old", "DE"),
+    ]);
+    let figures = hub.figures(SITE);
+    assert_eq!((figures.visitors, hub.visitors(SITE), figures.pageviews), (2, 2, 2));
+    assert_eq!(figures.countries, [("DE".to_owned(), 2)]);
+    assert_eq!(figures.pages, [("/b".into(), 1), ("/c".into(), 1)], "a late event moves nobody back");
+    assert_eq!(figures.minutes.iter().sum::<u64>(), 4);
+    *locked(&clock.0) += chrono::Duration::seconds(2);
+    assert_eq!(hub.visitors(SITE), 1);
+    *locked(&clock.0) += chrono::Duration::seconds(300);
+    assert_eq!((hub.visitors(SITE), hub.figures(SITE).pageviews), (0, 0));
+    *locked(&clock.0) += chrono::Duration::minutes(40);
+    hub.take(&[event(9, EventKind::Pageview, NOW, "/late", "DE")]);
+    assert_eq!(hub.figures(SITE).minutes.iter().sum::<u64>(), 0);
+    assert_eq!(hub.visitors(Uuid::nil()), 0);
+}
+
+#[test]
+fn machines_are_nobody() {
+    let (hub, _) = hub(NOW);
+    hub.take(&[Event { bot: "crawler".into(), ..event(1, EventKind::Pageview, NOW, "/", "") }]);
+    assert_eq!(hub.visitors(SITE), 0);
+}
+
+#[tokio::test]
+async fn subscribers_hear_figures_and_events() {
+    let (hub, _) = hub(NOW);
+    let mut figures = hub.changes(SITE);
+    let mut events = hub.events(SITE);
+    assert_eq!(figures.next().await.unwrap().visitors, 0);
+    hub.take(&[event(1, EventKind::Pageview, NOW, "/", "DE")]);
+    assert_eq!(figures.next().await.unwrap().visitors, 1);
+    assert_eq!(events.next().await.unwrap().visitor, 1);
+    hub.take(&[event(2, EventKind::Pageview, NOW, "/", "DE"), event(3, EventKind::Pageview, NOW, "/", "DE")]);
+    assert_eq!(figures.next().await.unwrap().visitors, 3);
+}
