@@ -34,7 +34,7 @@ impl Clock for FixedClock {
 /// A running installation. It stops when dropped.
 pub struct TestApp {
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
     pub ports: schema::Ports,
     importer: footfall::import::Importer,
     _stop: oneshot::Sender<()>,
@@ -78,7 +78,12 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, _folder: folder, ports, importer, _stop: stop, _serving: serving }
+        Self { address, folder: folder, ports, importer, _stop: stop, _serving: serving }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     pub fn url(&self, path: &str) -> String {

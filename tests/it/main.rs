@@ -8,6 +8,7 @@ mod app;
 mod command_line;
 mod conformance;
 mod cors;
+mod ingest;
 mod log;
 mod refusals;
 mod rest;

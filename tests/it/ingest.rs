@@ -1,0 +1,321 @@
+//! Beacons go in over HTTP, answers come out of GraphQL.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::{Person, TestApp};
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
+
+/// A website with its code, and who owns it.
+struct Shop {
+    app: TestApp,
+    owner: Person,
+    id: String,
+    code: String,
+}
+
+async fn shop_with(adjust: impl FnOnce(&mut footfall::config::Flags)) -> Shop {
+    let app = TestApp::with(adjust).await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let id = app.website(&owner, "shop.example", "UTC").await;
+    let answer =
+        app.token(&owner.token).gql(&format!("{{ website(id: \"{id}\") {{ trackingCode }} }}"), json!({})).await;
+    let code = answer["data"]["website"]["trackingCode"].as_str().unwrap().to_owned();
+    Shop { app, owner, id, code }
+}
+
+async fn shop() -> Shop {
+    shop_with(|_| {}).await
+}
+
+fn view(path: &str) -> Value {
+    json!({
+        "type": "pageview", "session_id": "session-1234", "url": format!("https://shop.example{path}"),
+        "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": FIREFOX
+    })
+}
+
+fn with(mut body: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+struct Sent {
+    status: StatusCode,
+    dropped: Option<String>,
+    body: Value,
+}
+
+impl Shop {
+    async fn post(&self, path: &str, body: String, headers: &[(&str, &str)]) -> Sent {
+        let mut request = self.app.anon().request(Method::POST, path).body(body);
+        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+        for (name, value) in
+            [("content-type", "application/json"), ("origin", "https://shop.example"), ("user-agent", FIREFOX)]
+        {
+            if !names.contains(&name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        Sent {
+            status: response.status(),
+            dropped: response.headers().get("x-footfall-dropped").map(|it| it.to_str().unwrap().to_owned()),
+            body: response.json().await.unwrap_or_default(),
+        }
+    }
+
+    async fn send(&self, body: Value) -> Sent {
+        self.post(&format!("/e/{}", self.code), body.to_string(), &[]).await
+    }
+
+    /// Asks until the answer fits: an event is visible within a second of its answer.
+    async fn until(&self, arguments: &str, selection: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let answer = self.app.token(&self.owner.token).analytics(&self.id, arguments, selection).await;
+            if fits(&answer) || tokio::time::Instant::now() > deadline {
+                return answer;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn totals(&self, pageviews: u64) -> Value {
+        let selection = "totals { visitors visits pageviews events bounceRate }";
+        self.until("range: { preset: LAST_24_HOURS }", selection, |answer| answer["totals"]["pageviews"] == pageviews)
+            .await["totals"]
+            .clone()
+    }
+
+    async fn ledger(&self) -> Value {
+        let query = format!(
+            "{{ website(id: \"{}\") {{ ingest {{ received accepted duplicates dropped {{ reason count }} warnings }} }} }}",
+            self.id
+        );
+        self.app.token(&self.owner.token).gql(&query, json!({})).await["data"]["website"]["ingest"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_visit_is_counted_as_it_happened() {
+    let shop = shop().await;
+    let land = with(
+        view("/?utm_source=newsletter&utm_medium=email"),
+        json!({ "referrer": "https://www.google.com/", "title": "Home" }),
+    );
+    let sent = shop.send(land).await;
+    assert_eq!((sent.status, sent.dropped, sent.body), (StatusCode::OK, None, json!({ "success": true })));
+    assert_eq!(shop.send(view("/pricing")).await.status, StatusCode::OK);
+    let event = with(view("/pricing"), json!({ "type": "event", "name": "signup", "data": { "plan": "pro" } }));
+    assert_eq!(
+        shop.post(&format!("/e/{}", shop.code), event.to_string(), &[("content-type", "text/plain;charset=UTF-8")])
+            .await
+            .status,
+        200
+    );
+    let totals = shop.totals(2).await;
+    assert_eq!(totals, json!({ "visitors": 1, "visits": 1, "pageviews": 2, "events": 1, "bounceRate": 0.0 }));
+    let told = shop
+        .until(
+            "range: { preset: LAST_24_HOURS }",
+            "page: breakdown(by: PAGE) { nodes { value } } source: breakdown(by: CHANNEL) { nodes { value } } \
+             browser: breakdown(by: BROWSER) { nodes { value } } plan: breakdown(by: EVENT, property: \"plan\") { nodes { value } }",
+            |answer| answer["plan"]["nodes"] != json!([]),
+        )
+        .await;
+    assert_eq!(told["page"]["nodes"], json!([{ "value": "/" }, { "value": "/pricing" }]));
+    assert_eq!(told["source"]["nodes"], json!([{ "value": "Email" }]));
+    assert_eq!(told["browser"]["nodes"], json!([{ "value": "Firefox" }]));
+    assert_eq!(told["plan"]["nodes"], json!([{ "value": "pro" }]));
+}
+
+#[tokio::test]
+async fn who_may_not_send_hears_why() {
+    let shop = shop().await;
+    let (path, body) = (format!("/e/{}", shop.code), view("/").to_string());
+    for (headers, status, code) in [
+        (&[("origin", "https://evil.example")][..], 403, "FORBIDDEN"),
+        (&[("origin", "")], 403, "FORBIDDEN"),
+        (&[("origin", "http://localhost:3000")], 403, "FORBIDDEN"),
+        (&[("content-type", "application/x-www-form-urlencoded")], 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ] {
+        let sent = shop.post(&path, body.clone(), headers).await;
+        assert_eq!((sent.status.as_u16(), sent.body["error"]["code"].as_str()), (status, Some(code)), "{headers:?}");
+    }
+    let referred = shop.post(&path, body.clone(), &[("origin", ""), ("referer", "https://www.shop.example/x")]).await;
+    assert_eq!(referred.status, 200);
+    let unknown = shop.post("/e/ZV_unknown", body.clone(), &[]).await;
+    assert_eq!((unknown.status, unknown.body["success"].clone()), (StatusCode::UNAUTHORIZED, json!(false)));
+    let wrong = shop.app.anon().get(&path).await;
+    assert_eq!(wrong.0, StatusCode::METHOD_NOT_ALLOWED);
+    let missing = shop.send(with(view("/"), json!({ "url": null }))).await;
+    assert_eq!(missing.status, 400);
+    assert!(missing.body["error"]["message"].as_str().unwrap().contains("url"), "{}", missing.body);
+    let large = shop.send(with(view("/"), json!({ "title": "x".repeat(70_000) }))).await;
+    assert_eq!(large.status, 413);
+}
+
+#[tokio::test]
+async fn what_was_sent_before_counts_once() {
+    let shop = shop().await;
+    let first = with(view("/a"), json!({ "event_id": "11111111-2222" }));
+    for dropped in [None, Some("Duplicate")] {
+        let sent = shop.send(first.clone()).await;
+        assert_eq!((sent.status.as_u16(), sent.dropped.as_deref()), (200, dropped));
+    }
+    // The automatic and the manual page view of one route.
+    assert_eq!(shop.send(view("/a")).await.dropped.as_deref(), Some("Duplicate"));
+    assert_eq!(shop.send(view("/a#b")).await.dropped, None, "another address");
+    let event = with(view("/a"), json!({ "type": "event", "name": "click", "event_id": "11111111-2223" }));
+    for dropped in [None, Some("Duplicate")] {
+        assert_eq!(shop.send(event.clone()).await.dropped.as_deref(), dropped);
+    }
+    assert_eq!(shop.totals(2).await["events"], 1);
+}
+
+#[tokio::test]
+async fn machines_are_kept_apart_and_heartbeats_only_lengthen() {
+    let shop = shop().await;
+    let bot = with(view("/"), json!({ "user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)" }));
+    let sent = shop.send(bot).await;
+    assert_eq!((sent.status.as_u16(), sent.dropped.as_deref()), (200, Some("Bot")));
+    let beat = json!({ "session_id": "session-1234", "url": "https://shop.example/", "duration": 15, "scroll_depth": 50, "had_interaction": true });
+    let path = format!("/e/heartbeat/{}", shop.code);
+    assert_eq!(shop.post(&path, beat.to_string(), &[]).await.dropped.as_deref(), Some("NoVisit"));
+    assert_eq!(shop.send(view("/")).await.dropped, None);
+    assert_eq!(shop.post(&path, beat.to_string(), &[]).await.dropped, None);
+    let crawl =
+        json!({ "u": "https://shop.example/robots.txt", "ua": "GPTBot/1.0", "ip": "203.0.113.9", "src": "middleware" });
+    let crawled = shop.post(&format!("/c/{}", shop.code), crawl.to_string(), &[("origin", "")]).await;
+    assert_eq!((crawled.status.as_u16(), crawled.dropped), (200, None));
+    let people = shop.totals(1).await;
+    assert_eq!(people, json!({ "visitors": 1, "visits": 1, "pageviews": 1, "events": 0, "bounceRate": 1.0 }));
+    let everybody = "range: { preset: LAST_24_HOURS }, includeBots: true";
+    let all = shop.until(everybody, "totals { pageviews visitors }", |answer| answer["totals"]["pageviews"] == 3).await;
+    assert_eq!(all["totals"], json!({ "pageviews": 3, "visitors": 3 }));
+}
+
+#[tokio::test]
+async fn a_batch_has_a_verdict_for_each_event() {
+    let shop = shop().await;
+    let key = shop.app.api_key(&shop.owner, None).await;
+    let now = 1_772_600_767_000_i64;
+    let visitor = "6c1e1a36-0000-4000-8000-000000000001";
+    let event = |changes: Value| {
+        with(
+            json!({ "type": "pageview", "ts": now - 60_000, "visitorId": visitor, "sessionId": visitor, "props": { "url": "https://shop.example/a", "referrer": "https://bing.com/" } }),
+            changes,
+        )
+    };
+    let body = json!({
+        "trackingCode": shop.code,
+        "events": [
+            event(json!({ "idempotencyKey": "order-0001" })),
+            event(json!({ "idempotencyKey": "order-0001" })),
+            event(json!({ "type": "purchase", "ts": now, "props": { "amount": 49, "currency": "EUR" } })),
+            event(json!({ "ts": -5 })),
+            event(json!({ "props": { "url": "relative" } })),
+            event(json!({ "visitorId": 5 })),
+            "no object",
+        ],
+        "serverContext": { "clientIp": "203.0.113.9", "userAgent": FIREFOX, "acceptLanguage": "nl-NL,nl;q=0.9" }
+    });
+    let bearer = format!("Bearer {key}");
+    let send =
+        async |body: &Value, headers: &[(&str, &str)]| shop.post("/api/v1/events", body.to_string(), headers).await;
+    let sent = send(&body, &[("authorization", bearer.as_str()), ("origin", "")]).await;
+    assert_eq!(sent.status, 200, "{}", sent.body);
+    assert_eq!(sent.body["data"]["accepted"], 2);
+    let reasons: Vec<_> = sent.body["data"]["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["index"].as_u64().unwrap(), it["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(reasons, [(1, "duplicate"), (3, "bad_time"), (4, "malformed"), (5, "malformed"), (6, "malformed")]);
+    let opted_out = send(&body, &[("authorization", bearer.as_str()), ("sec-gpc", "1")]).await;
+    assert_eq!(
+        (opted_out.body["data"]["accepted"].as_u64(), opted_out.body["data"]["rejected"][0]["reason"].as_str()),
+        (Some(0), Some("gpc_opted_out"))
+    );
+    assert_eq!(send(&body, &[]).await.status, 401);
+    let many = json!({ "trackingCode": shop.code, "events": vec![event(json!({})); 1_001] });
+    let too_many = send(&many, &[("authorization", bearer.as_str())]).await;
+    assert_eq!(too_many.status, 400);
+    assert!(too_many.body["error"]["message"].as_str().unwrap().starts_with("events:"), "{}", too_many.body);
+    let stranger = shop.app.sign_up("other@other.example").await;
+    let theirs = format!("Bearer {}", shop.app.api_key(&stranger, None).await);
+    assert_eq!(send(&body, &[("authorization", theirs.as_str())]).await.status, 403);
+    let unknown = json!({ "trackingCode": "ZV_none", "events": [] });
+    assert_eq!(send(&unknown, &[("authorization", bearer.as_str())]).await.status, 404);
+    let totals = shop.totals(1).await;
+    assert_eq!((totals["visitors"].clone(), totals["events"].clone()), (json!(1), json!(1)));
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_refused_and_the_server_goes_on() {
+    let shop = shop().await;
+    let path = format!("/e/{}", shop.code);
+    let many: Vec<String> = (0..100_000).map(|n| format!("\"p{n}\":1")).collect();
+    for body in [
+        format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000)),
+        format!("{{\"data\":{{{}}}}}", many[..5_000].join(",")),
+        "{\"url\":\"\\ud800\"}".to_owned(),
+        "null".to_owned(),
+        String::new(),
+    ] {
+        let sent = shop.post(&path, body, &[]).await;
+        assert_eq!(sent.status, 400);
+    }
+    for title in ["\u{0}a\u{0}", "'; DROP TABLE events; --", "<script>alert(1)</script>", "\u{202e}x", "%_"] {
+        let url = format!("https://shop.example/{}", title.len());
+        let sent = shop
+            .send(with(view("/"), json!({ "title": title, "url": url, "referrer": format!("https://{title}/") })))
+            .await;
+        assert_eq!(sent.status, 200, "{title}");
+    }
+    for time in [json!(-1), json!(9e15), json!(1e300), json!(0)] {
+        let url = format!("https://shop.example/t{time}");
+        assert_eq!(shop.send(with(view("/"), json!({ "timestamp": time, "url": url }))).await.status, 200);
+    }
+    let forged =
+        shop.post(&path, view("/forged").to_string(), &[("x-forwarded-for", "8.8.8.8"), ("sec-gpc", "1")]).await;
+    assert_eq!(forged.status, 200);
+    let totals = shop.totals(10).await;
+    assert_eq!(
+        (totals["pageviews"].clone(), totals["visitors"].clone()),
+        (json!(10), json!(1)),
+        "one address, one visitor"
+    );
+}
+
+#[tokio::test]
+async fn no_address_is_kept_on_disk() {
+    let shop = shop_with(|flags| flags.trusted_proxies = Some(vec!["127.0.0.1".into()])).await;
+    let path = format!("/e/{}", shop.code);
+    let address = "203.0.113.177";
+    let sent = shop.post(&path, view("/").to_string(), &[("x-forwarded-for", address)]).await;
+    assert_eq!(sent.status, 200);
+    shop.totals(1).await;
+    let mut looked = 0;
+    for entry in std::fs::read_dir(shop.app.data()).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        looked += 1;
+        let raw: std::net::Ipv4Addr = address.parse().unwrap();
+        assert!(!bytes.windows(address.len()).any(|window| window == address.as_bytes()), "{}", path.display());
+        assert!(
+            !bytes.windows(8).any(|window| window[..4] == raw.octets() && window[4..] == [0; 4]),
+            "{}",
+            path.display()
+        );
+    }
+    assert!(looked >= 5);
+}
