@@ -19,6 +19,8 @@
  * custom event. Commands queued before the script arrived run in order, before the automatic page view.
  *
  * - Nothing here throws into the page: whatever the page can call, or the browser calls back, goes through `safe`.
+ * - A beacon may be sent twice, never counted twice: its event_id stays the same.
+ * - Clicks, file uploads and videos are not captured: 3 KB have no room for them.
  * - A decision on consent lasts as long as the page; consent banners state it on each load.
  */
 (() => {
@@ -238,7 +240,8 @@
       routed();
       beat();
       leaving = 0;
-      // What flies is kept alive by the browser. What failed before may fail again, unheard, so it stays for the next page.
+      // What flies is kept alive. A browser that breaks it off all the same does so between `pagehide` and `visibilitychange`: the second
+      // hands it over, and its id makes it count once. What failed before may fail again, unheard, so it stays for the next page.
       for (const item of queue) flying.has(item) || !beacon(item) || item.failed || queue.delete(item);
       failures || flush();
     };

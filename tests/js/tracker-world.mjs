@@ -63,7 +63,7 @@ class Proxy {
       beacon = { id: body.event_id, heartbeat: request.url.includes('/heartbeat/'), body, headers: request.headers };
       this.beacons.push(beacon);
     }
-    const behaviour = beacon && this.behave(beacon);
+    const behaviour = beacon && (await this.behave(beacon));
     if (typeof behaviour === 'number') {
       beacon.status = behaviour;
       response.writeHead(behaviour, { 'access-control-allow-origin': '*' }).end();
@@ -98,7 +98,7 @@ export class World {
     world.pages = http.createServer((request, response) => world.serve(request, response));
     world.port = await listen(world.pages);
     world.browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: [
         ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
         ...['--disable-background-networking', '--disable-component-update'],
