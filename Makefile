@@ -31,7 +31,7 @@ contract: setup ## Writes the published artefacts anew: SDL, OpenAPI, access mat
 drift: contract ## Fails where a published artefact is not what the code says
 	git diff --exit-code -- schema/schema.graphql schema/openapi.json
 
-setup: .vendor/duckdb playground/dist/index.html tests/js/node_modules/.stamp ## Fetches what the build needs beyond crates
+setup: .vendor/duckdb playground/dist/index.html playground/dist/z.min.js tests/js/node_modules/.stamp ## Fetches what the build needs beyond crates
 
 .vendor/node_modules/.stamp: .vendor/package.json .vendor/package-lock.json
 	$(NPM) --prefix .vendor
@@ -46,6 +46,9 @@ playground/node_modules/.stamp: playground/package.json playground/package-lock.
 
 playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/index.html)
 	npm run --silent build --prefix playground
+
+playground/dist/z.min.js: playground/node_modules/.stamp $(wildcard src/tracker/*)
+	node src/tracker/build.mjs
 
 tests/js/node_modules/.stamp: tests/js/package.json tests/js/package-lock.json .vendor/node_modules/.stamp
 	$(NPM) --prefix tests/js
