@@ -18,6 +18,9 @@ const LONGEST_URL: usize = 8_192;
 /// Longest path that is kept, in characters.
 const LONGEST_PATH: usize = 2_000;
 
+/// Events that the tracker makes by itself; their `url` is the link's.
+const AUTOMATIC: &[&str] = &["outbound_link", "file_download"];
+
 /// Money that fits: a thousand billion units.
 const MOST_MONEY: f64 = 1e12;
 
@@ -255,6 +258,9 @@ impl Thing {
         }
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
+        if !AUTOMATIC.contains(&name.as_str()) {
+            properties.strip_reserved();
+        }
         let money = match kind {
             EventKind::Revenue => Some(money_of(&properties, "amount")?),
             EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value")?),

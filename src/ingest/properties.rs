@@ -1,6 +1,6 @@
 //! Custom properties of an event: a flat record of strings, numbers and booleans (CONTRACT 9.4).
 //!
-//! - Nested values, nulls and reserved names are left out; nothing else is.
+//! - Nested values and nulls are left out, and so are reserved names but in events that the tracker makes by itself.
 //! - Control characters go, and a long text is cut: a property never makes an event unusable.
 
 use std::fmt;
@@ -46,6 +46,11 @@ impl Properties {
     /// Sets a property of our own.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// Leaves out names that would shadow what is measured anyway.
+    pub fn strip_reserved(&mut self) {
+        self.values.retain(|name, _| !RESERVED.contains(&name.as_str()));
     }
 
     /// Only the named ones.
@@ -100,7 +105,6 @@ impl<'de> Visitor<'de> for Record {
             let name = clean(&name, LONGEST_NAME);
             if let Some(value) = value
                 && !name.is_empty()
-                && !RESERVED.contains(&name.as_str())
             {
                 properties.values.insert(name, value);
             }
@@ -165,7 +169,9 @@ mod tests {
     #[test]
     fn flat_values_stay_and_nothing_else() {
         let text = r#"{"plan":"pro","n":3,"f":1.5,"yes":true,"no":null,"list":[1,{"a":2}],"deep":{"a":[1]},"url":"x","city":"y"}"#;
-        assert_eq!(read(text).json(), r#"{"plan":"pro","n":3,"f":1.5,"yes":true}"#);
+        let mut record = read(text);
+        record.strip_reserved();
+        assert_eq!(record.json(), r#"{"plan":"pro","n":3,"f":1.5,"yes":true}"#);
         assert_eq!(read("null").json(), "");
         assert_eq!(read("{}").json(), "");
         serde_json::from_str::<Properties>("[1]").unwrap_err();

@@ -10,29 +10,44 @@ use serde_json::json;
 
 use crate::app::{line, real_log, repository};
 
-fn footfall(data: &Path) -> Command {
+pub fn footfall(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
     command.env("FOOTFALL_DATA", data).env("FOOTFALL_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
     command
 }
 
-fn run(command: &mut Command) -> (bool, String, String) {
+pub fn run(command: &mut Command) -> (bool, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-struct Server {
-    child: Child,
-    base: String,
+pub struct Server {
+    pub child: Child,
+    pub base: String,
 }
 
 impl Server {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let base = first.trim().strip_prefix("Footfall listens on ").unwrap_or_else(|| panic!("{first}")).to_owned();
         Self { child, base }
+    }
+}
+
+impl Server {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// A clean stop: SIGTERM, and its end.
+    pub fn stop(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(self.child.wait().unwrap().success());
     }
 }
 
@@ -54,7 +69,7 @@ async fn pageviews(base: &str, key: &str, site: &str) -> serde_json::Value {
 }
 
 /// Makes an account, a website and a key; answers id and key.
-fn set_up(data: &Path) -> (String, String) {
+pub fn set_up(data: &Path) -> (String, String) {
     let made = run(footfall(data)
         .args(["user", "create", "--email", "ops@shop.example"])
         .env("FOOTFALL_PASSWORD", "correct horse battery"));

@@ -8,6 +8,7 @@ mod app;
 mod command_line;
 mod conformance;
 mod cors;
+mod crash;
 mod ingest;
 mod log;
 mod refusals;

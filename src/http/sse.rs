@@ -1,0 +1,49 @@
+//! Answers as `text/event-stream`: the protocol graphql-sse with distinct connections, on `/graphql` itself.
+//!
+//! - A request that is not well formed gets its own status; what is wrong with the document is told in the stream.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    http::HeaderMap,
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
+
+use super::{RequestId, graphql::Opened, refusal::Refusal};
+
+/// Time between two signs of life.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Whether an `Accept` header asks for a stream of events.
+#[must_use]
+pub fn is_asked(accept: Option<&str>) -> bool {
+    accept.is_some_and(|accept| {
+        accept.split(',').any(|range| {
+            range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+        })
+    })
+}
+
+/// Streams what was opened, or what is wrong with the document.
+#[must_use]
+pub fn respond(opened: Result<Opened, Refusal>, id: RequestId) -> Response {
+    let answers: BoxStream<'static, String> = match opened {
+        Ok(Opened::One(answer)) => stream::iter([answer.json().to_string()]).boxed(),
+        Ok(Opened::Stream(answers)) => answers.map(|answer| answer.json().to_string()).boxed(),
+        Err(refusal) => stream::iter([refusal.body(id.0).to_string()]).boxed(),
+    };
+    let events = answers
+        .map(|data| Event::default().event("next").data(data))
+        .chain(stream::iter([Event::default().event("complete").data("")]))
+        .map(Ok::<_, Infallible>);
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.append("vary", axum::http::HeaderValue::from_static("accept"));
+    // Proxies that gather answers before they pass them on would hold events back.
+    headers.insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,334 @@
+//! Subscriptions over WebSocket: the protocol `graphql-transport-ws` on `/graphql/ws`, with its own close codes.
+//!
+//! - Nothing runs before `connection_init`, which must come within ten seconds and may carry the credential.
+//! - A connection has a bounded number of operations, is pinged, and is closed when nothing comes back.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::Executor;
+use axum::{
+    Extension,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    response::Response,
+};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use super::{
+    RequestId,
+    accept::Offer,
+    answer::refuse,
+    credential::Credential,
+    graphql::{Admit, Endpoint, Opened},
+    refusal::Refusal,
+    request::from_value,
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// How long a client may take to initialise.
+const INIT: Duration = Duration::from_secs(10);
+
+/// Time between two pings.
+const PING: Duration = Duration::from_secs(25);
+
+/// How long a connection may be silent, pongs included.
+const SILENCE: Duration = Duration::from_secs(70);
+
+/// Operations of one connection at a time.
+const MOST: usize = 100;
+
+/// Messages that may wait for a slow reader; its operations wait too.
+const WAITING: usize = 32;
+
+/// Bytes of one message.
+const MESSAGE_BYTES: usize = 64 * 1024;
+
+/// What a client says.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    ConnectionInit { payload: Option<Map<String, Value>> },
+    Ping { payload: Option<Value> },
+    Pong,
+    Subscribe { id: String, payload: Value },
+    Complete { id: String },
+}
+
+/// Why a connection is closed.
+struct Close(u16, String);
+
+/// Answers the upgrade.
+pub(super) async fn upgrade<E: Executor, A: Admit>(
+    State(endpoint): State<Arc<Endpoint<E, A>>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(_) => {
+            let message = "This address speaks WebSocket, with the subprotocol graphql-transport-ws.";
+            return refuse(&Refusal::transport(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message), Offer::Json, id);
+        }
+    };
+    let speaks = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
+        // Thousands of connections mostly wait.
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0);
+    let agreed = speaks.selected_protocol().is_some_and(|protocol| protocol == PROTOCOL);
+    speaks.on_upgrade(async move |socket| {
+        let connection = Connection { endpoint, headers, id };
+        connection.serve(socket, agreed).await;
+    })
+}
+
+struct Connection<E, A> {
+    endpoint: Arc<Endpoint<E, A>>,
+    headers: HeaderMap,
+    id: RequestId,
+}
+
+/// What an operation says: its number, its message, and whether that was the last one.
+struct Uttered {
+    number: u64,
+    id: String,
+    message: Message,
+    is_last: bool,
+}
+
+impl<E: Executor, A: Admit> Connection<E, A> {
+    async fn serve(self, mut socket: WebSocket, agreed: bool) {
+        let Close(code, reason) = if agreed {
+            match self.converse(&mut socket).await {
+                Err(close) => close,
+                // The client went away.
+                Ok(()) => return,
+            }
+        } else {
+            Close(4406, "Subprotocol not acceptable".into())
+        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
+        // A client that is gone cannot be told.
+        let _ = socket.send(Message::Close(Some(frame))).await;
+    }
+
+    async fn converse(&self, socket: &mut WebSocket) -> Result<(), Close> {
+        let Some(credential) = self.initialised(socket).await? else { return Ok(()) };
+        let (send, mut uttered) = mpsc::channel::<Uttered>(WAITING);
+        // Operations that run: their numbers tell a new one from an old one of the same id.
+        let mut running = Running::default();
+        let mut heard = Instant::now();
+        let mut pings = tokio::time::interval(PING);
+        pings.tick().await;
+        loop {
+            tokio::select! {
+                said = socket.recv() => {
+                    heard = Instant::now();
+                    match read(said)? {
+                        Heard::Gone => return Ok(()),
+                        Heard::Nothing => {}
+                        Heard::Said(Said::ConnectionInit { .. }) => {
+                            return Err(Close(4429, "Too many initialisation requests".into()));
+                        }
+                        Heard::Said(Said::Pong) => {}
+                        Heard::Said(Said::Ping { payload }) => {
+                            tell(socket, &match payload {
+                                Some(payload) => json!({ "type": "pong", "payload": payload }),
+                                None => json!({ "type": "pong" }),
+                            }).await?;
+                        }
+                        Heard::Said(Said::Complete { id }) => running.end(&id),
+                        Heard::Said(Said::Subscribe { id, payload }) => {
+                            self.subscribe(&mut running, &send, credential.clone(), id, payload)?;
+                        }
+                    }
+                }
+                Some(uttered) = uttered.recv() => {
+                    if running.is(&uttered.id, uttered.number) {
+                        if uttered.is_last {
+                            running.end(&uttered.id);
+                        }
+                        socket.send(uttered.message).await.map_err(|_| Close(1001, String::new()))?;
+                    }
+                }
+                _ = pings.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(Close(1001, "The connection was silent for too long".into()));
+                    }
+                    tell(socket, &json!({ "type": "ping" })).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits for `connection_init`. `None`: the client went away.
+    async fn initialised(&self, socket: &mut WebSocket) -> Result<Option<Credential>, Close> {
+        let deadline = tokio::time::Instant::now() + INIT;
+        loop {
+            let said = tokio::time::timeout_at(deadline, socket.recv())
+                .await
+                .map_err(|_| Close(4408, "Connection initialisation timeout".into()))?;
+            match read(said)? {
+                Heard::Gone => return Ok(None),
+                Heard::Said(Said::ConnectionInit { payload }) => {
+                    let credential = self.credential(&payload.unwrap_or_default())?;
+                    tell(socket, &json!({ "type": "connection_ack" })).await?;
+                    return Ok(Some(credential));
+                }
+                Heard::Said(Said::Ping { .. }) => tell(socket, &json!({ "type": "pong" })).await?,
+                Heard::Said(Said::Subscribe { .. }) => return Err(Close(4401, "Unauthorized".into())),
+                Heard::Said(Said::Pong | Said::Complete { .. }) | Heard::Nothing => {}
+            }
+        }
+    }
+
+    /// The credential of the payload's `Authorization` or `X-API-Key` (letter case does not matter, also below `headers`),
+    /// else of the upgrade's headers.
+    fn credential(&self, payload: &Map<String, Value>) -> Result<Credential, Close> {
+        let nested = payload.get("headers").and_then(Value::as_object);
+        let mut named = HeaderMap::new();
+        for (name, value) in payload.iter().chain(nested.into_iter().flatten()) {
+            let name = name.to_ascii_lowercase();
+            let known = matches!(name.as_str(), "authorization" | "x-api-key");
+            if known
+                && let Some(Ok(value)) = value.as_str().map(HeaderValue::from_str)
+                && let Ok(name) = HeaderName::try_from(name)
+            {
+                named.insert(name, value);
+            }
+        }
+        let headers = if named.is_empty() { &self.headers } else { &named };
+        Credential::read(headers).map_err(|error| Close(4403, shortened(&error.message())))
+    }
+
+    fn subscribe(
+        &self,
+        running: &mut Running,
+        send: &mpsc::Sender<Uttered>,
+        credential: Credential,
+        id: String,
+        payload: Value,
+    ) -> Result<(), Close> {
+        if id.is_empty() || id.len() > 200 {
+            return Err(Close(4400, "The id of an operation must have 1 to 200 characters".into()));
+        }
+        if running.has(&id) {
+            return Err(Close(4409, shortened(&format!("Subscriber for {id} already exists"))));
+        }
+        let number = running.next();
+        let (endpoint, request, send) = (self.endpoint.clone(), self.id, send.clone());
+        let is_full = running.count() >= MOST;
+        let name = id.clone();
+        let task = tokio::spawn(async move {
+            let say = async |message: Value, is_last: bool| {
+                let message = Message::Text(message.to_string().into());
+                send.send(Uttered { number, id: name.clone(), message, is_last }).await.is_ok()
+            };
+            let opened = if is_full {
+                let why = format!("A connection runs {MOST} operations at most; complete one first.");
+                Err(Refusal::document("TOO_MANY_OPERATIONS", why))
+            } else {
+                match from_value(payload) {
+                    Ok(asked) => endpoint.open(asked, credential, request).await,
+                    Err(refusal) => Err(refusal),
+                }
+            };
+            let mut answers = match opened {
+                Ok(Opened::One(answer)) => futures_util::stream::iter([answer]).boxed(),
+                Ok(Opened::Stream(answers)) => answers,
+                Err(refusal) => {
+                    let errors = refusal.body(request.0).get("errors").cloned().unwrap_or_default();
+                    say(json!({ "type": "error", "id": name, "payload": errors }), true).await;
+                    return;
+                }
+            };
+            while let Some(answer) = answers.next().await {
+                if !say(json!({ "type": "next", "id": name, "payload": answer.json() }), false).await {
+                    return;
+                }
+            }
+            say(json!({ "type": "complete", "id": name }), true).await;
+        });
+        running.begin(id, number, task.abort_handle());
+        Ok(())
+    }
+}
+
+/// Operations of a connection by id. They end with it.
+#[derive(Default)]
+struct Running {
+    by_id: HashMap<String, (u64, AbortHandle)>,
+    last: u64,
+}
+
+impl Running {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+    fn has(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+    fn is(&self, id: &str, number: u64) -> bool {
+        self.by_id.get(id).is_some_and(|(known, _)| *known == number)
+    }
+    fn count(&self) -> usize {
+        self.by_id.len()
+    }
+    fn begin(&mut self, id: String, number: u64, task: AbortHandle) {
+        self.by_id.insert(id, (number, task));
+    }
+    fn end(&mut self, id: &str) {
+        if let Some((_, task)) = self.by_id.remove(id) {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.by_id.values().for_each(|(_, task)| task.abort());
+    }
+}
+
+enum Heard {
+    Said(Said),
+    Nothing,
+    Gone,
+}
+
+/// Errors: 4400 for what is no message of the protocol.
+fn read(message: Option<Result<Message, axum::Error>>) -> Result<Heard, Close> {
+    match message {
+        None | Some(Err(_) | Ok(Message::Close(_))) => Ok(Heard::Gone),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Heard::Nothing),
+        Some(Ok(Message::Binary(_))) => Err(Close(4400, "Messages must be text".into())),
+        Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+            Ok(said) => Ok(Heard::Said(said)),
+            Err(_) => Err(Close(4400, "This is no message of graphql-transport-ws".into())),
+        },
+    }
+}
+
+async fn tell(socket: &mut WebSocket, message: &Value) -> Result<(), Close> {
+    socket.send(Message::Text(message.to_string().into())).await.map_err(|_| Close(1001, String::new()))
+}
+
+/// A close reason has 123 bytes at most.
+fn shortened(text: &str) -> String {
+    text.get(..text.floor_char_boundary(120)).unwrap_or_default().to_owned()
+}

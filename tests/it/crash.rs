@@ -1,0 +1,186 @@
+//! No answered event is lost and none counts twice: through `kill -9` under load, a full disk, and a clean stop.
+
+use std::{
+    collections::HashSet,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::command_line::{Server, footfall, run, set_up};
+
+/// Times that the server is killed.
+const KILLS: usize = 50;
+
+/// Senders at a time.
+const SENDERS: usize = 12;
+
+/// Sends events until each is answered; what is not answered is sent again with its id.
+#[derive(Default)]
+struct Book {
+    next: usize,
+    unanswered: Vec<usize>,
+    answered: HashSet<usize>,
+}
+
+async fn code(site: &str, key: &str, base: &str) -> String {
+    let answer = ask(base, key, &format!("{{ website(id: \"{site}\") {{ trackingCode }} }}")).await;
+    answer["data"]["website"]["trackingCode"].as_str().unwrap().to_owned()
+}
+
+async fn ask(base: &str, key: &str, query: &str) -> Value {
+    let request = Client::new().post(format!("{base}/graphql")).header("X-API-Key", key);
+    request.json(&json!({ "query": query })).send().await.unwrap().json().await.unwrap()
+}
+
+fn beacon(number: usize) -> Value {
+    json!({
+        "type": "pageview", "session_id": "session-1234", "event_id": format!("event-{number:08}"),
+        "visitor_id": format!("visitor-{:04}", number % 50), "url": format!("https://shop.example/p{number}"),
+        "device_type": "desktop", "browser": "Firefox", "os": "Linux",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+    })
+}
+
+/// Sends from many sides until `stop`, or until the server is gone.
+async fn load(base: &str, code: &str, book: &Arc<Mutex<Book>>, stop: impl Future<Output = ()>) {
+    let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..SENDERS {
+        let (client, url, book) = (client.clone(), format!("{base}/e/{code}"), Arc::clone(book));
+        senders.spawn(async move {
+            loop {
+                let number = {
+                    let mut book = book.lock().unwrap();
+                    let number = book.unanswered.pop().unwrap_or(book.next);
+                    book.next = book.next.max(number + 1);
+                    number
+                };
+                let sent = client.post(&url).header("origin", "https://shop.example").json(&beacon(number)).send().await;
+                let mut book = book.lock().unwrap();
+                match sent {
+                    Ok(response) if response.status() == 200 => {
+                        book.answered.insert(number);
+                    }
+                    Ok(response) => {
+                        assert_eq!(response.status(), 503, "only a full disk or journal refuses");
+                        book.unanswered.push(number);
+                        return;
+                    }
+                    Err(_) => {
+                        book.unanswered.push(number);
+                        return;
+                    }
+                }
+            }
+        });
+    }
+    stop.await;
+    senders.abort_all();
+    while senders.join_next().await.is_some() {}
+    // What was cut off in flight is neither answered nor listed: it is sent again.
+    let mut book = book.lock().unwrap();
+    book.unanswered = (0..book.next).filter(|number| !book.answered.contains(number)).collect();
+}
+
+/// Waits until the store shows as many page views as were answered, and checks that none counts twice.
+async fn each_counts_once(base: &str, key: &str, site: &str, book: &Arc<Mutex<Book>>) {
+    let answered = book.lock().unwrap().answered.len();
+    let query = format!(
+        "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_7_DAYS }}) {{ totals {{ pageviews visitors }} \
+         breakdown(by: PAGE, first: 1) {{ nodes {{ metrics {{ pageviews }} }} }} }} }} }}"
+    );
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = ask(base, key, &query).await;
+        let analytics = &answer["data"]["website"]["analytics"];
+        if analytics["totals"]["pageviews"] == answered {
+            assert_eq!(analytics["breakdown"]["nodes"][0]["metrics"]["pageviews"], 1, "an event counts twice");
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{answered} were answered, and {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Sends everything that was not answered yet, until it is.
+async fn finish(base: &str, code: &str, book: &Arc<Mutex<Book>>) {
+    let client = Client::new();
+    let left: Vec<usize> = book.lock().unwrap().unanswered.drain(..).collect();
+    for number in left {
+        let url = format!("{base}/e/{code}");
+        let sent = client.post(url).header("origin", "https://shop.example").json(&beacon(number)).send().await.unwrap();
+        assert_eq!(sent.status(), 200);
+        book.lock().unwrap().answered.insert(number);
+    }
+}
+
+#[tokio::test]
+async fn every_answered_event_survives_fifty_kills_exactly_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let book = Arc::new(Mutex::new(Book::default()));
+    let mut moment = 7_u64;
+    for _ in 0..KILLS {
+        let mut server = Server::start(footfall(&data).arg("serve"));
+        let base = server.base.clone();
+        let code = code(&site, &key, &base).await;
+        // Random moments, the same in every run: between 10 and 250 milliseconds under load.
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let after = Duration::from_millis(10 + (moment >> 33) % 240);
+        load(&base, &code, &book, async {
+            tokio::time::sleep(after).await;
+            server.kill();
+        })
+        .await;
+    }
+    let server = Server::start(footfall(&data).arg("serve"));
+    let code = code(&site, &key, &server.base).await;
+    assert!(book.lock().unwrap().answered.len() > 500, "there was load");
+    each_counts_once(&server.base, &key, &site, &book).await;
+    // What was in flight at a kill is sent again with its id: whether it was stored or not, it counts once.
+    finish(&server.base, &code, &book).await;
+    each_counts_once(&server.base, &key, &site, &book).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing_and_a_clean_stop_drains() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let (ok, _, _) = run(footfall(&data).arg("migrate"));
+    assert!(ok);
+    let mut command = Command::new("bash");
+    let script = "trap '' XFSZ; ulimit -S -f 400; exec \"$0\" serve";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_footfall")]).env("FOOTFALL_DATA", &data);
+    let mut server = Server::start(command.env("FOOTFALL_LISTEN", "127.0.0.1:0").stdin(Stdio::null()));
+    let base = server.base.clone();
+    let code = code(&site, &key, &base).await;
+    let book = Arc::new(Mutex::new(Book::default()));
+    // Every sender ends at its first refusal.
+    load(&base, &code, &book, async {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let before = book.lock().unwrap().answered.len();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if book.lock().unwrap().answered.len() == before || tokio::time::Instant::now() > deadline {
+                return;
+            }
+        }
+    })
+    .await;
+    let room = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &server.child.id().to_string()]).status();
+    assert!(room.unwrap().success());
+    each_counts_once(&base, &key, &site, &book).await;
+    finish(&base, &code, &book).await;
+    load(&base, &code, &book, tokio::time::sleep(Duration::from_millis(300))).await;
+    // A clean stop answers what it took in and carries all of it over.
+    server.stop();
+    let server = Server::start(footfall(&data).arg("serve"));
+    finish(&server.base, &code, &book).await;
+    each_counts_once(&server.base, &key, &site, &book).await;
+}
