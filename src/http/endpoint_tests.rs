@@ -98,7 +98,7 @@ async fn request_errors_have_a_code_a_status_and_no_data() {
         ("query($x: String!) { echo(text: $x) }", "VALIDATION_ERROR", "$x"),
         ("{ caller when(when: { at: \"yesterday\" }) }", "VALIDATION_ERROR", "2026-03-04T05:06:07Z"),
         ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
-        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "0 to 100"),
+        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "1 to 100"),
         ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
         ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "Subscriptions"),
         ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
@@ -228,6 +228,38 @@ async fn what_a_document_may_ask_for_is_limited() {
     for text in [deep(15), wide(1_990), format!("{{ {} }}", aliases(10))] {
         let got = query(&text).await;
         assert_eq!(got.status, StatusCode::OK, "{}", got.body);
+    }
+}
+
+#[tokio::test]
+async fn introspection_nests_and_multiplies_no_further_than_tools_need() {
+    let limits = Limits { introspection_values: 50_000, ..Limits::default() };
+    let app = app(HttpConfig { limits, ..HttpConfig::default() });
+    let chain = "ofType { ".repeat(12) + "name" + &" }".repeat(12);
+    let usual =
+        format!("{{ __schema {{ types {{ fields {{ args {{ type {{ {chain} }} }} type {{ {chain} }} }} }} }} }}");
+    let everything = "types { fields { args { type { name } } type { fields { args { name } } } } }";
+    let copies = |count: usize| (0..count).fold(String::new(), |text, n| text + &format!(" t{n}: {everything}"));
+    let refused = [
+        ("{ __type(name: \"Query\") { possibleTypes { interfaces { possibleTypes { name } } } } }".to_owned(), "QUERY_TOO_DEEP", "nest 3 deep"),
+        ("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(), "QUERY_TOO_DEEP", "at most 2"),
+        (
+            "{ __schema { types { ...F } } } fragment F on __Type { fields { type { ...G ...G } } } fragment G on __Type { inputFields { type { interfaces { name } } } }".to_owned(),
+            "QUERY_TOO_DEEP",
+            "at most 2",
+        ),
+        ("{ a: __schema { queryType { name } } b: __schema { queryType { name } } c: __type(name: \"Row\") { name } ... on Query { d: __schema { queryType { name } } } }".to_owned(), "QUERY_TOO_LARGE", "at most 3"),
+        (format!("{{ __schema {{ {} }} }}", copies(30)), "QUERY_TOO_LARGE", "values"),
+        (format!("{{ __schema {{ {} }} }}", format!("... on __Schema {{ {everything} }} ").repeat(30)), "QUERY_TOO_LARGE", "values"),
+    ];
+    for (text, code, word) in refused {
+        let got = ask(&app, json!({ "query": text })).await;
+        assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, code), "{text}: {}", got.body);
+        assert!(got.message().contains(word), "{}", got.message());
+    }
+    for text in [usual, format!("{{ __schema {{ {everything} }} }}")] {
+        let got = ask(&app, json!({ "query": text })).await;
+        assert_eq!(got.status, StatusCode::OK, "{text}: {}", got.message());
     }
 }
 

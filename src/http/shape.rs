@@ -43,6 +43,7 @@ pub struct Shape {
     fields: HashMap<String, HashMap<String, FieldShape>>,
     enums: HashMap<String, Vec<String>>,
     inputs: HashMap<String, InputShape>,
+    types: u64,
     query: String,
     mutation: String,
     subscription: String,
@@ -51,6 +52,9 @@ pub struct Shape {
 /// Rows of a page unless the schema says otherwise.
 const USUAL_PAGE: u64 = 20;
 
+/// Types that every schema has: those of introspection and the built-in scalars.
+const BUILT_IN_TYPES: u64 = 13;
+
 impl Shape {
     /// Reads an SDL text. Errors: the parser's sentence, for the operator; never for a client.
     pub fn read(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
@@ -58,6 +62,7 @@ impl Shape {
             query: "Query".into(),
             mutation: "Mutation".into(),
             subscription: "Subscription".into(),
+            types: BUILT_IN_TYPES,
             ..Self::default()
         };
         for definition in parse_schema(sdl)?.definitions {
@@ -71,6 +76,7 @@ impl Shape {
                     shape.subscription = name(roots.node.subscription, shape.subscription);
                 }
                 TypeSystemDefinition::Type(definition) => {
+                    shape.types += 1;
                     let name = definition.node.name.node.to_string();
                     match definition.node.kind {
                         TypeKind::Object(object) => shape.add(name, &object.fields),
@@ -111,6 +117,12 @@ impl Shape {
     #[must_use]
     pub fn field(&self, type_name: &str, field: &str) -> Option<&FieldShape> {
         self.fields.get(type_name)?.get(field)
+    }
+
+    /// How many types there are, about.
+    #[must_use]
+    pub fn types(&self) -> u64 {
+        self.types
     }
 
     /// An input object.
