@@ -1,13 +1,16 @@
 //! Validation rules of the specification that the executor's own validation leaves out; found by comparing it with graphql-js.
 //!
 //! - A variable must fit every place it is used in, also inside lists and input objects, and be non-null in a `@oneOf` input.
+//! - `__typename` takes neither arguments nor a selection set.
 //! - An enum value is a name, not a string. Variable definitions take no directives.
 
 use std::collections::HashSet;
 
 use async_graphql::{
     Name, Pos, Positioned, Value as ConstValue,
-    parser::types::{BaseType, Directive, ExecutableDocument, OperationDefinition, Selection, SelectionSet, Type},
+    parser::types::{
+        BaseType, Directive, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet, Type,
+    },
 };
 use async_graphql_value::Value;
 
@@ -56,6 +59,7 @@ impl<'d> Walk<'d> {
             self.directives(item.node.directives())?;
             match &item.node {
                 Selection::Field(field) => {
+                    leaf(field)?;
                     let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
                     for (name, value) in &field.node.arguments {
                         if let Some(input) = known.and_then(|known| known.arguments.get(name.node.as_str())) {
@@ -157,6 +161,16 @@ impl<'d> Walk<'d> {
         }
         Err(invalid(format!("The variable `${name}` of type `{ty}` is used where `{place}` is expected."), pos))
     }
+}
+
+/// Errors: `__typename` with arguments or a selection set. (Its directives are judged where they stand after merging.)
+fn leaf(field: &Positioned<Field>) -> Result<(), Refusal> {
+    let Field { name, arguments, selection_set, .. } = &field.node;
+    if name.node != "__typename" || (arguments.is_empty() && selection_set.node.items.is_empty()) {
+        return Ok(());
+    }
+    let message = "`__typename` is a string: it takes no arguments and nothing can be selected below it.";
+    Err(invalid(message.to_owned(), field.pos))
 }
 
 fn fits(ty: &Type, place: &Type) -> bool {
