@@ -7,6 +7,7 @@ pub mod credential;
 pub mod graphql;
 pub mod limits;
 pub mod merge;
+pub mod overlap;
 pub mod page;
 pub mod prepare;
 pub mod refusal;

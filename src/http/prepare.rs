@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use super::{
     limits::{self, Limits},
     merge::merge,
+    overlap::overlap,
     refusal::Refusal,
     request::Asked,
     shape::Shape,
@@ -63,6 +64,7 @@ pub fn prepare(
     let variables = Variables::from_json(asked.variables.into());
     let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
     verify(shape, &document)?;
+    overlap(shape, &document)?;
     required(selected, &variables)?;
     let document = merge(shape, document)?;
     let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
