@@ -2,8 +2,11 @@
 
 pub mod accept;
 pub mod answer;
+pub mod blame;
+pub mod coerce;
 pub mod cors;
 pub mod credential;
+pub mod escapes;
 pub mod graphql;
 pub mod limits;
 pub mod merge;

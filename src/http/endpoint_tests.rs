@@ -287,6 +287,45 @@ async fn a_page_may_come_from_a_variable() {
 }
 
 #[tokio::test]
+async fn every_character_may_be_escaped_and_half_a_character_is_refused() {
+    for (escaped, meant) in [("\\uD83D\\uDE00", "\u{1F600}"), ("\\u{1F600}", "\u{1F600}"), ("\\u{22}", "\"")] {
+        let got = query(&format!("{{ echo(text: \"{escaped}\") }}")).await;
+        assert_eq!(got.body["data"], json!({ "echo": meant }), "{}", got.body);
+    }
+    let got = query("{ echo(text: \"\\uD83D\") }").await;
+    assert_eq!(got.code(), "GRAPHQL_PARSE_FAILED", "{}", got.body);
+    assert!(got.message().contains("surrogate"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let app = app(HttpConfig::default());
+    let text = "query($n: Int) { rows(first: $n) { name } }";
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1.0 } })).await;
+    assert_eq!(got.body["data"], json!({ "rows": [{ "name": "0" }] }), "{}", got.body);
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1.5 } })).await;
+    assert_eq!(got.code(), "VALIDATION_ERROR", "{}", got.body);
+}
+
+#[tokio::test]
+async fn errors_of_input_name_the_argument_and_carry_no_path() {
+    for (text, field) in [
+        ("{ caller me { when(when: { at: \"yesterday\" }) } }", "when.at"),
+        ("{ me { rows(first: \"x\") { name } } }", "first"),
+        ("{ size(size: TINY) }", "size"),
+        ("{ echo }", "text"),
+        ("{ echo(text: \"x\", nope: 1) }", "nope"),
+        ("query($t: Int) { echo(text: $t) }", "text"),
+    ] {
+        let got = query(text).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{text}: {}", got.body);
+        let error = &got.body["errors"][0];
+        assert_eq!(error["extensions"]["field"], field, "{text}: {error}");
+        assert!(error.get("path").is_none() && got.body.get("data").is_none(), "{text}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn credentials_reach_resolvers_and_bad_ones_are_refused() {
     let app = app(HttpConfig::default());
     let with = |name: &'static str, value: &'static str| {

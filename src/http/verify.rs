@@ -99,7 +99,7 @@ impl<'d> Walk<'d> {
     /// Checks a value against the place it stands in; `default` says whether that place has a default of its own.
     fn value(&self, value: &Value, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
         match (value, &place.base) {
-            (Value::Variable(name), _) => self.variable(name, place, default, pos),
+            (Value::Variable(name), _) => self.variable(name, place, default, argument, pos),
             (Value::List(items), BaseType::List(of)) => {
                 items.iter().try_for_each(|item| self.value(item, of, false, argument, pos))
             }
@@ -136,7 +136,8 @@ impl<'d> Walk<'d> {
             return Err(invalid(
                 format!("The variable `${name}` must be of a non-null type to be used in the @oneOf input `{place}`."),
                 pos,
-            ));
+            )
+            .about(key));
         }
         self.value(value, &field.ty, field.default, key, pos)
     }
@@ -148,7 +149,7 @@ impl<'d> Walk<'d> {
         Some((&definition.node.var_type.node, default))
     }
 
-    fn variable(&self, name: &Name, place: &Type, default: bool, pos: Pos) -> Result<(), Refusal> {
+    fn variable(&self, name: &Name, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
         // A variable that is not defined is named by the executor's validation.
         let Some((ty, has_value)) = self.type_of(name) else { return Ok(()) };
         let fit = if !place.nullable && ty.nullable && (has_value || default) {
@@ -159,7 +160,8 @@ impl<'d> Walk<'d> {
         if fit {
             return Ok(());
         }
-        Err(invalid(format!("The variable `${name}` of type `{ty}` is used where `{place}` is expected."), pos))
+        let message = format!("The variable `${name}` of type `{ty}` is used where `{place}` is expected.");
+        Err(invalid(message, pos).about(argument))
     }
 }
 
