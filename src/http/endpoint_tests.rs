@@ -375,6 +375,16 @@ async fn what_is_no_graphql_request_keeps_its_status() {
 }
 
 #[tokio::test]
+async fn an_unknown_path_is_a_404_that_says_so() {
+    for path in ["/nothing", "/graphql/nothing", "/%00", "/%FF"] {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let got = send(&app(HttpConfig::default()), request).await;
+        assert_eq!(got.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(got.body["error"], json!({ "code": "NOT_FOUND", "message": "This path was not found." }), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn introspection_can_be_switched_off() {
     let off = app(HttpConfig { introspection: false, ..HttpConfig::default() });
     for text in

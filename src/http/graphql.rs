@@ -12,7 +12,7 @@ use async_graphql::{
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request as HttpRequest, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
@@ -28,6 +28,7 @@ use super::{
     accept::{Offer, negotiate},
     answer::{Rendered, refuse, render},
     blame::field_at_fault,
+    body::{self, Unread},
     credential::Credential,
     page,
     prepare::{Prepared, prepare},
@@ -114,26 +115,15 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         }
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let limit = self.config.body_bytes;
-        let too_large = || Refusal::from(Error::TooLarge { limit: format!("a body may have {limit} bytes") });
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        match axum::body::to_bytes(body, limit).await {
-            Ok(bytes) => Ok(bytes.to_vec()),
-            Err(error)
-                if std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) =>
-            {
-                Err(too_large())
+        body::read(headers, body, limit).await.map_err(|unread| match unread {
+            Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {limit} bytes") }.into(),
+            Unread::BrokenOff => {
+                let message = "The body ended before it was complete.";
+                Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
             }
-            Err(_) => Err(Refusal::transport(
-                StatusCode::BAD_REQUEST,
-                "BAD_REQUEST",
-                "The body ended before it was complete.",
-            )),
-        }
+        })
     }
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
