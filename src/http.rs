@@ -2,11 +2,16 @@
 
 pub mod accept;
 pub mod answer;
+pub mod blame;
+pub mod body;
+pub mod coerce;
 pub mod cors;
 pub mod credential;
+pub mod escapes;
 pub mod graphql;
 pub mod limits;
 pub mod merge;
+pub mod overlap;
 pub mod page;
 pub mod prepare;
 pub mod refusal;
@@ -81,6 +86,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub fn shell(routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Router {
     let origins = Origins::new(&config.cors_origins);
     routes
+        .fallback(async || failed(&Error::not_found("This path")))
         .layer(CatchPanicLayer::custom(|_panic| panicked()))
         .layer(CompressionLayer::new().gzip(true))
         .layer(from_fn(move |request: Request, next: Next| cors(origins.clone(), request, next)))
@@ -106,6 +112,12 @@ async fn identify(ids: Arc<dyn Ids>, mut request: Request, next: Next) -> Respon
 fn panicked() -> Response {
     let error = Error::broken("a handler panicked");
     tracing::error!("a handler panicked");
+    failed(&error)
+}
+
+/// A refusal outside GraphQL and REST.
+fn failed(error: &Error) -> Response {
     let body = json!({ "error": { "code": error.code(), "message": error.message() } });
-    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, axum::Json(body)).into_response()
 }

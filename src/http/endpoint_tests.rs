@@ -98,7 +98,7 @@ async fn request_errors_have_a_code_a_status_and_no_data() {
         ("query($x: String!) { echo(text: $x) }", "VALIDATION_ERROR", "$x"),
         ("{ caller when(when: { at: \"yesterday\" }) }", "VALIDATION_ERROR", "2026-03-04T05:06:07Z"),
         ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
-        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "0 to 100"),
+        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "1 to 100"),
         ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
         ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "Subscriptions"),
         ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
@@ -232,6 +232,38 @@ async fn what_a_document_may_ask_for_is_limited() {
 }
 
 #[tokio::test]
+async fn introspection_nests_and_multiplies_no_further_than_tools_need() {
+    let limits = Limits { introspection_values: 50_000, ..Limits::default() };
+    let app = app(HttpConfig { limits, ..HttpConfig::default() });
+    let chain = "ofType { ".repeat(12) + "name" + &" }".repeat(12);
+    let usual =
+        format!("{{ __schema {{ types {{ fields {{ args {{ type {{ {chain} }} }} type {{ {chain} }} }} }} }} }}");
+    let everything = "types { fields { args { type { name } } type { fields { args { name } } } } }";
+    let copies = |count: usize| (0..count).fold(String::new(), |text, n| text + &format!(" t{n}: {everything}"));
+    let refused = [
+        ("{ __type(name: \"Query\") { possibleTypes { interfaces { possibleTypes { name } } } } }".to_owned(), "QUERY_TOO_DEEP", "nest 3 deep"),
+        ("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(), "QUERY_TOO_DEEP", "at most 2"),
+        (
+            "{ __schema { types { ...F } } } fragment F on __Type { fields { type { ...G ...G } } } fragment G on __Type { inputFields { type { interfaces { name } } } }".to_owned(),
+            "QUERY_TOO_DEEP",
+            "at most 2",
+        ),
+        ("{ a: __schema { queryType { name } } b: __schema { queryType { name } } c: __type(name: \"Row\") { name } ... on Query { d: __schema { queryType { name } } } }".to_owned(), "QUERY_TOO_LARGE", "at most 3"),
+        (format!("{{ __schema {{ {} }} }}", copies(30)), "QUERY_TOO_LARGE", "values"),
+        (format!("{{ __schema {{ {} }} }}", format!("... on __Schema {{ {everything} }} ").repeat(30)), "QUERY_TOO_LARGE", "values"),
+    ];
+    for (text, code, word) in refused {
+        let got = ask(&app, json!({ "query": text })).await;
+        assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, code), "{text}: {}", got.body);
+        assert!(got.message().contains(word), "{}", got.message());
+    }
+    for text in [usual, format!("{{ __schema {{ {everything} }} }}")] {
+        let got = ask(&app, json!({ "query": text })).await;
+        assert_eq!(got.status, StatusCode::OK, "{text}: {}", got.message());
+    }
+}
+
+#[tokio::test]
 async fn a_document_may_only_cost_so_much() {
     let app = app(HttpConfig { limits: Limits { cost: 200, ..Limits::default() }, ..HttpConfig::default() });
     let got = ask(&app, json!({ "query": "{ me { rows(first: 99) { name note } } }" })).await;
@@ -252,6 +284,45 @@ async fn a_page_may_come_from_a_variable() {
     let got = ask(&app, json!({ "query": text, "variables": { "n": 1000 } })).await;
     assert_eq!(got.code(), "VALIDATION_ERROR");
     assert_eq!(got.body["errors"][0]["extensions"]["field"], "first");
+}
+
+#[tokio::test]
+async fn every_character_may_be_escaped_and_half_a_character_is_refused() {
+    for (escaped, meant) in [("\\uD83D\\uDE00", "\u{1F600}"), ("\\u{1F600}", "\u{1F600}"), ("\\u{22}", "\"")] {
+        let got = query(&format!("{{ echo(text: \"{escaped}\") }}")).await;
+        assert_eq!(got.body["data"], json!({ "echo": meant }), "{}", got.body);
+    }
+    let got = query("{ echo(text: \"\\uD83D\") }").await;
+    assert_eq!(got.code(), "GRAPHQL_PARSE_FAILED", "{}", got.body);
+    assert!(got.message().contains("surrogate"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let app = app(HttpConfig::default());
+    let text = "query($n: Int) { rows(first: $n) { name } }";
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1.0 } })).await;
+    assert_eq!(got.body["data"], json!({ "rows": [{ "name": "0" }] }), "{}", got.body);
+    let got = ask(&app, json!({ "query": text, "variables": { "n": 1.5 } })).await;
+    assert_eq!(got.code(), "VALIDATION_ERROR", "{}", got.body);
+}
+
+#[tokio::test]
+async fn errors_of_input_name_the_argument_and_carry_no_path() {
+    for (text, field) in [
+        ("{ caller me { when(when: { at: \"yesterday\" }) } }", "when.at"),
+        ("{ me { rows(first: \"x\") { name } } }", "first"),
+        ("{ size(size: TINY) }", "size"),
+        ("{ echo }", "text"),
+        ("{ echo(text: \"x\", nope: 1) }", "nope"),
+        ("query($t: Int) { echo(text: $t) }", "text"),
+    ] {
+        let got = query(text).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{text}: {}", got.body);
+        let error = &got.body["errors"][0];
+        assert_eq!(error["extensions"]["field"], field, "{text}: {error}");
+        assert!(error.get("path").is_none() && got.body.get("data").is_none(), "{text}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -300,6 +371,16 @@ async fn what_is_no_graphql_request_keeps_its_status() {
         let got = send(&app, request.expect("a request")).await;
         assert_eq!((got.status.as_u16(), got.code()), (status, code), "{}", got.body);
         assert_eq!(got.status == StatusCode::METHOD_NOT_ALLOWED, got.headers.contains_key("allow"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_404_that_says_so() {
+    for path in ["/nothing", "/graphql/nothing", "/%00", "/%FF"] {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let got = send(&app(HttpConfig::default()), request).await;
+        assert_eq!(got.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(got.body["error"], json!({ "code": "NOT_FOUND", "message": "This path was not found." }), "{path}");
     }
 }
 

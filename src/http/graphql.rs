@@ -12,7 +12,7 @@ use async_graphql::{
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request as HttpRequest, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
@@ -27,6 +27,8 @@ use super::{
     HttpConfig, RequestId,
     accept::{Offer, negotiate},
     answer::{Rendered, refuse, render},
+    blame::field_at_fault,
+    body::{self, Unread},
     credential::Credential,
     page,
     prepare::{Prepared, prepare},
@@ -113,26 +115,15 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         }
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let limit = self.config.body_bytes;
-        let too_large = || Refusal::from(Error::TooLarge { limit: format!("a body may have {limit} bytes") });
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        match axum::body::to_bytes(body, limit).await {
-            Ok(bytes) => Ok(bytes.to_vec()),
-            Err(error)
-                if std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) =>
-            {
-                Err(too_large())
+        body::read(headers, body, limit).await.map_err(|unread| match unread {
+            Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {limit} bytes") }.into(),
+            Unread::BrokenOff => {
+                let message = "The body ended before it was complete.";
+                Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
             }
-            Err(_) => Err(Refusal::transport(
-                StatusCode::BAD_REQUEST,
-                "BAD_REQUEST",
-                "The body ended before it was complete.",
-            )),
-        }
+        })
     }
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
@@ -151,6 +142,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             });
         }
         let Prepared { request, operation, roots, cost } = prepared;
+        let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
             let request = self.admit.admit(credential, request).await.map_err(Refusal::from)?.data(id);
@@ -165,8 +157,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         answer.errors.iter_mut().for_each(own_fault);
         let refused = never_ran(&answer, operation, roots);
         let mut rendered = Rendered::new(answer, refused, |error| {
+            let field = is_foreign(error).then(|| field_at_fault(&self.shape, &text, error)).flatten();
             self.explain(error);
-            complete(error, code_of(error), id.0, self.config.introspection);
+            complete(error, code_of(error), field, id.0, self.config.introspection);
+            if refused {
+                error.path.clear();
+            }
         });
         rendered.extensions.insert(
             "cost".into(),
@@ -237,7 +233,6 @@ fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
 /// Errors of resolvers carry a code. One without comes from the framework: without a path it precedes execution; with one, an
 /// argument could not be read, which the specification counts as a request error too unless a mutation has acted by then.
 fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
-    let foreign = |error: &ServerError| error.extensions.as_ref().is_none_or(|values| values.get("code").is_none());
     if answer.errors.is_empty() {
         return false;
     }
@@ -247,7 +242,12 @@ fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
     answer
         .errors
         .iter()
-        .any(|error| foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
+        .any(|error| is_foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
+}
+
+/// Whether an error is the framework's: resolvers give theirs a code.
+fn is_foreign(error: &ServerError) -> bool {
+    error.extensions.as_ref().is_none_or(|values| values.get("code").is_none())
 }
 
 fn code_of(error: &ServerError) -> &'static str {

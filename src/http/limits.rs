@@ -2,7 +2,7 @@
 //!
 //! - A fragment is measured once per operation, however often it is spread, so measuring is linear in the document's size.
 //! - Every refusal names its limit. Limits are checked in the order of [`Limits`]' fields.
-//! - Introspection costs nothing and may be as deep as tools need.
+//! - Introspection costs nothing and may be as deep as tools need; its lists nest and multiply no further than tools make them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -39,6 +39,12 @@ pub struct Limits {
     pub cost: u64,
     /// Fields of a mutation's root.
     pub mutations: usize,
+    /// `__schema` and `__type` selections after fragments are expanded.
+    pub introspections: u64,
+    /// Lists below `__schema` and `__type` that may nest: of fields, input fields, interfaces and possible types.
+    pub introspection_lists: u32,
+    /// Values that introspection may list, by estimate.
+    pub introspection_values: u64,
     /// Rows of a page (`visitors`: ten times as many; `replaySessions` and `errorGroups`: twice).
     pub page: u64,
 }
@@ -57,6 +63,9 @@ impl Default for Limits {
             directives_per_field: 3,
             cost: 5_000,
             mutations: 5,
+            introspections: 3,
+            introspection_lists: 2,
+            introspection_values: 400_000,
             page: 100,
         }
     }
@@ -135,6 +144,12 @@ struct Tally<'d> {
     aliases: u64,
     directives: u64,
     cost: u64,
+    introspections: u64,
+    /// The deepest nesting of introspection's lists, and the values they list; only what lies below `__schema` or `__type` counts.
+    lists: u32,
+    listed: u64,
+    /// The values that the selections of `__schema` and `__type` list.
+    introspected: u64,
     /// The response names of each field directly below the parent.
     names: BTreeMap<&'d str, BTreeSet<&'d str>>,
 }
@@ -146,6 +161,10 @@ impl<'d> Tally<'d> {
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.cost = self.cost.saturating_add(other.cost);
+        self.introspections = self.introspections.saturating_add(other.introspections);
+        self.lists = self.lists.max(other.lists);
+        self.listed = self.listed.saturating_add(other.listed);
+        self.introspected = self.introspected.saturating_add(other.introspected);
         for (field, names) in &other.names {
             self.names.entry(field).or_default().extend(names);
         }
@@ -190,7 +209,10 @@ impl<'d> Gauge<'d> {
         if operation.node.ty == OperationType::Mutation {
             over(roots as u64, limits.mutations as u64, "TOO_MANY_MUTATIONS", "mutations").map_err(at)?;
         }
-        Ok(())
+        let introspections = "selections of `__schema` and `__type`";
+        over(tally.introspections, limits.introspections, "QUERY_TOO_LARGE", introspections).map_err(at)?;
+        let values = "values to list below `__schema` and `__type`";
+        over(tally.introspected, limits.introspection_values, "QUERY_TOO_LARGE", values).map_err(at)
     }
 
     fn repeats(&self, tally: &Tally<'d>, place: Pos) -> Result<(), Refusal> {
@@ -281,6 +303,18 @@ impl<'d> Gauge<'d> {
         if !introspection {
             self.repeats(&below, field.pos)?;
         }
+        let opens = matches!(name, "__schema" | "__type");
+        if opens && below.lists > self.limits.introspection_lists {
+            return Err(Refusal::document(
+                "QUERY_TOO_DEEP",
+                format!(
+                    "Below `{name}` the lists `fields`, `inputFields`, `interfaces` and `possibleTypes` nest {} deep; at most {} are allowed.",
+                    below.lists, self.limits.introspection_lists
+                ),
+            )
+            .at(field.pos));
+        }
+        let listed = below.listed.saturating_mul(self.usually_listed(name)).saturating_add(1);
         let alias = u64::from(field.node.alias.is_some());
         Ok(Tally {
             nodes: below.nodes,
@@ -288,8 +322,22 @@ impl<'d> Gauge<'d> {
             aliases: if introspection { alias } else { below.aliases.saturating_add(alias) },
             directives: below.directives,
             cost: if introspection { 0 } else { below.cost.saturating_mul(rows).saturating_add(1) },
+            introspections: below.introspections.saturating_add(u64::from(opens)),
+            lists: below.lists + u32::from(matches!(name, "fields" | "inputFields" | "interfaces" | "possibleTypes")),
+            listed,
+            introspected: if opens { listed } else { below.introspected },
             names: BTreeMap::from([(name, BTreeSet::from([field.node.response_key().node.as_str()]))]),
         })
+    }
+
+    /// How many values a field of introspection lists, about.
+    fn usually_listed(&self, name: &str) -> u64 {
+        match name {
+            "types" => self.shape.types(),
+            "fields" | "inputFields" | "enumValues" | "directives" => 8,
+            "args" | "interfaces" | "possibleTypes" => 2,
+            _ => 1,
+        }
     }
 
     /// Rows that a paged field asks for. Errors: more than a page may hold, or fewer than none.

@@ -2,6 +2,7 @@
 //!
 //! - Only what the specification calls mergeable is merged: same response name, field and arguments, no directives.
 //! - Fragments on the very type they are spread in are expanded first; other fragments stay, and at most read twice.
+//! - The executor's validation skips `__typename`; its directives move to an inline fragment around it, where they are seen.
 //! - The document must have passed the limits before: fragments are acyclic and their expansion is bounded.
 
 use std::collections::{HashMap, HashSet};
@@ -9,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use async_graphql::{
     Name, Positioned,
     parser::types::{
-        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType,
-        Selection, SelectionSet,
+        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, OperationDefinition,
+        OperationType, Selection, SelectionSet,
     },
 };
 
@@ -76,7 +77,7 @@ impl Merger<'_> {
                 }
                 seen.entry(key).or_insert(set.items.len());
             }
-            set.items.push(item);
+            set.items.push(with_directives_around(item));
         }
         for item in &mut set.items {
             match &mut item.node {
@@ -152,6 +153,18 @@ impl Merger<'_> {
         }
         Ok(())
     }
+}
+
+/// `__typename @include(if: $b)` as `... @include(if: $b) { __typename }`; everything else as it is.
+fn with_directives_around(mut item: Positioned<Selection>) -> Positioned<Selection> {
+    let Selection::Field(field) = &mut item.node else { return item };
+    if field.node.name.node != "__typename" || field.node.directives.is_empty() {
+        return item;
+    }
+    let (pos, directives) = (item.pos, std::mem::take(&mut field.node.directives));
+    let selection_set = Positioned::new(SelectionSet { items: vec![item] }, pos);
+    let around = InlineFragment { type_condition: None, directives, selection_set };
+    Positioned::new(Selection::InlineFragment(Positioned::new(around, pos)), pos)
 }
 
 fn same(one: &Field, other: &Field) -> bool {

@@ -1,7 +1,7 @@
 //! From a request's text to a document that may run: weighed, parsed once, limited, merged, its variables present.
 
 use async_graphql::{
-    Request, Value, Variables,
+    Pos, Request, Value, Variables,
     parser::{
         Error as ParseError, parse_query,
         types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet},
@@ -10,12 +10,15 @@ use async_graphql::{
 use axum::http::StatusCode;
 
 use super::{
+    coerce::coerce,
+    escapes::plain,
     limits::{self, Limits},
     merge::merge,
+    overlap::overlap,
     refusal::Refusal,
     request::Asked,
     shape::Shape,
-    tokens::weigh,
+    tokens::{Fault, weigh},
     verify::verify,
 };
 
@@ -60,9 +63,11 @@ pub fn prepare(
             "Subscriptions are not served over plain HTTP requests; send a query or a mutation.",
         ));
     }
-    let variables = Variables::from_json(asked.variables.into());
+    let mut variables = Variables::from_json(asked.variables.into());
+    coerce(shape, selected, &mut variables);
     let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
     verify(shape, &document)?;
+    overlap(shape, &document)?;
     required(selected, &variables)?;
     let document = merge(shape, document)?;
     let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
@@ -89,14 +94,14 @@ fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
             format!("The document nests {} brackets; at most {} are allowed.", weight.nesting, limits.nesting),
         ));
     }
-    if let Some(fault) = weight.fault {
-        return Err(syntax(format!(
-            "Syntax error at line {}, column {}: {}.",
-            fault.place.line, fault.place.column, fault.what
-        ))
-        .at(fault.place));
+    let fault = |fault: Fault| {
+        let Pos { line, column } = fault.place;
+        syntax(format!("Syntax error at line {line}, column {column}: {}.", fault.what)).at(fault.place)
+    };
+    if let Some(found) = weight.fault {
+        return Err(fault(found));
     }
-    parse_query(text).map_err(|error| {
+    parse_query(plain(text).map_err(fault)?).map_err(|error| {
         let mut refusal = syntax(sentence(&error));
         refusal.locations = error.positions().collect();
         refusal

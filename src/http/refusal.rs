@@ -116,18 +116,15 @@ pub fn own_fault(error: &mut ServerError) {
     }
 }
 
-/// Completes an executor's error: a code where it has none, and the request id.
+/// Completes an executor's error: where it has no code, a code and the field at fault; and the request id.
 ///
 /// Resolvers give every error a code; one without can only come from the framework and means that the document or its input is wrong.
-pub fn complete(error: &mut ServerError, code: &'static str, request_id: Uuid, suggest: bool) {
+pub fn complete(error: &mut ServerError, code: &'static str, field: Option<String>, request_id: Uuid, suggest: bool) {
     let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
     if extensions.get("code").is_none() {
         extensions.set("code", code);
-        // The framework names the argument in quotes: `Invalid value for argument "range.preset", ...`.
-        if let Some(name) =
-            error.message.strip_prefix("Invalid value for argument \"").and_then(|it| it.split('"').next())
-        {
-            extensions.set("field", name);
+        if let Some(field) = field {
+            extensions.set("field", field);
         }
         if !suggest && let Some(end) = error.message.find(" Did you mean") {
             error.message.truncate(end);

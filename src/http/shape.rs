@@ -1,6 +1,6 @@
 //! What the edge must know of the schema: field types, page arguments and enum values, read once from the SDL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::{
     parse_schema,
@@ -13,6 +13,8 @@ use async_graphql::{Positioned, Value};
 pub struct FieldShape {
     /// Name of the type below lists and non-null marks.
     pub of: String,
+    /// Its type.
+    pub ty: Type,
     /// Rows of a page when neither `first` nor `last` is given; `None` where the field does not page.
     pub page: Option<u64>,
     /// Its arguments.
@@ -41,8 +43,10 @@ pub struct InputShape {
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
     fields: HashMap<String, HashMap<String, FieldShape>>,
+    abstracts: HashSet<String>,
     enums: HashMap<String, Vec<String>>,
     inputs: HashMap<String, InputShape>,
+    types: u64,
     query: String,
     mutation: String,
     subscription: String,
@@ -51,6 +55,9 @@ pub struct Shape {
 /// Rows of a page unless the schema says otherwise.
 const USUAL_PAGE: u64 = 20;
 
+/// Types that every schema has: those of introspection and the built-in scalars.
+const BUILT_IN_TYPES: u64 = 13;
+
 impl Shape {
     /// Reads an SDL text. Errors: the parser's sentence, for the operator; never for a client.
     pub fn read(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
@@ -58,6 +65,7 @@ impl Shape {
             query: "Query".into(),
             mutation: "Mutation".into(),
             subscription: "Subscription".into(),
+            types: BUILT_IN_TYPES,
             ..Self::default()
         };
         for definition in parse_schema(sdl)?.definitions {
@@ -71,10 +79,18 @@ impl Shape {
                     shape.subscription = name(roots.node.subscription, shape.subscription);
                 }
                 TypeSystemDefinition::Type(definition) => {
+                    shape.types += 1;
                     let name = definition.node.name.node.to_string();
                     match definition.node.kind {
                         TypeKind::Object(object) => shape.add(name, &object.fields),
-                        TypeKind::Interface(interface) => shape.add(name, &interface.fields),
+                        TypeKind::Interface(interface) => {
+                            shape.abstracts.insert(name.clone());
+                            shape.add(name, &interface.fields);
+                        }
+                        TypeKind::Union(_) => {
+                            shape.abstracts.insert(name.clone());
+                            shape.add(name, &[]);
+                        }
                         TypeKind::Enum(values) => {
                             let values = values.values.iter().map(|value| value.node.value.node.to_string()).collect();
                             shape.enums.insert(name, values);
@@ -83,7 +99,7 @@ impl Shape {
                             let one_of = definition.node.directives.iter().any(|it| it.node.name.node == "oneOf");
                             shape.inputs.insert(name, InputShape { fields: inputs(&input.fields), one_of });
                         }
-                        TypeKind::Scalar | TypeKind::Union(_) => {}
+                        TypeKind::Scalar => {}
                     }
                 }
                 TypeSystemDefinition::Directive(_) => {}
@@ -113,6 +129,24 @@ impl Shape {
         self.fields.get(type_name)?.get(field)
     }
 
+    /// Whether a type is an object type.
+    #[must_use]
+    pub fn is_object(&self, type_name: &str) -> bool {
+        self.is_composite(type_name) && !self.abstracts.contains(type_name)
+    }
+
+    /// Whether a type is an object type, an interface or a union.
+    #[must_use]
+    pub fn is_composite(&self, type_name: &str) -> bool {
+        self.fields.contains_key(type_name)
+    }
+
+    /// How many types there are, about.
+    #[must_use]
+    pub fn types(&self) -> u64 {
+        self.types
+    }
+
     /// An input object.
     #[must_use]
     pub fn input(&self, type_name: &str) -> Option<&InputShape> {
@@ -135,6 +169,7 @@ fn field_shape(field: &FieldDefinition) -> FieldShape {
     let pages = argument("first").is_some() || argument("last").is_some();
     FieldShape {
         of: named(&field.ty.node).to_owned(),
+        ty: field.ty.node.clone(),
         page: pages.then(|| default.unwrap_or(USUAL_PAGE)),
         arguments: inputs(&field.arguments),
     }

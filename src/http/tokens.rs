@@ -113,12 +113,13 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-fn skip_while(bytes: &[u8], from: usize, holds: impl Fn(u8) -> bool) -> usize {
+/// The first index from `from` on whose byte does not hold.
+pub(super) fn skip_while(bytes: &[u8], from: usize, holds: impl Fn(u8) -> bool) -> usize {
     from + bytes.get(from..).unwrap_or_default().iter().take_while(|byte| holds(**byte)).count()
 }
 
 /// The first index after the string that opens at `from`.
-fn skip_string(bytes: &[u8], from: usize) -> usize {
+pub(super) fn skip_string(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     let block = rest.starts_with(br#"""""#);
     let mut at = from + if block { 3 } else { 1 };
@@ -140,7 +141,8 @@ fn skip_string(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-fn position(text: &str, offset: usize) -> Pos {
+/// Line and column of an offset.
+pub(super) fn position(text: &str, offset: usize) -> Pos {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;

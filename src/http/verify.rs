@@ -1,13 +1,16 @@
 //! Validation rules of the specification that the executor's own validation leaves out; found by comparing it with graphql-js.
 //!
 //! - A variable must fit every place it is used in, also inside lists and input objects, and be non-null in a `@oneOf` input.
+//! - `__typename` takes neither arguments nor a selection set.
 //! - An enum value is a name, not a string. Variable definitions take no directives.
 
 use std::collections::HashSet;
 
 use async_graphql::{
     Name, Pos, Positioned, Value as ConstValue,
-    parser::types::{BaseType, Directive, ExecutableDocument, OperationDefinition, Selection, SelectionSet, Type},
+    parser::types::{
+        BaseType, Directive, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet, Type,
+    },
 };
 use async_graphql_value::Value;
 
@@ -56,6 +59,7 @@ impl<'d> Walk<'d> {
             self.directives(item.node.directives())?;
             match &item.node {
                 Selection::Field(field) => {
+                    leaf(field)?;
                     let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
                     for (name, value) in &field.node.arguments {
                         if let Some(input) = known.and_then(|known| known.arguments.get(name.node.as_str())) {
@@ -95,7 +99,7 @@ impl<'d> Walk<'d> {
     /// Checks a value against the place it stands in; `default` says whether that place has a default of its own.
     fn value(&self, value: &Value, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
         match (value, &place.base) {
-            (Value::Variable(name), _) => self.variable(name, place, default, pos),
+            (Value::Variable(name), _) => self.variable(name, place, default, argument, pos),
             (Value::List(items), BaseType::List(of)) => {
                 items.iter().try_for_each(|item| self.value(item, of, false, argument, pos))
             }
@@ -132,7 +136,8 @@ impl<'d> Walk<'d> {
             return Err(invalid(
                 format!("The variable `${name}` must be of a non-null type to be used in the @oneOf input `{place}`."),
                 pos,
-            ));
+            )
+            .about(key));
         }
         self.value(value, &field.ty, field.default, key, pos)
     }
@@ -144,7 +149,7 @@ impl<'d> Walk<'d> {
         Some((&definition.node.var_type.node, default))
     }
 
-    fn variable(&self, name: &Name, place: &Type, default: bool, pos: Pos) -> Result<(), Refusal> {
+    fn variable(&self, name: &Name, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
         // A variable that is not defined is named by the executor's validation.
         let Some((ty, has_value)) = self.type_of(name) else { return Ok(()) };
         let fit = if !place.nullable && ty.nullable && (has_value || default) {
@@ -155,8 +160,19 @@ impl<'d> Walk<'d> {
         if fit {
             return Ok(());
         }
-        Err(invalid(format!("The variable `${name}` of type `{ty}` is used where `{place}` is expected."), pos))
+        let message = format!("The variable `${name}` of type `{ty}` is used where `{place}` is expected.");
+        Err(invalid(message, pos).about(argument))
     }
+}
+
+/// Errors: `__typename` with arguments or a selection set. (Its directives are judged where they stand after merging.)
+fn leaf(field: &Positioned<Field>) -> Result<(), Refusal> {
+    let Field { name, arguments, selection_set, .. } = &field.node;
+    if name.node != "__typename" || (arguments.is_empty() && selection_set.node.items.is_empty()) {
+        return Ok(());
+    }
+    let message = "`__typename` is a string: it takes no arguments and nothing can be selected below it.";
+    Err(invalid(message.to_owned(), field.pos))
 }
 
 fn fits(ty: &Type, place: &Type) -> bool {

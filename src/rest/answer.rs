@@ -6,7 +6,7 @@ use async_graphql::{
     Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
 };
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
 };
@@ -16,6 +16,8 @@ use schema::{
     error::{Error, Result},
 };
 use tracing::Instrument as _;
+
+use crate::http::{self, body::Unread};
 
 use super::{
     RequestId, body,
@@ -29,6 +31,9 @@ use super::{
 
 /// Bytes of a body at most.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// Bytes of a URL at most.
+pub const URL_LIMIT: usize = 8 * 1024;
 
 /// What is mounted at a path.
 pub enum Route {
@@ -106,6 +111,9 @@ impl Answering {
         params: std::result::Result<RawPathParams, RawPathParamsRejection>,
         request: Request,
     ) -> Told {
+        if request.uri().to_string().len() > URL_LIMIT {
+            return Told { outcome: Err(Fault::long_url(URL_LIMIT)), meter: None };
+        }
         let method = if *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
         let operation = match route {
             Route::Nothing => return self.refused(&Error::not_found("This path")),
@@ -243,6 +251,9 @@ fn read_path(
 ) -> Result<Variables> {
     let params = params.map_err(|_| Error::invalid("path", "is not valid percent-encoded UTF-8"))?;
     let segments: Vec<&str> = operation.path.split('/').collect();
+    if params.iter().any(|(_, text)| text.contains('\0')) {
+        return Err(Error::invalid("path", "must not hold a NUL character"));
+    }
     let named = params.iter().filter_map(|(position, text)| {
         let position: usize = position.strip_prefix('p')?.parse().ok()?;
         Some((segments.get(position)?.strip_prefix(':')?, text))
@@ -258,17 +269,9 @@ async fn read_body(request: Request) -> Result<Bytes> {
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Error::MediaType { wants: "application/json".to_owned() });
     }
-    let too_large = || Error::TooLarge { limit: format!("a body may hold at most {BODY_LIMIT} bytes") };
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT as u64) {
-        return Err(too_large());
-    }
-    to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-            too_large()
-        } else {
-            Error::invalid("body", "broke off before its end")
-        }
+    let (parts, body) = request.into_parts();
+    http::body::read(&parts.headers, body, BODY_LIMIT).await.map_err(|unread| match unread {
+        Unread::TooLarge => Error::TooLarge { limit: format!("a body may hold at most {BODY_LIMIT} bytes") },
+        Unread::BrokenOff => Error::invalid("body", "broke off before its end"),
     })
 }

@@ -69,6 +69,18 @@ impl Fault {
         })
     }
 
+    /// A URL of more than `limit` bytes.
+    #[must_use]
+    pub fn long_url(limit: usize) -> Self {
+        Self {
+            status: StatusCode::URI_TOO_LONG,
+            code: "URI_TOO_LONG".to_owned(),
+            message: format!("The URL is longer than {limit} bytes; ask for less at once."),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
     fn of_graphql(error: &ServerError, now: DateTime<Utc>) -> Self {
         let extension = |name| error.extensions.as_ref().and_then(|extensions| extensions.get(name));
         let Some(Value::String(code)) = extension("code") else {

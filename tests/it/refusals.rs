@@ -2,6 +2,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::app::{TestApp, line};
 
@@ -129,6 +133,35 @@ async fn bodies_that_are_too_large_or_no_text_are_refused() {
     let (status, body) = app.key(&key).get("/api/external/v1/nothing-here").await;
     assert_eq!((status.as_u16(), &body["error"]["code"]), (404, &json!("NOT_FOUND")));
     discreet(&body.to_string());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_all_of_a_large_body_hears_why_it_is_refused() {
+    let app = TestApp::new().await;
+    let length = 6 * 1024 * 1024;
+    let mut connection = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![b'x'; length]).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+}
+
+#[tokio::test]
+async fn urls_that_are_too_long_or_no_text_are_refused_in_the_envelope() {
+    let (app, _, site, key) = installed().await;
+    let long = format!("/api/external/v1/analytics/{site}?x={}", "x".repeat(8 * 1024));
+    let (status, body) = app.key(&key).get(&long).await;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (414, &json!("URI_TOO_LONG")), "{body}");
+    assert_eq!(body["success"], false);
+    let (status, body) = app.key(&key).get("/api/external/v1/analytics/%00").await;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (400, &json!("VALIDATION_ERROR")), "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("NUL"), "{body}");
+    let (status, body) = app.anon().get("/nothing").await;
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (404, &json!("NOT_FOUND")), "{body}");
 }
 
 #[tokio::test]

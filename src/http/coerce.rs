@@ -1,0 +1,73 @@
+//! Whole numbers that a client's JSON writes as `1.0` or `1e2` are whole numbers: many languages know no other kind.
+
+use async_graphql::{
+    Value, Variables,
+    parser::types::{BaseType, OperationDefinition, Type},
+};
+use async_graphql_value::Number;
+
+use super::shape::Shape;
+
+/// Turns them into integers wherever the variables' types ask for one, also within lists and input objects.
+pub fn coerce(shape: &Shape, operation: &OperationDefinition, variables: &mut Variables) {
+    for definition in &operation.variable_definitions {
+        if let Some(value) = variables.get_mut(&definition.node.name.node) {
+            value_of(shape, &definition.node.var_type.node.base, value);
+        }
+    }
+}
+
+fn value_of(shape: &Shape, ty: &BaseType, value: &mut Value) {
+    match (ty, value) {
+        (BaseType::List(of), Value::List(items)) => items.iter_mut().for_each(|item| value_of(shape, &of.base, item)),
+        (BaseType::List(of), single) => value_of(shape, &of.base, single),
+        (BaseType::Named(name), Value::Number(number)) if matches!(name.as_str(), "Int" | "BigInt" | "ID") => {
+            if let Some(whole) = whole(number) {
+                *number = whole.into();
+            }
+        }
+        (BaseType::Named(name), Value::Object(members)) => {
+            let Some(input) = shape.input(name) else { return };
+            for (key, member) in members {
+                if let Some(Type { base, .. }) = input.fields.get(key.as_str()).map(|field| &field.ty) {
+                    value_of(shape, base, member);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The whole number that a number written with a point or an exponent is; beyond 2^53 it would not be exact.
+fn whole(number: &Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT)?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+    Some(float as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_floats_become_integers_where_the_type_says_so() {
+        let shape =
+            Shape::read("type Query { a: Int } input In { n: Int, deep: [In!], f: Float, j: JSON } scalar JSON")
+                .expect("a schema");
+        let document =
+            parse_query("query($n: Int, $l: [[Int!]], $s: [Int], $i: In, $f: Float, $id: ID, $x: Int) { a }");
+        let document = document.expect("a document");
+        let (_, operation) = document.operations.iter().next().expect("an operation");
+        let given = json!({ "n": 1.0, "l": [[2.0, 2.5]], "s": 1e2, "i": { "n": -3.0, "deep": [{ "n": 4.0 }], "f": 5.0, "j": 6.0 },
+            "f": 7.0, "id": 8.0, "x": 1e300 });
+        let mut variables = Variables::from_json(given);
+        coerce(&shape, &operation.node, &mut variables);
+        let expected = json!({ "n": 1, "l": [[2, 2.5]], "s": 100, "i": { "n": -3, "deep": [{ "n": 4 }], "f": 5.0, "j": 6.0 },
+            "f": 7.0, "id": 8, "x": 1e300 });
+        assert_eq!(serde_json::to_value(&variables).expect("JSON"), expected);
+    }
+}
