@@ -17,9 +17,12 @@ pub mod prepare;
 pub mod refusal;
 pub mod request;
 pub mod shape;
+pub mod sse;
+pub mod stream;
 pub mod tokens;
 pub mod trusted;
 pub mod verify;
+pub mod ws;
 
 #[cfg(test)]
 mod endpoint_tests;

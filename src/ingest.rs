@@ -4,14 +4,12 @@
 
 pub mod address;
 pub mod agent;
-pub mod batch;
 pub mod beacon;
 pub mod bots;
 pub mod chain;
 pub mod channel;
 pub mod crawler;
 pub mod delivery;
-pub mod endpoints;
 pub mod enrich;
 pub mod identity;
 pub mod intake;

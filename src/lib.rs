@@ -3,6 +3,7 @@
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
 pub mod ambient;
+pub mod beacons;
 pub mod cli;
 pub mod config;
 pub mod data_folder;
@@ -17,6 +18,7 @@ pub mod live;
 pub mod passwords;
 pub mod rest;
 pub mod tokens;
+pub mod tracker;
 pub mod widgets;
 
 use std::{
@@ -43,6 +45,7 @@ use tokio::{
 
 use crate::{
     ambient::{SystemClock, SystemIds},
+    beacons::Gateway,
     config::Config,
     data_folder::Held,
     events::{Store, duckdb::Budget},
@@ -53,7 +56,6 @@ use crate::{
         agent::Agents,
         chain::Chain,
         delivery::Delivery,
-        endpoints::{self, Gateway},
         enrich::Enricher,
         intake::{DRAIN, Desk, SEEN_MS},
         journal,
@@ -373,7 +375,7 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
     let fixed = Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(endpoints::routes(gateway));
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(beacons::routes(gateway)).merge(tracker::routes());
     Ok(shell(routes, &http, ports.ids.clone()))
 }
 

@@ -30,9 +30,11 @@ pub fn routes() -> Router {
 
 fn serve(media_type: &'static str, bytes: &'static [u8], tag: &str, asked: &HeaderMap) -> Response<Body> {
     // A weak comparison, as RFC 9110 asks for here: gzip makes a weak tag of ours on its way.
-    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|one| one.trim().trim_start_matches("W/") == tag || one.trim() == "*")
-    });
+    let known = asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|one| one.trim().trim_start_matches("W/") == tag || one.trim() == "*"));
     let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -47,6 +47,15 @@ struct Written<'a> {
     extensions: &'a Map<String, Value>,
 }
 
+impl Rendered {
+    /// The answer as a message of a stream.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let body = Written { errors: &self.errors, data: self.data.as_ref(), extensions: &self.extensions };
+        serde_json::to_value(&body).unwrap_or_default()
+    }
+}
+
 /// Writes an executor's answer.
 pub fn render(answer: Rendered, offer: Offer) -> Response {
     let status = match (offer, &answer.data) {

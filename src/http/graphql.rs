@@ -35,6 +35,7 @@ use super::{
     refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
     shape::Shape,
+    sse, ws,
 };
 
 /// Turns a credential into what resolvers find in their context.
@@ -53,10 +54,10 @@ pub trait Admit: Send + Sync + 'static {
 
 /// The endpoint's state.
 pub struct Endpoint<E, A> {
-    executor: E,
-    admit: A,
+    pub(super) executor: E,
+    pub(super) admit: A,
     shape: Shape,
-    config: HttpConfig,
+    pub(super) config: HttpConfig,
     clock: Arc<dyn Clock>,
 }
 
@@ -76,14 +77,20 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     /// `/graphql`, and the playground that a browser finds there.
     pub fn routes(self) -> Router {
-        Router::new().route("/graphql", any(handle::<E, A>)).with_state(Arc::new(self)).merge(page::routes())
+        Router::new()
+            .route("/graphql", any(handle::<E, A>))
+            .route("/graphql/ws", any(ws::upgrade::<E, A>))
+            .with_state(Arc::new(self))
+            .merge(page::routes())
     }
 
-    async fn answer(&self, request: HttpRequest, id: RequestId) -> Response {
+    async fn answer(self: &Arc<Self>, request: HttpRequest, id: RequestId) -> Response {
         let (parts, body) = request.into_parts();
         let get = matches!(parts.method, Method::GET | Method::HEAD);
         let accept = accept(&parts.headers);
-        let Some(offer) = negotiate(accept.as_deref(), get) else {
+        let streams = sse::is_asked(accept.as_deref());
+        let offer = if streams { Some(Offer::Json) } else { negotiate(accept.as_deref(), get) };
+        let Some(offer) = offer else {
             let offers = "application/graphql-response+json, application/json".to_owned();
             return refuse(&Error::NotAcceptable { offers }.into(), Offer::Json, id);
         };
@@ -107,10 +114,17 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 media_type(&parts.headers)?;
                 from_json(&self.body(&parts.headers, body).await?)?
             };
-            self.run(asked, credential, get, id).await
+            if streams {
+                let opened = self.open(asked, credential, get, id).await;
+                return match opened {
+                    Err(refusal) if refusal.transport => Err(refusal),
+                    opened => Ok(sse::respond(opened, id)),
+                };
+            }
+            Ok(render(self.run(asked, credential, get, id).await?, offer))
         };
         match ran.await {
-            Ok(response) => render(response, offer),
+            Ok(response) => response,
             Err(refusal) => refuse(&refusal, offer, id),
         }
     }
@@ -126,11 +140,17 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         })
     }
 
-    /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
-    async fn run(&self, asked: Asked, credential: Credential, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
+    /// Checks one well-formed request. Answers it with what its document may cost. Errors: everything that keeps it from running.
+    pub(super) fn prepared(
+        &self,
+        asked: Asked,
+        credential: &Credential,
+        get: bool,
+        streams: bool,
+    ) -> Result<(Prepared, u64), Refusal> {
         let asked = self.config.trusted.resolve(asked)?;
-        let limit = self.admit.cost_limit(&credential).unwrap_or(self.config.limits.cost);
-        let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection)?;
+        let limit = self.admit.cost_limit(credential).unwrap_or(self.config.limits.cost);
+        let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection, streams)?;
         if get && prepared.operation == OperationType::Mutation {
             return Err(Refusal {
                 allow: Some("POST"),
@@ -141,6 +161,22 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 )
             });
         }
+        Ok((prepared, limit))
+    }
+
+    /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
+    async fn run(&self, asked: Asked, credential: Credential, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
+        let prepared = self.prepared(asked, &credential, get, false)?;
+        self.execute(prepared, credential, id).await
+    }
+
+    /// Runs a query or a mutation to its end. Errors: what cuts it short.
+    pub(super) async fn execute(
+        &self,
+        (prepared, limit): (Prepared, u64),
+        credential: Credential,
+        id: RequestId,
+    ) -> Result<Rendered, Refusal> {
         let Prepared { request, operation, roots, cost } = prepared;
         let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
@@ -156,14 +192,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             .unwrap_or_else(|_elapsed| Err(Refusal { transport: false, ..Error::TimedOut { seconds }.into() }))?;
         answer.errors.iter_mut().for_each(own_fault);
         let refused = never_ran(&answer, operation, roots);
-        let mut rendered = Rendered::new(answer, refused, |error| {
-            let field = is_foreign(error).then(|| field_at_fault(&self.shape, &text, error)).flatten();
-            self.explain(error);
-            complete(error, code_of(error), field, id.0, self.config.introspection);
-            if refused {
-                error.path.clear();
-            }
-        });
+        let mut rendered = self.rendered(answer, refused, &text, id);
         rendered.extensions.insert(
             "cost".into(),
             json!({
@@ -175,6 +204,18 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             }),
         );
         Ok(rendered)
+    }
+
+    /// An answer with completed errors; `text` is its document's.
+    pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
+        Rendered::new(answer, refused, |error| {
+            let field = is_foreign(error).then(|| field_at_fault(&self.shape, text, error)).flatten();
+            self.explain(error);
+            complete(error, code_of(error), field, id.0, self.config.introspection);
+            if refused {
+                error.path.clear();
+            }
+        })
     }
 
     /// Turns the framework's sentences about values into ones that say what would be right.

@@ -37,6 +37,8 @@ pub struct Prepared {
 
 /// Checks a request against everything that can be known before running it.
 ///
+/// `streams`: whether the answer may be a stream, as a subscription's is.
+///
 /// Errors: a limit, a syntax error, an operation that cannot be determined, a required variable that is absent.
 pub fn prepare(
     asked: Asked,
@@ -44,6 +46,7 @@ pub fn prepare(
     cost_limit: u64,
     shape: &Shape,
     introspection: bool,
+    streams: bool,
 ) -> Result<Prepared, Refusal> {
     let document = parse(&asked.query, limits)?;
     let selected = select(&document, asked.operation_name.as_deref())?;
@@ -57,10 +60,10 @@ pub fn prepare(
         });
     }
     let operation = selected.ty;
-    if operation == OperationType::Subscription {
+    if operation == OperationType::Subscription && !streams {
         return Err(Refusal::document(
             "GRAPHQL_VALIDATION_FAILED",
-            "Subscriptions are not served over plain HTTP requests; send a query or a mutation.",
+            "A subscription needs a stream: ask with `Accept: text/event-stream`, or over WebSocket at /graphql/ws.",
         ));
     }
     let mut variables = Variables::from_json(asked.variables.into());

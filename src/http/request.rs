@@ -27,6 +27,11 @@ pub fn from_json(body: &[u8]) -> Result<Asked, Refusal> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         bad_request(format!("The body is not valid JSON (line {}, column {}).", error.line(), error.column()))
     })?;
+    from_value(value)
+}
+
+/// Reads a request that is JSON already. Errors: as [`from_json`].
+pub fn from_value(value: Value) -> Result<Asked, Refusal> {
     match value {
         Value::Object(members) => from_members(members),
         Value::Array(_) => Err(bad_request("The body is a list; send one request object (batches are not accepted).")),

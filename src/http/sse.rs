@@ -13,7 +13,7 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 
-use super::{RequestId, graphql::Opened, refusal::Refusal};
+use super::{RequestId, refusal::Refusal, stream::Opened};
 
 /// Time between two signs of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -22,9 +22,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[must_use]
 pub fn is_asked(accept: Option<&str>) -> bool {
     accept.is_some_and(|accept| {
-        accept.split(',').any(|range| {
-            range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
-        })
+        accept
+            .split(',')
+            .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
     })
 }
 

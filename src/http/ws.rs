@@ -29,9 +29,10 @@ use super::{
     accept::Offer,
     answer::refuse,
     credential::Credential,
-    graphql::{Admit, Endpoint, Opened},
+    graphql::{Admit, Endpoint},
     refusal::Refusal,
     request::from_value,
+    stream::Opened,
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -79,7 +80,11 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         Ok(upgrade) => upgrade,
         Err(_) => {
             let message = "This address speaks WebSocket, with the subprotocol graphql-transport-ws.";
-            return refuse(&Refusal::transport(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message), Offer::Json, id);
+            return refuse(
+                &Refusal::transport(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message),
+                Offer::Json,
+                id,
+            );
         }
     };
     let speaks = upgrade
@@ -243,7 +248,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 Err(Refusal::document("TOO_MANY_OPERATIONS", why))
             } else {
                 match from_value(payload) {
-                    Ok(asked) => endpoint.open(asked, credential, request).await,
+                    Ok(asked) => endpoint.open(asked, credential, false, request).await,
                     Err(refusal) => Err(refusal),
                 }
             };

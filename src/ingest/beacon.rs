@@ -232,19 +232,25 @@ fn checked(wire: Wire) -> Result<Beacon> {
     })
 }
 
-/// What beacons of browsers and events of servers have in common.
-pub(super) struct Thing {
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) event_id: Option<String>,
-    pub(super) visitor_id: Option<String>,
-    pub(super) page: Page,
-    pub(super) properties: Properties,
+/// What beacons of browsers and events of servers have in common, unchecked.
+pub struct Thing {
+    /// What the sender calls its kind.
+    pub kind: String,
+    /// Name of an event or goal.
+    pub name: String,
+    /// The sender's id of it.
+    pub event_id: Option<String>,
+    /// The sender's id of the visitor.
+    pub visitor_id: Option<String>,
+    /// Where it happened.
+    pub page: Page,
+    /// What else the sender says.
+    pub properties: Properties,
 }
 
 impl Thing {
     /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
-    pub(super) fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
+    pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
         let id = |field: &str, id: Option<String>| match id {
             Some(id) if !(8..=64).contains(&id.chars().count()) => {
                 Err(Error::invalid(field, "must have 8 to 64 characters"))
@@ -340,7 +346,7 @@ fn money_of(properties: &Properties, field: &str) -> Result<Money> {
 }
 
 /// Takes an absolute http or https URL apart. Errors: `Invalid` for `url`.
-pub(super) fn page_of(url: &str) -> Result<Page> {
+pub fn page_of(url: &str) -> Result<Page> {
     let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
     if url.len() > LONGEST_URL {
         return Err(Error::invalid("url", format!("is longer than {LONGEST_URL} bytes")));

@@ -59,7 +59,8 @@ async fn load(base: &str, code: &str, book: &Arc<Mutex<Book>>, stop: impl Future
                     book.next = book.next.max(number + 1);
                     number
                 };
-                let sent = client.post(&url).header("origin", "https://shop.example").json(&beacon(number)).send().await;
+                let sent =
+                    client.post(&url).header("origin", "https://shop.example").json(&beacon(number)).send().await;
                 let mut book = book.lock().unwrap();
                 match sent {
                     Ok(response) if response.status() == 200 => {
@@ -112,7 +113,8 @@ async fn finish(base: &str, code: &str, book: &Arc<Mutex<Book>>) {
     let left: Vec<usize> = book.lock().unwrap().unanswered.drain(..).collect();
     for number in left {
         let url = format!("{base}/e/{code}");
-        let sent = client.post(url).header("origin", "https://shop.example").json(&beacon(number)).send().await.unwrap();
+        let sent =
+            client.post(url).header("origin", "https://shop.example").json(&beacon(number)).send().await.unwrap();
         assert_eq!(sent.status(), 200);
         book.lock().unwrap().answered.insert(number);
     }

@@ -12,18 +12,18 @@ use schema::{
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::{
-    address::address_of,
-    beacon::{Beacon, Thing, page_of},
-    chain::Sender,
-    endpoints::{Gateway, Head, bounded, is_browsers, is_kept},
-    identity::DAY_MS,
-    intake::{Incoming, Submission},
-    properties::{Properties, clean},
-    rules::Site,
-};
+use super::{Gateway, Head, bounded, is_browsers, is_kept};
 use crate::{
     http::credential::Credential,
+    ingest::{
+        address::address_of,
+        beacon::{Beacon, Thing, page_of},
+        chain::Sender,
+        identity::DAY_MS,
+        intake::{Incoming, Submission},
+        properties::{Properties, clean},
+        rules::Site,
+    },
     rest::envelope::{close, open, respond},
 };
 
@@ -107,7 +107,7 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
     if !is_json {
         return Err(Error::MediaType { wants: "application/json".into() });
     }
-    let bytes = bounded(body, BATCH_BYTES).await?;
+    let bytes = bounded(&head.headers, body, BATCH_BYTES).await?;
     let wire: Wire<'_> = serde_json::from_slice(&bytes).map_err(|_| {
         Error::invalid(
             "body",

@@ -3,6 +3,8 @@
 //! - Refusals come in the order 401, 403, 413 and 415, 400; each is counted for its website and answered in the envelope.
 //! - What is dropped by a rule is answered 200 with `X-Footfall-Dropped`, so that a page never retries it.
 
+mod batch;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -22,19 +24,22 @@ use schema::{
     traffic::Outcome,
 };
 
-use super::{
-    address::Proxies,
-    batch,
-    beacon::{self, Beacon},
-    chain::{Chain, Sender},
-    crawler,
-    intake::{Intake, Submission},
-    ledger::Notes,
-    limiter::Limiter,
-    rules::{Origin, Site},
-    sites::Sites,
+use crate::{
+    http::body::{self, Unread},
+    ingest::{
+        address::Proxies,
+        beacon::{self, Beacon},
+        bots,
+        chain::{Chain, Sender},
+        crawler,
+        intake::{Intake, Submission},
+        ledger::Notes,
+        limiter::Limiter,
+        rules::{Origin, Site},
+        sites::Sites,
+    },
+    rest::envelope::{Fault, refuse, respond},
 };
-use crate::rest::envelope::{Fault, refuse, respond};
 
 /// Bytes of one beacon.
 const BEACON_BYTES: usize = 64 * 1024;
@@ -132,7 +137,7 @@ impl Gateway {
         let (code, body) = match code {
             Some(code) => (code, Read::Not(body)),
             None => {
-                let bytes = bounded(body, BEACON_BYTES).await?;
+                let bytes = bounded(&head.headers, body, BEACON_BYTES).await?;
                 let code = code_in_query(&query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
                 (code, Read::Done(bytes))
             }
@@ -154,13 +159,13 @@ impl Gateway {
         json_or_text(&head.headers).map_err(malformed)?;
         let body = match body {
             Read::Done(bytes) => bytes,
-            Read::Not(body) => bounded(body, BEACON_BYTES).await.map_err(malformed)?,
+            Read::Not(body) => bounded(&head.headers, body, BEACON_BYTES).await.map_err(malformed)?,
         };
         match kind {
             Kind::Crawler => {
                 let crawl = crawler::read(&body).map_err(malformed)?;
                 let (beacon, user_agent, address) = (crawl.beacon, crawl.user_agent, crawl.address);
-                let machine = super::bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
+                let machine = bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
                 let address = address.unwrap_or(head.address);
                 let sender = Sender {
                     address: Some(address),
@@ -253,16 +258,11 @@ fn json_or_text(headers: &HeaderMap) -> Result<()> {
 }
 
 /// Reads a body of at most so many bytes. Errors: 413, 400 for one that breaks off.
-pub(super) async fn bounded(body: Body, most: usize) -> Result<Bytes> {
-    match axum::body::to_bytes(body, most).await {
-        Ok(bytes) => Ok(bytes),
-        Err(error)
-            if std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>()) =>
-        {
-            Err(Error::TooLarge { limit: format!("a body may have {most} bytes") })
-        }
-        Err(_) => Err(Error::invalid("body", "ended before it was complete")),
-    }
+pub(super) async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
+    body::read(headers, body, most).await.map_err(|unread| match unread {
+        Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {most} bytes") },
+        Unread::BrokenOff => Error::invalid("body", "ended before it was complete"),
+    })
 }
 
 /// The answer to something that is on disk, or need not be.

@@ -1,0 +1,71 @@
+//! Operations whose answer may be a stream: what WebSocket and event streams have in common.
+//!
+//! - A query or a mutation answers once, under the same limits as over plain HTTP.
+//! - A subscription runs until it ends or is dropped; a panic ends it with an error.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{Executor, parser::types::OperationType};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    stream::{BoxStream, unfold},
+};
+use schema::error::Error;
+
+use super::{
+    RequestId,
+    answer::Rendered,
+    credential::Credential,
+    graphql::{Admit, Endpoint},
+    refusal::{Refusal, own_fault},
+    request::Asked,
+};
+
+/// An operation that runs.
+pub enum Opened {
+    /// The only answer.
+    One(Rendered),
+    /// Answers until it ends.
+    Stream(BoxStream<'static, Rendered>),
+}
+
+impl<E: Executor, A: Admit> Endpoint<E, A> {
+    /// Starts an operation. Errors: everything that keeps it from running, or cuts a query short.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        asked: Asked,
+        credential: Credential,
+        get: bool,
+        id: RequestId,
+    ) -> Result<Opened, Refusal> {
+        let (prepared, limit) = self.prepared(asked, &credential, get, true)?;
+        if prepared.operation != OperationType::Subscription {
+            return self.execute((prepared, limit), credential, id).await.map(Opened::One);
+        }
+        let text = prepared.request.query.clone();
+        let request = self.admit.admit(credential, prepared.request).await.map_err(Refusal::from)?.data(id);
+        let answers = self.executor.execute_stream(request, None);
+        let endpoint = Arc::clone(self);
+        let rendered = unfold(Some(answers), move |answers| {
+            let (endpoint, text) = (Arc::clone(&endpoint), text.clone());
+            async move {
+                let mut answers = answers?;
+                match AssertUnwindSafe(answers.next()).catch_unwind().await {
+                    Ok(Some(mut answer)) => {
+                        answer.errors.iter_mut().for_each(own_fault);
+                        let refused = answer.data == async_graphql::Value::Null && !answer.errors.is_empty();
+                        Some((endpoint.rendered(answer, refused, &text, id), Some(answers)))
+                    }
+                    Ok(None) => None,
+                    Err(_panic) => {
+                        let error = async_graphql::Error::from(Error::broken("a subscription panicked"));
+                        let answer =
+                            async_graphql::Response::from_errors(vec![error.into_server_error(Default::default())]);
+                        Some((endpoint.rendered(answer, true, &text, id), None))
+                    }
+                }
+            }
+        });
+        Ok(Opened::Stream(rendered.boxed()))
+    }
+}
