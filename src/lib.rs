@@ -375,7 +375,14 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
     let fixed = Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(beacons::routes(gateway)).merge(tracker::routes());
+    let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
+    let routes = graphql
+        .routes()
+        .merge(rest)
+        .merge(fixed)
+        .merge(beacons::routes(gateway))
+        .merge(tracker::routes())
+        .merge(widgets);
     Ok(shell(routes, &http, ports.ids.clone()))
 }
 

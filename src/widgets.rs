@@ -3,4 +3,5 @@
 pub mod chart;
 pub mod look;
 pub mod page;
+pub mod routes;
 pub mod words;

@@ -138,6 +138,8 @@ pub struct Rules {
     pub excluded_paths: Vec<String>,
     /// ISO 4217 code in which revenue is shown.
     pub currency: String,
+    /// Zone in which its days begin.
+    pub timezone: chrono_tz::Tz,
 }
 
 /// The rules of every website.
@@ -166,6 +168,7 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
             tracking_code: row.tracking_code,
             domain: row.domain,
             currency: row.currency,
+            timezone: row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC),
         }
     });
     Ok(rules.collect())

@@ -148,6 +148,7 @@ mod tests {
             excluded_ips: Vec::new(),
             excluded_paths: Vec::new(),
             currency: "EUR".into(),
+            timezone: chrono_tz::Tz::UTC,
         };
         change(&mut rules);
         Site::new(rules)
