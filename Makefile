@@ -6,17 +6,23 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo test setup bench lint drift contract
+.PHONY: demo test setup browser bench fuzz lint drift contract
 
 demo: setup ## Runs three websites with 90 days of traffic and live visitors
 	cargo build --workspace --bins
 	"$(CARGO_TARGET_DIR)/debug/footfall" demo
 
-test: setup ## Runs every test
+test: setup browser ## Runs every test
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
+browser: ## Debian's Chromium, which runs the tracker in the tests; another one by CHROMIUM=PATH
+	@if ! [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+	  sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi
+
 bench: setup ## Prints every benchmark as a ratio
-	cargo bench --profile dev --bench import --bench dashboard --bench rest
+	cargo bench --profile dev --bench import --bench dashboard --bench rest --bench ingest
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check
@@ -44,7 +50,7 @@ playground/node_modules/.stamp: playground/package.json playground/package-lock.
 	$(NPM) --prefix playground
 	touch $@
 
-playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/index.html)
+playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/*.html)
 	npm run --silent build --prefix playground
 
 playground/dist/z.min.js: playground/node_modules/.stamp $(wildcard src/tracker/*)

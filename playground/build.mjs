@@ -20,3 +20,6 @@ await build({
 });
 await copyFile(here('index.html'), here('dist/index.html'));
 await copyFile(here('src/icon.svg'), here('dist/icon.svg'));
+for (const file of ['tracker.html', 'src/tracker.css', 'src/tracker.js']) {
+  await copyFile(here(file), here(`dist/${file.replace('src/', '')}`));
+}

@@ -38,10 +38,7 @@ use schema::{
     ports::{Clock, Events, Ids, NoTraffic, Sink},
 };
 use serde_json::json;
-use tokio::{
-    net::TcpListener,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     ambient::{SystemClock, SystemIds},
@@ -57,7 +54,7 @@ use crate::{
         chain::Chain,
         delivery::Delivery,
         enrich::Enricher,
-        intake::{DRAIN, Desk, SEEN_MS},
+        intake::{self, DRAIN, Desk, Intake, SEEN_MS},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
@@ -137,12 +134,13 @@ pub struct App {
     router: Router,
     store: Store,
     inflow: Inflow,
+    intake: Intake,
     _held: Held,
 }
 
 /// What carries events from the endpoints to the event store.
 struct Inflow {
-    desk: JoinHandle<()>,
+    desk: intake::Running,
     delivery: Delivery,
 }
 
@@ -223,13 +221,20 @@ impl App {
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref())?);
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
         let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
+        let intake = gateway.intake.clone();
         let router = routes(&config, &ports, keyring, gateway)?;
-        Ok(Self { ports, importer, config, router, store, inflow, _held: held })
+        Ok(Self { ports, importer, config, router, store, inflow, intake, _held: held })
     }
 
     /// The routes, for tests and benches that bring their own listener.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// Where events are taken in.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        self.intake.clone()
     }
 
     /// The event store, for benches that ask it by hand.
@@ -282,9 +287,9 @@ impl App {
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
-        // With the routes gone nobody sends any more: what was answered is carried over before the process ends.
+        // What was answered is carried over before the process ends.
         let drained = async {
-            let _ = desk.await;
+            desk.stop().await;
             drop(stop_delivery);
             match delivering.await {
                 Ok(mut delivery) => delivery.catch_up().await.map(|_| ()),

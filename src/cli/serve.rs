@@ -2,17 +2,23 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
+use async_graphql::MaybeUndefined;
 use schema::{
+    Ports,
     access::Operator,
     api_key,
     scalars::EmailAddress,
     session, user,
-    website::{self, NewWebsite},
+    website::{
+        self, NewWebsite,
+        general::{WebsiteUpdateGeneralInput, update_general},
+    },
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use uuid::Uuid;
 
 use super::{configured, say};
 use crate::{
@@ -81,6 +87,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
         demo::fill(site, id, demo::SEED, now, &ports.events).await?;
         sites.push((site, id));
     }
+    let code = demo_code(&ports, &operator, sites.first().map(|(_, id)| *id)).await?;
     let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
     let email =
         EmailAddress::checked(DEMO_EMAIL).ok_or_else(|| StartError::new("the demo's address is none".to_owned()))?;
@@ -91,6 +98,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
         "Footfall's demo: three websites, 90 days of traffic, visitors arriving now.
 
   GraphiQL    {base}/graphql#token={token}&website={first}
+  Tracker     {base}/playground/tracker.html#token={token}&website={first}
+  Widget      {base}/widgets/{code}/realtime
   Sign in     {DEMO_EMAIL}  password {password}
   API key     {key}
   Website     {first}  (bergkaffee.example)
@@ -106,11 +115,20 @@ Three lines to paste:
 
 Ctrl-C stops it."
     ))?;
-    let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, Arc::clone(&ports.events), Arc::clone(&ports.clock)));
+    let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock)));
     let served = app.serve(listener, stopped()?).await;
     visitors.abort();
     drop(temporary);
     served
+}
+
+/// The tracking code of the first website, which takes events of pages on this machine: the page with the tracker is one.
+async fn demo_code(ports: &Ports, operator: &Operator, first: Option<Uuid>) -> Result<String, StartError> {
+    let Some(first) = first else { return Ok(String::new()) };
+    let site = operator.site(ports, &first.to_string()).await?;
+    let input = WebsiteUpdateGeneralInput { allow_localhost: MaybeUndefined::Value(true), ..Default::default() };
+    let site = update_general(ports, &site.lower(), input).await?;
+    Ok(site.website().tracking_code.clone())
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {

@@ -3,16 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Datelike, Utc};
-use schema::{
-    analytics::event::Event,
-    ports::{Clock, Events},
-};
+use schema::{analytics::event::Event, ports::Clock};
 use uuid::Uuid;
 
 use super::{random::Random, sites::Website, traffic::Stream};
-
-/// How old an event may be when it arrives, in milliseconds: what is older is settled.
-const LATE_MS: i64 = 5 * 60 * 1000;
+use crate::ingest::intake::{Incoming, Intake, Submission, Who};
 
 /// Visits that go on at once, at most, over all websites.
 const CROWD: usize = 24;
@@ -20,13 +15,15 @@ const CROWD: usize = 24;
 /// Keeps visitors coming, one event every second or few, until the task is dropped.
 ///
 /// `sites` names each website with its id. A refusal of the event store is logged, and the next step tries anew.
-pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, events: Arc<dyn Events>, clock: Arc<dyn Clock>) {
+pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: Intake, clock: Arc<dyn Clock>) {
     let mut live = Live::new(&sites, seed, clock.now());
     loop {
         let now = clock.now();
         let batch = live.step(now);
-        if !batch.is_empty()
-            && let Err(error) = events.append(batch, now.timestamp_millis() - LATE_MS).await
+        let events: Vec<Incoming> =
+            batch.into_iter().map(|event| Incoming { who: Who::Known(event.visitor), event, collapse: None }).collect();
+        if !events.is_empty()
+            && let Err(error) = intake.take(Submission { events, dropped: Vec::new() }).await
         {
             tracing::warn!(error.code = error.code(), "a live visitor of the demo was not stored");
         }

@@ -189,18 +189,30 @@ impl Desk {
         (desk, state)
     }
 
-    /// Starts the task. It ends when every [`Intake`] is gone and everything is on disk.
+    /// Starts the task.
     #[must_use]
-    pub fn start(self, journal: Writer) -> (Intake, tokio::task::JoinHandle<()>) {
+    pub fn start(self, journal: Writer) -> (Intake, Running) {
         let (send, waiting) = mpsc::channel(WAITING);
+        let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&self.state);
-        let task = tokio::spawn(self.run(journal, waiting));
-        (Intake { send, state }, task)
+        let task = tokio::spawn(self.run(journal, waiting, stopped));
+        (Intake { send, state }, Running { stop, task })
     }
 
-    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Waiting>, mut stop: oneshot::Receiver<()>) {
         let mut trimmed = self.state.delivered.load(Ordering::Acquire);
-        while let Some(first) = waiting.recv().await {
+        let mut is_stopping = false;
+        loop {
+            let first = tokio::select! {
+                first = waiting.recv() => first,
+                _ = &mut stop, if !is_stopping => {
+                    is_stopping = true;
+                    // What comes from now on is refused; what waits is still written.
+                    waiting.close();
+                    continue;
+                }
+            };
+            let Some(first) = first else { break };
             let mut group = vec![first];
             let mut size = group.first().map_or(0, |first| first.submission.events.len());
             while size < GROUP
@@ -356,6 +368,21 @@ impl Desk {
         if let Err(error) = journal.forget(now_ms.div_euclid(60_000) - LEDGER_DAYS * 24 * 60).await {
             tracing::warn!(error.code = error.code(), "old counts of the ledger stay");
         }
+    }
+}
+
+/// The task that writes.
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Refuses what comes from now on, and returns when everything taken in before is on disk.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // A task that panicked has written what it answered.
+        let _ = self.task.await;
     }
 }
 

@@ -15,3 +15,4 @@ mod refusals;
 mod rest;
 mod schema;
 mod tidy;
+mod tracker;

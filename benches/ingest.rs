@@ -1,0 +1,292 @@
+//! Ingest: durable beacons beside a bare axum handler that reads the same body, batches, answers under load, live counts, subscriptions.
+//!
+//! The load generator runs in the same process and on the same cores. It speaks HTTP/1.1 by hand over kept-alive connections.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a bench that cannot go on stops"
+)]
+
+mod measure;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    routing::{get, post},
+};
+use measure::{Server, median, memory_mib, row, set_up};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+const ROUNDS: usize = 5;
+const CONNECTIONS: usize = 64;
+
+/// One kept-alive connection.
+struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: Vec::with_capacity(4096) }
+    }
+
+    /// Sends a request and reads the answer. Answers its status and body.
+    async fn ask(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+        self.stream.write_all(request).await.expect("sent");
+        self.buffer.clear();
+        loop {
+            self.stream.read_buf(&mut self.buffer).await.expect("an answer");
+            let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let text = String::from_utf8_lossy(&self.buffer[..head]).to_lowercase();
+            let length: usize = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"))
+                .map_or(0, |value| value.trim().parse().expect("a length"));
+            while self.buffer.len() < head + 4 + length {
+                self.stream.read_buf(&mut self.buffer).await.expect("the rest");
+            }
+            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            return (status, self.buffer[head + 4..head + 4 + length].to_vec());
+        }
+    }
+}
+
+fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+fn beacon(path: &str, number: u64) -> Vec<u8> {
+    let body = json!({
+        "type": "pageview", "event_id": format!("bench-{number:016}"), "session_id": "session-1234",
+        "visitor_id": format!("visitor-{:06}", number % 5_000), "url": format!("https://shop.example/p{}?utm_source=bench", number % 997),
+        "title": "Bench", "referrer": "https://www.google.com/", "device_type": "desktop", "browser": "Firefox", "os": "Linux",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+        "screen_resolution": "1920x1080", "language": "nl-NL"
+    });
+    let headers = "origin: https://shop.example\r\ncontent-type: text/plain;charset=UTF-8\r\n";
+    request("POST", path, headers, &body.to_string())
+}
+
+/// Requests per second of so many connections, each sending what `make` says.
+async fn rate(address: &str, seconds: f64, make: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> f64 {
+    let (make, count) = (Arc::new(make), Arc::new(AtomicU64::new(0)));
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let begun = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (make, count, mut wire) = (make.clone(), count.clone(), Wire::open(address).await);
+        tasks.push(tokio::spawn(async move {
+            while begun.elapsed().as_secs_f64() < seconds {
+                let (status, _) = wire.ask(&make(NUMBER.fetch_add(1, Ordering::Relaxed))).await;
+                assert_eq!(status, 200);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+}
+
+async fn bare() -> String {
+    let router = Router::new()
+        .route(
+            "/e/{code}",
+            post(async |body: Bytes| {
+                assert!(!body.is_empty());
+                "{\"success\":true}"
+            }),
+        )
+        .route(
+            "/e/live/{code}",
+            get(async || "{\"liveCount\":7,\"count\":7,\"visitors\":7,\"timestamp\":\"2026-03-04T05:06:07Z\"}"),
+        );
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(
+        async move { axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await },
+    );
+    address
+}
+
+async fn graphql(address: &str, key: &str, query: &str) -> Value {
+    let headers = format!("x-api-key: {key}\r\ncontent-type: application/json\r\n");
+    let body = json!({ "query": query }).to_string();
+    let (_, answer) = Wire::open(address).await.ask(&request("POST", "/graphql", &headers, &body)).await;
+    serde_json::from_slice(&answer).expect("JSON")
+}
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let (websites, key) = set_up(&data, &["shop.example".to_owned()]);
+    let site = &websites[0];
+    let server = Server::start(&data);
+    let ours = server.base.trim_start_matches("http://").to_owned();
+    let theirs = bare().await;
+    let answer = graphql(&ours, &key, &format!("{{ website(id: \"{site}\") {{ trackingCode }} }}")).await;
+    let code = answer["data"]["website"]["trackingCode"].as_str().expect("a code").to_owned();
+    let path = format!("/e/{code}");
+
+    let (mut mine, mut base, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let (one, other) = (path.clone(), path.clone());
+        let a = rate(&ours, 2.0, move |number| beacon(&one, number)).await;
+        let b = rate(&theirs, 2.0, move |number| beacon(&other, number)).await;
+        if round > 0 {
+            mine.push(a);
+            base.push(b);
+            ratios.push(a / b);
+        }
+    }
+    println!(
+        "single beacons: {:.0}/s durable; a bare handler {:.0}/s; {CONNECTIONS} connections",
+        median(mine),
+        median(base)
+    );
+    let ratio = median(ratios);
+    row("single beacons, durable / bare axum handler", format!("{ratio:.2}"), ">= 0.50", ratio >= 0.5);
+
+    let live = format!("/e/live/{code}");
+    let mut ratios = Vec::new();
+    for round in 0..=ROUNDS {
+        let (one, other) = (live.clone(), live.clone());
+        let a = rate(&ours, 1.0, move |_| request("GET", &one, "", "")).await;
+        let b = rate(&theirs, 1.0, move |_| request("GET", &other, "", "")).await;
+        if round > 0 {
+            ratios.push(a / b);
+        }
+    }
+    let ratio = median(ratios);
+    row("/e/live/:code / bare axum handler", format!("{ratio:.2}"), ">= 0.80", ratio >= 0.8);
+
+    // Batches of 1,000, four senders.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_millis();
+    let begun = Instant::now();
+    let sent = Arc::new(AtomicU64::new(0));
+    let senders = (0..4_u64).map(|sender| {
+        let (ours, key, code, sent) = (ours.clone(), key.clone(), code.clone(), sent.clone());
+        tokio::spawn(async move {
+            let mut wire = Wire::open(&ours).await;
+            for batch in 0..50_u64 {
+                let events: Vec<Value> = (0..1_000_u64)
+                    .map(|number| {
+                        let visitor = format!("6c1e1a36-0000-4000-8000-{:012}", number % 400);
+                        json!({ "type": "pageview", "ts": now, "visitorId": visitor, "sessionId": visitor,
+                            "idempotencyKey": format!("{sender}-{batch}-{number}-batch"),
+                            "props": { "url": format!("https://shop.example/b{}", number % 97), "referrer": "https://bing.com/" } })
+                    })
+                    .collect();
+                let context = json!({ "clientIp": "203.0.113.9", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
+                let body = json!({ "trackingCode": code, "events": events, "serverContext": context }).to_string();
+                let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
+                let (status, answer) = wire.ask(&request("POST", "/api/v1/events", &headers, &body)).await;
+                assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+                sent.fetch_add(1_000, Ordering::Relaxed);
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.expect("no panic");
+    }
+    let rate_of_batches = sent.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    row(
+        "events/s in batches of 1,000, durable",
+        format!("{rate_of_batches:.0}"),
+        ">= 100,000",
+        rate_of_batches >= 100_000.0,
+    );
+
+    // 2,000 beacons a second while a dashboard is asked for each second.
+    let latencies = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let begun = Instant::now();
+    let seconds = 10;
+    let dashboards = {
+        let (ours, key, site) = (ours.clone(), key.clone(), site.clone());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(1));
+            for _ in 0..seconds {
+                ticks.tick().await;
+                graphql(&ours, &key, &format!("{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_30_DAYS }}) {{ totals {{ visitors visits pageviews bounceRate }} \
+                    series(interval: DAY) {{ metrics {{ visitors }} }} a: breakdown(by: PAGE, first: 10) {{ nodes {{ value metrics {{ pageviews }} }} }} \
+                    b: breakdown(by: REFERRER, first: 10) {{ nodes {{ value metrics {{ visitors }} }} }} }} }} }}")).await;
+            }
+        })
+    };
+    let mut senders = Vec::new();
+    for sender in 0..20_u64 {
+        let (ours, path, latencies, mut wire) =
+            (ours.clone(), path.clone(), latencies.clone(), Wire::open(&ours).await);
+        drop(ours);
+        senders.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            for number in 0..seconds * 100 {
+                ticks.tick().await;
+                let request = beacon(&path, 1_000_000_000 + sender * 1_000_000 + number);
+                let asked = Instant::now();
+                assert_eq!(wire.ask(&request).await.0, 200);
+                latencies.lock().unwrap().push(asked.elapsed().as_secs_f64() * 1000.0);
+            }
+        }));
+    }
+    for sender in senders {
+        sender.await.expect("no panic");
+    }
+    dashboards.await.expect("no panic");
+    let mut all = latencies.lock().unwrap().clone();
+    all.sort_by(f64::total_cmp);
+    let p99 = all[all.len() * 99 / 100];
+    println!(
+        "at {:.0} beacons/s: median {:.1} ms",
+        all.len() as f64 / begun.elapsed().as_secs_f64(),
+        all[all.len() / 2]
+    );
+    row("p99 of a beacon's answer at 2,000/s beside dashboards", format!("{p99:.1} ms"), "< 50 ms", p99 < 50.0);
+
+    // 5,000 subscriptions as event streams.
+    let before = memory_mib(server.child.id(), "VmRSS");
+    let body = json!({ "query": format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ liveCount }} }}") })
+        .to_string();
+    let headers = format!("x-api-key: {key}\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n");
+    let subscribe = request("POST", "/graphql", &headers, &body);
+    let mut open = Vec::new();
+    for _ in 0..5_000 {
+        let Ok(mut stream) = TcpStream::connect(&ours).await else { break };
+        stream.write_all(&subscribe).await.expect("sent");
+        let mut start = [0_u8; 12];
+        stream.read_exact(&mut start).await.expect("an answer");
+        assert_eq!(&start, b"HTTP/1.1 200", "{}", String::from_utf8_lossy(&start));
+        open.push(stream);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let with = memory_mib(server.child.id(), "VmRSS");
+    println!("{} subscriptions: {before:.0} MiB before, {with:.0} MiB with them", open.len());
+    row(
+        "memory of 5,000 open subscriptions",
+        format!("{:.0} MiB", with - before),
+        "< 200 MiB",
+        open.len() == 5_000 && with - before < 200.0,
+    );
+    drop(open);
+}
