@@ -117,3 +117,49 @@ fn a_heartbeat_keeps_what_it_measures() {
     assert_eq!(beat.properties.json(), r#"{"duration":31,"scroll_depth":100,"had_interaction":true}"#);
     assert_eq!(read_heartbeat(b"{}").unwrap_err().field(), Some("session_id"));
 }
+
+/// A fixed sequence of numbers, so that a failure can be seen again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % most
+    }
+}
+
+#[test]
+fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
+    const PIECES: &[&[u8]] = &[
+        b"\"", b"{", b"}", b"[", b"]", b":", b",", b"null", b"true", b"-1", b"1e999", b"\\u0000", b"\\ud800", b"\xff", b"\xc3\x28",
+        b"https://", b"://", b"#", b"?", b"@", b"[::1]", b"%", b"\"data\":{}", b"\"type\":\"revenue\"", b"\"amount\":1e308",
+    ];
+    let seeds = [
+        base().to_string(),
+        json!({ "session_id": "12345678", "url": "http://a.example/x", "duration": 31.4, "data": { "a": 1 } }).to_string(),
+        json!({ "type": "revenue", "session_id": "12345678", "url": "http://a/", "data": { "amount": "5", "items": [{}] } }).to_string(),
+    ];
+    let mut random = Random(7);
+    for _ in 0..200_000 {
+        let mut body = seeds[random.below(seeds.len())].clone().into_bytes();
+        for _ in 0..=random.below(4) {
+            let at = random.below(body.len() + 1);
+            match random.below(3) {
+                0 => body.truncate(at),
+                1 => {
+                    let until = at + random.below(body.len() - at + 1).min(8);
+                    body.drain(at..until);
+                }
+                _ => {
+                    let piece = PIECES[random.below(PIECES.len())];
+                    body.splice(at..at, piece.iter().copied());
+                }
+            }
+        }
+        for beacon in [read(&body), read_heartbeat(&body)].into_iter().flatten() {
+            assert!(beacon.page.path.chars().count() <= LONGEST_PATH && beacon.name.chars().count() <= 200);
+            assert!(!beacon.page.path.chars().chain(beacon.title.chars()).any(char::is_control));
+        }
+        let _ = (code_in(&body), crate::ingest::crawler::read(&body));
+    }
+}
