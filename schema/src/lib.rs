@@ -49,6 +49,7 @@ pub struct Mutation(
     session::SessionMutation,
     website::WebsiteMutation,
     website::general::GeneralMutation,
+    website::exclusions::ExclusionMutation,
     api_key::ApiKeyMutation,
 );
 

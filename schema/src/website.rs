@@ -22,6 +22,7 @@ use crate::{
     team::Team,
 };
 
+pub mod exclusions;
 pub mod general;
 
 // Vocabulary
@@ -219,7 +220,7 @@ impl Website {
         TimeZone(self.0.timezone())
     }
 
-    /// Whether events are taken in.
+    /// Whether events are taken in. False: tracking is paused, so beacons are answered and dropped as `PAUSED`.
     async fn is_active(&self) -> bool {
         self.0.website().is_active
     }
@@ -269,9 +270,24 @@ impl Website {
         general::domains_of(self.0.website())
     }
 
+    /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.
+    async fn allow_localhost(&self) -> bool {
+        general::switch(self.0.website(), "allow_localhost", false)
+    }
+
+    /// Whether `/e/realtime` and `liveWebsite` answer anyone; true unless it was set.
+    async fn public_realtime(&self) -> bool {
+        general::switch(self.0.website(), "public_realtime", true)
+    }
+
     /// What the tracking script records.
     async fn settings(&self) -> WebsiteSettings {
         WebsiteSettings::of(&self.0.website().settings)
+    }
+
+    /// Addresses and paths that are not counted.
+    async fn exclusions(&self) -> exclusions::Exclusions {
+        exclusions::Exclusions(self.0.clone())
     }
 
     /// ISO 4217 code in which revenue is shown.

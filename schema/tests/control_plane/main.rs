@@ -6,6 +6,7 @@ mod app;
 
 mod access;
 mod accounts;
+mod exclusions;
 mod keys;
 mod lists;
 mod shape;
