@@ -8,6 +8,8 @@ mod app;
 mod command_line;
 mod conformance;
 mod cors;
+mod exclusions;
+mod live;
 mod log;
 mod refusals;
 mod rest;

@@ -9,5 +9,6 @@ mod accounts;
 mod exclusions;
 mod keys;
 mod lists;
+mod realtime;
 mod shape;
 mod websites;
