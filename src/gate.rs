@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Data, Executor, Request, Response, parser::types::OperationType};
+use async_graphql::{
+    Data, Executor, InputType, Name, Request, Response, Value, Variables, parser::types::OperationType,
+};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use schema::{
     Cx, Ports, Schema,
-    access::{Caller, caller_of_key, caller_of_token, credential::or_refused},
+    access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
     api_key::usage,
     changes::{Changes, Moment},
     error::{Error, Result},
@@ -17,7 +19,7 @@ use schema::{
 
 use crate::{
     http::{credential::Credential, graphql::Admit},
-    rest::{Auth, Gate, Meter, Pass, Refusal},
+    rest::{Access, Auth, Gate, Meter, Pass, Refusal},
 };
 
 /// What one document may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
@@ -81,6 +83,33 @@ impl Gate for Door {
         let moment = self.ports.changes.moment(self.ports.now());
         Ok(self.pass(self.caller(&credential).await?, moment))
     }
+
+    async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
+        let cx = Cx::new(self.ports.clone(), pass.caller);
+        for stated in access {
+            let on: On = word(&stated.on)?;
+            let min: Role = stated.min.as_deref().map_or(Ok(Role::Viewer), word)?;
+            let field = match on {
+                On::Website => "websiteId",
+                On::Team => "teamId",
+                On::Public | On::User | On::ApiKey | On::Node => {
+                    ask(&cx, on, min, "id", "").await?;
+                    continue;
+                }
+            };
+            // What the path does not name, the resolver finds and asks for.
+            if let Some(Value::String(id)) = path.get(field) {
+                ask(&cx, on, min, field, id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The enum value that the SDL names. Errors: internal, when the SDL is another schema's.
+fn word<T: InputType>(name: &str) -> Result<T> {
+    T::parse(Some(Value::Enum(Name::new(name))))
+        .map_err(|_| Error::broken(format!("the schema states an access that it does not know: {name}")))
 }
 
 impl Door {
@@ -95,7 +124,7 @@ impl Door {
             Caller::Key { id, .. } => Some((id, moment)),
             _ => None,
         };
-        Pass { dress: Arc::new(dress), meter, moment }
+        Pass { caller, dress: Arc::new(dress), meter, moment }
     }
 }
 
@@ -114,12 +143,16 @@ impl Watched {
     }
 }
 
+/// Whether the request holds a mutation. A text that does not parse changes nothing.
+fn changes_something(request: &mut Request) -> bool {
+    request.parsed_query().is_ok_and(|document| {
+        document.operations.iter().any(|(_, operation)| operation.node.ty == OperationType::Mutation)
+    })
+}
+
 impl Executor for Watched {
     async fn execute(&self, mut request: Request) -> Response {
-        // A text that does not parse changes nothing.
-        let changes = request.parsed_query().is_ok_and(|document| {
-            document.operations.iter().any(|(_, operation)| operation.node.ty == OperationType::Mutation)
-        });
+        let changes = changes_something(&mut request);
         let response = Executor::execute(&self.schema, request).await;
         if changes {
             self.changes.mark();
@@ -127,7 +160,12 @@ impl Executor for Watched {
         response
     }
 
-    fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        Executor::execute_stream(&self.schema, request, session)
+    fn execute_stream(&self, mut request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let changes = changes_something(&mut request).then(|| Arc::clone(&self.changes));
+        let responses = Executor::execute_stream(&self.schema, request, session);
+        match changes {
+            Some(changes) => responses.inspect(move |_| changes.mark()).boxed(),
+            None => responses,
+        }
     }
 }

@@ -68,7 +68,11 @@ use crate::{
 };
 
 /// The REST API's documents.
-pub const DOCUMENTS: &[&str] = &[include_str!("../schema/rest/external.graphql")];
+pub const DOCUMENTS: &[&str] = &[
+    include_str!("../schema/rest/external.graphql"),
+    include_str!("../schema/rest/websites.graphql"),
+    include_str!("../schema/rest/live.graphql"),
+];
 
 /// How often counted API requests are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);

@@ -18,11 +18,13 @@ use crate::{
 };
 
 pub mod credential;
+pub mod open;
 pub mod operator;
 #[macro_use]
 pub mod stated;
 
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
+pub use open::{Tracked, Watching};
 pub use operator::Operator;
 pub use stated::{On, Stated};
 
@@ -275,11 +277,15 @@ impl<R: Level> Site<R> {
         &self.row
     }
 
+    /// The same row, shared.
+    pub(crate) fn row(&self) -> Arc<website::Model> {
+        Arc::clone(&self.row)
+    }
+
     /// The zone in which the website's days begin.
     #[must_use]
     pub fn timezone(&self) -> chrono_tz::Tz {
-        // Only checked names are stored; a name that a later release of the zone database dropped reads as UTC.
-        self.row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC)
+        crate::website::zone_of(&self.row)
     }
 
     /// The same proof over the row as it is after a change.

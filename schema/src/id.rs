@@ -19,6 +19,10 @@ pub enum Kind {
     Website,
     /// `ApiKey`.
     ApiKey,
+    /// `IpExclusion`.
+    IpExclusion,
+    /// `PathExclusion`.
+    PathExclusion,
 }
 
 /// The opaque form of a text, for cursors.
@@ -34,7 +38,8 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::User, Self::Team, Self::Membership, Self::Website, Self::ApiKey];
+    const ALL: [Self; 7] =
+        [Self::User, Self::Team, Self::Membership, Self::Website, Self::ApiKey, Self::IpExclusion, Self::PathExclusion];
 
     fn letter(self) -> u8 {
         match self {
@@ -43,6 +48,8 @@ impl Kind {
             Self::Membership => b'M',
             Self::Website => b'W',
             Self::ApiKey => b'K',
+            Self::IpExclusion => b'I',
+            Self::PathExclusion => b'P',
         }
     }
 
@@ -55,6 +62,8 @@ impl Kind {
             Self::Membership => "Membership",
             Self::Website => "Website",
             Self::ApiKey => "ApiKey",
+            Self::IpExclusion => "IpExclusion",
+            Self::PathExclusion => "PathExclusion",
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way: `error, scalars -> access -> nouns -> lib`.
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions};
 
 pub mod error;
 pub mod id;
@@ -21,6 +21,7 @@ pub mod analytics;
 pub mod api_key;
 pub mod node;
 pub mod plan;
+pub mod realtime;
 pub mod session;
 pub mod team;
 pub mod traffic;
@@ -40,6 +41,7 @@ pub struct Query(
     website::WebsiteQuery,
     api_key::ApiKeyQuery,
     plan::PlanQuery,
+    realtime::RealtimeQuery,
 );
 
 /// All that can be changed. Fields of one document run one after another, in its order.
@@ -49,14 +51,19 @@ pub struct Mutation(
     session::SessionMutation,
     website::WebsiteMutation,
     website::general::GeneralMutation,
+    website::exclusions::ExclusionMutation,
     api_key::ApiKeyMutation,
 );
 
-/// The executable schema. Each request carries a [`Cx`] (`Request::data`).
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+/// All that goes on after the request: a stream of answers until the client or the server ends it.
+#[derive(MergedSubscription, Debug, Default, Clone, Copy)]
+pub struct Subscription(realtime::LiveSubscription);
 
-fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+/// The executable schema. Each request carries a [`Cx`] (`Request::data`).
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
 /// Builds the schema. Ports travel in each request's [`Cx`], not in the schema.

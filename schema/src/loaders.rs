@@ -9,13 +9,14 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::{Timer, TokioSpawner},
 };
-use entity::{api_key, membership, team, user, website};
+use entity::{api_key, ip_exclusion, membership, path_exclusion, team, user, website};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, try_join_all},
 };
 use sea_orm::{
-    ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QuerySelect as _, RelationDef,
+    ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    RelationDef,
     sea_query::{Expr, ExprTrait as _, IntoCondition as _},
 };
 use uuid::Uuid;
@@ -42,6 +43,12 @@ struct TeamRow(Uuid);
 struct UserRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KeyRow(Uuid);
+
+/// Asks for what a website excludes: for those who hold its proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct IpsOf(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct PathsOf(Uuid);
 
 /// A row and the level that the caller holds on it; no level means no part.
 pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
@@ -84,6 +91,16 @@ impl Loaders {
 
     pub(crate) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
         self.0.load_one(KeyRow(id)).await
+    }
+
+    /// The website's exclusions of addresses, oldest first.
+    pub(crate) async fn ip_exclusions(&self, website: Uuid) -> Result<Vec<ip_exclusion::Model>> {
+        Ok(self.0.load_one(IpsOf(website)).await?.unwrap_or_default())
+    }
+
+    /// The website's exclusions of paths, oldest first.
+    pub(crate) async fn path_exclusions(&self, website: Uuid) -> Result<Vec<path_exclusion::Model>> {
+        Ok(self.0.load_one(PathsOf(website)).await?.unwrap_or_default())
     }
 }
 
@@ -210,3 +227,30 @@ macro_rules! row_loader {
 row_loader!(TeamRow, team);
 row_loader!(UserRow, user);
 row_loader!(KeyRow, api_key);
+
+macro_rules! exclusions_loader {
+    ($key:ident, $entity:ident) => {
+        impl Loader<$key> for Rows {
+            type Value = Vec<$entity::Model>;
+            type Error = Error;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>> {
+                let websites = keys.iter().map(|key| key.0);
+                let rows = $entity::Entity::find()
+                    .filter($entity::Column::WebsiteId.is_in(websites))
+                    .order_by_asc($entity::Column::CreatedAt)
+                    .order_by_asc($entity::Column::Id)
+                    .all(&self.db)
+                    .await?;
+                let mut found: HashMap<$key, Self::Value> = HashMap::new();
+                for row in rows {
+                    found.entry($key(row.website_id)).or_default().push(row);
+                }
+                Ok(found)
+            }
+        }
+    };
+}
+
+exclusions_loader!(IpsOf, ip_exclusion);
+exclusions_loader!(PathsOf, path_exclusion);

@@ -10,7 +10,10 @@ use crate::{
     id::{Kind, split_global},
     team::{Membership, Team},
     user::User,
-    website::Website,
+    website::{
+        Website,
+        exclusions::{self, IpExclusion, PathExclusion},
+    },
 };
 
 // Vocabulary
@@ -32,6 +35,10 @@ pub enum Node {
     Website(Website),
     /// An API key.
     ApiKey(ApiKey),
+    /// An address or network that is not counted.
+    IpExclusion(IpExclusion),
+    /// Paths that are not counted.
+    PathExclusion(PathExclusion),
 }
 
 // Rules
@@ -52,6 +59,8 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::Membership => Node::Membership(crate::team::membership(cx, uuid).await?),
         Kind::Website => Node::Website(Website(cx.site(field, id).await?)),
         Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
+        Kind::IpExclusion => Node::IpExclusion(exclusions::find_ip(cx, field, uuid).await?),
+        Kind::PathExclusion => Node::PathExclusion(exclusions::find_path(cx, field, uuid).await?),
     })
 }
 

@@ -56,6 +56,14 @@ impl ScalarType for Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BigInt(pub i64);
 
+impl BigInt {
+    /// A count.
+    #[must_use]
+    pub fn of(count: u64) -> Self {
+        Self(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+}
+
 /// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
 #[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
 impl ScalarType for BigInt {
@@ -71,6 +79,22 @@ impl ScalarType for BigInt {
 
     fn to_value(&self) -> Value {
         Value::from(self.0)
+    }
+}
+
+/// Any JSON value, as it was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Json(pub Value);
+
+/// Any JSON value, as it was sent.
+#[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value))
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.clone()
     }
 }
 

@@ -10,7 +10,12 @@ use entity::{ip_exclusion, path_exclusion, website};
 use sea_orm::EntityTrait as _;
 use uuid::Uuid;
 
-use crate::{access::Operator, error::Result, ports::Ports};
+use crate::{
+    access::Operator,
+    error::Result,
+    ports::Ports,
+    website::general::{domains_of, switch},
+};
 
 /// What becomes of something that was sent.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,6 +158,7 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
     let rows = website::Entity::find().all(&ports.reader).await?;
+<<<<<<< HEAD
     let rules = rows.into_iter().map(|row| {
         let switch =
             |key: &str, default: bool| row.settings.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default);
@@ -170,6 +176,20 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
             currency: row.currency,
             timezone: row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC),
         }
+=======
+    let rules = rows.into_iter().map(|row| Rules {
+        website: row.id,
+        team: row.team_id,
+        allowed_domains: domains_of(&row),
+        allow_localhost: switch(&row, "allow_localhost", false),
+        public_realtime: switch(&row, "public_realtime", true),
+        is_active: row.is_active,
+        excluded_ips: ips.remove(&row.id).unwrap_or_default(),
+        excluded_paths: paths.remove(&row.id).unwrap_or_default(),
+        tracking_code: row.tracking_code,
+        domain: row.domain,
+        currency: row.currency,
+>>>>>>> e
     });
     Ok(rules.collect())
 }

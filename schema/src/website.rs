@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityT
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Level, Myself, On, Role, Site, Viewer, stated},
+    access::{self, Admin, Level, Myself, On, Role, Site, Viewer, Watching, stated},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         question::{Question, Subject},
@@ -18,11 +18,16 @@ use crate::{
     id::Kind,
     plan::{PlanLimits, PlanName},
     ports::Ports,
+    realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
     team::Team,
 };
 
+pub mod exclusions;
 pub mod general;
+pub mod ingest;
+
+use ingest::Ingest;
 
 // Vocabulary
 
@@ -92,6 +97,12 @@ impl WebsiteSettings {
 }
 
 // Rules
+
+/// The zone in which the row's days begin.
+pub(crate) fn zone_of(row: &website::Model) -> chrono_tz::Tz {
+    // Only checked names are stored; a name that a later release of the zone database dropped reads as UTC.
+    row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC)
+}
 
 /// Normalises a host name: lower case, without scheme and trailing slash or dot. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
@@ -219,7 +230,7 @@ impl Website {
         TimeZone(self.0.timezone())
     }
 
-    /// Whether events are taken in.
+    /// Whether events are taken in. False: tracking is paused, so beacons are answered and dropped as `PAUSED`.
     async fn is_active(&self) -> bool {
         self.0.website().is_active
     }
@@ -269,9 +280,24 @@ impl Website {
         general::domains_of(self.0.website())
     }
 
+    /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.
+    async fn allow_localhost(&self) -> bool {
+        general::switch(self.0.website(), "allow_localhost", false)
+    }
+
+    /// Whether `/e/realtime` and `liveWebsite` answer anyone; true unless it was set.
+    async fn public_realtime(&self) -> bool {
+        general::switch(self.0.website(), "public_realtime", true)
+    }
+
     /// What the tracking script records.
     async fn settings(&self) -> WebsiteSettings {
         WebsiteSettings::of(&self.0.website().settings)
+    }
+
+    /// Addresses and paths that are not counted.
+    async fn exclusions(&self) -> exclusions::Exclusions {
+        exclusions::Exclusions(self.0.clone())
     }
 
     /// ISO 4217 code in which revenue is shown.
@@ -298,6 +324,24 @@ impl Website {
         let ports = ctx.cx()?.ports();
         let filters = filters.unwrap_or_default();
         Ok(Analytics::new(Question::of(ports, subject, range, zone, filters, compare, include_bots).await?))
+    }
+
+    /// Who is there now, and today's counts so far.
+    async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
+        Ok(Realtime::of(ctx.cx()?.ports(), &Watching::from(&self.0)))
+    }
+
+    /// What became of everything that was sent to it.
+    async fn ingest(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "The time that is counted, in minutes until now: 1 to 43,200 (30 days); null means 1,440 (a day).",
+            default_with = "Some(ingest::DEFAULT_MINUTES)"
+        )]
+        last_minutes: Option<i32>,
+    ) -> Result<Ingest> {
+        Ingest::of(ctx.cx()?.ports(), &self.0, last_minutes).await
     }
 
     /// What the plan of its team allows.

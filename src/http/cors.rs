@@ -1,4 +1,7 @@
-//! Which pages of other origins may read our answers in a browser: those configured, and only `/graphql`, `/graphql/ws` and `/api/*`.
+//! Which pages of other origins may read our answers in a browser.
+//!
+//! - `/graphql`, `/graphql/ws` and `/api/*`: those configured.
+//! - What every measured page talks to (`/e/*` and its like): any, without credentials.
 
 use std::sync::Arc;
 
@@ -8,6 +11,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+
+/// What a page that is measured may send.
+const OPEN_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
+const OPEN_REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("content-type");
+const OPEN_EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, x-footfall-dropped, retry-after");
+/// Seconds for which a browser may remember a preflight answer to a page that is measured: a day.
+const OPEN_REMEMBER: HeaderValue = HeaderValue::from_static("86400");
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue =
@@ -40,12 +50,15 @@ impl Origins {
 ///
 /// No answer allows credentials: there are no cookies, and tokens travel in a header.
 pub async fn cors(origins: Origins, request: Request, next: Next) -> Response {
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if is_open(request.uri().path()) {
+        return open(preflight, request, next).await;
+    }
     if !covers(request.uri().path()) {
         return next.run(request).await;
     }
     let origin = origins.allowed(request.headers());
-    let preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response =
         if preflight && origin.is_some() { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
@@ -65,4 +78,24 @@ pub async fn cors(origins: Origins, request: Request, next: Next) -> Response {
 
 fn covers(path: &str) -> bool {
     matches!(path, "/graphql" | "/graphql/ws") || path.starts_with("/api/")
+}
+
+/// Whether pages of every origin talk to this path: beacons, live counts, the script and the widgets.
+fn is_open(path: &str) -> bool {
+    path == "/z.js" || ["/e/", "/live/", "/c/", "/widgets/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Lets every origin read the answer, whether or not the request names one: a cache may then serve it to all.
+async fn open(preflight: bool, request: Request, next: Next) -> Response {
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, OPEN_METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, OPEN_REQUEST_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, OPEN_REMEMBER);
+    } else {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, OPEN_EXPOSED);
+    }
+    response
 }

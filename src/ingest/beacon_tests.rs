@@ -131,8 +131,31 @@ impl Random {
 #[test]
 fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
     const PIECES: &[&[u8]] = &[
-        b"\"", b"{", b"}", b"[", b"]", b":", b",", b"null", b"true", b"-1", b"1e999", b"\\u0000", b"\\ud800", b"\xff", b"\xc3\x28",
-        b"https://", b"://", b"#", b"?", b"@", b"[::1]", b"%", b"\"data\":{}", b"\"type\":\"revenue\"", b"\"amount\":1e308",
+        b"\"",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b":",
+        b",",
+        b"null",
+        b"true",
+        b"-1",
+        b"1e999",
+        b"\\u0000",
+        b"\\ud800",
+        b"\xff",
+        b"\xc3\x28",
+        b"https://",
+        b"://",
+        b"#",
+        b"?",
+        b"@",
+        b"[::1]",
+        b"%",
+        b"\"data\":{}",
+        b"\"type\":\"revenue\"",
+        b"\"amount\":1e308",
     ];
     let seeds = [
         base().to_string(),

@@ -146,11 +146,16 @@ impl Answering {
         request: Request,
     ) -> std::result::Result<Response<Body>, Fault> {
         let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
-        let path = read_path(operation, params).map_err(shown)?;
+        let (path, malformed) = read_path(operation, params).map_err(shown)?;
+        if operation.changes || operation.body().is_some() {
+            self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
+        }
+        if let Some(error) = malformed {
+            return Err(shown(error));
+        }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut variables = path.clone();
         if let Some(variable) = operation.body() {
-            self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
             if let Some(fault) = self.forbidden(operation, pass, &path).await {
                 return Err(fault);
             }
@@ -244,11 +249,12 @@ fn allowed(operations: &[Arc<Operation>]) -> String {
     methods.join(", ")
 }
 
-/// Reads the path's variables by the position of their segments.
+/// Reads the path's variables by the position of their segments; those that are malformed are left out, and the first of them
+/// is told beside the others.
 fn read_path(
     operation: &Operation,
     params: std::result::Result<RawPathParams, RawPathParamsRejection>,
-) -> Result<Variables> {
+) -> Result<(Variables, Option<Error>)> {
     let params = params.map_err(|_| Error::invalid("path", "is not valid percent-encoded UTF-8"))?;
     let segments: Vec<&str> = operation.path.split('/').collect();
     if params.iter().any(|(_, text)| text.contains('\0')) {
@@ -258,7 +264,7 @@ fn read_path(
         let position: usize = position.strip_prefix('p')?.parse().ok()?;
         Some((segments.get(position)?.strip_prefix(':')?, text))
     });
-    variables::from_path(operation, named)
+    Ok(variables::from_path(operation, named))
 }
 
 /// Reads the body. Errors: `MediaType`, `TooLarge`, `Invalid`.

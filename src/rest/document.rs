@@ -34,6 +34,8 @@ pub struct Operation {
     pub auth: Auth,
     /// Status of a success.
     pub status: StatusCode,
+    /// Whether it changes something (a mutation).
+    pub changes: bool,
     /// Whether the answer stands without envelope.
     pub bare: bool,
     /// Whether members that are null are left out.
@@ -131,6 +133,7 @@ impl Operation {
             path,
             auth,
             status,
+            changes: definition.ty == OperationType::Mutation,
             bare,
             omit_nulls,
             remember,

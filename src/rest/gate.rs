@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
 use schema::{
+    access::Caller,
     changes::Moment,
     error::Error,
     ports::{Clock, Ids},
@@ -45,8 +46,9 @@ pub trait Gate: Send + Sync {
     /// Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or what the control plane says.
     async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal>;
 
-    /// Whether the caller may use a route with a body on what its path names, asked before the body is read, so that
-    /// a stranger hears 403 and not 400. `path` holds the variables of the path.
+    /// Whether the caller may use a route that changes something on what its path names, asked before anything else of the
+    /// request is read, so that a stranger hears 403 and not 400. `path` holds the variables of the path, without those that
+    /// are malformed.
     ///
     /// Letting everybody through is safe, as resolvers check again; only the order of refusals is lost.
     async fn reach(&self, _pass: &Pass, _access: &[Access], _path: &Variables) -> Result<(), Error> {
@@ -57,6 +59,8 @@ pub trait Gate: Send + Sync {
 /// A caller who was let in.
 #[derive(Clone)]
 pub struct Pass {
+    /// Who is calling.
+    pub caller: Caller,
     /// Puts the caller and all that resolvers need into a request. Called once for each execution: a REST answer
     /// may take several.
     pub dress: Arc<dyn Fn(Request) -> Request + Send + Sync>,

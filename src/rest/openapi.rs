@@ -66,7 +66,10 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl) 
 /// The first segment of the path that says what a route is about.
 fn tag(operation: &Operation) -> String {
     let path = operation.path.trim_start_matches("/api").trim_start_matches("/external/v1");
-    path.split('/').find(|segment| !segment.is_empty()).unwrap_or("api").to_owned()
+    match path.split('/').find(|segment| !segment.is_empty()) {
+        Some("e") => "live".to_owned(),
+        segment => segment.unwrap_or("api").to_owned(),
+    }
 }
 
 fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Value {
@@ -78,6 +81,8 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     let roles: Vec<String> = operation
         .access
         .iter()
+        // Without a credential nobody holds a role.
+        .filter(|_| operation.auth != Auth::None)
         .filter_map(|access| {
             let on = access.on.to_ascii_lowercase();
             access.min.as_ref().map(|min| format!("Least role on the {on}: {}.", min.to_ascii_lowercase()))
@@ -119,7 +124,8 @@ fn statuses(operation: &Operation) -> Vec<u16> {
     let said = [
         (400, has_input),
         (401, known),
-        (403, known),
+        // A website may close to the public what takes no credential.
+        (403, known || operation.access.iter().any(|access| access.min.is_some())),
         (404, in_path),
         (409, has_body),
         (413, has_body),

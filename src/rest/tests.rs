@@ -313,12 +313,18 @@ async fn stored_texts_are_valid_by_the_executors_own_rules_and_project_to_what_r
 #[tokio::test]
 async fn the_documents_fit_the_real_schema_by_its_own_rules() {
     let rest = Rest::load(crate::DOCUMENTS, &::schema::sdl()).unwrap();
-    assert_eq!(rest.table().len(), 8);
+    assert_eq!(rest.table().len(), 18);
     for stored in rest.stored() {
         let mut request = async_graphql::Request::new(stored.text);
-        for name in ["id", "websiteId"] {
+        for name in ["id", "websiteId", "exclusionId", "trackingCode"] {
             request.variables.insert(async_graphql::Name::new(name), OWN.into());
         }
+        let input = match stored.name {
+            "WebsiteExcludeIp" => async_graphql::value!({ "ipAddress": "::1" }),
+            "WebsiteExcludePath" => async_graphql::value!({ "pathPattern": "/" }),
+            _ => async_graphql::Value::Null,
+        };
+        request.variables.insert(async_graphql::Name::new("input"), input);
         // No caller is in the request: all that may fail is what resolvers say, each at its place in the answer.
         let response = ::schema::build().execute(request).await;
         assert!(response.errors.iter().all(|error| !error.path.is_empty()), "{}: {:?}", stored.name, response.errors);
@@ -408,4 +414,32 @@ async fn the_description_is_public_and_every_reference_resolves() {
         assert!(api.pointer(reference).is_some(), "{reference}");
     }
     assert!(count > 20);
+}
+
+/// Ingest mounts its routes beside ours: the same prefixes, and the same paths under other methods.
+#[tokio::test]
+async fn routes_of_others_stand_beside_ours_on_one_prefix() {
+    use axum::routing::post;
+
+    let document = r#"
+        query A($id: ID!) @rest(method: GET, path: "/e/live/:id", auth: NONE, envelope: BARE) { data: website(id: $id) { id: databaseId } }
+        query B($id: ID!) @rest(method: GET, path: "/e/:id/status", auth: NONE, envelope: BARE) { data: website(id: $id) { id: databaseId } }"#;
+    let said = |text: &'static str| post(async move || text);
+    let others = axum::Router::new()
+        .route("/e/{code}", said("beacon"))
+        .route("/e/heartbeat/{code}", said("heartbeat"))
+        .route("/e/live/{p3}", said("same path"));
+    let router = router(&[document]).merge(others);
+    for (method, path, status) in [
+        ("POST", "/e/ZV_1", 200),
+        ("POST", "/e/heartbeat/ZV_1", 200),
+        ("POST", "/e/live/ZV_1", 200),
+        ("GET", "/e/live/1", 400),
+        ("GET", "/e/1/status", 400),
+        ("DELETE", "/e/live/1", 405),
+        ("GET", "/e/ZV_1", 405),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        assert_eq!(send(&router, request).await.status, status, "{method} {path}");
+    }
 }

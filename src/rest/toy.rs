@@ -13,6 +13,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use schema::{
+    access::Caller,
     analytics::query::{Dimension, FilterInput, Interval, RangeInput, RangePreset},
     error::{Error, Result},
     ports::{Clock, Ids},
@@ -398,10 +399,10 @@ impl Gate for ToyGate {
         let meter = Some(Meter::unlimited(Still.now(), 7, 9));
         let dress: Arc<dyn Fn(Question) -> Question + Send + Sync> = Arc::new(|question| question);
         if auth == Auth::None {
-            return Ok(Pass { dress, meter: None, moment: None });
+            return Ok(Pass { caller: Caller::Anonymous, dress, meter: None, moment: None });
         }
         match headers.get("x-api-key").and_then(|key| key.to_str().ok()) {
-            Some("zv_good" | "zv_stranger") => Ok(Pass { dress, meter, moment: None }),
+            Some("zv_good" | "zv_stranger") => Ok(Pass { caller: Caller::Anonymous, dress, meter, moment: None }),
             Some("zv_spent") => Err(Refusal { error: Error::RateLimited { retry_after: 17, limit: 30 }, meter }),
             _ => Err(Error::unauthenticated("The API key is missing or not valid.").into()),
         }

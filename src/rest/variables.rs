@@ -175,15 +175,22 @@ impl Variable {
     }
 }
 
-/// Reads the variables that the path carries, already decoded. Errors: `Invalid`.
-pub fn from_path<'a>(operation: &Operation, path: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Variables> {
-    let mut variables = Variables::default();
+/// Reads the variables that the path carries, already decoded, and says what is wrong with the first that is malformed.
+pub fn from_path<'a>(
+    operation: &Operation,
+    path: impl Iterator<Item = (&'a str, &'a str)>,
+) -> (Variables, Option<Error>) {
+    let (mut variables, mut malformed) = (Variables::default(), None);
     for (name, text) in path {
-        if let Some(variable) = operation.variables.iter().find(|variable| variable.name == name) {
-            variables.insert(variable.name.clone(), variable.coerce(text)?);
+        let Some(variable) = operation.variables.iter().find(|variable| variable.name == name) else { continue };
+        match variable.coerce(text) {
+            Ok(value) => {
+                variables.insert(variable.name.clone(), value);
+            }
+            Err(error) => malformed = malformed.or(Some(error)),
         }
     }
-    Ok(variables)
+    (variables, malformed)
 }
 
 /// Adds the variables that the query string carries. Errors: `Invalid`, naming the parameter.
@@ -315,11 +322,13 @@ mod tests {
     fn ids_of_the_path_are_uuids_in_their_usual_form() {
         let operation = operation();
         let id = "5F0C2D1E-8b7a-4c6d-9e10-a1b2c3d4e5f6";
-        let variables = from_path(&operation, [("siteId", id)].into_iter()).unwrap();
+        let (variables, malformed) = from_path(&operation, [("siteId", id)].into_iter());
+        assert!(malformed.is_none());
         assert_eq!(variables.get("siteId"), Some(&Value::from(id.to_ascii_lowercase())));
         for bad in ["", "1", "5f0c2d1e8b7a4c6d9e10a1b2c3d4e5f6", "{5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6}"] {
-            let error = from_path(&operation, [("siteId", bad)].into_iter()).unwrap_err();
-            assert_eq!(error.field(), Some("siteId"), "{bad}");
+            let (variables, malformed) = from_path(&operation, [("siteId", bad)].into_iter());
+            assert!(variables.is_empty());
+            assert_eq!(malformed.unwrap().field(), Some("siteId"), "{bad}");
         }
     }
 

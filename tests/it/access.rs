@@ -1,5 +1,6 @@
 //! Who is told what: 401 without a credential, 404 for the unknown, 403 for a stranger, 400 for a malformed id, everywhere.
 
+use footfall::rest::Auth;
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -24,7 +25,7 @@ async fn every_rest_route_refuses_in_the_envelope() {
     let stranger = app.sign_up("stranger@else.example").await;
     let strange_key = app.api_key(&stranger, None).await;
     let rest = footfall::rest_api().unwrap();
-    for row in rest.table() {
+    for row in rest.table().into_iter().filter(|row| row.auth == Auth::Key) {
         let path = |id: &str| row.path.replace(":websiteId", id).replace(":id", id);
         let (status, body) = app.anon().get(&path(&site)).await;
         assert_eq!(status, 401, "{body}");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use entity::membership;
 use footfall::{
     App, Surroundings,
     ambient::SystemIds,
@@ -15,10 +16,15 @@ use footfall::{
     target,
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use schema::ports::Clock;
+use schema::{access::Role, ports::Clock};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use uuid::Uuid;
 
 /// The moment at which every test takes place.
 pub const NOW: &str = "2026-03-04T05:06:07.000Z";
@@ -142,6 +148,29 @@ impl TestApp {
             )
             .await;
         answer["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Gives a user a part in somebody's team, as an invitation will. Returns the membership.
+    pub async fn join(&self, owner: &Person, member: &Person, role: Role) -> Uuid {
+        let answer = self.token(&member.token).gql("{ viewer { databaseId } }", json!({})).await;
+        let id = self.ports.ids.uuid();
+        let row = membership::ActiveModel {
+            id: Set(id),
+            team_id: Set(owner.team.parse().unwrap()),
+            user_id: Set(answer["data"]["viewer"]["databaseId"].as_str().unwrap().parse().unwrap()),
+            role: Set(role.level()),
+            created_at: Set(self.ports.now()),
+            deactivated_at: Set(None),
+        };
+        row.insert(&self.ports.writer).await.unwrap();
+        id
+    }
+
+    /// Ends a part in a team.
+    pub async fn deactivate(&self, part: Uuid) {
+        let now = Some(self.ports.now());
+        let row = membership::ActiveModel { id: Unchanged(part), deactivated_at: Set(now), ..Default::default() };
+        row.update(&self.ports.writer).await.unwrap();
     }
 
     /// Imports a log as `footfall import access-log` does.

@@ -49,6 +49,23 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     }
 }
 
+/// Whether the credential behind a caller still works, for answers that go on after the request. Errors: `Unauthenticated`.
+pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
+    match caller {
+        Caller::User { session, .. } => {
+            let row = session::Entity::find_by_id(session).one(&ports.reader).await?;
+            let works = row.is_some_and(|row| row.revoked_at.is_none() && row.expires_at > ports.now());
+            if works { Ok(()) } else { Err(Error::unauthenticated(TOKEN_REFUSED)) }
+        }
+        Caller::Key { id, .. } => {
+            let row = api_key::Entity::find_by_id(id).one(&ports.reader).await?;
+            let works = row.is_some_and(|row| row.revoked_at.is_none());
+            if works { Ok(()) } else { Err(Error::unauthenticated(KEY_REFUSED)) }
+        }
+        Caller::Anonymous | Caller::Refused(_) | Caller::Operator => Ok(()),
+    }
+}
+
 /// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
 ///
 /// The count is kept in memory; [`flush_key_usage`] writes it.

@@ -25,7 +25,7 @@ pub enum On {
     Node,
 }
 
-/// Who may use the field: the target, the least role on it, and whether a public dashboard opens it to anyone.
+/// Who may use the field: the target, the least role on it, and whether a website that is open to the public opens it to anyone.
 #[TypeDirective(location = "FieldDefinition")]
 pub fn access(on: On, min: Option<Role>, public: Option<bool>) {}
 
@@ -40,7 +40,7 @@ pub struct Stated {
     pub on: On,
     /// The least role; `None` where a role has no meaning.
     pub min: Option<Role>,
-    /// Whether a website with a public dashboard opens it to anyone.
+    /// Whether a website that is open to the public opens it to anyone.
     pub public: bool,
 }
 
@@ -65,7 +65,11 @@ macro_rules! access_line {
         concat!("\nAccess: ", stringify!($role), " or above on the website.")
     };
     (WEBSITE, $role:ident, public) => {
-        concat!("\nAccess: ", stringify!($role), " or above on the website; anyone where its dashboard is public.")
+        concat!(
+            "\nAccess: ",
+            stringify!($role),
+            " or above on the website; anyone where the website is open to the public."
+        )
     };
 }
 

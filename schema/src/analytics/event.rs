@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[graphql(name = "EventType")]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A page was viewed.
@@ -20,7 +22,7 @@ pub enum EventKind {
     Scroll,
     /// A goal completion; `name` is the goal.
     Goal,
-    /// Money received; `amount_micros` and `currency` are set.
+    /// Money received, with an amount and a currency.
     Revenue,
     /// A page is still looked at: lengthens the visit, is counted nowhere.
     Heartbeat,

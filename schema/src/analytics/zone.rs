@@ -48,7 +48,7 @@ pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
 /// `Invalid` when the end is not after the start, or a year is out of bounds.
 pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: Option<i64>) -> Result<Span> {
     let now_ms = now.timestamp_millis();
-    let end_ms = now_ms.div_euclid(NOW_STEP_MS).saturating_add(1).saturating_mul(NOW_STEP_MS);
+    let end_ms = now_end_ms(now);
     let today = local_date(zone, now);
     let rolling = |hours: i64| Span { start_ms: end_ms - hours * 3_600_000, end_ms };
     let since = |date: NaiveDate| Span { start_ms: midnight(zone, date).timestamp_millis(), end_ms };
@@ -84,6 +84,23 @@ pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: 
             RangePreset::AllTime => Span { start_ms: first_event_ms.unwrap_or(now_ms).min(now_ms), end_ms },
         },
     })
+}
+
+/// The end of a range that ends now: the next full ten seconds.
+fn now_end_ms(now: DateTime<Utc>) -> i64 {
+    now.timestamp_millis().div_euclid(NOW_STEP_MS).saturating_add(1).saturating_mul(NOW_STEP_MS)
+}
+
+/// From the start of the zone's calendar unit that holds this moment until now (the next full ten seconds).
+#[must_use]
+pub fn to_date(now: DateTime<Utc>, unit: Interval, zone: Tz) -> Span {
+    Span { start_ms: floor(now.timestamp_millis(), unit, zone), end_ms: now_end_ms(now) }
+}
+
+/// The same range, begun one of the zone's calendar units earlier.
+#[must_use]
+pub fn begun_earlier(span: Span, unit: Interval, zone: Tz) -> Span {
+    Span { start_ms: floor(span.start_ms.saturating_sub(1), unit, zone), ..span }
 }
 
 /// The range that this one is compared with.

@@ -5,6 +5,7 @@ use entity::website;
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{NotSet, Set, Unchanged},
+    EntityTrait as _,
 };
 
 use super::{TAKEN, Website, checked_domain, checked_name};
@@ -33,6 +34,12 @@ pub struct WebsiteUpdateGeneralInput {
     pub kpi_goal: MaybeUndefined<i32>,
     /// Whether anyone may read aggregate figures. Null is refused.
     pub public_dashboard: MaybeUndefined<bool>,
+    /// Whether pages on local hosts (`localhost`, private addresses) may send events. Null is refused.
+    pub allow_localhost: MaybeUndefined<bool>,
+    /// Whether `/e/realtime` and `liveWebsite` answer anyone. Null is refused.
+    pub public_realtime: MaybeUndefined<bool>,
+    /// Whether events are taken in; false pauses tracking: beacons are answered and dropped. Null is refused.
+    pub is_active: MaybeUndefined<bool>,
     /// Host names that may send events instead of `domain`, at most 100; `*.` stands for every subdomain. Null is refused; `[]` empties the list.
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
@@ -55,6 +62,11 @@ pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
     list.iter().filter_map(|domain| domain.as_str().map(str::to_owned)).collect()
 }
 
+/// A switch of the row's open record; `default` where it is not set.
+pub(crate) fn switch(row: &website::Model, key: &str, default: bool) -> bool {
+    row.settings.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default)
+}
+
 /// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
     if domains.len() > MOST_DOMAINS {
@@ -75,6 +87,16 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
         }
     }
     Ok(checked)
+}
+
+/// The open record with these switches set; its other keys stay.
+fn with_switches(settings: serde_json::Value, switches: &[(&str, bool)]) -> serde_json::Value {
+    let mut settings = match settings {
+        serde_json::Value::Object(settings) => settings,
+        _ => serde_json::Map::new(),
+    };
+    settings.extend(switches.iter().map(|(key, value)| ((*key).to_owned(), serde_json::Value::Bool(*value))));
+    serde_json::Value::Object(settings)
 }
 
 /// What a field that cannot be null becomes. Errors: `Invalid` for null.
@@ -121,14 +143,29 @@ pub async fn update_general(
     if let Some(domains) = required("allowedDomains", input.allowed_domains)? {
         row.allowed_domains = Set(serde_json::json!(checked_domains("allowedDomains", &domains)?));
     }
-    if !row.is_changed() {
+    if let Some(active) = required("isActive", input.is_active)? {
+        row.is_active = Set(active);
+    }
+    let switches = [
+        ("allow_localhost", required("allowLocalhost", input.allow_localhost)?),
+        ("public_realtime", required("publicRealtime", input.public_realtime)?),
+    ];
+    let switches: Vec<(&str, bool)> = switches.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    if !row.is_changed() && switches.is_empty() {
         return Ok(site.clone());
     }
     row.updated_at = Set(ports.now());
-    let row = row.update(&ports.writer).await.map_err(|source| match source {
+    let transaction = ports.begin().await?;
+    if !switches.is_empty() {
+        // Read under the write lock: what others have set meanwhile stays.
+        let now = website::Entity::find_by_id(site.id()).one(&transaction).await?;
+        row.settings = Set(with_switches(now.ok_or_else(|| Error::not_found("The website"))?.settings, &switches));
+    }
+    let row = row.update(&transaction).await.map_err(|source| match source {
         sea_orm::DbErr::RecordNotUpdated => Error::not_found("The website"),
         source => Error::of_write(source, TAKEN),
     })?;
+    transaction.commit().await?;
     site.changed(row)
 }
 

@@ -6,7 +6,9 @@ mod app;
 
 mod access;
 mod accounts;
+mod exclusions;
 mod keys;
 mod lists;
+mod realtime;
 mod shape;
 mod websites;

@@ -40,7 +40,7 @@ fn every_root_field_states_its_access_and_its_description_says_the_same() {
             (On::Team, _) => format!("Access: {role} or above in the team."),
             (On::Website, false) => format!("Access: {role} or above on the website."),
             (On::Website, true) => {
-                format!("Access: {role} or above on the website; anyone where its dashboard is public.")
+                format!("Access: {role} or above on the website; anyone where the website is open to the public.")
             }
         };
         assert_eq!(description.lines().last(), Some(line.as_str()), "{root}.{field}: {description}");

@@ -1,6 +1,7 @@
 //! Making websites, and changing them in part.
 
 use chrono::Duration;
+use footfall_schema::{access::Operator, traffic};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -129,4 +130,35 @@ async fn a_domain_that_the_team_has_already_is_a_conflict() {
     let second = owner.site("blog.example").await;
     let vars = json!({ "id": second, "input": { "domain": "SHOP.example" } });
     assert_eq!(owner.code(UPDATE, vars).await, "CONFLICT");
+}
+
+#[tokio::test]
+async fn switches_are_set_one_by_one_and_keep_their_neighbours() {
+    let app = App::new().await;
+    let owner = app.user("olga").await;
+    let id = owner.site("shop.example").await;
+    let document = "mutation($id: ID!, $input: WebsiteUpdateGeneralInput!) { websiteUpdateGeneral(websiteId: $id, input: $input) { website {
+        allowLocalhost publicRealtime isActive updatedAt settings { trackOutboundLinks trackDownloads sessionReplay heatmaps } } } }";
+    let update = async |input: Value| {
+        let data = owner.ok(document, json!({ "id": id, "input": input })).await;
+        data["websiteUpdateGeneral"]["website"].clone()
+    };
+    let switches = |website: &Value| {
+        [0, 1, 2].map(|index| website[["allowLocalhost", "publicRealtime", "isActive"][index]].as_bool())
+    };
+    let before = update(json!({})).await;
+    assert_eq!(switches(&before), [Some(false), Some(true), Some(true)]);
+    app.clock.advance(Duration::seconds(1));
+    let after = update(json!({ "allowLocalhost": true })).await;
+    assert_eq!(switches(&after), [Some(true), Some(true), Some(true)]);
+    assert_eq!(after["updatedAt"], json!("2026-03-04T05:06:08.000Z"));
+    let after = update(json!({ "publicRealtime": false, "isActive": false })).await;
+    assert_eq!(switches(&after), [Some(true), Some(false), Some(false)]);
+    assert_eq!(after["settings"], before["settings"], "the record's other keys stay");
+    for field in ["allowLocalhost", "publicRealtime", "isActive"] {
+        assert_eq!(owner.refusal(document, json!({ "id": id, "input": { field: null } })).await.1, field);
+    }
+    let operator = Operator::holding_the_data_folder();
+    let rules = traffic::rules(&app.ports, &operator).await.unwrap();
+    assert_eq!((rules[0].allow_localhost, rules[0].public_realtime, rules[0].is_active), (true, false, false));
 }

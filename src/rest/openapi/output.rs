@@ -72,7 +72,10 @@ fn members(
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
             let about = match &slot.source {
                 Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
-                    about.replace("0 to 1", "in percent, 0 to 100")
+                    match about.replace("0 to 1", "in percent, 0 to 100") {
+                        said if said == *about => format!("{said} In percent."),
+                        said => said,
+                    }
                 }
                 _ => about.clone(),
             };

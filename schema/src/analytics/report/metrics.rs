@@ -21,6 +21,15 @@ pub struct Money {
     pub currency: String,
 }
 
+impl Money {
+    /// An amount in millionths of the currency; `None` for 0.
+    #[must_use]
+    pub fn of_micros(micros: i64, currency: &str) -> Option<Self> {
+        #[expect(clippy::cast_precision_loss, reason = "millionths up to 2^53 are nine billion in major units")]
+        (micros != 0).then(|| Self { amount: micros as f64 / 1e6, currency: currency.to_owned() })
+    }
+}
+
 /// The numbers of a period, a bucket or a row. Each has one definition, whatever else is asked for.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -80,9 +89,7 @@ impl Metrics {
 
     /// Money received in the period in the website's currency; other currencies are left out. Null when there is none.
     async fn revenue(&self) -> Option<Money> {
-        #[expect(clippy::cast_precision_loss, reason = "millionths up to 2^53 are nine billion in major units")]
-        (self.sums.revenue_micros != 0)
-            .then(|| Money { amount: self.sums.revenue_micros as f64 / 1e6, currency: self.currency.to_string() })
+        Money::of_micros(self.sums.revenue_micros, &self.currency)
     }
 
     /// Mean value score of the visits, 0 to 100; null without visits.

@@ -20,6 +20,19 @@ pub enum Device {
     Tablet,
 }
 
+impl Device {
+    /// The device that a stored event names; `None` where the user agent does not tell.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "desktop" => Some(Self::Desktop),
+            "mobile" => Some(Self::Mobile),
+            "tablet" => Some(Self::Tablet),
+            _ => None,
+        }
+    }
+}
+
 /// One visitor, described by the latest visit in the range.
 #[derive(Debug, Clone)]
 pub struct Visitor {
@@ -55,12 +68,7 @@ impl Visitor {
 
     /// Device type; null where the user agent does not tell.
     async fn device_type(&self) -> Option<Device> {
-        match self.row.device.as_str() {
-            "desktop" => Some(Device::Desktop),
-            "mobile" => Some(Device::Mobile),
-            "tablet" => Some(Device::Tablet),
-            _ => None,
-        }
+        Device::named(&self.row.device)
     }
 
     /// Browser family, as uap-core names it; null where unknown.
@@ -115,7 +123,8 @@ impl Visitor {
 }
 
 /// A visitor's key in the shape of a UUID (version 8: own layout): clients expect one.
-fn visitor_uuid(visitor: u64) -> Uuid {
+#[must_use]
+pub fn visitor_uuid(visitor: u64) -> Uuid {
     let visitor = u128::from(visitor);
     let (head, middle, tail) = (visitor >> 16, (visitor >> 4) & 0xfff, visitor & 0xf);
     Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)

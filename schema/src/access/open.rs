@@ -1,0 +1,75 @@
+//! What anyone may see of a website: proofs that need no account, and open counts only.
+
+use std::sync::Arc;
+
+use entity::website;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::{Site, Viewer};
+use crate::{
+    cx::Cx,
+    error::{Error, Result},
+    id::Kind,
+    loaders::SiteKey,
+    website::general::switch,
+};
+
+/// The longest text that is looked up as a tracking code, in bytes.
+const LONGEST_CODE: usize = 100;
+
+/// Proof that the caller knows a website's tracking code, which its pages show to anyone. It opens counts and nothing else.
+#[derive(Debug, Clone)]
+pub struct Tracked(Arc<website::Model>);
+
+impl Tracked {
+    /// Proves it. Errors: `NotFound` for a code that no website has.
+    pub(crate) async fn of(cx: &Cx, code: &str) -> Result<Self> {
+        let unknown = || Error::not_found("A website with this tracking code");
+        let sound = code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !sound {
+            return Err(unknown());
+        }
+        let rows = website::Entity::find().filter(website::Column::TrackingCode.eq(code));
+        Ok(Self(Arc::new(rows.one(&cx.ports().reader).await?.ok_or_else(unknown)?)))
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn website(&self) -> &Arc<website::Model> {
+        &self.0
+    }
+}
+
+/// Proof that the caller may see a website's live figures: its team may, and so may anyone unless the website keeps them to
+/// its team.
+#[derive(Debug, Clone)]
+pub struct Watching(Arc<website::Model>);
+
+impl Watching {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 400
+    /// (malformed id), 404, 403.
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        let id = Kind::Website.read(field, id)?;
+        let found = cx.loaders().site(SiteKey(id)).await?;
+        let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
+        if level.is_none() && !switch(&row, "public_realtime", true) {
+            return Err(Error::forbidden(
+                "This website shows its live figures to its team only; sign in as a member and ask for `website { realtime }`.",
+            ));
+        }
+        Ok(Self(row))
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn website(&self) -> &Arc<website::Model> {
+        &self.0
+    }
+}
+
+/// Whoever may read a website may watch it.
+impl From<&Site<Viewer>> for Watching {
+    fn from(site: &Site<Viewer>) -> Self {
+        Self(site.row())
+    }
+}

@@ -1,0 +1,395 @@
+//! Who is there now: live counts from memory, and the day's counts beside them.
+//!
+//! - What anyone may see is counts; paths are shown with [`Watching`] only.
+//! - Live figures come from memory, the day's from the event store; neither asks the other.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::website;
+
+use crate::{
+    access::{On, Role, Tracked, Watching, stated},
+    analytics::{
+        country::country_name,
+        plan::{Answer, Basis, MetricSet, Panel, Sums},
+        query::{Interval, Metric, Span},
+        zone,
+    },
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    ports::Ports,
+    scalars::{BigInt, Instant},
+    traffic::LiveFigures,
+    website::{ingest::last_event_at, zone_of},
+};
+
+mod stream;
+
+pub use stream::{LiveSubscription, TrackedEvent};
+
+// Vocabulary
+
+/// A website's live counts.
+#[derive(Debug, Clone)]
+pub struct LiveSite {
+    row: Arc<website::Model>,
+    figures: LiveFigures,
+    at: DateTime<Utc>,
+}
+
+/// Who is on a website now, and its counts of today.
+#[derive(Debug, Clone)]
+pub struct Realtime {
+    row: Arc<website::Model>,
+    figures: LiveFigures,
+    at: DateTime<Utc>,
+}
+
+/// A count of now, of today, and how today compares.
+#[derive(SimpleObject, Debug, Clone, Copy, PartialEq)]
+pub struct RealtimeCount {
+    /// The count of the last five minutes.
+    pub current: BigInt,
+    /// The count since midnight in the website's zone.
+    pub today: BigInt,
+    /// Today's count less the one of all of yesterday, divided by the latter: negative while today has fewer. 0 where
+    /// yesterday had none. Days are those of the website's zone.
+    pub change: f64,
+}
+
+/// A country and who is there now.
+#[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
+pub struct LiveCountry {
+    /// ISO 3166-1 alpha-2, upper case; empty where unknown.
+    pub code: String,
+    /// English name; `Unknown` where unknown.
+    pub name: String,
+    /// Visitors of the last five minutes.
+    pub count: BigInt,
+}
+
+/// A page and who looks at it now.
+#[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
+pub struct LivePage {
+    /// Path of the page, without query and fragment.
+    pub path: String,
+    /// Visitors of the last five minutes whose latest page it is.
+    pub visitors: BigInt,
+}
+
+/// Counts of calendar units of the website's zone, each until now.
+#[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeriodCounts {
+    /// Since midnight.
+    pub today: BigInt,
+    /// Since Monday's midnight.
+    pub week: BigInt,
+    /// Since midnight of the first of the month.
+    pub month: BigInt,
+}
+
+/// A website's counts of today, this week and this month.
+#[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SiteStats {
+    /// Distinct visitors. Exact; where identity is cookieless a visitor is new each UTC day.
+    pub visitors: PeriodCounts,
+    /// Page views, repeats counted.
+    pub page_views: PeriodCounts,
+    /// When this was counted, UTC.
+    pub at: Instant,
+}
+
+/// Whether a website is measured.
+#[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
+pub struct SiteStatus {
+    /// Whether events are taken in; false while tracking is paused.
+    pub active: bool,
+    /// `ZV_` and 24 characters: what pages send events with.
+    pub tracking_code: String,
+    /// Host name, lower case, without scheme and path.
+    pub domain: String,
+    /// When the last event was accepted, UTC; null when none was within 30 days.
+    pub last_event_at: Option<Instant>,
+    /// When this was looked up, UTC.
+    pub at: Instant,
+}
+
+// Rules
+
+const COUNTED: MetricSet = MetricSet::NONE.with(Metric::Visitors).with(Metric::Pageviews);
+
+impl LiveSite {
+    /// The website's counts of now. `whole`: whether more than the visitors is wanted.
+    pub(crate) fn of(ports: &Ports, tracked: &Tracked, whole: bool) -> Self {
+        let row = Arc::clone(tracked.website());
+        let figures = if whole {
+            ports.live.figures(row.id)
+        } else {
+            LiveFigures { visitors: ports.live.visitors(row.id), ..LiveFigures::default() }
+        };
+        Self { row, figures, at: ports.now() }
+    }
+}
+
+impl Realtime {
+    /// The website's figures of now.
+    pub(crate) fn of(ports: &Ports, watching: &Watching) -> Self {
+        let row = Arc::clone(watching.website());
+        Self { figures: ports.live.figures(row.id), row, at: ports.now() }
+    }
+
+    /// Yesterday's and today's sums, from one question.
+    async fn days(&self, cx: &Cx) -> Result<[Sums; 2]> {
+        let zone = zone_of(&self.row);
+        let span = zone::begun_earlier(zone::to_date(self.at, Interval::Day, zone), Interval::Day, zone);
+        let edges: Arc<[i64]> = zone::edges(span, Interval::Day, zone)?.into();
+        let panel = Panel::Series { edges, metrics: COUNTED };
+        let Answer::Series(buckets) = cx.loaders().panel(&basis(&self.row, span), panel).await? else {
+            return Err(mismatch());
+        };
+        let mut days = [Sums::default(); 2];
+        for (index, sums) in buckets {
+            if let Some(day) = days.get_mut(index) {
+                *day = sums;
+            }
+        }
+        Ok(days)
+    }
+
+    /// `current` and, where they are asked for, the day's counts beside it.
+    async fn count(&self, ctx: &Context<'_>, current: u64, of: fn(&Sums) -> i64) -> Result<RealtimeCount> {
+        let asked = ctx.look_ahead();
+        let compares = asked.field("today").exists() || asked.field("change").exists();
+        let [yesterday, today] = if compares { self.days(ctx.cx()?).await? } else { [Sums::default(); 2] };
+        let (yesterday, today) = (of(&yesterday), of(&today));
+        Ok(RealtimeCount { current: BigInt::of(current), today: BigInt(today), change: change(yesterday, today) })
+    }
+}
+
+/// How far a count lies above an earlier one, divided by it; 0 where that is 0.
+fn change(earlier: i64, later: i64) -> f64 {
+    if earlier == 0 {
+        return 0.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    let ratio = (later - earlier) as f64 / earlier as f64;
+    ratio
+}
+
+fn basis(row: &website::Model, span: Span) -> Basis {
+    Basis { website: row.id, span, filters: Vec::new(), currency: row.currency.clone(), bots: false }
+}
+
+fn mismatch() -> Error {
+    Error::broken("the event store answered another panel than was asked")
+}
+
+fn countries(figures: &LiveFigures) -> Vec<LiveCountry> {
+    let country = |(code, count): &(String, u64)| LiveCountry {
+        code: code.clone(),
+        name: country_name(code).unwrap_or("Unknown").to_owned(),
+        count: BigInt::of(*count),
+    };
+    figures.countries.iter().map(country).collect()
+}
+
+/// Counts of today, this week and this month.
+pub(crate) async fn stats(cx: &Cx, tracked: &Tracked) -> Result<SiteStats> {
+    let (row, now) = (tracked.website(), cx.ports().now());
+    let sums = async |unit| {
+        let span = zone::to_date(now, unit, zone_of(row));
+        match cx.loaders().panel(&basis(row, span), Panel::Totals { metrics: COUNTED }).await? {
+            Answer::Totals(sums) => Ok(sums),
+            _ => Err(mismatch()),
+        }
+    };
+    let (today, week, month) =
+        futures_util::try_join!(sums(Interval::Day), sums(Interval::Week), sums(Interval::Month))?;
+    let counts = |of: fn(&Sums) -> i64| PeriodCounts {
+        today: BigInt(of(&today)),
+        week: BigInt(of(&week)),
+        month: BigInt(of(&month)),
+    };
+    Ok(SiteStats {
+        visitors: counts(|sums| sums.visitors),
+        page_views: counts(|sums| sums.pageviews),
+        at: Instant(now),
+    })
+}
+
+/// Whether the website is measured.
+pub(crate) async fn status(ports: &Ports, tracked: &Tracked) -> Result<SiteStatus> {
+    let row = tracked.website();
+    Ok(SiteStatus {
+        active: row.is_active,
+        tracking_code: row.tracking_code.clone(),
+        domain: row.domain.clone(),
+        last_event_at: last_event_at(ports, row.id).await?,
+        at: Instant(ports.now()),
+    })
+}
+
+// Graph
+
+/// A website's live counts: what anyone who knows its tracking code may see.
+#[Object]
+impl LiveSite {
+    /// `ZV_` and 24 characters: what pages send events with.
+    async fn tracking_code(&self) -> &str {
+        &self.row.tracking_code
+    }
+
+    /// Host name, lower case, without scheme and path.
+    async fn domain(&self) -> &str {
+        &self.row.domain
+    }
+
+    /// Visitors with an event or a heartbeat in the last five minutes.
+    async fn live_count(&self) -> BigInt {
+        BigInt::of(self.figures.visitors)
+    }
+
+    /// Page views of the last five minutes.
+    async fn pageviews(&self) -> BigInt {
+        BigInt::of(self.figures.pageviews)
+    }
+
+    /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    async fn minutes(&self) -> Vec<BigInt> {
+        self.figures.minutes.iter().copied().map(BigInt::of).collect()
+    }
+
+    /// Visitors of the last five minutes by country, most first.
+    async fn countries(&self) -> Vec<LiveCountry> {
+        countries(&self.figures)
+    }
+
+    /// When this was counted, UTC.
+    async fn at(&self) -> Instant {
+        Instant(self.at)
+    }
+}
+
+/// Who is on a website now, and its counts of today.
+#[Object]
+impl Realtime {
+    /// Visitors. `current` are those with an event or a heartbeat in the last five minutes; `today` are distinct.
+    async fn visitors(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
+        self.count(ctx, self.figures.visitors, |sums| sums.visitors).await
+    }
+
+    /// Page views, repeats counted.
+    async fn page_views(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
+        self.count(ctx, self.figures.pageviews, |sums| sums.pageviews).await
+    }
+
+    /// Visitors of the last five minutes by country, most first.
+    async fn countries(&self) -> Vec<LiveCountry> {
+        countries(&self.figures)
+    }
+
+    /// Visitors of the last five minutes by the page they looked at last, most first, at most twenty pages.
+    async fn top_pages(&self) -> Vec<LivePage> {
+        let page =
+            |(path, visitors): &(Arc<str>, u64)| LivePage { path: path.to_string(), visitors: BigInt::of(*visitors) };
+        self.figures.pages.iter().map(page).collect()
+    }
+
+    /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    async fn minutes(&self) -> Vec<BigInt> {
+        self.figures.minutes.iter().copied().map(BigInt::of).collect()
+    }
+
+    /// When this was counted, UTC.
+    async fn at(&self) -> Instant {
+        Instant(self.at)
+    }
+}
+
+/// Root fields about who is there now.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RealtimeQuery;
+
+#[Object]
+impl RealtimeQuery {
+    /// A website's live counts. Ask at most every ten seconds, or subscribe to `liveVisitors`.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn live_site(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+    ) -> Option<async_graphql::Result<LiveSite>> {
+        let answer: async_graphql::Result<Option<LiveSite>> = async {
+            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            let asked = ctx.look_ahead();
+            let whole = ["pageviews", "minutes", "countries"].iter().any(|field| asked.field(field).exists());
+            Ok(Some(LiveSite::of(ctx.cx()?.ports(), &tracked, whole)))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Who is on a website now, and its counts of today. The website may keep this to its team (`publicRealtime`).
+    #[doc = access_line!(WEBSITE, VIEWER, public)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
+    async fn live_website(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] id: ID,
+    ) -> Option<async_graphql::Result<Realtime>> {
+        let answer: async_graphql::Result<Option<Realtime>> = async {
+            let watching = Watching::of(ctx.cx()?, "id", &id).await?;
+            Ok(Some(Realtime::of(ctx.cx()?.ports(), &watching)))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// A website's counts of today, this week and this month, in its zone.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn site_stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+    ) -> Option<async_graphql::Result<SiteStats>> {
+        let answer: async_graphql::Result<Option<SiteStats>> = async {
+            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            Ok(Some(stats(ctx.cx()?, &tracked).await?))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Whether a website is measured, and when its last event arrived.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn site_status(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+    ) -> Option<async_graphql::Result<SiteStatus>> {
+        let answer: async_graphql::Result<Option<SiteStatus>> = async {
+            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            Ok(Some(status(ctx.cx()?.ports(), &tracked).await?))
+        }
+        .await;
+        answer.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_relative_to_the_earlier_count_and_nothing_without_one() {
+        assert_eq!(change(0, 0).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(change(0, 7).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(change(4, 5).to_bits(), 0.25_f64.to_bits());
+        assert_eq!(change(4, 0).to_bits(), (-1.0_f64).to_bits());
+    }
+}

@@ -1,0 +1,234 @@
+//! What goes on after a request: live counts and events as they happen, for those who may read the website.
+//!
+//! - Access is proven at the start, and again before an item whenever the last proof is five seconds old.
+//! - A stream ends with the refusal once access is lost.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Subscription, Value};
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::website;
+use futures_util::{
+    StreamExt as _,
+    stream::{BoxStream, unfold},
+};
+use uuid::Uuid;
+
+use super::LiveSite;
+use crate::{
+    access::{On, Role, Site, Viewer, credential::still_works, stated},
+    analytics::{
+        country::country_name,
+        event::{Event, EventKind},
+        report::{Device, Money, visitor_uuid},
+    },
+    cx::{Cx, Reach as _},
+    error::Result,
+    scalars::{Instant, Json},
+};
+
+// Vocabulary
+
+/// For how long a proof of access holds for the items of a stream.
+const PROOF_SECONDS: i64 = 5;
+
+/// Something a visitor did, as it happened.
+#[derive(Debug, Clone)]
+pub struct TrackedEvent(Arc<Event>);
+
+/// Access to a website that goes on, asked again while it does.
+struct Watch {
+    cx: Cx,
+    site: Site<Viewer>,
+    proven_at: DateTime<Utc>,
+}
+
+// Rules
+
+impl Watch {
+    /// Begins with the caller of the request. Errors: 401, 400 (malformed id), 404, 403.
+    async fn begin(ctx: &Context<'_>, website_id: &ID) -> Result<Self> {
+        let (site, cx) = (ctx.site::<Viewer>(website_id).await?, ctx.cx()?);
+        let (ports, caller) = (cx.ports().clone(), cx.caller());
+        let proven_at = ports.now();
+        Ok(Self { cx: Cx::new(ports, caller), site, proven_at })
+    }
+
+    /// Asks again where the last proof is too old. Errors: `Unauthenticated` for a credential that works no more, `NotFound`,
+    /// `Forbidden`.
+    async fn go_on(&mut self) -> Result<Arc<website::Model>> {
+        let now = self.cx.ports().now();
+        if (now - self.proven_at).abs() >= TimeDelta::seconds(PROOF_SECONDS) {
+            still_works(self.cx.ports(), self.cx.caller()).await?;
+            self.site = self.cx.site("websiteId", &self.site.id().to_string()).await?;
+            self.proven_at = now;
+        }
+        Ok(self.site.row())
+    }
+
+    /// The items for as long as access lasts, then the refusal.
+    fn over<I, T>(
+        self,
+        items: BoxStream<'static, I>,
+        face: impl Fn(&Arc<website::Model>, I, DateTime<Utc>) -> T + Send + 'static,
+    ) -> BoxStream<'static, Result<T>>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        unfold(Some((self, items, face)), |state| async move {
+            let (mut watch, mut items, face) = state?;
+            let item = items.next().await?;
+            match watch.go_on().await {
+                Ok(row) => {
+                    let shown = face(&row, item, watch.cx.ports().now());
+                    Some((Ok(shown), Some((watch, items, face))))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+}
+
+/// Whether an event is shown: heartbeats only lengthen visits, and machines are not visitors.
+fn is_shown(event: &Event) -> bool {
+    event.kind != EventKind::Heartbeat && event.bot.is_empty()
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+// Graph
+
+/// Something a visitor did, as it happened. It can no longer be lost when it is shown.
+#[Object]
+impl TrackedEvent {
+    /// The event's UUID: what the sender named it, else what the server did.
+    async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    /// When it happened, UTC.
+    async fn at(&self) -> Instant {
+        Instant(DateTime::from_timestamp_millis(self.0.time_ms).unwrap_or_default())
+    }
+
+    /// What kind of thing happened; never `HEARTBEAT`.
+    #[graphql(name = "type")]
+    async fn kind(&self) -> EventKind {
+        self.0.kind
+    }
+
+    /// Name of the event or goal; null for page views.
+    async fn name(&self) -> Option<&str> {
+        known(&self.0.name)
+    }
+
+    /// Path of the page, without query and fragment.
+    async fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Title of the page; null where none was sent.
+    async fn title(&self) -> Option<&str> {
+        known(&self.0.title)
+    }
+
+    /// Host of the page, lower case.
+    async fn hostname(&self) -> &str {
+        &self.0.hostname
+    }
+
+    /// ISO 3166-1 alpha-2, upper case; null where unknown.
+    async fn country(&self) -> Option<&str> {
+        known(&self.0.place.country)
+    }
+
+    /// English name of the country; null where unknown.
+    async fn country_name(&self) -> Option<&str> {
+        country_name(&self.0.place.country)
+    }
+
+    /// Device type; null where the user agent does not tell.
+    async fn device(&self) -> Option<Device> {
+        Device::named(&self.0.agent.device)
+    }
+
+    /// Browser family, as uap-core names it; null where unknown.
+    async fn browser(&self) -> Option<&str> {
+        known(&self.0.agent.browser)
+    }
+
+    /// Operating system, as uap-core names it; null where unknown.
+    async fn os(&self) -> Option<&str> {
+        known(&self.0.agent.os)
+    }
+
+    /// Host of the referring page, without `www.`; null where there is none, and for the website's own.
+    async fn referrer(&self) -> Option<&str> {
+        known(&self.0.acquisition.referrer)
+    }
+
+    /// Source, such as `Google`; null for direct traffic.
+    async fn source(&self) -> Option<&str> {
+        known(&self.0.acquisition.source)
+    }
+
+    /// Channel, such as `Organic Search`; null where it is not known.
+    async fn channel(&self) -> Option<&str> {
+        known(&self.0.acquisition.channel)
+    }
+
+    /// The visitor's id on this website, as `analytics { visitors }` shows it. Where identity is cookieless it is another one
+    /// each UTC day.
+    async fn visitor(&self) -> Uuid {
+        visitor_uuid(self.0.visitor)
+    }
+
+    /// Custom properties as a flat JSON object; null for none.
+    async fn properties(&self) -> Option<Json> {
+        serde_json::from_str::<Value>(known(&self.0.properties)?).ok().map(Json)
+    }
+
+    /// Money received; null for none.
+    async fn revenue(&self) -> Option<Money> {
+        Money::of_micros(self.0.amount_micros, &self.0.currency)
+    }
+}
+
+/// Root fields that go on: who is there, and what they do.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct LiveSubscription;
+
+#[Subscription]
+impl LiveSubscription {
+    /// A website's live counts: now, and again whenever they change, at most five times a second.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), None))]
+    async fn live_visitors(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+    ) -> async_graphql::Result<BoxStream<'static, Result<LiveSite>>> {
+        let watch = Watch::begin(ctx, &website_id).await?;
+        let changes = watch.cx.ports().live.changes(watch.site.id());
+        Ok(watch.over(changes, |row, figures, at| LiveSite { row: Arc::clone(row), figures, at }))
+    }
+
+    /// What visitors do on a website, as it happens: page views and events, but neither heartbeats nor machines. A client
+    /// that falls far behind misses some.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), None))]
+    async fn event_tracked(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+    ) -> async_graphql::Result<BoxStream<'static, Result<TrackedEvent>>> {
+        let watch = Watch::begin(ctx, &website_id).await?;
+        let events = watch.cx.ports().live.events(watch.site.id());
+        let events = events.filter(|event| std::future::ready(is_shown(event))).boxed();
+        Ok(watch.over(events, |_, event, _| TrackedEvent(event)))
+    }
+}
