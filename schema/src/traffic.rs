@@ -158,25 +158,6 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
     let rows = website::Entity::find().all(&ports.reader).await?;
-<<<<<<< HEAD
-    let rules = rows.into_iter().map(|row| {
-        let switch =
-            |key: &str, default: bool| row.settings.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default);
-        Rules {
-            website: row.id,
-            team: row.team_id,
-            allowed_domains: crate::website::general::domains_of(&row),
-            allow_localhost: switch("allow_localhost", false),
-            public_realtime: switch("public_realtime", true),
-            is_active: row.is_active,
-            excluded_ips: ips.remove(&row.id).unwrap_or_default(),
-            excluded_paths: paths.remove(&row.id).unwrap_or_default(),
-            tracking_code: row.tracking_code,
-            domain: row.domain,
-            currency: row.currency,
-            timezone: row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC),
-        }
-=======
     let rules = rows.into_iter().map(|row| Rules {
         website: row.id,
         team: row.team_id,
@@ -189,7 +170,7 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
         tracking_code: row.tracking_code,
         domain: row.domain,
         currency: row.currency,
->>>>>>> e
+        timezone: row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC),
     });
     Ok(rules.collect())
 }
