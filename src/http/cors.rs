@@ -80,9 +80,10 @@ fn covers(path: &str) -> bool {
     matches!(path, "/graphql" | "/graphql/ws") || path.starts_with("/api/")
 }
 
-/// Whether pages of every origin talk to this path: beacons, live counts, the script and the widgets.
+/// Whether pages of every origin talk to this path: beacons, live counts, the script and the widgets, and their older names.
 fn is_open(path: &str) -> bool {
-    path == "/z.js" || ["/e/", "/live/", "/c/", "/widgets/"].iter().any(|prefix| path.starts_with(prefix))
+    matches!(path, "/z.js" | "/footfall.mjs" | "/track" | "/heartbeat")
+        || ["/e/", "/live/", "/c/", "/widgets/", "/api/_z/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Lets every origin read the answer, whether or not the request names one: a cache may then serve it to all.

@@ -101,7 +101,7 @@ async fn access_is_asked_before_anything_that_was_sent_is_read() {
     let viewer = app.sign_up("viewer@shop.example").await;
     app.join(&owner, &viewer, Role::Viewer).await;
     let editor = app.sign_up("editor@shop.example").await;
-    app.join(&owner, &editor, Role::Editor).await;
+    let part = app.join(&owner, &editor, Role::Editor).await;
     let key = app.api_key(&owner, None).await;
     let body = json!({ "ip_address": "192.168.1.1" });
     let at = |site: &str| format!("/api/websites/{site}/exclusions");
@@ -149,4 +149,8 @@ async fn access_is_asked_before_anything_that_was_sent_is_read() {
     let (_, list) = app.token(&viewer.token).get(&at(&site)).await;
     assert_eq!(list["data"]["ip_exclusions"][0]["id"], id, "nothing was removed");
     assert_eq!(list["data"]["path_exclusions"], json!([]), "nothing was made");
+    app.deactivate(part).await;
+    let body = json!({ "ip_address": "192.168.1.2" });
+    let answer = send(&app.token(&editor.token), Method::POST, &format!("{}/ip", at(&site)), Some(body)).await;
+    assert_eq!(code(&answer), (403, "FORBIDDEN"), "a member that was removed");
 }

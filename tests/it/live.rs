@@ -7,19 +7,19 @@ use crate::app::{NOW, Person, TestApp, line};
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Three views by two visitors yesterday, and three by three today, as New York counts days.
+/// Three views by two visitors yesterday, and three by three today, as Tokyo counts days: from 15:00 UTC on.
 async fn with_traffic() -> (TestApp, Person, String, String) {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
-    let site = app.website(&owner, "shop.example", "America/New_York").await;
+    let site = app.website(&owner, "shop.example", "Asia/Tokyo").await;
     let log = [
-        line("8.8.8.8", "03/Mar/2026:04:59:00 +0000", "/long-ago", "-"),
-        line("8.8.8.8", "03/Mar/2026:05:01:00 +0000", "/", "-"),
-        line("8.8.8.8", "03/Mar/2026:05:02:00 +0000", "/docs", "-"),
-        line("1.1.1.1", "04/Mar/2026:04:59:00 +0000", "/", "-"),
-        line("8.8.8.8", "04/Mar/2026:05:01:00 +0000", "/", "-"),
-        line("1.1.1.1", "04/Mar/2026:05:01:00 +0000", "/", "-"),
-        line("9.9.9.9", "04/Mar/2026:05:02:00 +0000", "/", "-"),
+        line("8.8.8.8", "02/Mar/2026:14:59:00 +0000", "/long-ago", "-"),
+        line("8.8.8.8", "02/Mar/2026:15:01:00 +0000", "/", "-"),
+        line("8.8.8.8", "02/Mar/2026:15:02:00 +0000", "/docs", "-"),
+        line("1.1.1.1", "03/Mar/2026:14:59:00 +0000", "/", "-"),
+        line("8.8.8.8", "03/Mar/2026:15:01:00 +0000", "/", "-"),
+        line("1.1.1.1", "03/Mar/2026:15:01:00 +0000", "/", "-"),
+        line("9.9.9.9", "03/Mar/2026:15:02:00 +0000", "/", "-"),
     ]
     .concat();
     app.import(&site, log.into_bytes(), false).await;
@@ -43,9 +43,9 @@ async fn live_answers_stand_without_envelope_and_have_the_shapes_of_the_contract
         body,
         json!({ "visitors": { "current": 0, "today": 3, "change": 50.0 },
                 "pageViews": { "current": 0, "today": 3, "change": 0.0 },
-                "countries": [], "topPages": [], "minutes": [], "timestamp": NOW })
+                "countries": [], "topPages": [], "minutes": vec![0; 30], "timestamp": NOW })
     );
-    // 4 March 2026 is a Wednesday; 5:06 UTC is six minutes past midnight in New York.
+    // 4 March 2026 is a Wednesday.
     let (status, body) = app.anon().get(&format!("/e/stats/{code}")).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!((&body["pageViews"], &body["timestamp"]), (&json!({ "today": 3, "week": 7, "month": 7 }), &json!(NOW)));
@@ -95,9 +95,15 @@ async fn what_is_unknown_is_404_and_what_is_kept_to_the_team_is_403() {
 #[tokio::test]
 async fn pages_of_every_origin_read_live_answers_without_credentials() {
     let (app, _, site, code) = with_traffic().await;
-    for path in
-        [format!("/e/live/{code}"), format!("/live/{code}"), format!("/e/realtime/{site}"), "/e/live/ZV_unknown".into()]
-    {
+    for path in [
+        format!("/e/live/{code}"),
+        format!("/live/{code}"),
+        format!("/e/realtime/{site}"),
+        "/e/live/ZV_unknown".into(),
+        "/track".into(),
+        "/api/_z/e/ZV_unknown".into(),
+        "/footfall.mjs".into(),
+    ] {
         for origin in [Some("https://shop.example"), None] {
             let request = app.anon().request(Method::GET, &path);
             let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
@@ -117,4 +123,35 @@ async fn pages_of_every_origin_read_live_answers_without_credentials() {
     assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD"));
     let response = app.anon().request(Method::HEAD, &format!("/e/live/{code}")).send().await.unwrap();
     assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn whoever_sends_a_beacon_is_there_at_once() {
+    let (app, owner, site, code) = with_traffic().await;
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
+    let body = json!({
+        "type": "pageview", "session_id": "session-1234", "url": "https://shop.example/pricing",
+        "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": agent
+    });
+    let request = app.anon().request(Method::POST, &format!("/e/{code}")).header("origin", "https://shop.example");
+    let response = request.header("user-agent", agent).json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let mut live = Value::Null;
+    while live["liveCount"] != 1 && tokio::time::Instant::now() < deadline {
+        live = app.anon().get(&format!("/e/live/{code}")).await.1;
+    }
+    assert_eq!(live, json!({ "liveCount": 1, "count": 1, "visitors": 1, "timestamp": NOW }));
+    let (_, body) = app.anon().get(&format!("/e/realtime/{site}")).await;
+    assert_eq!(body["topPages"], json!([{ "path": "/pricing", "visitors": 1 }]));
+    assert_eq!((&body["pageViews"]["current"], &body["minutes"][29]), (&json!(1), &json!(1)));
+    let query = "query($id: ID!) { website(id: $id) { ingest { received accepted lastEventAt } } }";
+    let mut ingest = Value::Null;
+    while ingest["accepted"] != 1 && tokio::time::Instant::now() < deadline {
+        ingest = app.token(&owner.token).gql(query, json!({ "id": site })).await["data"]["website"]["ingest"].take();
+    }
+    assert_eq!((&ingest["received"], &ingest["accepted"]), (&json!(1), &json!(1)));
+    let (_, body) = app.anon().get(&format!("/e/{code}/status")).await;
+    assert!(body["lastEventAt"].is_string(), "{body}");
 }
