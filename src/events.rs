@@ -39,6 +39,9 @@ use self::{
 /// Readers that run questions at the same time; each question uses several threads.
 const READERS: usize = 2;
 
+/// Events that a start recalls at most.
+const RECALLED: u32 = 100_000;
+
 /// Memory that remembered answers may take.
 const REMEMBERED_BYTES: u64 = 32 << 20;
 
@@ -308,8 +311,14 @@ impl Sink for Store {
     }
 
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
-        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE time_ms >= {time_ms} ORDER BY time_ms, rowid");
-        self.read(move |_, reader| reader.prepare(&text)?.query_map([], event_of)?.collect()).await
+        // The latest ones, so that a start after a busy hour keeps its memory small.
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events WHERE time_ms >= {time_ms} ORDER BY time_ms DESC, rowid DESC LIMIT {RECALLED}"
+        );
+        let mut events: Vec<Event> =
+            self.read(move |_, reader| reader.prepare(&text)?.query_map([], event_of)?.collect()).await?;
+        events.reverse();
+        Ok(events)
     }
 }
 

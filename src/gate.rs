@@ -17,6 +17,8 @@ use schema::{
     ports::Limits,
 };
 
+use uuid::Uuid;
+
 use crate::{
     http::{credential::Credential, graphql::Admit},
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
@@ -68,7 +70,10 @@ impl Gate for Door {
     async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal> {
         let credential = Credential::read(headers)?;
         let fits = match (auth, &credential) {
-            (Auth::None, _) => return Ok(self.pass(Caller::Anonymous, self.ports.changes.moment(self.ports.now()))),
+            (Auth::None, _) => {
+                let live = self.ports.live.version();
+                return Ok(self.pass(Caller::Anonymous, self.ports.changes.moment(self.ports.now()).with_live(live)));
+            }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
         };
@@ -122,6 +127,7 @@ impl Door {
         let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller));
         let moment = match caller {
             Caller::Key { id, .. } => Some((id, moment)),
+            Caller::Anonymous => Some((Uuid::nil(), moment)),
             _ => None,
         };
         Pass { caller, dress: Arc::new(dress), meter, moment }

@@ -21,3 +21,6 @@ pub mod properties;
 pub mod rules;
 pub mod salts;
 pub mod sites;
+
+#[cfg(test)]
+mod tests;

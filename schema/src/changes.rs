@@ -24,6 +24,15 @@ const MOST_KEYS: usize = 10_000;
 pub struct Moment {
     version: u64,
     second: i64,
+    live: u64,
+}
+
+impl Moment {
+    /// The moment for an answer that also shows live figures, which have this version.
+    #[must_use]
+    pub const fn with_live(self, live: u64) -> Self {
+        Self { live, ..self }
+    }
 }
 
 /// An API key that works, with its team's plan.
@@ -45,7 +54,7 @@ impl Changes {
     /// The moment that what is read now holds for.
     #[must_use]
     pub fn moment(&self, now: DateTime<Utc>) -> Moment {
-        Moment { version: self.version.load(Ordering::SeqCst), second: now.timestamp() }
+        Moment { version: self.version.load(Ordering::SeqCst), second: now.timestamp(), live: 0 }
     }
 
     /// The key with this digest, where it was read in the same moment.

@@ -46,7 +46,7 @@ pub trait Sink: Send + Sync {
     /// The position of the last delivery.
     async fn delivered(&self) -> Result<i64>;
 
-    /// All events since an instant (milliseconds since 1970 UTC), of every website, in order of time.
+    /// The events since an instant (milliseconds since 1970 UTC), of every website, in order of time; the latest 100,000.
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
 }
 
@@ -58,8 +58,8 @@ pub trait Live: Send + Sync {
     /// Visitors of the last five minutes; cheaper than [`Live::figures`].
     fn visitors(&self, website: Uuid) -> u64;
 
-    /// Moves with every change of the website's figures, so that an answer may be remembered until then.
-    fn version(&self, website: Uuid) -> u64;
+    /// Moves with every event, so that an answer may be remembered until the next one.
+    fn version(&self) -> u64;
 
     /// The figures now, and again whenever they change (at most five times a second).
     fn changes(&self, website: Uuid) -> BoxStream<'static, LiveFigures>;
@@ -92,7 +92,7 @@ impl Live for NoTraffic {
     fn visitors(&self, _: Uuid) -> u64 {
         0
     }
-    fn version(&self, _: Uuid) -> u64 {
+    fn version(&self) -> u64 {
         0
     }
     fn changes(&self, _: Uuid) -> BoxStream<'static, LiveFigures> {

@@ -20,8 +20,10 @@ pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: In
     loop {
         let now = clock.now();
         let batch = live.step(now);
-        let events: Vec<Incoming> =
-            batch.into_iter().map(|event| Incoming { who: Who::Known(event.visitor), event, collapse: None }).collect();
+        let events: Vec<Incoming> = batch
+            .into_iter()
+            .map(|event| Incoming { who: Who::Known(event.visitor), event, collapse: None, is_named: false })
+            .collect();
         if !events.is_empty()
             && let Err(error) = intake.take(Submission { events, dropped: Vec::new() }).await
         {

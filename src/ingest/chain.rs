@@ -83,6 +83,7 @@ impl Chain {
         let who = self.who(website, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
         let collapse = (is_page_view && sender.collapses).then(|| hash_of(&beacon.page));
+        let is_named = beacon.event_id.is_some();
         let id = match &beacon.event_id {
             Some(id) => id_of(website, id),
             None => self.ids.uuid(),
@@ -112,7 +113,7 @@ impl Chain {
             currency: money.currency.into(),
             bot: bot.into(),
         };
-        Ok(Incoming { event, who, collapse })
+        Ok(Incoming { event, who, collapse, is_named })
     }
 
     fn who(

@@ -5,7 +5,7 @@
 //! - Nobody hears of an event that could still be lost: the hub and delivery come after the commit.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::{Event, EventKind, VISIT_GAP_MS},
     error::{Error, Result},
@@ -33,6 +34,9 @@ const GROUP: usize = 20_000;
 
 /// How long an id is remembered at least, in milliseconds.
 pub const SEEN_MS: i64 = 60 * 60 * 1000;
+
+/// Ids of one generation at most: they bound the memory where much is sent.
+const GENERATION: usize = 500_000;
 
 /// Page views of one visitor and address within this time are one, in milliseconds (CONTRACT 9.4).
 const COLLAPSE_MS: i64 = 5_000;
@@ -63,6 +67,8 @@ pub struct Incoming {
     pub who: Who,
     /// Hash of a page view's full address, where repetitions collapse.
     pub collapse: Option<u64>,
+    /// Whether its id is the sender's, who may send it again.
+    pub is_named: bool,
 }
 
 /// What somebody sent: events, and outcomes that are settled already and are only counted.
@@ -139,24 +145,24 @@ pub struct Desk {
     swept_ms: i64,
 }
 
-/// Ids of the last hour or two, in two generations.
+/// Senders' ids of the last hour or two, in two generations. (The event store finds older ones, by id and time.)
 #[derive(Default)]
 struct Seen {
-    new: HashSet<(Uuid, Uuid)>,
-    old: HashSet<(Uuid, Uuid)>,
+    new: FxHashSet<Uuid>,
+    old: FxHashSet<Uuid>,
     turned_ms: i64,
 }
 
 impl Seen {
     fn turn(&mut self, now_ms: i64) {
-        if now_ms - self.turned_ms >= SEEN_MS {
+        if now_ms - self.turned_ms >= SEEN_MS || self.new.len() >= GENERATION {
             self.old = std::mem::take(&mut self.new);
             self.turned_ms = now_ms;
         }
     }
 
-    fn is_new(&mut self, id: (Uuid, Uuid)) -> bool {
-        !self.old.contains(&id) && self.new.insert(id)
+    fn has(&self, id: Uuid) -> bool {
+        self.new.contains(&id) || self.old.contains(&id)
     }
 }
 
@@ -183,7 +189,7 @@ impl Desk {
             swept_ms: now_ms,
         };
         for event in recent {
-            desk.seen.is_new((event.website, event.id));
+            desk.seen.new.insert(event.id);
             desk.heard(event);
         }
         (desk, state)
@@ -222,6 +228,7 @@ impl Desk {
                 group.push(next);
             }
             let now_ms = self.clock.now().timestamp_millis();
+            self.seen.turn(now_ms);
             self.sweep(now_ms, &mut journal).await;
             let delivered = self.state.delivered.load(Ordering::Acquire);
             let trim = if delivered > trimmed { delivered } else { 0 };
@@ -293,7 +300,7 @@ impl Desk {
     }
 
     fn decide(&mut self, incoming: Incoming, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
-        let Incoming { mut event, who, collapse } = incoming;
+        let Incoming { mut event, who, collapse, is_named } = incoming;
         let website = event.website;
         event.visitor = match who {
             Who::Known(visitor) => visitor,
@@ -305,8 +312,7 @@ impl Desk {
         if event.kind == EventKind::Heartbeat && !self.is_open(website, event.visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
-        let id = (website, event.id);
-        if self.seen.old.contains(&id) || self.seen.new.contains(&id) {
+        if is_named && self.seen.has(event.id) {
             return Outcome::Duplicate;
         }
         if let Some(page) = collapse {
@@ -318,8 +324,10 @@ impl Desk {
             self.viewed.insert(key, event.time_ms);
             undo.viewed.push((key, last));
         }
-        self.seen.is_new(id);
-        undo.seen.push(id);
+        if is_named {
+            self.seen.new.insert(event.id);
+            undo.seen.push(event.id);
+        }
         let who = (website, event.visitor);
         undo.open.push((who, self.open.get(&who).copied()));
         self.heard(&event);
@@ -362,7 +370,6 @@ impl Desk {
             return;
         }
         self.swept_ms = now_ms;
-        self.seen.turn(now_ms);
         self.open.retain(|_, last| now_ms - *last <= VISIT_GAP_MS);
         self.viewed.retain(|_, last| now_ms - *last <= COLLAPSE_MS);
         if let Err(error) = journal.forget(now_ms.div_euclid(60_000) - LEDGER_DAYS * 24 * 60).await {
@@ -389,7 +396,7 @@ impl Running {
 /// What a group changed in the desk's memory, in order.
 #[derive(Default)]
 struct Undo {
-    seen: Vec<(Uuid, Uuid)>,
+    seen: Vec<Uuid>,
     viewed: Vec<((Uuid, u64, u64), Option<i64>)>,
     open: Vec<((Uuid, u64), Option<i64>)>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderValue, Response, StatusCode, header},
     routing::get,
 };
@@ -70,9 +70,9 @@ pub fn routes(ports: Ports, sites: Sites) -> Router {
         .with_state(widgets)
 }
 
-type Asked = (State<Arc<Widgets>>, Path<String>, Option<Query<Wishes>>);
+type Wished = std::result::Result<Query<Wishes>, QueryRejection>;
 
-async fn realtime((State(widgets), Path(code), wishes): Asked) -> Response<Body> {
+async fn realtime(State(widgets): State<Arc<Widgets>>, Path(code): Path<String>, wishes: Wished) -> Response<Body> {
     let drawn = async {
         let rules = widgets.rules(&code).await?;
         let figures = widgets.ports.live.figures(rules.website);
@@ -82,7 +82,7 @@ async fn realtime((State(widgets), Path(code), wishes): Asked) -> Response<Body>
     widgets.respond(drawn.await)
 }
 
-async fn preview((State(widgets), Path(code), wishes): Asked) -> Response<Body> {
+async fn preview(State(widgets): State<Arc<Widgets>>, Path(code): Path<String>, wishes: Wished) -> Response<Body> {
     let drawn = async {
         let rules = widgets.rules(&code).await?;
         Ok(page::preview(&widgets.timeline(&rules).await?, &look(wishes)))
@@ -90,7 +90,7 @@ async fn preview((State(widgets), Path(code), wishes): Asked) -> Response<Body> 
     widgets.respond(drawn.await)
 }
 
-async fn recent((State(widgets), Path(code), wishes): Asked) -> Response<Body> {
+async fn recent(State(widgets): State<Arc<Widgets>>, Path(code): Path<String>, wishes: Wished) -> Response<Body> {
     let drawn = async {
         let rules = widgets.rules(&code).await?;
         Ok(page::recent(&widgets.countries(&rules).await?, &look(wishes)))
@@ -98,8 +98,8 @@ async fn recent((State(widgets), Path(code), wishes): Asked) -> Response<Body> {
     widgets.respond(drawn.await)
 }
 
-fn look(wishes: Option<Query<Wishes>>) -> Look {
-    let Query(wishes) = wishes.unwrap_or_default();
+fn look(wishes: Wished) -> Look {
+    let wishes = wishes.map(|Query(wishes)| wishes).unwrap_or_default();
     Look::parse(wishes.theme.as_deref(), wishes.color.as_deref(), wishes.lang.as_deref())
 }
 

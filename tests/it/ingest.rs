@@ -319,3 +319,80 @@ async fn no_address_is_kept_on_disk() {
     }
     assert!(looked >= 5);
 }
+
+#[tokio::test]
+async fn the_ledger_counts_every_outcome_and_names_a_wrong_set_up() {
+    let shop = shop().await;
+    let path = format!("/e/{}", shop.code);
+    for (status, headers) in
+        [(200, &[][..]), (403, &[("origin", "https://evil.example")]), (403, &[("origin", "http://localhost")])]
+    {
+        assert_eq!(shop.post(&path, view("/a").to_string(), headers).await.status, status);
+    }
+    let exclude = "mutation($id: ID!) { websiteExcludePath(websiteId: $id, input: { pathPattern: \"/admin/*\" }) { exclusions { pathExclusions { pathPattern } } } }";
+    let answer = shop.app.token(&shop.owner.token).gql(exclude, json!({ "id": shop.id })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(
+        shop.send(view("/admin/users")).await.dropped.as_deref(),
+        Some("ExcludedPath"),
+        "from the next beacon on"
+    );
+    assert_eq!(shop.send(view("/a")).await.dropped.as_deref(), Some("Duplicate"));
+    assert_eq!(shop.send(json!({})).await.status, 400);
+    // Counts of refusals are written with the next event.
+    assert_eq!(shop.send(view("/b")).await.status, 200);
+    shop.totals(2).await;
+    let ledger = shop.ledger().await;
+    assert_eq!(
+        (ledger["received"].clone(), ledger["accepted"].clone(), ledger["duplicates"].clone()),
+        (json!(7), json!(2), json!(1)),
+        "{ledger}"
+    );
+    let mut dropped: Vec<_> = ledger["dropped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["reason"].as_str().unwrap(), it["count"].as_u64().unwrap()))
+        .collect();
+    dropped.sort_unstable();
+    assert_eq!(dropped, [("EXCLUDED_PATH", 1), ("FOREIGN_ORIGIN", 1), ("LOCAL_ORIGIN", 1), ("MALFORMED", 1)]);
+    let warnings = ledger["warnings"].to_string();
+    assert!(warnings.contains("evil.example") && warnings.contains("allowLocalhost"), "{warnings}");
+}
+
+#[tokio::test]
+async fn subscriptions_are_heard_by_the_clients_people_use() {
+    let shop = shop().await;
+    let base = shop.app.url("");
+    let said = crate::app::node("streams.mjs", &[&base, &shop.owner.token, &shop.id, &shop.code]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 5, "{said}");
+}
+
+#[tokio::test]
+async fn widgets_are_drawn_and_run_no_script_of_a_visitor() {
+    let shop = shop().await;
+    let script = "<script>alert(1)</script>";
+    let hostile = with(
+        view("/"),
+        json!({ "title": script, "referrer": format!("https://{script}/"), "url": format!("https://shop.example/{script}") }),
+    );
+    assert_eq!(shop.send(hostile).await.status, 200);
+    shop.totals(1).await;
+    for widget in ["realtime", "preview", "recent"] {
+        for query in
+            ["", "?theme=dark&color=%231f7a5c&lang=de", "?theme=%00&color=red;}&lang=%3Cscript%3E", "?theme=a&theme=b"]
+        {
+            let url = shop.app.url(&format!("/widgets/{}/{widget}{query}", shop.code));
+            let response = reqwest::get(url).await.unwrap();
+            assert_eq!(response.status(), 200, "{widget}{query}");
+            let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors *"), "{policy}");
+            assert!(!response.headers().contains_key("x-frame-options"));
+            let page = response.text().await.unwrap();
+            assert!(page.contains("<svg") && !page.contains("alert(1)"), "{widget}{query}");
+        }
+    }
+    let live = shop.app.anon().get(&format!("/e/live/{}", shop.code)).await;
+    assert_eq!((live.0, live.1["liveCount"].clone()), (StatusCode::OK, json!(1)));
+    assert_eq!(reqwest::get(shop.app.url("/widgets/ZV_none/realtime")).await.unwrap().status(), 404);
+}

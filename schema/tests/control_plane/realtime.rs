@@ -62,7 +62,7 @@ impl Live for Traffic {
     fn visitors(&self, _: Uuid) -> u64 {
         7
     }
-    fn version(&self, _: Uuid) -> u64 {
+    fn version(&self) -> u64 {
         0
     }
     fn changes(&self, _: Uuid) -> BoxStream<'static, LiveFigures> {

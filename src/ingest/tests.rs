@@ -1,0 +1,208 @@
+//! Journal, desk and delivery together, over a real event store that is away for a while.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use schema::{
+    analytics::event::{Event, EventKind},
+    error::{Error, Result},
+    ports::{Appended, Clock, Sink},
+    traffic::Outcome,
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{
+    delivery::Delivery,
+    intake::{Desk, Incoming, Intake, Running, Submission, Who},
+    journal,
+};
+use crate::{
+    ambient::SystemClock,
+    events::{Store, duckdb::Budget},
+    live::Hub,
+};
+
+/// A store that refuses everything while it is away.
+struct Flaky {
+    store: Store,
+    is_away: AtomicBool,
+    refusals: AtomicU64,
+}
+
+#[async_trait]
+impl Sink for Flaky {
+    async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended> {
+        if self.is_away.load(Ordering::SeqCst) {
+            self.refusals.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::Unavailable { retry_after: 1, why: "away".into() });
+        }
+        self.store.deliver(events, settled_ms, position).await
+    }
+    async fn delivered(&self) -> Result<i64> {
+        self.store.delivered().await
+    }
+    async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
+        self.store.since(time_ms).await
+    }
+}
+
+struct Works {
+    sink: Arc<Flaky>,
+    intake: Intake,
+    desk: Running,
+    stop: oneshot::Sender<()>,
+    delivering: tokio::task::JoinHandle<Delivery>,
+}
+
+async fn start(folder: &Path, most_bytes: u64) -> Works {
+    let budget = Budget { memory_mib: 128, threads: 1 };
+    let store = Store::open(Some(&folder.join("events.duckdb")), budget, Duration::from_secs(20)).unwrap();
+    let sink = Arc::new(Flaky { store, is_away: AtomicBool::new(false), refusals: AtomicU64::new(0) });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (mut writer, reader) = journal::open(&folder.join("journal.sqlite")).await.unwrap();
+    let position = sink.delivered().await.unwrap();
+    writer.begin_after(position).await.unwrap();
+    let recent = sink.since(0).await.unwrap();
+    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock.clone()), most_bytes, &recent, position);
+    let mut delivery = Delivery { sink: sink.clone(), clock, journal: reader, state };
+    delivery.catch_up().await.unwrap();
+    let (intake, desk) = desk.start(writer);
+    let (stop, mut stopped) = oneshot::channel();
+    let delivering = tokio::spawn(async move {
+        delivery.run(&mut stopped).await;
+        delivery
+    });
+    Works { sink, intake, desk, stop, delivering }
+}
+
+impl Works {
+    async fn stop(self, drains: bool) {
+        self.desk.stop().await;
+        drop(self.stop);
+        let mut delivery = self.delivering.await.unwrap();
+        if drains {
+            delivery.catch_up().await.unwrap();
+        }
+    }
+
+    async fn stored(&self) -> usize {
+        self.sink.since(0).await.unwrap().len()
+    }
+
+    async fn until_stored(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while self.stored().await != count {
+            assert!(tokio::time::Instant::now() < deadline, "{} of {count}", self.stored().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn incoming(number: u128) -> Submission {
+    let empty: Arc<str> = "".into();
+    let event = Event {
+        website: Uuid::from_u128(1),
+        id: Uuid::from_u128(number),
+        time_ms: SystemClock.now().timestamp_millis(),
+        visitor: 0,
+        kind: EventKind::Pageview,
+        name: empty.clone(),
+        hostname: empty.clone(),
+        path: format!("/{number}").into(),
+        title: empty.clone(),
+        acquisition: Arc::default(),
+        place: Arc::default(),
+        agent: Arc::default(),
+        screen: empty.clone(),
+        language: empty.clone(),
+        properties: empty.clone(),
+        amount_micros: 0,
+        currency: empty.clone(),
+        bot: empty,
+    };
+    let incoming = Incoming { event, who: Who::Known(7), collapse: None, is_named: true };
+    Submission { events: vec![incoming], dropped: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_loses_nothing_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    for number in 0..50 {
+        assert_eq!(works.intake.take(incoming(number)).await.unwrap(), [Outcome::Accepted]);
+    }
+    works.until_stored(50).await;
+    works.sink.is_away.store(true, Ordering::SeqCst);
+    for number in 40..300 {
+        let expected = if number < 50 { Outcome::Duplicate } else { Outcome::Accepted };
+        assert_eq!(works.intake.take(incoming(number)).await.unwrap(), [expected], "answers go on");
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while works.sink.refusals.load(Ordering::SeqCst) < 3 {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(works.stored().await, 50);
+    works.sink.is_away.store(false, Ordering::SeqCst);
+    works.until_stored(300).await;
+    // The process ends while the store is away: what waits is delivered by the next one.
+    works.sink.is_away.store(true, Ordering::SeqCst);
+    for number in 300..400 {
+        works.intake.take(incoming(number)).await.unwrap();
+    }
+    works.stop(false).await;
+    let works = start(folder.path(), 1 << 30).await;
+    assert_eq!(works.stored().await, 400);
+    assert_eq!(works.intake.take(incoming(399)).await.unwrap(), [Outcome::Duplicate], "also across a restart");
+    works.intake.take(incoming(400)).await.unwrap();
+    works.stop(true).await;
+    assert_eq!(start(folder.path(), 1 << 30).await.stored().await, 401);
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 10_000).await;
+    works.sink.is_away.store(true, Ordering::SeqCst);
+    let mut taken = 0;
+    let refused = loop {
+        match works.intake.take(incoming(taken)).await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 10_000);
+    };
+    assert_eq!(refused.status(), 503);
+    works.sink.is_away.store(false, Ordering::SeqCst);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while works.intake.take(incoming(taken)).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    works.until_stored(usize::try_from(taken).unwrap() + 1).await;
+}
+
+#[tokio::test]
+async fn a_journal_younger_than_the_store_begins_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    for number in 0..20 {
+        works.intake.take(incoming(number)).await.unwrap();
+    }
+    works.until_stored(20).await;
+    works.stop(true).await;
+    for file in ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(file));
+    }
+    let works = start(folder.path(), 1 << 30).await;
+    works.intake.take(incoming(20)).await.unwrap();
+    works.until_stored(21).await;
+}
