@@ -25,7 +25,9 @@ use axum::{
     body::Bytes,
     routing::{get, post},
 };
+use footfall::ambient::SystemClock;
 use measure::{Server, median, memory_mib, row, set_up};
+use schema::ports::Clock as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -182,7 +184,7 @@ async fn main() {
     row("/e/live/:code / bare axum handler", format!("{ratio:.2}"), ">= 0.80", ratio >= 0.8);
 
     // Batches of 1,000, four senders.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_millis();
+    let now = SystemClock.now().timestamp_millis();
     let begun = Instant::now();
     let sent = Arc::new(AtomicU64::new(0));
     let senders = (0..4_u64).map(|sender| {

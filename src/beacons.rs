@@ -25,7 +25,7 @@ use schema::{
 };
 
 use crate::{
-    http::body::{self, Unread},
+    body::{self, Unread},
     ingest::{
         address::Proxies,
         beacon::{self, Beacon},

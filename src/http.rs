@@ -3,7 +3,6 @@
 pub mod accept;
 pub mod answer;
 pub mod blame;
-pub mod body;
 pub mod coerce;
 pub mod cors;
 pub mod credential;

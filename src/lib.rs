@@ -4,6 +4,7 @@
 
 pub mod ambient;
 pub mod beacons;
+pub mod body;
 pub mod cli;
 pub mod config;
 pub mod data_folder;

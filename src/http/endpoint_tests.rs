@@ -100,7 +100,7 @@ async fn request_errors_have_a_code_a_status_and_no_data() {
         ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
         ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "1 to 100"),
         ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
-        ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "Subscriptions"),
+        ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "text/event-stream"),
         ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
     ];
     for (text, code, word) in cases {

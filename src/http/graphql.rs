@@ -28,7 +28,6 @@ use super::{
     accept::{Offer, negotiate},
     answer::{Rendered, refuse, render},
     blame::field_at_fault,
-    body::{self, Unread},
     credential::Credential,
     page,
     prepare::{Prepared, prepare},
@@ -37,6 +36,7 @@ use super::{
     shape::Shape,
     sse, ws,
 };
+use crate::body::{self, Unread};
 
 /// Turns a credential into what resolvers find in their context.
 #[async_trait]

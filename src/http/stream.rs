@@ -24,7 +24,7 @@ use super::{
 /// An operation that runs.
 pub enum Opened {
     /// The only answer.
-    One(Rendered),
+    One(Box<Rendered>),
     /// Answers until it ends.
     Stream(BoxStream<'static, Rendered>),
 }
@@ -40,7 +40,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     ) -> Result<Opened, Refusal> {
         let (prepared, limit) = self.prepared(asked, &credential, get, true)?;
         if prepared.operation != OperationType::Subscription {
-            return self.execute((prepared, limit), credential, id).await.map(Opened::One);
+            return self.execute((prepared, limit), credential, id).await.map(|answer| Opened::One(Box::new(answer)));
         }
         let text = prepared.request.query.clone();
         let request = self.admit.admit(credential, prepared.request).await.map_err(Refusal::from)?.data(id);

@@ -253,7 +253,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 }
             };
             let mut answers = match opened {
-                Ok(Opened::One(answer)) => futures_util::stream::iter([answer]).boxed(),
+                Ok(Opened::One(answer)) => futures_util::stream::iter([*answer]).boxed(),
                 Ok(Opened::Stream(answers)) => answers,
                 Err(refusal) => {
                     let errors = refusal.body(request.0).get("errors").cloned().unwrap_or_default();

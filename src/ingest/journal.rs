@@ -4,7 +4,10 @@
 //! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
 //!   crash neither loses nor doubles. Rows at or before that position are trimmed.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schema::{
     analytics::event::Event,
@@ -79,7 +82,13 @@ fn refused(error: sqlx::Error) -> Error {
 }
 
 /// The end that writes. One per process.
-pub struct Writer(SqliteConnection);
+pub struct Writer {
+    path: PathBuf,
+    /// `None` after a failure, until the next use: what SQLite makes of an unfinished transaction is found out by opening the file.
+    connection: Option<SqliteConnection>,
+    /// The last position that was written.
+    last: i64,
+}
 
 /// The end that delivery reads and trims.
 pub struct Reader(SqliteConnection);
@@ -92,7 +101,7 @@ pub async fn open(path: &Path) -> Result<(Writer, Reader)> {
     let mut writer = connect(path).await.map_err(refused)?;
     sqlx::raw_sql(TABLES).execute(&mut writer).await.map_err(refused)?;
     let reader = connect(path).await.map_err(refused)?;
-    Ok((Writer(writer), Reader(reader)))
+    Ok((Writer { path: path.to_path_buf(), connection: Some(writer), last: 0 }, Reader(reader)))
 }
 
 /// A connection that reads the ledger.
@@ -111,37 +120,27 @@ impl Writer {
     /// `Unavailable` for a full disk; nothing is written then.
     pub async fn commit(&mut self, events: &[Event], counts: &Counts, trim: i64) -> Result<i64> {
         let bytes = written(events)?;
-        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
-        let mut position = 0;
-        if !bytes.is_empty() {
-            let written = sqlx::query("INSERT INTO journal (events) VALUES (?)")
-                .bind(bytes)
-                .execute(&mut *transaction)
-                .await
-                .map_err(refused)?;
-            position = written.last_insert_rowid();
+        let before = self.last;
+        let connection = self.connected().await?;
+        let Err(error) = write(connection, &bytes, counts, trim).await.map(|position| self.last = position.max(before))
+        else {
+            return Ok(if bytes.is_empty() { 0 } else { self.last });
+        };
+        // A commit that failed may have reached the disk all the same: nobody else writes, so a new row is ours.
+        self.connection = None;
+        let newest = newest(self.connected().await?).await?;
+        if !bytes.is_empty() && newest > before {
+            self.last = newest;
+            return Ok(newest);
         }
-        for ((website, minute, outcome), count) in counts {
-            sqlx::query(
-                "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + excluded.count",
-            )
-            .bind(website.as_bytes().as_slice())
-            .bind(minute)
-            .bind(i64::from(outcome.number()))
-            .bind(i64::try_from(*count).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
-            .await
-            .map_err(refused)?;
+        Err(refused(error))
+    }
+
+    async fn connected(&mut self) -> Result<&mut SqliteConnection> {
+        if self.connection.is_none() {
+            self.connection = Some(connect(&self.path).await.map_err(refused)?);
         }
-        if trim > 0 {
-            sqlx::query("DELETE FROM journal WHERE position <= ?")
-                .bind(trim)
-                .execute(&mut *transaction)
-                .await
-                .map_err(refused)?;
-        }
-        transaction.commit().await.map_err(refused)?;
-        Ok(position)
+        self.connection.as_mut().ok_or_else(|| Error::broken("the journal has no connection"))
     }
 
     /// Trims rows that the event store has.
@@ -149,40 +148,82 @@ impl Writer {
     /// # Errors
     /// As [`Writer::commit`].
     pub async fn trim(&mut self, position: i64) -> Result<()> {
+        let connection = self.connected().await?;
         sqlx::query("DELETE FROM journal WHERE position <= ?")
             .bind(position)
-            .execute(&mut self.0)
+            .execute(connection)
             .await
             .map_err(refused)?;
         Ok(())
     }
 
-    /// Forgets counts older than a minute (since 1970), and gives freed pages back.
+    /// Forgets counts older than a minute (since 1970).
     ///
     /// # Errors
     /// As [`Writer::commit`].
     pub async fn forget(&mut self, before_minute: i64) -> Result<()> {
+        let connection = self.connected().await?;
         sqlx::query("DELETE FROM ledger WHERE minute < ?")
             .bind(before_minute)
-            .execute(&mut self.0)
+            .execute(connection)
             .await
             .map_err(refused)?;
         Ok(())
     }
 
-    /// Positions that follow one the event store names, even where the journal file is newer than the store's.
+    /// Makes positions follow one that the event store names, even where the journal file is newer than the store's.
     ///
     /// # Errors
     /// As [`Writer::commit`].
     pub async fn begin_after(&mut self, position: i64) -> Result<()> {
-        sqlx::query("INSERT INTO journal (position, events) SELECT ?, x'' WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'journal' AND seq >= ?)")
-            .bind(position)
-            .bind(position)
-            .execute(&mut self.0)
-            .await
-            .map_err(refused)?;
+        let connection = self.connected().await?;
+        sqlx::query(
+            "INSERT INTO journal (position, events) SELECT ?, x'' \
+             WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'journal' AND seq >= ?)",
+        )
+        .bind(position)
+        .bind(position)
+        .execute(&mut *connection)
+        .await
+        .map_err(refused)?;
+        self.last = newest(connection).await?;
         self.trim(position).await
     }
+}
+
+/// The highest position that was ever written.
+async fn newest(connection: &mut SqliteConnection) -> Result<i64> {
+    let row = sqlx::query("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal'")
+        .fetch_one(connection)
+        .await
+        .map_err(refused)?;
+    row.try_get(0).map_err(refused)
+}
+
+/// One transaction. Answers the position of its row, 0 without one.
+async fn write(connection: &mut SqliteConnection, bytes: &[u8], counts: &Counts, trim: i64) -> sqlx::Result<i64> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut position = 0;
+    if !bytes.is_empty() {
+        let insert = sqlx::query("INSERT INTO journal (events) VALUES (?)").bind(bytes);
+        position = insert.execute(&mut *transaction).await?.last_insert_rowid();
+    }
+    for ((website, minute, outcome), count) in counts {
+        sqlx::query(
+            "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + excluded.count",
+        )
+        .bind(website.as_bytes().as_slice())
+        .bind(minute)
+        .bind(i64::from(outcome.number()))
+        .bind(i64::try_from(*count).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await?;
+    }
+    if trim > 0 {
+        sqlx::query("DELETE FROM journal WHERE position <= ?").bind(trim).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(position)
 }
 
 impl Reader {

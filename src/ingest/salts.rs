@@ -49,15 +49,19 @@ impl Salts {
         }
         let mut kept = read(&self.path)?;
         kept.retain(|known, _| (day - 1..=day).contains(known));
-        if !kept.contains_key(&day) {
-            let mut salt = [0; 32];
-            getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
-            kept.insert(day, salt);
-            write(&self.path, &kept)?;
-        }
+        let today = match kept.get(&day) {
+            Some(salt) => *salt,
+            None => {
+                let mut salt = [0; 32];
+                getrandom::fill(&mut salt).map_err(|error| io::Error::other(error.to_string()))?;
+                kept.insert(day, salt);
+                write(&self.path, &kept)?;
+                salt
+            }
+        };
         let fresh = Arc::new(Pair {
             day,
-            today: Secret::new(kept.get(&day).copied().unwrap_or_default()),
+            today: Secret::new(today),
             yesterday: kept.get(&(day - 1)).copied().map(Secret::new),
         });
         *pair = Some(Arc::clone(&fresh));

@@ -70,10 +70,12 @@ async fn start(folder: &Path, most_bytes: u64) -> Works {
     let (mut writer, reader) = journal::open(&folder.join("journal.sqlite")).await.unwrap();
     let position = sink.delivered().await.unwrap();
     writer.begin_after(position).await.unwrap();
+    let mut delivery = Delivery { sink: sink.clone(), clock: clock.clone(), journal: reader, state: Arc::default() };
+    delivery.state.delivered.store(position, Ordering::SeqCst);
+    let position = delivery.catch_up().await.unwrap();
     let recent = sink.since(0).await.unwrap();
-    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock.clone()), most_bytes, &recent, position);
-    let mut delivery = Delivery { sink: sink.clone(), clock, journal: reader, state };
-    delivery.catch_up().await.unwrap();
+    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock), most_bytes, &recent, position);
+    delivery.state = state;
     let (intake, desk) = desk.start(writer);
     let (stop, mut stopped) = oneshot::channel();
     let delivering = tokio::spawn(async move {

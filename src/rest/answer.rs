@@ -17,7 +17,7 @@ use schema::{
 };
 use tracing::Instrument as _;
 
-use crate::http::{self, body::Unread};
+use crate::body::{self as sent, Unread};
 
 use super::{
     RequestId, body,
@@ -276,7 +276,7 @@ async fn read_body(request: Request) -> Result<Bytes> {
         return Err(Error::MediaType { wants: "application/json".to_owned() });
     }
     let (parts, body) = request.into_parts();
-    http::body::read(&parts.headers, body, BODY_LIMIT).await.map_err(|unread| match unread {
+    sent::read(&parts.headers, body, BODY_LIMIT).await.map_err(|unread| match unread {
         Unread::TooLarge => Error::TooLarge { limit: format!("a body may hold at most {BODY_LIMIT} bytes") },
         Unread::BrokenOff => Error::invalid("body", "broke off before its end"),
     })

@@ -87,10 +87,11 @@ for (const [messages, expected, protocol] of [
 }
 console.log('ok close codes');
 
-const ws = createWs({ url: socket, webSocketImpl: WebSocket, connectionParams: { Authorization: `Bearer ${token}` }, retryAttempts: 0 });
+const ws = createWs({ url: socket, webSocketImpl: WebSocket, connectionParams: { Authorization: `Bearer ${token}` }, retryAttempts: 0, lazyCloseTimeout: 10_000 });
 await follows('graphql-ws', ws, 'ws');
 const query = heard(ws, 'query($id: ID!) { website(id: $id) { domain } }');
-assert.equal((await query.next()).data.website.domain, 'shop.example');
+const answer = await query.next();
+assert.equal(answer.data?.website.domain, 'shop.example', JSON.stringify(answer));
 const wrong = heard(ws, 'subscription { liveVisitors(websiteId: "nonsense") { liveCount } }');
 const said = await wrong.next();
 assert.ok(JSON.stringify(said).includes('VALIDATION_ERROR'), JSON.stringify(said));

@@ -151,7 +151,7 @@ const scenarios = {
     const page = await site.open('/', context);
     await track(page, 'identify', 'u1', { email: 'u1@else.example' });
     await track(page, 'identify', { email: 'u1@else.example' });
-    await site.countsAfter(page, { visitors: 1, pageviews: 1 });
+    await site.countsAfter(page, { visitors: 1, pageviews: 1, events: { identify: 1 } });
     assert.deepEqual(await stored(page), {});
     for (const absent of ['visitor_id', 'language', 'timezone']) assert.ok(site.proxy.said.every((body) => !(absent in body)), absent);
     assert.deepEqual(site.proxy.said.filter((body) => body.type === 'identify').map((body) => body.data), [{ user_id: 'u1' }]);
