@@ -4,7 +4,7 @@
 //! - A visitor is there for five minutes after the last event or heartbeat (CONTRACT 14).
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures_util::stream::{BoxStream, StreamExt as _, unfold};
+use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::{Event, EventKind},
     ports::{Clock, Live},
@@ -52,6 +53,8 @@ struct Crowd {
     silence: BTreeSet<(i64, u64)>,
     /// Page views by second.
     views: VecDeque<(i64, u64)>,
+    /// Who was heard of, by minute.
+    heard: BTreeMap<i64, FxHashSet<u64>>,
 }
 
 struct Site {
@@ -66,7 +69,12 @@ struct Site {
 impl Default for Site {
     fn default() -> Self {
         Self {
-            crowd: Mutex::new(Crowd { present: HashMap::new(), silence: BTreeSet::new(), views: VecDeque::new() }),
+            crowd: Mutex::new(Crowd {
+                present: HashMap::new(),
+                silence: BTreeSet::new(),
+                views: VecDeque::new(),
+                heard: BTreeMap::new(),
+            }),
             version: AtomicU64::new(1),
             changed: Notify::new(),
             told: broadcast::channel(BEHIND).0,
@@ -98,6 +106,7 @@ impl Crowd {
                 _ => self.views.insert(at.map_or(0, |at| at + 1), (second, 1)),
             }
         }
+        self.heard.entry(event.time_ms.div_euclid(60_000)).or_default().insert(event.visitor);
         let country: Arc<str> = event.place.country.as_str().into();
         let present = self.present.entry(event.visitor).or_insert_with(|| Present {
             last_ms: i64::MIN,
@@ -124,6 +133,7 @@ impl Crowd {
         while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {
             self.views.pop_front();
         }
+        self.heard = self.heard.split_off(&(now_ms.div_euclid(60_000) - MINUTES + 1));
     }
 
     fn figures(&self, now_ms: i64) -> LiveFigures {
@@ -139,6 +149,9 @@ impl Crowd {
                 pageviews += count;
             }
         }
+        let visitor_minutes = (minute - MINUTES + 1..=minute)
+            .map(|minute| self.heard.get(&minute).map_or(0, |visitors| visitors.len() as u64))
+            .collect();
         let mut countries: HashMap<&str, u64> = HashMap::new();
         let mut pages: HashMap<&Arc<str>, u64> = HashMap::new();
         for present in self.present.values() {
@@ -152,7 +165,7 @@ impl Crowd {
             pages.into_iter().map(|(path, count)| (Arc::clone(path), count)).collect();
         pages.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
         pages.truncate(PAGES);
-        LiveFigures { visitors: self.present.len() as u64, pageviews, minutes, countries, pages }
+        LiveFigures { visitors: self.present.len() as u64, pageviews, minutes, visitor_minutes, countries, pages }
     }
 }
 
@@ -226,7 +239,10 @@ impl Live for Hub {
                 *last = Some((version, second, figures.clone()));
                 figures
             }
-            None => LiveFigures { minutes: vec![0; usize::try_from(MINUTES).unwrap_or(0)], ..LiveFigures::default() },
+            None => {
+                let none = vec![0; usize::try_from(MINUTES).unwrap_or(0)];
+                LiveFigures { minutes: none.clone(), visitor_minutes: none, ..LiveFigures::default() }
+            }
         }
     }
 

@@ -60,6 +60,7 @@ fn people_are_there_for_five_minutes_after_their_last_sign() {
     assert_eq!(figures.countries, [("DE".to_owned(), 2)]);
     assert_eq!(figures.pages, [("/b".into(), 1), ("/c".into(), 1)], "a late event moves nobody back");
     assert_eq!(figures.minutes.iter().sum::<u64>(), 4);
+    assert_eq!((figures.visitor_minutes.len(), figures.visitor_minutes.last()), (30, Some(&1)));
     *locked(&clock.0) += chrono::Duration::seconds(2);
     assert_eq!(hub.visitors(SITE), 1);
     *locked(&clock.0) += chrono::Duration::seconds(300);

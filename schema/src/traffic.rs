@@ -112,9 +112,11 @@ pub struct LiveFigures {
     pub pageviews: u64,
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
     pub minutes: Vec<u64>,
-    /// Those visitors by ISO 3166-1 alpha-2 code (empty where unknown), most first.
+    /// Visitors with an event or a heartbeat in each of the same minutes.
+    pub visitor_minutes: Vec<u64>,
+    /// The visitors of the last five minutes by ISO 3166-1 alpha-2 code (empty where unknown), most first.
     pub countries: Vec<(String, u64)>,
-    /// Those visitors by the path they looked at last, most first, at most twenty.
+    /// The same visitors by the path they looked at last, most first, at most twenty.
     pub pages: Vec<(Arc<str>, u64)>,
 }
 

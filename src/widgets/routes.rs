@@ -76,7 +76,7 @@ async fn realtime(State(widgets): State<Arc<Widgets>>, Path(code): Path<String>,
     let drawn = async {
         let rules = widgets.rules(&code).await?;
         let figures = widgets.ports.live.figures(rules.website);
-        let numbers = RealtimeNumbers { live: figures.visitors, minutes: figures.minutes };
+        let numbers = RealtimeNumbers { live: figures.visitors, minutes: figures.visitor_minutes };
         Ok(page::realtime(&numbers, &look(wishes)))
     };
     widgets.respond(drawn.await)

@@ -84,7 +84,7 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder: folder, ports, importer, _stop: stop, _serving: serving }
+        Self { address, folder, ports, importer, _stop: stop, _serving: serving }
     }
 
     /// The data folder.

@@ -90,7 +90,10 @@ async fn load(base: &str, code: &str, book: &Arc<Mutex<Book>>, stop: impl Future
 /// Waits until the store shows every page view that was answered, and checks that none counts twice. (What was in flight at a kill
 /// may be there without an answer.)
 async fn each_counts_once(base: &str, key: &str, site: &str, book: &Arc<Mutex<Book>>) {
-    let (answered, sent) = (book.lock().unwrap().answered.len() as u64, book.lock().unwrap().next as u64);
+    let (answered, sent) = {
+        let book = book.lock().unwrap();
+        (book.answered.len() as u64, book.next as u64)
+    };
     let query = format!(
         "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_7_DAYS }}) {{ totals {{ pageviews visitors }} \
          breakdown(by: PAGE, first: 1) {{ nodes {{ metrics {{ pageviews }} }} }} }} }} }}"
