@@ -37,7 +37,8 @@ fn nobody_names_what_lies_outside_its_walls() {
     ];
     for (name, text) in all() {
         for (room, forbidden) in &rules {
-            for word in forbidden.iter().filter(|_| name.starts_with(room)) {
+            // Unit tests may bring the real neighbour.
+            for word in forbidden.iter().filter(|_| name.starts_with(room) && !name.ends_with("tests.rs")) {
                 assert!(!text.contains(word), "{name} names {word}");
             }
         }

@@ -42,6 +42,7 @@ fn figures(visitors: u64) -> LiveFigures {
         visitors,
         pageviews: 19,
         minutes: vec![0, 5, 14],
+        visitor_minutes: vec![0, 3, 7],
         countries: vec![("NL".into(), 4), (String::new(), 3)],
         pages: vec![("/".into(), 5), ("/pricing".into(), 2)],
     }
