@@ -35,7 +35,7 @@ use tokio::{
 };
 
 const ROUNDS: usize = 5;
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 512;
 
 /// One kept-alive connection.
 struct Wire {

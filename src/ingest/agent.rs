@@ -6,6 +6,8 @@
 use std::sync::{Arc, LazyLock};
 
 use schema::analytics::event::Agent;
+
+use super::bots;
 use ua_parser::{Regexes, os, user_agent};
 
 /// uap-core's rules, embedded so that the binary runs from any folder.
@@ -78,7 +80,15 @@ static COMPILED: LazyLock<Option<Rules>> = LazyLock::new(|| match Rules::compile
 
 /// Reads user agents and remembers what it read.
 pub struct Agents {
-    known: moka::sync::Cache<Box<str>, Arc<Agent>>,
+    known: moka::sync::Cache<Box<str>, Known>,
+}
+
+/// What a user agent tells.
+#[derive(Clone)]
+struct Known {
+    agent: Arc<Agent>,
+    /// The rule that tells it from people.
+    machine: Option<&'static str>,
 }
 
 impl Default for Agents {
@@ -96,12 +106,22 @@ impl Agents {
     /// What the string tells. Equal strings share one value.
     #[must_use]
     pub fn read(&self, user_agent: &str) -> Arc<Agent> {
-        if let Some(agent) = self.known.get(user_agent) {
-            return agent;
+        self.known(user_agent).agent
+    }
+
+    /// Why it is a machine, or `None` for what seems to be a person's browser.
+    #[must_use]
+    pub fn machine(&self, user_agent: &str) -> Option<&'static str> {
+        self.known(user_agent).machine
+    }
+
+    fn known(&self, user_agent: &str) -> Known {
+        if let Some(known) = self.known.get(user_agent) {
+            return known;
         }
-        let agent = Arc::new(read(user_agent));
-        self.known.insert(user_agent.into(), Arc::clone(&agent));
-        agent
+        let known = Known { agent: Arc::new(read(user_agent)), machine: bots::machine(user_agent) };
+        self.known.insert(user_agent.into(), known.clone());
+        known
     }
 }
 

@@ -32,6 +32,12 @@ impl Enricher {
         self.agents.read(user_agent)
     }
 
+    /// Why the user agent is a machine's, or `None` for what seems to be a person's browser.
+    #[must_use]
+    pub fn machine(&self, user_agent: &str) -> Option<&'static str> {
+        self.agents.machine(user_agent)
+    }
+
     /// Where the address is; empty for a host name and for what the database does not know.
     #[must_use]
     pub fn place(&self, address: &str) -> Arc<Place> {
