@@ -84,6 +84,8 @@ pub fn routes(gateway: Gateway) -> Router {
         heartbeat("/api/_z/heartbeat/{p4}"),
         ("/api/_z/c/{p4}".to_owned(), Kind::Crawler),
     ];
+    // Shared: the router copies its handlers for each request.
+    let gateway = Arc::new(gateway);
     paths.into_iter().fold(Router::new(), |router, (path, kind)| {
         let gateway = gateway.clone();
         router.route(

@@ -107,10 +107,9 @@ impl Crowd {
             }
         }
         self.heard.entry(event.time_ms.div_euclid(60_000)).or_default().insert(event.visitor);
-        let country: Arc<str> = event.place.country.as_str().into();
         let present = self.present.entry(event.visitor).or_insert_with(|| Present {
             last_ms: i64::MIN,
-            country,
+            country: event.place.country.as_str().into(),
             path: Arc::clone(&event.path),
         });
         if event.time_ms >= present.last_ms {

@@ -138,12 +138,13 @@ impl Rest {
 
     /// Mounts the routes, the description, and 404 for the rest of `/api`.
     pub fn router(&self, shell: Shell) -> Router {
-        let answering = Answering {
+        // Shared: the router copies its handlers for each request.
+        let answering = Arc::new(Answering {
             shell,
             sdl: self.sdl.clone(),
             openapi: self.openapi().to_string().into(),
             remembered: answer::memory(),
-        };
+        });
         let mut by_path: BTreeMap<String, Vec<Arc<Operation>>> = BTreeMap::new();
         for operation in &self.operations {
             by_path.entry(mounted(&operation.path)).or_default().push(operation.clone());

@@ -3,7 +3,7 @@
 //! - No indexes: the fact tables are scanned by column, pruned by the zone maps that time order gives.
 //! - Text is never NULL; the empty string means "none".
 
-/// Creates what is missing. Safe to run at each start.
+/// Creates what is missing, also in a file of an earlier version. Safe to run at each start.
 pub const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS events (
     website_id UHUGEINT NOT NULL,
@@ -71,6 +71,9 @@ CREATE TABLE IF NOT EXISTS visits (
     bot VARCHAR NOT NULL
 );
 CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL, journal BIGINT NOT NULL DEFAULT 0);
+ALTER TABLE events ADD COLUMN IF NOT EXISTS bot VARCHAR DEFAULT '';
+ALTER TABLE visits ADD COLUMN IF NOT EXISTS bot VARCHAR DEFAULT '';
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
 ";
 
 /// Per reading connection: the website's visits that are still open, copied from memory before a question, and the parts

@@ -6,7 +6,7 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use schema::{
@@ -98,19 +98,19 @@ impl Chain {
             time_ms: time_of(beacon.at_ms, beacon.sent_ms, now_ms),
             visitor: 0,
             kind: beacon.kind,
-            name: beacon.name.into(),
-            hostname: beacon.page.host.as_str().into(),
-            path: beacon.page.path.into(),
-            title: beacon.title.into(),
+            name: shared(&beacon.name),
+            hostname: shared(&beacon.page.host),
+            path: shared(&beacon.page.path),
+            title: shared(&beacon.title),
             acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.domain),
             place: Arc::new(place),
             agent,
-            screen: beacon.screen.into(),
-            language: if sender.opted_out { "".into() } else { language_of(&beacon.language).into() },
-            properties: properties.json().into(),
+            screen: shared(&beacon.screen),
+            language: if sender.opted_out { shared("") } else { shared(&language_of(&beacon.language)) },
+            properties: shared(&properties.json()),
             amount_micros: money.micros,
-            currency: money.currency.into(),
-            bot: bot.into(),
+            currency: shared(&money.currency),
+            bot: shared(bot),
         };
         Ok(Incoming { event, who, collapse, is_named })
     }
@@ -134,6 +134,13 @@ impl Chain {
             yesterday: salts.yesterday.as_ref().map(|salt| key(salt, salts.day - 1)),
         })
     }
+}
+
+/// The empty text, which most fields of most events share.
+static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+
+fn shared(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::clone(&EMPTY) } else { text.into() }
 }
 
 fn acquisition(referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {
