@@ -3,7 +3,10 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Person, TestApp};
+use crate::{
+    app::{Person, TestApp},
+    command_line::{Server, footfall, set_up},
+};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
 
@@ -401,4 +404,40 @@ async fn widgets_are_drawn_and_run_no_script_of_a_visitor() {
     let live = shop.app.anon().get(&format!("/e/live/{}", shop.code)).await;
     assert_eq!((live.0, live.1["liveCount"].clone()), (StatusCode::OK, json!(1)));
     assert_eq!(reqwest::get(shop.app.url("/widgets/ZV_none/realtime")).await.unwrap().status(), 404);
+}
+
+/// The most talkative log there is, and everything in the data folder, after beacons that were taken, refused and malformed.
+#[tokio::test]
+async fn no_address_is_in_the_log_nor_in_a_data_folder_after_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, log) = (folder.path().join("data"), folder.path().join("log"));
+    let (site, key) = set_up(&data);
+    let mut command = footfall(&data);
+    command.arg("serve").env("FOOTFALL_LOG", "trace").env("FOOTFALL_TRUSTED_PROXIES", "127.0.0.1");
+    let mut server = Server::start(command.stderr(std::fs::File::create(&log).unwrap()));
+    let client = reqwest::Client::new();
+    let query = format!("{{ website(id: \"{site}\") {{ trackingCode }} }}");
+    let ask =
+        client.post(format!("{}/graphql", server.base)).header("x-api-key", &key).json(&json!({ "query": query }));
+    let answer: Value = ask.send().await.unwrap().json().await.unwrap();
+    let url = format!("{}/e/{}", server.base, answer["data"]["website"]["trackingCode"].as_str().unwrap());
+    let address = "203.0.113.177";
+    for (origin, body, status) in [
+        ("https://shop.example", view("/"), 200),
+        ("https://evil.example", view("/"), 403),
+        ("https://shop.example", json!({}), 400),
+        ("https://shop.example", with(view("/b"), json!({ "user_agent": "curl/8" })), 200),
+    ] {
+        let request = client.post(&url).header("origin", origin).header("x-forwarded-for", address).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    server.stop();
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("journal"), "it does talk");
+    assert!(!said.contains(address), "the log names the visitor");
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        assert!(!bytes.windows(address.len()).any(|window| window == address.as_bytes()), "{}", path.display());
+    }
 }
