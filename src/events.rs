@@ -4,6 +4,7 @@
 mod ddl;
 mod dialect;
 pub mod duckdb;
+mod interrupt;
 mod rows;
 pub mod sql;
 mod visits;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 
 use self::{
     duckdb::{Budget, Database},
+    interrupt::{Interrupt, Interruptible},
     rows::{EVENT_COLUMNS, event_of},
     sql::{Compiler, Rows, Sources, Statement},
 };
@@ -111,7 +113,7 @@ impl Store {
         self.mend().await?;
         let permit = self.readers.clone().acquire_owned().await.map_err(Error::internal)?;
         let running = Arc::new(Interruptible::default());
-        let guard = Interrupt(Arc::clone(&running));
+        let guard = Interrupt::of(&running);
         let (store, seconds) = (self.clone(), self.time_limit.as_secs());
         let running = tokio::task::spawn_blocking(move || {
             let outcome = store.answer(&running, question);
@@ -179,47 +181,6 @@ impl Store {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How the question that runs can be interrupted, for as long as it runs.
-#[derive(Default)]
-struct Interruptible(Mutex<Running>);
-
-#[derive(Default)]
-enum Running {
-    #[default]
-    NotYet,
-    On(Arc<::duckdb::InterruptHandle>),
-    Ended,
-    GivenUp,
-}
-
-impl Interruptible {
-    fn begins(&self, connection: &Connection) {
-        let mut running = locked(&self.0);
-        match *running {
-            Running::GivenUp => connection.interrupt_handle().interrupt(),
-            _ => *running = Running::On(connection.interrupt_handle()),
-        }
-    }
-
-    fn ended(&self) {
-        *locked(&self.0) = Running::Ended;
-    }
-}
-
-/// Interrupts the question when dropped, unless it has ended: its connection may serve another by then.
-struct Interrupt(Arc<Interruptible>);
-
-impl Drop for Interrupt {
-    fn drop(&mut self) {
-        let mut running = locked(&self.0.0);
-        match &*running {
-            Running::On(handle) => handle.interrupt(),
-            Running::NotYet => *running = Running::GivenUp,
-            Running::Ended | Running::GivenUp => {}
-        }
-    }
 }
 
 /// Sorts what the engine refuses: a full disk passes, the rest is ours.

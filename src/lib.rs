@@ -329,7 +329,7 @@ async fn inflow(
     let hub = Hub::new(ports.clock.clone());
     let notes = Notes::default();
     ports.live = Arc::new(hub.clone());
-    ports.ledger = Arc::new(Book::open(&place, ports.clock.clone(), notes.clone(), true).await?);
+    ports.ledger = Arc::new(Book::open(&place, ports.clock.clone(), notes.clone()).await?);
     let mut delivery =
         Delivery { sink: sink.clone(), clock: ports.clock.clone(), journal: reader, state: Arc::default() };
     delivery.state.delivered.store(position, Ordering::Release);

@@ -149,16 +149,16 @@ pub fn read(body: &[u8]) -> Result<Beacon> {
 /// Reads a heartbeat of `/e/heartbeat/:code`. Errors: `Invalid`, naming the field.
 pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     let wire = parse(body)?;
+    let (duration, scroll_depth, had_interaction) = (wire.duration, wire.scroll_depth, wire.had_interaction);
     let mut beacon = checked(Wire { kind: Some("heartbeat".to_owned()), event_type: None, name: None, ..wire })?;
     beacon.properties = Properties::default();
-    let wire = parse(body)?;
-    for (name, value, most) in [("duration", wire.duration, 86_400.0), ("scroll_depth", wire.scroll_depth, 100.0)] {
+    for (name, value, most) in [("duration", duration, 86_400.0), ("scroll_depth", scroll_depth, 100.0)] {
         if let Some(value) = value.filter(|value| value.is_finite()) {
             #[expect(clippy::cast_possible_truncation, reason = "clamped")]
             beacon.properties.set(name, value.clamp(0.0, most).round() as i64);
         }
     }
-    if let Some(had) = wire.had_interaction {
+    if let Some(had) = had_interaction {
         beacon.properties.set("had_interaction", had);
     }
     Ok(beacon)

@@ -100,8 +100,6 @@ pub struct State {
     pub written: Notify,
     /// The position up to which the event store has everything.
     pub delivered: AtomicI64,
-    /// The last position written.
-    pub position: AtomicI64,
     /// Bytes that wait for delivery, about.
     pub waiting_bytes: AtomicU64,
 }
@@ -176,7 +174,7 @@ impl Desk {
         recent: &[Event],
         position: i64,
     ) -> (Self, Arc<State>) {
-        let state = Arc::new(State { delivered: position.into(), position: position.into(), ..State::default() });
+        let state = Arc::new(State { delivered: position.into(), ..State::default() });
         let now_ms = clock.now().timestamp_millis();
         let mut desk = Self {
             clock,
@@ -277,7 +275,6 @@ impl Desk {
         match journal.commit(&events, &counts, trim).await {
             Ok(position) => {
                 if position > 0 {
-                    self.state.position.store(position, Ordering::Release);
                     // An event takes about so many bytes in the journal.
                     self.state.waiting_bytes.fetch_add(events.len() as u64 * 300, Ordering::AcqRel);
                     self.hub.take(&events);

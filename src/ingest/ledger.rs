@@ -67,7 +67,6 @@ pub struct Book {
     connection: tokio::sync::Mutex<SqliteConnection>,
     clock: Arc<dyn Clock>,
     notes: Notes,
-    knows_places: bool,
 }
 
 impl Book {
@@ -75,9 +74,9 @@ impl Book {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn open(path: &Path, clock: Arc<dyn Clock>, notes: Notes, knows_places: bool) -> Result<Self> {
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>, notes: Notes) -> Result<Self> {
         let connection = tokio::sync::Mutex::new(journal::ledger(path).await?);
-        Ok(Self { connection, clock, notes, knows_places })
+        Ok(Self { connection, clock, notes })
     }
 }
 
@@ -126,11 +125,6 @@ impl Ledger for Book {
         let mut warnings = Vec::new();
         if signs.hits >= ENOUGH && signs.private * 10 >= signs.hits * 9 {
             warnings.push("Nearly all hits come from private addresses: a proxy stands in front that is not trusted. Name it in FOOTFALL_TRUSTED_PROXIES, or all visitors seem to be one.".to_owned());
-        }
-        if !self.knows_places {
-            warnings.push(
-                "There is no database of places: countries stay unknown. Name one in FOOTFALL_GEO_DATABASE.".to_owned(),
-            );
         }
         if signs.hits >= ENOUGH && signs.skewed * 2 >= signs.hits {
             warnings.push(
