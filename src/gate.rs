@@ -30,14 +30,19 @@ const UNLIMITED_COST: u64 = 50_000;
 /// Checks credentials against the control plane.
 #[derive(Clone)]
 pub struct Door {
-    ports: Ports,
+    /// Shared: a request that is answered from memory copies nothing of it.
+    ports: Arc<Ports>,
 }
 
 impl Door {
     /// A door to what these ports hold.
     #[must_use]
     pub fn new(ports: Ports) -> Self {
-        Self { ports }
+        Self { ports: Arc::new(ports) }
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::clone(&self.ports)
     }
 
     async fn caller(&self, credential: &Credential) -> Result<Caller> {
@@ -53,7 +58,7 @@ impl Door {
 impl Admit for Door {
     async fn admit(&self, credential: Credential, request: Request) -> Result<Request> {
         let caller = or_refused(self.caller(&credential).await)?;
-        Ok(request.data(Cx::new(self.ports.clone(), caller)))
+        Ok(request.data(Cx::new(self.ports(), caller)))
     }
 
     fn cost_limit(&self, credential: &Credential) -> Option<u64> {
@@ -90,7 +95,7 @@ impl Gate for Door {
     }
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
-        let cx = Cx::new(self.ports.clone(), pass.caller);
+        let cx = Cx::new(self.ports(), pass.caller);
         for stated in access {
             let on: On = word(&stated.on)?;
             let min: Role = stated.min.as_deref().map_or(Ok(Role::Viewer), word)?;
@@ -119,12 +124,12 @@ fn word<T: InputType>(name: &str) -> Result<T> {
 
 impl Door {
     fn pass(&self, caller: Caller, moment: Moment) -> Pass {
-        let ports = self.ports.clone();
+        let ports = Arc::clone(&self.ports);
         let meter = usage::standing(&ports, caller).map(|standing| {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
-        let dress = move |request: Request| request.data(Cx::new(ports.clone(), caller));
+        let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller));
         let moment = match caller {
             Caller::Key { id, .. } => Some((id, moment)),
             Caller::Anonymous => Some((Uuid::nil(), moment)),

@@ -380,7 +380,6 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
         executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
-        ids: ports.ids.clone(),
     });
     let fixed = Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))

@@ -38,7 +38,7 @@ use self::{
     sdl::Sdl,
 };
 pub use self::{
-    gate::{Auth, Execute, Gate, Meter, Pass, Refusal, RequestId, Shell},
+    gate::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell},
     sdl::Access,
 };
 

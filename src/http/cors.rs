@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, Method, header},
 };
 
 /// What a page that is measured may send.
@@ -46,34 +44,65 @@ impl Origins {
     }
 }
 
-/// Adds the headers, and answers a preflight of a configured origin itself. An origin that is not configured sees none.
+/// What the origin of a request means for its answer.
 ///
 /// No answer allows credentials: there are no cookies, and tokens travel in a header.
-pub async fn cors(origins: Origins, request: Request, next: Next) -> Response {
-    let preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if is_open(request.uri().path()) {
-        return open(preflight, request, next).await;
+pub(super) struct Reading {
+    who: Who,
+    preflight: bool,
+}
+
+enum Who {
+    /// Every origin, whether or not the request names one: a cache may then serve the answer to all.
+    Any,
+    /// This one, or none.
+    Configured(Option<HeaderValue>),
+    /// A path that pages do not talk to.
+    NoPage,
+}
+
+impl Reading {
+    /// Reads a request's head.
+    pub(super) fn of(origins: &Origins, request: &Request) -> Self {
+        let preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let path = request.uri().path();
+        let who = match () {
+            () if is_open(path) => Who::Any,
+            () if covers(path) => Who::Configured(origins.allowed(request.headers())),
+            () => Who::NoPage,
+        };
+        Self { who, preflight }
     }
-    if !covers(request.uri().path()) {
-        return next.run(request).await;
+
+    /// Whether the request only asks for leave, and gets it: it goes no further then.
+    pub(super) fn is_settled(&self) -> bool {
+        self.preflight && matches!(self.who, Who::Any | Who::Configured(Some(_)))
     }
-    let origin = origins.allowed(request.headers());
-    let mut response =
-        if preflight && origin.is_some() { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin {
+
+    /// Adds the headers. An origin that is not configured sees none.
+    pub(super) fn mark(self, headers: &mut HeaderMap) {
+        let (origin, on_leave, exposed) = match self.who {
+            Who::NoPage => return,
+            Who::Any => {
+                (Some(HeaderValue::from_static("*")), [OPEN_METHODS, OPEN_REQUEST_HEADERS, OPEN_REMEMBER], OPEN_EXPOSED)
+            }
+            Who::Configured(origin) => {
+                headers.append(header::VARY, HeaderValue::from_static("origin"));
+                (origin, [METHODS, REQUEST_HEADERS, REMEMBER], EXPOSED)
+            }
+        };
+        let Some(origin) = origin else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBER);
+        if self.preflight {
+            let [methods, request_headers, remember] = on_leave;
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, request_headers);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, remember);
         } else {
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
     }
-    response
 }
 
 fn covers(path: &str) -> bool {
@@ -84,19 +113,4 @@ fn covers(path: &str) -> bool {
 fn is_open(path: &str) -> bool {
     matches!(path, "/z.js" | "/footfall.mjs" | "/track" | "/heartbeat")
         || ["/e/", "/live/", "/c/", "/widgets/", "/api/_z/"].iter().any(|prefix| path.starts_with(prefix))
-}
-
-/// Lets every origin read the answer, whether or not the request names one: a cache may then serve it to all.
-async fn open(preflight: bool, request: Request, next: Next) -> Response {
-    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if preflight {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, OPEN_METHODS);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, OPEN_REQUEST_HEADERS);
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, OPEN_REMEMBER);
-    } else {
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, OPEN_EXPOSED);
-    }
-    response
 }

@@ -21,7 +21,7 @@ use super::{intake::State, journal::Reader};
 const BATCH: usize = 8 << 20;
 
 /// Time between two deliveries, so that a trickle does not become a transaction per event.
-const PACE: Duration = Duration::from_millis(150);
+const PACE: Duration = Duration::from_millis(400);
 
 /// Longest time between two attempts.
 const PATIENCE: Duration = Duration::from_secs(5);

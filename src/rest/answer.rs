@@ -15,12 +15,11 @@ use schema::{
     changes::Moment,
     error::{Error, Result},
 };
-use tracing::Instrument as _;
 
 use crate::body::{self as sent, Unread};
 
 use super::{
-    RequestId, body,
+    body,
     document::Operation,
     envelope::{self, Fault},
     gate::{Meter, Pass, Shell},
@@ -77,16 +76,14 @@ struct Told {
 }
 
 impl Answering {
-    /// Answers one request. A panic of a resolver becomes a 500 in the envelope.
+    /// Answers one request, within the span that the outer layer opened for it. A panic of a resolver becomes a 500 in the envelope.
     pub async fn answer(
         &self,
         route: &Route,
         params: std::result::Result<RawPathParams, RawPathParamsRejection>,
         request: Request,
     ) -> Response<Body> {
-        let RequestId(id) = request.extensions().get().copied().unwrap_or_else(|| RequestId(self.shell.ids.uuid()));
-        let span = tracing::error_span!("rest", request.id = %id);
-        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().instrument(span).await;
+        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().await;
         let told = told.unwrap_or_else(|_| self.refused(&Error::broken("the gate panicked")));
         let mut response = match told.outcome {
             Ok(response) => response,
@@ -94,9 +91,6 @@ impl Answering {
         };
         if let Some(meter) = &told.meter {
             envelope::add_meter(&mut response, meter);
-        }
-        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-            response.headers_mut().insert("x-request-id", id);
         }
         response
     }
@@ -111,7 +105,7 @@ impl Answering {
         params: std::result::Result<RawPathParams, RawPathParamsRejection>,
         request: Request,
     ) -> Told {
-        if request.uri().to_string().len() > URL_LIMIT {
+        if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > URL_LIMIT) {
             return Told { outcome: Err(Fault::long_url(URL_LIMIT)), meter: None };
         }
         let method = if *request.method() == Method::HEAD { Method::GET } else { request.method().clone() };

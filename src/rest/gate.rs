@@ -6,12 +6,7 @@ use async_graphql::{Executor, Request, Response, Variables};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
-use schema::{
-    access::Caller,
-    changes::Moment,
-    error::Error,
-    ports::{Clock, Ids},
-};
+use schema::{access::Caller, changes::Moment, error::Error, ports::Clock};
 
 use super::sdl::Access;
 
@@ -164,12 +159,7 @@ pub struct Shell {
     pub gate: Arc<dyn Gate>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Request ids, for requests that carry no [`RequestId`] yet.
-    pub ids: Arc<dyn Ids>,
 }
-
-/// Put into a request's extensions by an outer layer and answered as `x-request-id`.
-pub use schema::RequestId;
 
 #[cfg(test)]
 mod tests {

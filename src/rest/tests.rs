@@ -37,7 +37,6 @@ async fn usage_has_the_shape_of_the_contract() {
     assert_eq!(answer.status, 200);
     for (name, value) in [
         ("content-type", "application/json"),
-        ("x-request-id", "00000000-0000-0000-0000-00000000001d"),
         ("x-ratelimit-limit", "120"),
         ("x-ratelimit-remaining", "119"),
         ("x-ratelimit-reset", "1772600820"),
@@ -175,7 +174,6 @@ async fn refusals_come_in_order_and_name_the_field() {
         assert_eq!((answer.status, answer.message().as_str()), (status, message), "{path}");
         assert_eq!(answer.json()["error"]["code"], code, "{path}");
         assert_eq!(answer.json()["success"], false, "{path}");
-        assert_eq!(answer.header("x-request-id").len(), 36, "{path}");
     }
     for path in ["/api", "/api/", "/api/external/v1/usage/"] {
         assert_eq!(get(&router, path).await.status, 404, "{path}");
@@ -219,7 +217,6 @@ async fn a_panic_is_a_500_in_the_envelope() {
     assert_eq!(answer.json()["error"]["code"], "INTERNAL_SERVER_ERROR");
     assert!(!answer.text.contains("toy"));
     assert_eq!(answer.header("x-ratelimit-limit"), "120");
-    assert_eq!(answer.header("x-request-id").len(), 36);
 }
 
 async fn post(id: &str, media_type: &str, body: impl Into<Body>) -> super::toy::Answer {

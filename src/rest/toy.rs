@@ -426,8 +426,8 @@ pub fn rest(documents: &[&str]) -> Rest {
 }
 
 pub fn router(documents: &[&str]) -> Router {
-    let (clock, ids) = (Arc::new(Still), Arc::new(Still));
-    rest(documents).router(Shell { executor: Arc::new(schema()), gate: Arc::new(ToyGate), clock, ids })
+    let clock = Arc::new(Still);
+    rest(documents).router(Shell { executor: Arc::new(schema()), gate: Arc::new(ToyGate), clock })
 }
 
 /// An answer with its body read.

@@ -1,0 +1,130 @@
+//! What every response of the server carries: a request id, CORS and security headers, gzip, and an answer even after a panic.
+//!
+//! - One layer does it all: beacons come thousands of times a second, and each layer of the router costs them microseconds.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::Route,
+};
+use futures_util::{FutureExt as _, future::Either};
+use schema::{RequestId, error::Error, ports::Ids};
+use serde_json::json;
+use tower::{Layer, Service};
+use tower_http::compression::{Compression, CompressionLayer};
+use tracing::{Instrument as _, info_span};
+use uuid::Uuid;
+
+use super::{
+    HttpConfig,
+    cors::{Origins, Reading},
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the server's common layer around its routes, and an answer for paths that there are not.
+pub fn shell(routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Router {
+    let origins = Origins::new(&config.cors_origins);
+    routes.fallback(async || failed(&Error::not_found("This path"))).layer(Common { origins, ids })
+}
+
+#[derive(Clone)]
+struct Common {
+    origins: Origins,
+    ids: Arc<dyn Ids>,
+}
+
+impl Layer<Route> for Common {
+    type Service = Shelled;
+
+    fn layer(&self, route: Route) -> Shelled {
+        Shelled { common: self.clone(), packed: CompressionLayer::new().gzip(true).layer(route.clone()), plain: route }
+    }
+}
+
+/// A route with all that is common around it.
+#[derive(Clone)]
+struct Shelled {
+    common: Common,
+    packed: Compression<Route>,
+    plain: Route,
+}
+
+impl Service<Request> for Shelled {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.plain, context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = RequestId(given_id(&request).unwrap_or_else(|| self.common.ids.uuid()));
+        let reading = Reading::of(&self.common.origins, &request);
+        let answered = if reading.is_settled() {
+            None
+        } else {
+            request.extensions_mut().insert(id);
+            let answered = if is_answered_in_bytes(request.uri().path()) {
+                Either::Left(self.plain.call(request))
+            } else {
+                let packed = self.packed.call(request);
+                Either::Right(async { packed.await.map(|response| response.map(Body::new)) })
+            };
+            let span = info_span!("request", request.id = %id.0);
+            // What a panic leaves behind belongs to this request alone.
+            Some(AssertUnwindSafe(answered.instrument(span)).catch_unwind())
+        };
+        Box::pin(async move {
+            let mut response = match answered {
+                None => StatusCode::NO_CONTENT.into_response(),
+                Some(answered) => answered.await.unwrap_or_else(|_| Ok(panicked()))?,
+            };
+            let headers = response.headers_mut();
+            reading.mark(headers);
+            let mut text = Uuid::encode_buffer();
+            if let Ok(value) = HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut text)) {
+                headers.insert(X_REQUEST_ID, value);
+            }
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            Ok(response)
+        })
+    }
+}
+
+/// The client's own id of the request, when it is a UUID.
+fn given_id(request: &Request) -> Option<Uuid> {
+    Uuid::try_parse(request.headers().get(X_REQUEST_ID)?.to_str().ok()?).ok()
+}
+
+/// Whether answers of this path are too short to be packed.
+fn is_answered_in_bytes(path: &str) -> bool {
+    path.starts_with("/e/") || path.starts_with("/c/") || path.starts_with("/api/_z/")
+}
+
+/// What a handler's panic is answered with; the panic itself is in the log.
+fn panicked() -> Response {
+    let error = Error::broken("a handler panicked");
+    tracing::error!("a handler panicked");
+    failed(&error)
+}
+
+/// A refusal outside GraphQL and REST.
+fn failed(error: &Error) -> Response {
+    let body = json!({ "error": { "code": error.code(), "message": error.message() } });
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, axum::Json(body)).into_response()
+}
