@@ -35,6 +35,8 @@ pub struct Model {
     pub monthly_requests: i64,
     /// The UTC month that `monthly_requests` counts, `YYYY-MM`.
     pub month: String,
+    /// When it stops working, UTC: a key that was rotated works five minutes longer; null without an end.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// API keys are read on their own; joins name their columns where they happen.

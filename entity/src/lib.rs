@@ -4,8 +4,15 @@
 //! - Identifiers are UUIDv7; SQLite keeps them as 16-byte blobs, so they are never written by hand in SQL.
 
 pub mod api_key;
+pub mod audit_entry;
+pub mod conversation;
+pub mod conversation_message;
+pub mod erasure;
 pub mod ip_exclusion;
 pub mod membership;
+pub mod notification_preferences;
+pub mod onboarding;
+pub mod password_reset;
 pub mod path_exclusion;
 pub mod session;
 pub mod team;

@@ -25,6 +25,11 @@ pub struct Model {
     pub is_operator: bool,
     /// When the account was made, UTC.
     pub created_at: DateTime<Utc>,
+    /// Identity provider of an account that signs in elsewhere, lower case, such as `google`; null for one with a password here.
+    pub provider: Option<String>,
+    /// Issuer and subject of the tokens of an account that signs in elsewhere; unique.
+    #[sea_orm(unique)]
+    pub external_subject: Option<String>,
 }
 
 /// Accounts are read on their own; joins name their columns where they happen.

@@ -41,6 +41,12 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     /// When a setting last changed, UTC.
     pub updated_at: DateTime<Utc>,
+    /// Payment provider that revenue comes from, lower case, such as `stripe`; null without one.
+    pub revenue_provider: Option<String>,
+    /// What the domain's DNS or a file on it must show to prove that the team controls it; null before it was first asked for.
+    pub verification_token: Option<String>,
+    /// When the domain was last proven, UTC; null when it was not since it last changed.
+    pub verified_at: Option<DateTime<Utc>>,
 }
 
 /// Websites are read on their own; joins name their columns where they happen.

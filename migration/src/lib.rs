@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
 mod m20261123_000001_accounts_and_websites;
 mod m20261123_000002_exclusions;
+mod m20261124_000003_dashboard;
 
 /// All steps, oldest first.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_accounts_and_websites::Migration),
             Box::new(m20261123_000002_exclusions::Migration),
+            Box::new(m20261124_000003_dashboard::Migration),
         ]
     }
 }

@@ -140,6 +140,7 @@ where
         total_requests: Set(0),
         monthly_requests: Set(0),
         month: Set(usage::month(now)),
+        expires_at: Set(None),
     };
     let row = row.insert(&ports.writer).await?;
     Ok((ApiKey::of_team(&team.lower(), row)?, secret))

@@ -23,6 +23,8 @@ pub enum Kind {
     IpExclusion,
     /// `PathExclusion`.
     PathExclusion,
+    /// `AuditEntry`.
+    AuditEntry,
 }
 
 /// The opaque form of a text, for cursors.
@@ -38,8 +40,16 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::User, Self::Team, Self::Membership, Self::Website, Self::ApiKey, Self::IpExclusion, Self::PathExclusion];
+    const ALL: [Self; 8] = [
+        Self::User,
+        Self::Team,
+        Self::Membership,
+        Self::Website,
+        Self::ApiKey,
+        Self::IpExclusion,
+        Self::PathExclusion,
+        Self::AuditEntry,
+    ];
 
     fn letter(self) -> u8 {
         match self {
@@ -50,6 +60,7 @@ impl Kind {
             Self::ApiKey => b'K',
             Self::IpExclusion => b'I',
             Self::PathExclusion => b'P',
+            Self::AuditEntry => b'A',
         }
     }
 
@@ -64,6 +75,7 @@ impl Kind {
             Self::ApiKey => "ApiKey",
             Self::IpExclusion => "IpExclusion",
             Self::PathExclusion => "PathExclusion",
+            Self::AuditEntry => "AuditEntry",
         }
     }
 

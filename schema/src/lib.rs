@@ -19,6 +19,7 @@ mod loaders;
 pub mod connection;
 pub mod analytics;
 pub mod api_key;
+pub mod audit;
 pub mod node;
 pub mod plan;
 pub mod realtime;

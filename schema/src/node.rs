@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use crate::{
     access::{On, Role, stated},
     api_key::ApiKey,
+    audit::AuditEntry,
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::{Kind, split_global},
@@ -39,6 +40,8 @@ pub enum Node {
     IpExclusion(IpExclusion),
     /// Paths that are not counted.
     PathExclusion(PathExclusion),
+    /// A line of the audit log.
+    AuditEntry(AuditEntry),
 }
 
 // Rules
@@ -60,6 +63,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::Website => Node::Website(Website(cx.site(field, id).await?)),
         Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
         Kind::IpExclusion => Node::IpExclusion(exclusions::find_ip(cx, field, uuid).await?),
+        Kind::AuditEntry => Node::AuditEntry(crate::audit::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::find_path(cx, field, uuid).await?),
     })
 }

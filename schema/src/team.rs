@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     access::{self, Admin, Caller, Myself, On, Role, Viewer, stated},
     api_key::{ApiKey, ApiKeyConnection},
+    audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -221,6 +222,25 @@ impl Team {
             let args = PageArgs { first, after, last, before };
             let team = self.0.require::<Admin>()?;
             Ok(Some(ApiKeyConnection::new(api_keys(ctx.cx()?.ports(), &team, &args).await?)))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Who changed what in the team, and its members' sign-ins, oldest first; ask for `last` to see the newest. Null with an
+    /// error for those below admin.
+    async fn audit_log(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Option<async_graphql::Result<AuditEntryConnection>> {
+        let answer: async_graphql::Result<Option<AuditEntryConnection>> = async {
+            let args = PageArgs { first, after, last, before };
+            let team = self.0.require::<Admin>()?;
+            Ok(Some(AuditEntryConnection::new(audit::lines_of(ctx.cx()?.ports(), &team, &args).await?)))
         }
         .await;
         answer.transpose()

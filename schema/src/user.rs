@@ -116,6 +116,8 @@ async fn insert(
         default_team_id: Set(team),
         is_operator: Set(operator),
         created_at: Set(now),
+        provider: Set(None),
+        external_subject: Set(None),
     }
     .insert(txn)
     .await

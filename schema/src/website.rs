@@ -163,6 +163,9 @@ where
         currency: Set(new.currency.unwrap_or_else(|| "USD".to_owned())),
         created_at: Set(now),
         updated_at: Set(now),
+        revenue_provider: Set(None),
+        verification_token: Set(None),
+        verified_at: Set(None),
     };
     let row = row.insert(&ports.writer).await.map_err(|source| Error::of_write(source, TAKEN))?;
     team.site(row)

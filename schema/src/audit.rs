@@ -1,0 +1,259 @@
+//! The audit log: who changed what. Rules write a line in the transaction of the change; admins of the team read it.
+//!
+//! - A line names the fields that changed, never their values: no secret and no address ends up in it.
+//! - Sign-ins belong to an account; an admin sees those of the team's active members.
+
+use async_graphql::{Context, Enum, ID, Object};
+use entity::{audit_entry, membership, user};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _,
+    QueryFilter as _, QuerySelect as _, QueryTrait as _,
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{self, Admin, Caller},
+    connection::{self, Page, PageArgs, Place},
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    ports::Ports,
+    scalars::Instant,
+    user::UserProfile,
+};
+
+// Vocabulary
+
+macro_rules! actions {
+    ($( $(#[$doc:meta])* $action:ident = $text:literal, )+) => {
+        /// What was done.
+        #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum AuditAction { $( $(#[$doc])* $action, )+ }
+
+        impl AuditAction {
+            const ALL: &[Self] = &[$( Self::$action, )+];
+
+            /// As rows spell it. Never changed.
+            fn text(self) -> &'static str {
+                match self { $( Self::$action => $text, )+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// An account was made.
+    SignUp = "sign_up",
+    /// Somebody signed in.
+    SignIn = "sign_in",
+    /// Somebody tried to sign in to a known account and failed.
+    SignInFailed = "sign_in_failed",
+    /// Somebody signed out.
+    SignOut = "sign_out",
+    /// A password was changed by its owner.
+    PasswordChange = "password_change",
+    /// A password was set with a mailed secret, or by the operator.
+    PasswordReset = "password_reset",
+    /// A profile was changed.
+    UserUpdate = "user_update",
+    /// An e-mail address was changed.
+    UserUpdateEmail = "user_update_email",
+    /// An account was deleted.
+    UserDelete = "user_delete",
+    /// A team was made.
+    TeamCreate = "team_create",
+    /// A team was changed.
+    TeamUpdate = "team_update",
+    /// A member left.
+    TeamLeave = "team_leave",
+    /// Ownership was handed over.
+    TeamTransfer = "team_transfer",
+    /// A member was invited.
+    MemberInvite = "member_invite",
+    /// A member's role was changed.
+    MemberUpdate = "member_update",
+    /// A member was removed.
+    MemberRemove = "member_remove",
+    /// A website was made.
+    WebsiteCreate = "website_create",
+    /// A website and all its data were deleted.
+    WebsiteDelete = "website_delete",
+    /// General settings were changed.
+    WebsiteUpdateGeneral = "website_update_general",
+    /// Notification preferences were changed.
+    WebsiteUpdateNotifications = "website_update_notifications",
+    /// Revenue settings were changed.
+    WebsiteUpdateRevenue = "website_update_revenue",
+    /// Domains were changed.
+    WebsiteUpdateDomains = "website_update_domains",
+    /// The domain was checked for its proof.
+    WebsiteVerifyDomain = "website_verify_domain",
+    /// An address was excluded.
+    WebsiteExcludeIp = "website_exclude_ip",
+    /// The exclusion of an address was removed.
+    WebsiteRemoveIpExclusion = "website_remove_ip_exclusion",
+    /// Paths were excluded.
+    WebsiteExcludePath = "website_exclude_path",
+    /// An exclusion of paths was removed.
+    WebsiteRemovePathExclusion = "website_remove_path_exclusion",
+    /// An API key was made.
+    ApiKeyCreate = "api_key_create",
+    /// An API key was revoked.
+    ApiKeyRevoke = "api_key_revoke",
+    /// An API key was replaced by a new one.
+    ApiKeyRotate = "api_key_rotate",
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone)]
+pub struct AuditEntry(audit_entry::Model);
+
+connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "lines");
+
+/// A line to write.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    /// What was done.
+    pub action: AuditAction,
+    /// Who did it.
+    pub caller: Caller,
+    /// The team it is about; `None` for what concerns the account only.
+    pub team: Option<Uuid>,
+    /// The website it is about.
+    pub website: Option<Uuid>,
+    /// What it was done to, as people call it: a domain, an e-mail address, the name of a key.
+    pub target: &'a str,
+    /// GraphQL names of the fields that changed.
+    pub changed: &'a [&'a str],
+}
+
+// Rules
+
+/// Writes a line, in the transaction of the change.
+pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>) -> Result<()> {
+    let (user, actor) = match line.caller {
+        Caller::User { user, .. } => {
+            let row = user::Entity::find_by_id(user).one(db).await?;
+            (Some(user), row.map_or_else(|| "a deleted account".to_owned(), |row| row.email))
+        }
+        Caller::Operator => (None, "operator".to_owned()),
+        Caller::Key { .. } | Caller::Anonymous | Caller::Refused(_) => (None, "anonymous".to_owned()),
+    };
+    write(db, ports, line, user, actor).await
+}
+
+/// Writes a line about an account whose owner has not proven to be there, such as a failed sign-in.
+pub(crate) async fn note_about(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>, user: Uuid) -> Result<()> {
+    write(db, ports, line, Some(user), "anonymous".to_owned()).await
+}
+
+async fn write(
+    db: &impl ConnectionTrait,
+    ports: &Ports,
+    line: Line<'_>,
+    user: Option<Uuid>,
+    actor: String,
+) -> Result<()> {
+    audit_entry::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        team_id: Set(line.team),
+        website_id: Set(line.website),
+        user_id: Set(user),
+        actor: Set(actor),
+        action: Set(line.action.text().to_owned()),
+        target: Set(line.target.chars().take(400).collect()),
+        changed: Set(serde_json::json!(line.changed).to_string()),
+        created_at: Set(ports.now()),
+    }
+    .insert(db)
+    .await?;
+    Ok(())
+}
+
+/// The lines of a team, and of its members' accounts.
+pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<AuditEntry>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let members = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::UserId)
+        .filter(membership::Column::TeamId.eq(team.id()))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .into_query();
+    let of_accounts = Condition::all()
+        .add(audit_entry::Column::TeamId.is_null())
+        .add(audit_entry::Column::UserId.in_subquery(members));
+    let list = audit_entry::Entity::find()
+        .filter(Condition::any().add(audit_entry::Column::TeamId.eq(team.id())).add(of_accounts));
+    let place = |row: &audit_entry::Model| Place { at: row.created_at, id: row.id };
+    let columns = (audit_entry::Column::CreatedAt, audit_entry::Column::Id);
+    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    page.try_map(|row| Ok(AuditEntry(row)))
+}
+
+/// One line, for an admin of its team, or for the one whose account it is about. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
+    cx.caller().known()?;
+    let row = audit_entry::Entity::find_by_id(id).one(&cx.ports().reader).await?;
+    let row = row.ok_or_else(|| Error::not_found("The line of the audit log"))?;
+    match row.team_id {
+        Some(team) => drop(access::Team::<Admin>::by_uuid(cx, team).await?),
+        None if cx.caller().user().is_some() && cx.caller().user() == row.user_id => {}
+        None => {
+            return Err(Error::forbidden("This line is about another account; ask for it through a team's `auditLog`."));
+        }
+    }
+    Ok(AuditEntry(row))
+}
+
+// Graph
+
+/// A line of the audit log: who changed what.
+#[Object]
+impl AuditEntry {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::AuditEntry.global(self.0.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// What was done.
+    async fn action(&self) -> Result<AuditAction> {
+        let action = AuditAction::ALL.iter().find(|action| action.text() == self.0.action);
+        action.copied().ok_or_else(|| Error::broken("the audit log has an action that this version does not know"))
+    }
+
+    /// How the actor was called then: an e-mail address, `operator` for the command line, or `anonymous`.
+    async fn actor(&self) -> &str {
+        &self.0.actor
+    }
+
+    /// The account that acted, or that a failed sign-in was for; null when it is gone.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<UserProfile>> {
+        let Some(user) = self.0.user_id else { return Ok(None) };
+        Ok(ctx.cx()?.loaders().user(user).await?.map(UserProfile))
+    }
+
+    /// The UUID of the website it is about, which may be gone; null for what is about no website.
+    async fn website_id(&self) -> Option<Uuid> {
+        self.0.website_id
+    }
+
+    /// What it was done to, as people call it: a domain, an e-mail address, the name of a key.
+    async fn target(&self) -> &str {
+        &self.0.target
+    }
+
+    /// Names of the fields that changed, as the schema spells them. Their values are not kept.
+    async fn changed(&self) -> Vec<String> {
+        serde_json::from_str(&self.0.changed).unwrap_or_default()
+    }
+
+    /// When, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.0.created_at)
+    }
+}
