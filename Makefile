@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo test setup browser bench fuzz lint drift contract
+.PHONY: demo test setup browser bench soak fuzz lint drift contract
 
 demo: setup ## Runs three websites with 90 days of traffic and live visitors
 	cargo build --workspace --bins
@@ -23,6 +23,20 @@ browser: ## Debian's Chromium, which runs the tracker in the tests; another one 
 
 bench: setup ## Prints every benchmark as a ratio
 	cargo bench --profile dev --bench import --bench dashboard --bench rest --bench ingest
+
+soak: setup ## Ten minutes of traffic, and whether memory stays flat
+	cargo bench --profile dev --bench soak
+
+FUZZ_SECONDS ?= 600
+CARGO_FUZZ := $(HOME)/.cache/footfall/tools/cargo-fuzz-0.13.2
+
+$(CARGO_FUZZ)/bin/cargo-fuzz:
+	cargo install --quiet --locked --version 0.13.2 --root "$(CARGO_FUZZ)" cargo-fuzz
+
+fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## Ten minutes of hostile beacons (cargo-fuzz is installed into the cache when absent)
+	mkdir -p fuzz/corpus/beacon
+	PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none beacon fuzz/corpus/beacon fuzz/seeds/beacon -- \
+	  -dict=fuzz/json.dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check

@@ -10,6 +10,7 @@
 )]
 
 mod measure;
+mod wire;
 
 use std::{
     net::SocketAddr,
@@ -33,60 +34,10 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+use wire::{Wire, beacon, graphql, request};
 
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 512;
-
-/// One kept-alive connection.
-struct Wire {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Wire {
-    async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        stream.set_nodelay(true).expect("no delay");
-        Self { stream, buffer: Vec::with_capacity(4096) }
-    }
-
-    /// Sends a request and reads the answer. Answers its status and body.
-    async fn ask(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
-        self.stream.write_all(request).await.expect("sent");
-        self.buffer.clear();
-        loop {
-            self.stream.read_buf(&mut self.buffer).await.expect("an answer");
-            let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let text = String::from_utf8_lossy(&self.buffer[..head]).to_lowercase();
-            let length: usize = text
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .map_or(0, |value| value.trim().parse().expect("a length"));
-            while self.buffer.len() < head + 4 + length {
-                self.stream.read_buf(&mut self.buffer).await.expect("the rest");
-            }
-            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-            return (status, self.buffer[head + 4..head + 4 + length].to_vec());
-        }
-    }
-}
-
-fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
-}
-
-fn beacon(path: &str, number: u64) -> Vec<u8> {
-    let body = json!({
-        "type": "pageview", "event_id": format!("bench-{number:016}"), "session_id": "session-1234",
-        "visitor_id": format!("visitor-{:06}", number % 5_000), "url": format!("https://shop.example/p{}?utm_source=bench", number % 997),
-        "title": "Bench", "referrer": "https://www.google.com/", "device_type": "desktop", "browser": "Firefox", "os": "Linux",
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
-        "screen_resolution": "1920x1080", "language": "nl-NL"
-    });
-    let headers = "origin: https://shop.example\r\ncontent-type: text/plain;charset=UTF-8\r\n";
-    request("POST", path, headers, &body.to_string())
-}
 
 /// Requests per second of so many connections, each sending what `make` says.
 async fn rate(address: &str, seconds: f64, make: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> f64 {
@@ -131,11 +82,31 @@ async fn bare() -> String {
     address
 }
 
-async fn graphql(address: &str, key: &str, query: &str) -> Value {
-    let headers = format!("x-api-key: {key}\r\ncontent-type: application/json\r\n");
-    let body = json!({ "query": query }).to_string();
-    let (_, answer) = Wire::open(address).await.ask(&request("POST", "/graphql", &headers, &body)).await;
-    serde_json::from_slice(&answer).expect("JSON")
+/// Milliseconds from a beacon's answer until a live count and until a query show it, of 20 beacons.
+async fn freshness(ours: &str, key: &str, site: &str, code: &str) -> (Vec<f64>, Vec<f64>) {
+    let (mut live, mut stored) = (Vec::new(), Vec::new());
+    let mut wire = Wire::open(ours).await;
+    for number in 0..20_u64 {
+        let page = format!("/fresh{number}");
+        let body = json!({ "type": "pageview", "session_id": "session-1234", "visitor_id": format!("fresh-visitor-{number}"), "url": format!("https://shop.example{page}"), "device_type": "desktop", "browser": "Firefox", "os": "Linux",
+            "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
+        let count = async |wire: &mut Wire| {
+            let (_, answer) = wire.ask(&request("GET", &format!("/e/live/{code}"), "", "")).await;
+            serde_json::from_slice::<Value>(&answer).expect("JSON")["visitors"].as_u64().expect("a count")
+        };
+        let before = count(&mut wire).await;
+        let headers = "origin: https://shop.example\r\ncontent-type: application/json\r\n";
+        assert_eq!(wire.ask(&request("POST", &format!("/e/{code}"), headers, &body.to_string())).await.0, 200);
+        let answered = Instant::now();
+        while count(&mut wire).await <= before {}
+        live.push(answered.elapsed().as_secs_f64() * 1000.0);
+        let query = format!(
+            "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_24_HOURS }}, filters: [{{ dimension: PAGE, operator: IS, values: [\"{page}\"] }}]) {{ totals {{ pageviews }} }} }} }}"
+        );
+        while graphql(ours, key, &query).await["data"]["website"]["analytics"]["totals"]["pageviews"] != 1 {}
+        stored.push(answered.elapsed().as_secs_f64() * 1000.0);
+    }
+    (live, stored)
 }
 
 #[tokio::main]
@@ -265,6 +236,13 @@ async fn main() {
         all[all.len() / 2]
     );
     row("p99 of a beacon's answer at 2,000/s beside dashboards", format!("{p99:.1} ms"), "< 50 ms", p99 < 50.0);
+
+    let (mut seen, mut stored) = freshness(&ours, &key, site, &code).await;
+    seen.sort_by(f64::total_cmp);
+    stored.sort_by(f64::total_cmp);
+    let (seen, stored) = (seen[seen.len() - 1], stored[stored.len() - 1]);
+    row("an answered event in the live count, the slowest of 20", format!("{seen:.0} ms"), "< 200 ms", seen < 200.0);
+    row("an answered event in a query, the slowest of 20", format!("{stored:.0} ms"), "< 1,000 ms", stored < 1000.0);
 
     // 5,000 subscriptions as event streams.
     let before = memory_mib(server.child.id(), "VmRSS");

@@ -81,6 +81,9 @@ pub struct Flags {
     /// MaxMind DB file for countries, regions and cities instead of the built-in countries
     #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
     pub geo_database: Option<PathBuf>,
+    /// File with networks of data centres, one a line: what is sent from there counts as a machine's
+    #[arg(long, value_name = "FILE", env = "FOOTFALL_DATACENTRES")]
+    pub datacentres: Option<PathBuf>,
     /// Memory of the event store's buffers, in MiB [default: 224]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
     pub memory_mib: Option<u32>,
@@ -119,6 +122,7 @@ struct Layer {
     introspection: Option<bool>,
     free_text: Option<FreeTextSetting>,
     geo_database: Option<PathBuf>,
+    datacentres: Option<PathBuf>,
     memory_mib: Option<u32>,
     threads: Option<u32>,
     timeout_seconds: Option<u64>,
@@ -145,6 +149,7 @@ impl Layer {
             introspection: over.introspection.or(self.introspection),
             free_text: over.free_text.or(self.free_text),
             geo_database: over.geo_database.or(self.geo_database),
+            datacentres: over.datacentres.or(self.datacentres),
             memory_mib: over.memory_mib.or(self.memory_mib),
             threads: over.threads.or(self.threads),
             timeout_seconds: over.timeout_seconds.or(self.timeout_seconds),
@@ -178,6 +183,8 @@ pub struct Config {
     pub free_text: FreeText,
     /// A MaxMind DB file instead of the built-in countries.
     pub geo_database: Option<PathBuf>,
+    /// A file with networks of data centres.
+    pub datacentres: Option<PathBuf>,
     /// Memory of the event store's buffers, in MiB.
     pub memory_mib: u32,
     /// Threads of one analytics question.
@@ -216,6 +223,7 @@ impl Config {
             introspection: flags.introspection,
             free_text: flags.free_text,
             geo_database: flags.geo_database,
+            datacentres: flags.datacentres,
             memory_mib: flags.memory_mib,
             threads: flags.threads,
             timeout_seconds: flags.timeout_seconds,
@@ -249,6 +257,7 @@ impl Config {
                 FreeTextSetting::Refused => FreeText::Refused,
             },
             geo_database: layer.geo_database.filter(|path| !path.as_os_str().is_empty()),
+            datacentres: layer.datacentres.filter(|path| !path.as_os_str().is_empty()),
             memory_mib: layer.memory_mib.ok_or_else(missing)?,
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,

@@ -9,6 +9,7 @@ pub mod bots;
 pub mod chain;
 pub mod channel;
 pub mod crawler;
+pub mod datacentre;
 pub mod delivery;
 pub mod enrich;
 pub mod identity;

@@ -15,7 +15,7 @@ pub(crate) fn importer(store: &Arc<Memory>) -> Importer {
     Importer {
         events: Arc::clone(store) as Arc<dyn Events>,
         clock: Arc::new(Still(chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())),
-        enricher: Arc::new(Enricher::new(None).unwrap()),
+        enricher: Arc::new(Enricher::new(None, None).unwrap()),
         secret: Secret::new([9; 32]),
     }
 }

@@ -48,6 +48,28 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Its first and last address. A network of IPv4 addresses written as IPv6 is one of IPv4 addresses.
+    #[must_use]
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        let bits = u32::from(self.bits);
+        match self.address {
+            IpAddr::V4(address) => {
+                let rest = u32::MAX.checked_shr(bits).unwrap_or(0);
+                let first = u32::from(address) & !rest;
+                (IpAddr::V4(first.into()), IpAddr::V4((first | rest).into()))
+            }
+            IpAddr::V6(address) => {
+                let rest = u128::MAX.checked_shr(bits).unwrap_or(0);
+                let first = u128::from(address) & !rest;
+                let ends: [IpAddr; 2] = [first, first | rest].map(|end| IpAddr::V6(end.into()));
+                let [first, last] = if bits >= 96 { ends.map(|end| end.to_canonical()) } else { ends };
+                (first, last)
+            }
+        }
+    }
+}
+
 /// Proxies whose forwarding headers are believed.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies(Vec<Network>);

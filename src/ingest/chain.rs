@@ -77,7 +77,11 @@ impl Chain {
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        let bot = sender.machine.or_else(|| self.enricher.machine(user_agent)).unwrap_or_default();
+        let bot = sender
+            .machine
+            .or_else(|| self.enricher.machine(user_agent))
+            .or_else(|| self.enricher.datacentre(sender.address?))
+            .unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(website, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;

@@ -10,6 +10,7 @@ use schema::{
 use super::{
     agent::Agents,
     channel::{Campaign, acquire, referrer_host},
+    datacentre::{self, Datacentres},
     place::Places,
 };
 
@@ -17,13 +18,16 @@ use super::{
 pub struct Enricher {
     agents: Agents,
     places: Places,
+    datacentres: Datacentres,
 }
 
 impl Enricher {
-    /// With the embedded country database, or the operator's own at `geo`. Errors: `Invalid` names the geo database.
-    pub fn new(geo: Option<&Path>) -> Result<Self> {
+    /// With the embedded country database, or the operator's own at `geo`, and with the networks of data centres that the file
+    /// `datacentres` lists. Errors: `Invalid` names the file at fault.
+    pub fn new(geo: Option<&Path>, datacentres: Option<&Path>) -> Result<Self> {
         let places = geo.map_or_else(Places::embedded, Places::open)?;
-        Ok(Self { agents: Agents::default(), places })
+        let datacentres = datacentres.map_or_else(|| Ok(Datacentres::default()), Datacentres::open)?;
+        Ok(Self { agents: Agents::default(), places, datacentres })
     }
 
     /// Browser, operating system and device; equal strings share one value.
@@ -36,6 +40,12 @@ impl Enricher {
     #[must_use]
     pub fn machine(&self, user_agent: &str) -> Option<&'static str> {
         self.agents.machine(user_agent)
+    }
+
+    /// Why the address is a machine's, or `None` for what may be a person's.
+    #[must_use]
+    pub fn datacentre(&self, address: IpAddr) -> Option<&'static str> {
+        self.datacentres.holds(address).then_some(datacentre::REASON)
     }
 
     /// Where the address is; empty for a host name and for what the database does not know.

@@ -212,6 +212,26 @@ async fn machines_are_kept_apart_and_heartbeats_only_lengthen() {
 }
 
 #[tokio::test]
+async fn what_comes_from_a_data_centre_is_a_machines() {
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), "# hosters\n198.51.100.0/24\n").unwrap();
+    let shop = shop_with(|flags| {
+        flags.trusted_proxies = Some(vec!["127.0.0.1".into()]);
+        flags.datacentres = Some(list.path().to_owned());
+    })
+    .await;
+    let path = format!("/e/{}", shop.code);
+    for (address, dropped) in [("198.51.100.9", Some("Bot")), ("198.51.101.9", None)] {
+        let sent = shop.post(&path, view("/").to_string(), &[("x-forwarded-for", address)]).await;
+        assert_eq!((sent.status.as_u16(), sent.dropped.as_deref()), (200, dropped), "{address}");
+    }
+    assert_eq!(shop.totals(1).await["visitors"], 1);
+    let everybody = "range: { preset: LAST_24_HOURS }, includeBots: true";
+    let all = shop.until(everybody, "totals { pageviews }", |answer| answer["totals"]["pageviews"] == 2).await;
+    assert_eq!(all["totals"]["pageviews"], 2);
+}
+
+#[tokio::test]
 async fn a_batch_has_a_verdict_for_each_event() {
     let shop = shop().await;
     let key = shop.app.api_key(&shop.owner, None).await;

@@ -1,0 +1,69 @@
+//! The load generator of the benches: HTTP/1.1 by hand over kept-alive connections, and the beacons that it sends.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// One kept-alive connection.
+pub struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects.
+    pub async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: Vec::with_capacity(4096) }
+    }
+
+    /// Sends a request and reads the answer. Answers its status and body.
+    pub async fn ask(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+        self.stream.write_all(request).await.expect("sent");
+        self.buffer.clear();
+        loop {
+            self.stream.read_buf(&mut self.buffer).await.expect("an answer");
+            let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let text = String::from_utf8_lossy(&self.buffer[..head]).to_lowercase();
+            let length: usize = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"))
+                .map_or(0, |value| value.trim().parse().expect("a length"));
+            while self.buffer.len() < head + 4 + length {
+                self.stream.read_buf(&mut self.buffer).await.expect("the rest");
+            }
+            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            return (status, self.buffer[head + 4..head + 4 + length].to_vec());
+        }
+    }
+}
+
+/// A request as bytes.
+pub fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+/// A page view as the tracker sends it: one of 5,000 visitors and 997 pages.
+pub fn beacon(path: &str, number: u64) -> Vec<u8> {
+    let body = json!({
+        "type": "pageview", "event_id": format!("bench-{number:016}"), "session_id": "session-1234",
+        "visitor_id": format!("visitor-{:06}", number % 5_000), "url": format!("https://shop.example/p{}?utm_source=bench", number % 997),
+        "title": "Bench", "referrer": "https://www.google.com/", "device_type": "desktop", "browser": "Firefox", "os": "Linux",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+        "screen_resolution": "1920x1080", "language": "nl-NL"
+    });
+    let headers = "origin: https://shop.example\r\ncontent-type: text/plain;charset=UTF-8\r\n";
+    request("POST", path, headers, &body.to_string())
+}
+
+/// Asks GraphQL on a connection of its own.
+pub async fn graphql(address: &str, key: &str, query: &str) -> Value {
+    let headers = format!("x-api-key: {key}\r\ncontent-type: application/json\r\n");
+    let body = json!({ "query": query }).to_string();
+    let (_, answer) = Wire::open(address).await.ask(&request("POST", "/graphql", &headers, &body)).await;
+    serde_json::from_slice(&answer).expect("JSON")
+}
