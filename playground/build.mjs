@@ -20,6 +20,6 @@ await build({
 });
 await copyFile(here('index.html'), here('dist/index.html'));
 await copyFile(here('src/icon.svg'), here('dist/icon.svg'));
-for (const file of ['tracker.html', 'src/tracker.css', 'src/tracker.js']) {
+for (const file of ['tracker.html', 'src/tracker.css', 'src/tracker.js', 'reference.html', 'src/reference.css', 'src/reference.js']) {
   await copyFile(here(file), here(`dist/${file.replace('src/', '')}`));
 }

@@ -75,6 +75,9 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/live.graphql"),
 ];
 
+/// Descriptions of the routes that are no documents: ingest, widgets, health, keys.
+const BESIDE: &str = include_str!("../schema/rest/fixed.json");
+
 /// How often counted API requests are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
@@ -203,6 +206,7 @@ pub async fn control_plane(
 /// A document that does not fit the schema.
 pub fn rest_api() -> Result<Rest, StartError> {
     Rest::load(DOCUMENTS, &schema::sdl())
+        .and_then(|rest| rest.beside(BESIDE))
         .map_err(|error| StartError::new(format!("a REST document is broken: {error}")))
 }
 

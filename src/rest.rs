@@ -45,10 +45,14 @@ pub use self::{
 /// Where the description of the REST API is served, to anyone.
 pub const OPENAPI_PATH: &str = "/api/external/v1/openapi.json";
 
+/// The same, where tools look first.
+pub const OPENAPI_AT_ROOT: &str = "/openapi.json";
+
 /// The loaded REST API.
 pub struct Rest {
     operations: Vec<Arc<Operation>>,
     sdl: Arc<Sdl>,
+    beside: openapi::Beside,
 }
 
 /// One row of the table of routes.
@@ -92,7 +96,14 @@ impl Rest {
                 operations.push(Arc::new(operation));
             }
         }
-        Ok(Self { operations, sdl: Arc::new(sdl) })
+        Ok(Self { operations, sdl: Arc::new(sdl), beside: openapi::Beside::new() })
+    }
+
+    /// Describes routes that others mount beside these, from the text of a JSON object: path, method, OpenAPI operation.
+    /// Errors: a sentence, when it is none.
+    pub fn beside(mut self, described: &str) -> Result<Self, String> {
+        self.beside = serde_json::from_str(described).map_err(|error| format!("the routes beside: {error}"))?;
+        Ok(self)
     }
 
     /// The routes, in the order of the documents.
@@ -127,7 +138,7 @@ impl Rest {
     /// The description of the API, OpenAPI 3.1. The same documents and schema give the same description.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
-        openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl)
+        openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl, &self.beside)
     }
 
     /// The description as the text of the committed file.
@@ -150,8 +161,8 @@ impl Rest {
             by_path.entry(mounted(&operation.path)).or_default().push(operation.clone());
         }
         let routes = by_path.into_iter().map(|(path, operations)| (path, Route::Operations(operations)));
-        let fixed = [OPENAPI_PATH, "/api", "/api/", "/api/{*path}"].map(|path| {
-            let route = if path == OPENAPI_PATH { Route::OpenApi } else { Route::Nothing };
+        let fixed = [OPENAPI_PATH, OPENAPI_AT_ROOT, "/api", "/api/", "/api/{*path}"].map(|path| {
+            let route = if path.ends_with(OPENAPI_AT_ROOT) { Route::OpenApi } else { Route::Nothing };
             (path.to_owned(), route)
         });
         routes.chain(fixed).fold(Router::new(), |router, (path, route)| {

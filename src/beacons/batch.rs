@@ -17,7 +17,7 @@ use crate::{
     http::credential::Credential,
     ingest::{
         address::address_of,
-        beacon::{Beacon, Thing, page_of},
+        beacon::{Beacon, Thing, is_object, page_of},
         chain::Sender,
         identity::DAY_MS,
         intake::{Incoming, Submission},
@@ -108,7 +108,8 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
         return Err(Error::MediaType { wants: "application/json".into() });
     }
     let bytes = bounded(&head.headers, body, BATCH_BYTES).await?;
-    let wire: Wire<'_> = serde_json::from_slice(&bytes).map_err(|_| {
+    let wire: Option<Wire<'_>> = if is_object(&bytes) { serde_json::from_slice(&bytes).ok() } else { None };
+    let wire = wire.ok_or_else(|| {
         Error::invalid(
             "body",
             "must be a JSON object with trackingCode (string), events (array) and serverContext (object)",
@@ -189,14 +190,18 @@ fn incoming(
         return Err(rejected(Outcome::GpcOptedOut));
     }
     let malformed = |error: Error| Rejection { reason: Outcome::Malformed, message: Some(error.message()) };
-    let wrong = |_| {
+    let wrong = || {
         malformed(Error::invalid(
             "event",
             "must be an object: type, name, visitorId, sessionId, idempotencyKey (strings), ts (number), props (object)",
         ))
     };
-    let mut event: WireEvent = serde_json::from_str(raw.get()).map_err(wrong)?;
-    event.page = serde_json::from_str::<Located>(raw.get()).map_err(wrong)?.props;
+    // serde reads a struct from an array as well.
+    if !is_object(raw.get().as_bytes()) {
+        return Err(wrong());
+    }
+    let mut event: WireEvent = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    event.page = serde_json::from_str::<Located>(raw.get()).map_err(|_| wrong())?.props;
     let at_ms = event.ts;
     let now_ms = gateway.ports.clock.now().timestamp_millis();
     let at_ms = match at_ms {

@@ -63,12 +63,13 @@ fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// `/`, `/playground` and what lies below it. The page itself is served at `/graphql`.
+/// `/`, `/playground` and what lies below it, `/reference`. The page itself is served at `/graphql`.
 pub fn routes() -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::temporary("graphql") }))
         .route("/playground", get(|| async { Redirect::temporary("graphql") }))
         .route("/playground/", get(|| async { Redirect::temporary("../graphql") }))
+        .route("/reference", get(|| async { Redirect::temporary("playground/reference.html") }))
         .route("/playground/examples.json", get(|| async { Json(examples()) }))
         .route(
             "/playground/{*file}",
@@ -105,6 +106,9 @@ fn asset(file: &str, asked: &HeaderMap) -> Response {
         }
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if file == "reference.html" {
+        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    }
     response
 }
 

@@ -164,7 +164,7 @@ pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     Ok(beacon)
 }
 
-/// Whether a body of an alias path is a heartbeat, and the tracking code that stands in it.
+/// The tracking code that stands in a body of an alias path.
 #[must_use]
 pub fn code_in(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
@@ -172,11 +172,21 @@ pub fn code_in(body: &[u8]) -> Option<String> {
         #[serde(alias = "trackingCode", alias = "website_id", alias = "site_id")]
         tracking_code: Option<String>,
     }
+    if !is_object(body) {
+        return None;
+    }
     serde_json::from_slice::<Coded>(body).ok()?.tracking_code
 }
 
+/// Whether a body can be an object: serde reads a struct from an array as well.
+#[must_use]
+pub fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
 fn parse(body: &[u8]) -> Result<Wire> {
-    serde_json::from_slice(body).map_err(|_| diagnosis(body))
+    let wire = if is_object(body) { serde_json::from_slice(body).ok() } else { None };
+    wire.ok_or_else(|| diagnosis(body))
 }
 
 /// Says what keeps a body from being a beacon.
@@ -310,7 +320,7 @@ fn whole(number: f64) -> Option<i64> {
 
 /// The kind that a type stands for, and the name of the event. Errors: an event or goal without a name.
 fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
-    let name = clean(name.trim(), 200);
+    let name = name_of(name);
     let named = |kind: EventKind, name: String| {
         if name.is_empty() { Err(Error::invalid("name", "is missing")) } else { Ok((kind, name)) }
     };
@@ -326,8 +336,13 @@ fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
         "identify" => Ok((EventKind::Identify, "identify".to_owned())),
         "heartbeat" => Ok((EventKind::Heartbeat, String::new())),
         // Older trackers put the event's name here.
-        other => of_name(if name.is_empty() { clean(other, 200) } else { name }),
+        other => of_name(if name.is_empty() { name_of(other) } else { name }),
     }
+}
+
+/// A name without white space and control characters around it, so that none is blank.
+fn name_of(text: &str) -> String {
+    clean(text.trim_matches(|c: char| c.is_whitespace() || c.is_control()), 200)
 }
 
 fn money_of(properties: &Properties, field: &str) -> Result<Money> {

@@ -190,3 +190,15 @@ fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
         let _ = (code_in(&body), crate::ingest::crawler::read(&body));
     }
 }
+
+#[test]
+fn a_name_of_white_space_and_control_characters_is_none() {
+    let body = |name: &str| {
+        serde_json::json!({ "type": "goal", "name": name, "session_id": "session-1234", "url": "https://shop.example/",
+            "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": "Mozilla" })
+        .to_string()
+    };
+    assert!(read(body("\0 \0").as_bytes()).is_err());
+    assert_eq!(read(body(" \u{1b}Order\t").as_bytes()).unwrap().name, "Order");
+    assert_eq!(code_in(b"[\"ZV_x\"]"), None);
+}

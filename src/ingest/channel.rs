@@ -8,6 +8,8 @@ use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use schema::analytics::event::Acquisition;
 
+use super::{beacon::host_of as host_in, properties::clean};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Search,
@@ -134,7 +136,12 @@ impl Campaign {
     /// Whether a query might carry anything for [`Campaign::of_query`]; cheap, and never wrong when it answers no.
     #[must_use]
     pub fn is_in(query: &str) -> bool {
-        query.contains("utm_") || query.contains('%') || CLICKS.iter().any(|(name, _)| query.contains(name))
+        let is_read = |pair: &str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("utm_"))
+                || CLICKS.iter().any(|(known, _)| name.eq_ignore_ascii_case(known))
+        };
+        query.contains('%') || query.split('&').any(is_read)
     }
 
     /// Reads a query string, without its `?`. The first value of a repeated parameter counts.
@@ -158,7 +165,7 @@ impl Campaign {
                 }
             };
             if slot.is_empty() {
-                let value = decode(value);
+                let value = clean(&decode(value), LONGEST);
                 let value = value.trim();
                 value.get(..value.floor_char_boundary(LONGEST)).unwrap_or(value).clone_into(slot);
             }
@@ -196,12 +203,7 @@ pub fn host_of(url: &str) -> Option<String> {
         return None;
     }
     let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => host.split(':').next()?,
-    };
-    let host = host.trim_end_matches('.').to_lowercase();
+    let host = host_in(authority)?;
     let host = host.strip_prefix("www.").unwrap_or(&host);
     (!host.is_empty()).then(|| host.to_owned())
 }

@@ -109,3 +109,14 @@ fn hosts_of_strange_urls() {
         assert_eq!(host_of(url).as_deref(), host, "{url}");
     }
 }
+
+#[test]
+fn a_campaign_is_found_however_its_names_are_spelled_and_holds_no_control_characters() {
+    for query in ["UTM_SOURCE=news", "a=b&Utm_Source=news", "%75tm_source=news", "utm_source=%00news%1b"] {
+        assert!(Campaign::is_in(query), "{query}");
+        assert_eq!(Campaign::of_query(query).source, "news", "{query}");
+    }
+    assert!(Campaign::is_in("GCLID=x"));
+    assert!(!Campaign::is_in("a=utm_source&q=gclid"));
+    assert_eq!(referrer_host("https://a b<c>/", "shop.example"), None);
+}

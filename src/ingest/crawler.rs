@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     address::address_of,
-    beacon::{Beacon, Thing, page_of},
+    beacon::{Beacon, Thing, is_object, page_of},
     properties::{Properties, clean},
 };
 
@@ -34,7 +34,8 @@ pub struct Crawl {
 
 /// Reads the body. Errors: `Invalid`, naming the field.
 pub fn read(body: &[u8]) -> Result<Crawl> {
-    let wire: Wire = serde_json::from_slice(body).map_err(|_| {
+    let wire: Option<Wire> = if is_object(body) { serde_json::from_slice(body).ok() } else { None };
+    let wire = wire.ok_or_else(|| {
         Error::invalid("body", "must be one JSON object with the strings u (URL), ua (user agent), ip and r (referrer)")
     })?;
     let url = wire.u.ok_or_else(|| Error::invalid("u", "is missing"))?;

@@ -21,9 +21,12 @@ use super::{
     variables::{Kind, Origin, Variable},
 };
 
-/// Describes the operations.
+/// Routes that are no operations: their descriptions by path and method, written by hand.
+pub type Beside = BTreeMap<String, BTreeMap<String, Value>>;
+
+/// Describes the operations, and the routes beside them.
 #[must_use]
-pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl) -> Value {
+pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, beside: &Beside) -> Value {
     let mut paths: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     let mut tags = BTreeSet::new();
     let mut inputs = Inputs { sdl, schemas: BTreeMap::new() };
@@ -36,6 +39,10 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl) 
         let described = operation_of(operation, sdl, &mut inputs);
         let path = path.collect::<Vec<_>>().join("/");
         paths.entry(path).or_default().insert(operation.method.as_str().to_ascii_lowercase(), described);
+    }
+    for (path, methods) in beside {
+        tags.extend(methods.values().filter_map(|described| described["tags"][0].as_str().map(str::to_owned)));
+        paths.entry(path.clone()).or_default().extend(methods.clone());
     }
     let mut schemas = inputs.schemas;
     schemas.insert("Error".to_owned(), error_schema());

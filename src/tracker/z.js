@@ -116,12 +116,15 @@
     });
     const restore = safe(() => queue.size || anonymous() || JSON.parse(read(QUEUE)).map((item) => queue.add(item)));
 
+    // The server corrects a wrong clock by when it was sent.
+    const bodyOf = ({ text }) => text.replace('{', `{"sent_at":${Date.now()},`);
+
     const send = async (item) => {
       let status = 599;
       flying.add(item);
       try {
         // A string travels as text/plain, which needs no preflight. Browsers cap the size of what they keep alive: not a second time.
-        status = (await fetch(api + item.path, { method: 'POST', body: item.text, keepalive: !item.failed })).status;
+        status = (await fetch(api + item.path, { method: 'POST', body: bodyOf(item), keepalive: !item.failed })).status;
       } catch {
         // No network, no server, or no permission: as good as a server that failed.
       }
@@ -180,9 +183,7 @@
         os: named('Windows,Android,iPhone|iPad:iOS,Mac:macOS,CrOS:ChromeOS,Linux,:Other'),
         user_agent: userAgent,
         screen_resolution: screen.width + 'x' + screen.height,
-        viewport: innerWidth + 'x' + innerHeight,
         language: optedOut ? undefined : navigator.language,
-        timezone: optedOut ? undefined : Intl.DateTimeFormat().resolvedOptions().timeZone,
         timestamp: Date.now(),
       });
     };
@@ -234,7 +235,7 @@
       enqueue('heartbeat/', figures);
     };
 
-    const beacon = safe((item) => navigator.sendBeacon(api + item.path, item.text));
+    const beacon = safe((item) => navigator.sendBeacon(api + item.path, bodyOf(item)));
     const leave = () => {
       leaving = 1;
       routed();

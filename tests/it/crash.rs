@@ -184,9 +184,15 @@ async fn a_full_disk_refuses_and_loses_nothing_and_a_clean_stop_drains() {
     each_counts_once(&base, &key, &site, &book).await;
     finish(&base, &code, &book).await;
     load(&base, &code, &book, tokio::time::sleep(Duration::from_millis(300))).await;
-    // A clean stop answers what it took in and carries all of it over.
+    // A clean stop answers what it took in and carries all of it over, the ledger's counts too.
+    let ledger = format!(
+        "{{ website(id: \"{site}\") {{ ingest(lastMinutes: 43200) {{ received accepted duplicates dropped {{ reason count }} lastEventAt }} }} }}"
+    );
+    let counted = ask(&base, &key, &ledger).await;
+    assert!(counted["data"]["website"]["ingest"]["accepted"].as_u64() > Some(0), "{counted}");
     server.stop();
     let server = Server::start(footfall(&data).arg("serve"));
+    assert_eq!(ask(&server.base, &key, &ledger).await, counted);
     finish(&server.base, &code, &book).await;
     each_counts_once(&server.base, &key, &site, &book).await;
 }

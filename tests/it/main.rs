@@ -13,6 +13,7 @@ mod exclusions;
 mod ingest;
 mod live;
 mod log;
+mod reference;
 mod refusals;
 mod rest;
 mod schema;

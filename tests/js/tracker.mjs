@@ -23,7 +23,8 @@ const scenarios = {
     assert.ok(!site.proxy.requests.some((request) => request.startsWith('OPTIONS')), 'a preflight');
     for (const id of ['event_id', 'session_id', 'visitor_id']) assert.match(body[id], UUID);
     assert.ok(Math.abs(body.timestamp - Date.now()) < 60_000);
-    const { event_id, session_id, visitor_id, timestamp, user_agent, timezone, ...rest } = body;
+    const { event_id, session_id, visitor_id, timestamp, sent_at, user_agent, ...rest } = body;
+    assert.ok(sent_at >= timestamp && sent_at - timestamp < 60_000);
     assert.deepEqual(rest, {
       type: 'pageview',
       url: site.url('/?utm_source=letter#top'),
@@ -33,10 +34,9 @@ const scenarios = {
       browser: 'Chrome',
       os: 'Linux',
       screen_resolution: '1280x720',
-      viewport: '1280x720',
       language: 'nl-NL',
     });
-    assert.ok(user_agent && timezone);
+    assert.ok(user_agent);
   },
 
   // A framework's kit calls page() on each later route; the tracker has seen the route itself.
