@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use schema::analytics::event::Acquisition;
 
-use super::{beacon::host_of as host_in, properties::clean};
+use super::properties::clean;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -203,7 +203,12 @@ pub fn host_of(url: &str) -> Option<String> {
         return None;
     }
     let authority = rest.split(['/', '?', '#']).next()?;
-    let host = host_in(authority)?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => host.split(':').next()?,
+    };
+    let host = host.trim_end_matches('.').to_lowercase();
     let host = host.strip_prefix("www.").unwrap_or(&host);
     (!host.is_empty()).then(|| host.to_owned())
 }
