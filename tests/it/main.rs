@@ -16,5 +16,6 @@ mod log;
 mod refusals;
 mod rest;
 mod schema;
+mod settings;
 mod tidy;
 mod tracker;
