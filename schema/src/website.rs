@@ -25,9 +25,12 @@ use crate::{
 
 mod change;
 pub mod creation;
+pub mod domains;
 pub mod exclusions;
 pub mod general;
 pub mod ingest;
+pub mod notifications;
+pub mod revenue;
 pub mod settings;
 
 use change::Change;
@@ -40,6 +43,12 @@ use settings::{ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettings};
 /// A website.
 #[derive(Debug, Clone)]
 pub struct Website(pub(crate) Site<Viewer>);
+
+impl From<Site<Viewer>> for Website {
+    fn from(site: Site<Viewer>) -> Self {
+        Self(site)
+    }
+}
 
 connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
 
@@ -217,6 +226,21 @@ impl Website {
         exclusions::Exclusions(self.0.clone())
     }
 
+    /// What its team wants to be told.
+    async fn notifications(&self, ctx: &Context<'_>) -> Result<notifications::NotificationPreferences> {
+        notifications::preferences_of(ctx.cx()?, &self.0).await
+    }
+
+    /// Where it lives, who else may send events, and the proof that its team controls the domain.
+    async fn domains(&self) -> domains::Domains {
+        domains::Domains(self.0.clone())
+    }
+
+    /// Where its revenue comes from, and in which currency it is shown.
+    async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
+        revenue::RevenueSettings::of(self.0.website())
+    }
+
     /// ISO 4217 code in which revenue is shown.
     async fn currency(&self) -> &str {
         &self.0.website().currency
@@ -290,7 +314,7 @@ impl WebsiteQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
-            async { Ok(Some(Website(ctx.cx()?.site("id", &id).await?))) }.await;
+            async { Ok(Some(Website::from(ctx.cx()?.site("id", &id).await?))) }.await;
         answer.transpose()
     }
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, checked_name, team_meant};
+use super::{TAKEN, Website, checked_domain, checked_name, domains::TOKEN_LENGTH, team_meant};
 use crate::{
     access::{self, Admin, Level, On, Role, Site, stated},
     audit::{self, AuditAction, Line},
@@ -77,7 +77,7 @@ where
         created_at: Set(now),
         updated_at: Set(now),
         revenue_provider: Set(None),
-        verification_token: Set(None),
+        verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
     };
     let transaction = ports.begin().await?;
@@ -120,7 +120,7 @@ impl WebsiteMutation {
                 currency: None,
             };
             let site = create(ctx.cx()?.ports(), &team, new).await?;
-            Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
+            Ok(Some(WebsiteCreatePayload { website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

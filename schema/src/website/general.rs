@@ -165,7 +165,7 @@ impl GeneralMutation {
         let answer: async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
             let site = update_general(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteUpdateGeneralPayload { website: Website(site.lower()) }))
+            Ok(Some(WebsiteUpdateGeneralPayload { website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

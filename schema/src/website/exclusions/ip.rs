@@ -195,7 +195,7 @@ impl IpExclusion {
 
     /// The website that does not count it.
     async fn website(&self) -> Website {
-        Website(self.site.clone())
+        Website::from(self.site.clone())
     }
 }
 
@@ -217,7 +217,7 @@ impl IpExclusionMutation {
         let answer: async_graphql::Result<Option<WebsiteExcludeIpPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
             let (ip_exclusion, site) = exclude_ip(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website: Website(site.lower()) }))
+            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()
@@ -237,7 +237,7 @@ impl IpExclusionMutation {
             let id = Kind::IpExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_ip_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::IpExclusion.global(id);
-            Ok(Some(WebsiteRemoveIpExclusionPayload { deleted: true, deleted_id, website: Website(site.lower()) }))
+            Ok(Some(WebsiteRemoveIpExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

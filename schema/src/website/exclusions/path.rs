@@ -174,7 +174,7 @@ impl PathExclusion {
 
     /// The website that does not count it.
     async fn website(&self) -> Website {
-        Website(self.site.clone())
+        Website::from(self.site.clone())
     }
 }
 
@@ -196,7 +196,7 @@ impl PathExclusionMutation {
         let answer: async_graphql::Result<Option<WebsiteExcludePathPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
             let (path_exclusion, site) = exclude_path(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website: Website(site.lower()) }))
+            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()
@@ -216,7 +216,7 @@ impl PathExclusionMutation {
             let id = Kind::PathExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_path_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::PathExclusion.global(id);
-            Ok(Some(WebsiteRemovePathExclusionPayload { deleted: true, deleted_id, website: Website(site.lower()) }))
+            Ok(Some(WebsiteRemovePathExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()
