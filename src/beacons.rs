@@ -197,7 +197,8 @@ impl Gateway {
     }
 
     async fn take(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>, address: IpAddr) -> Result<Outcome> {
-        if let Err(outcome) = site.counts(address, &beacon.page.path) {
+        let counted = site.counts(address, &beacon.page.path).and_then(|()| site.records(&beacon.name));
+        if let Err(outcome) = counted {
             self.intake.count(site.rules.website, outcome);
             return Ok(outcome);
         }

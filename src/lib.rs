@@ -17,6 +17,7 @@ pub mod import;
 pub mod ingest;
 pub mod live;
 pub mod passwords;
+pub mod proof;
 pub mod rest;
 pub mod tokens;
 pub mod tracker;
@@ -36,7 +37,7 @@ use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
-    ports::{Clock, Events, Ids, NoTraffic, Sink},
+    ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
 };
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -64,6 +65,7 @@ use crate::{
     },
     live::Hub,
     passwords::BoundedArgon2,
+    proof::Internet,
     rest::{Rest, Shell},
     tokens::Keyring,
 };
@@ -159,11 +161,14 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.
     pub ids: Arc<dyn Ids>,
+    /// What domains show.
+    pub proof: Arc<dyn DomainProof>,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds) }
+        let ids = Arc::new(SystemIds);
+        Self { clock: Arc::new(SystemClock), proof: Arc::new(Internet::new(ids.clone())), ids }
     }
 }
 
@@ -196,6 +201,7 @@ pub async fn control_plane(
         changes: Arc::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
+        proof: around.proof.clone(),
     };
     Ok((ports, keyring))
 }

@@ -50,9 +50,13 @@ pub struct Query(
 pub struct Mutation(
     user::UserMutation,
     session::SessionMutation,
-    website::WebsiteMutation,
+    website::creation::WebsiteMutation,
     website::general::GeneralMutation,
-    website::exclusions::ExclusionMutation,
+    website::notifications::NotificationMutation,
+    website::revenue::RevenueMutation,
+    website::domains::DomainMutation,
+    website::exclusions::ip::IpExclusionMutation,
+    website::exclusions::path::PathExclusionMutation,
     api_key::ApiKeyMutation,
 );
 

@@ -9,7 +9,7 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::{Timer, TokioSpawner},
 };
-use entity::{api_key, ip_exclusion, membership, path_exclusion, team, user, website};
+use entity::{api_key, ip_exclusion, membership, notification_preferences, path_exclusion, team, user, website};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, try_join_all},
@@ -43,6 +43,10 @@ struct TeamRow(Uuid);
 struct UserRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KeyRow(Uuid);
+
+/// Asks for what a website's team wants to be told: for those who hold its proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct NotificationsOf(Uuid);
 
 /// Asks for what a website excludes: for those who hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +95,11 @@ impl Loaders {
 
     pub(crate) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
         self.0.load_one(KeyRow(id)).await
+    }
+
+    /// What the website's team wants to be told; `None` when it was never set.
+    pub(crate) async fn notifications(&self, website: Uuid) -> Result<Option<notification_preferences::Model>> {
+        self.0.load_one(NotificationsOf(website)).await
     }
 
     /// The website's exclusions of addresses, oldest first.
@@ -227,6 +236,20 @@ macro_rules! row_loader {
 row_loader!(TeamRow, team);
 row_loader!(UserRow, user);
 row_loader!(KeyRow, api_key);
+
+impl Loader<NotificationsOf> for Rows {
+    type Value = notification_preferences::Model;
+    type Error = Error;
+
+    async fn load(&self, keys: &[NotificationsOf]) -> Result<HashMap<NotificationsOf, Self::Value>> {
+        let websites = keys.iter().map(|key| key.0);
+        let rows = notification_preferences::Entity::find()
+            .filter(notification_preferences::Column::WebsiteId.is_in(websites))
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|row| (NotificationsOf(row.website_id), row)).collect())
+    }
+}
 
 macro_rules! exclusions_loader {
     ($key:ident, $entity:ident) => {

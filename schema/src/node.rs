@@ -60,11 +60,11 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         }
         Kind::Team => Node::Team(Team(cx.team(field, id).await?)),
         Kind::Membership => Node::Membership(crate::team::membership(cx, uuid).await?),
-        Kind::Website => Node::Website(Website(cx.site(field, id).await?)),
+        Kind::Website => Node::Website(Website::from(cx.site(field, id).await?)),
         Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
-        Kind::IpExclusion => Node::IpExclusion(exclusions::find_ip(cx, field, uuid).await?),
+        Kind::IpExclusion => Node::IpExclusion(exclusions::ip::find(cx, field, uuid).await?),
         Kind::AuditEntry => Node::AuditEntry(crate::audit::find(cx, uuid).await?),
-        Kind::PathExclusion => Node::PathExclusion(exclusions::find_path(cx, field, uuid).await?),
+        Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
     })
 }
 

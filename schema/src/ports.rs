@@ -50,6 +50,30 @@ pub trait Sink: Send + Sync {
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
 }
 
+/// What a domain shows of those who control it.
+#[async_trait]
+pub trait DomainProof: Send + Sync {
+    /// The TXT records of a DNS name; none where there are none. Errors: `Unavailable` when DNS does not answer.
+    async fn txt(&self, name: &str) -> Result<Vec<String>>;
+
+    /// The text of [`FILE_PATH`](crate::website::domains::FILE_PATH) on a host; `None` where the host shows no such file.
+    async fn well_known(&self, host: &str) -> Result<Option<String>>;
+}
+
+/// Domains show nothing: for commands that do not serve.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProof;
+
+#[async_trait]
+impl DomainProof for NoProof {
+    async fn txt(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    async fn well_known(&self, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
 /// Who is there now, from memory.
 pub trait Live: Send + Sync {
     /// The website's figures of this moment.
@@ -230,6 +254,8 @@ pub struct Ports {
     pub live: Arc<dyn Live>,
     /// What became of what was sent.
     pub ledger: Arc<dyn Ledger>,
+    /// What domains show.
+    pub proof: Arc<dyn DomainProof>,
 }
 
 impl Ports {

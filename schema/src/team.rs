@@ -126,7 +126,7 @@ pub(crate) async fn websites(ports: &Ports, team: &access::Team<Viewer>, args: &
         list = list.filter(website::Column::Id.eq(only));
     }
     let page = crate::website::page(ports, list, window).await?;
-    page.try_map(|row| Ok(Website(team.site(row)?)))
+    page.try_map(|row| Ok(Website::from(team.site(row)?)))
 }
 
 /// The API keys of a team, revoked ones included.

@@ -14,7 +14,10 @@ use crate::{
     access::Operator,
     error::Result,
     ports::Ports,
-    website::general::{domains_of, switch},
+    website::{
+        general::domains_of,
+        settings::{ALLOW_LOCALHOST, COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS},
+    },
 };
 
 /// What becomes of something that was sent.
@@ -48,11 +51,13 @@ pub enum Outcome {
     BadTime,
     /// The address sent too much, where the operator limits that.
     RateLimited,
+    /// The website does not record this kind of event (`settings`).
+    NotTracked,
 }
 
 impl Outcome {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Accepted,
         Self::Duplicate,
         Self::Bot,
@@ -67,6 +72,7 @@ impl Outcome {
         Self::GpcOptedOut,
         Self::BadTime,
         Self::RateLimited,
+        Self::NotTracked,
     ];
 
     /// The name in `X-Footfall-Dropped`.
@@ -87,6 +93,7 @@ impl Outcome {
             Self::GpcOptedOut => "GpcOptedOut",
             Self::BadTime => "BadTime",
             Self::RateLimited => "RateLimited",
+            Self::NotTracked => "NotTracked",
         }
     }
 
@@ -139,6 +146,12 @@ pub struct Rules {
     pub is_active: bool,
     /// Whether `/e/realtime` answers anyone.
     pub public_realtime: bool,
+    /// Whether the script's clicks on links to other hosts are taken in.
+    pub track_outbound_links: bool,
+    /// Whether the script's clicks on links to files are taken in.
+    pub track_downloads: bool,
+    /// Whether ids of visitors that senders keep are ignored.
+    pub cookieless: bool,
     /// Addresses and networks that are not counted, as their owners wrote them.
     pub excluded_ips: Vec<String>,
     /// Patterns of paths that are not counted; `*` stands for anything.
@@ -164,8 +177,11 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
         website: row.id,
         team: row.team_id,
         allowed_domains: domains_of(&row),
-        allow_localhost: switch(&row, "allow_localhost", false),
-        public_realtime: switch(&row, "public_realtime", true),
+        allow_localhost: ALLOW_LOCALHOST.of(&row),
+        public_realtime: PUBLIC_REALTIME.of(&row),
+        track_outbound_links: TRACK_OUTBOUND_LINKS.of(&row),
+        track_downloads: TRACK_DOWNLOADS.of(&row),
+        cookieless: COOKIELESS.of(&row),
         is_active: row.is_active,
         excluded_ips: ips.remove(&row.id).unwrap_or_default(),
         excluded_paths: paths.remove(&row.id).unwrap_or_default(),

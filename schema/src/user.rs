@@ -299,7 +299,7 @@ impl User {
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
         let page = crate::website::websites_of_user(ctx.cx()?.ports(), &self.0, &args).await?;
-        Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website(site)))?))
+        Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website::from(site)))?))
     }
 
     /// What the plan of the default team allows.

@@ -1,12 +1,12 @@
-//! Websites: what is measured, and how one is made.
+//! Websites: what is measured.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, Object};
 use entity::website;
-use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Level, Myself, On, Role, Site, Viewer, Watching, stated},
+    access::{self, Level, Myself, On, Role, Site, Viewer, Watching, stated},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         question::{Question, Subject},
@@ -23,11 +23,20 @@ use crate::{
     team::Team,
 };
 
+mod change;
+pub mod creation;
+pub mod domains;
 pub mod exclusions;
 pub mod general;
 pub mod ingest;
+pub mod notifications;
+pub mod revenue;
+pub mod settings;
 
+use change::Change;
+pub use creation::{NewWebsite, create};
 use ingest::Ingest;
+use settings::{ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettings};
 
 // Vocabulary
 
@@ -35,66 +44,13 @@ use ingest::Ingest;
 #[derive(Debug, Clone)]
 pub struct Website(pub(crate) Site<Viewer>);
 
-connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
-
-/// What the tracking script records.
-#[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WebsiteSettings {
-    /// Clicks on links to other hosts.
-    pub track_outbound_links: bool,
-    /// Clicks on links to files.
-    pub track_downloads: bool,
-    /// Recordings of visits.
-    pub session_replay: bool,
-    /// Clicks and scroll depth for maps.
-    pub heatmaps: bool,
-}
-
-/// A new website.
-#[derive(InputObject, Debug, Clone)]
-pub struct WebsiteCreateInput {
-    /// Host name, such as `shop.example`. A scheme before it and a slash after it are dropped; letter case does not matter.
-    pub domain: String,
-    /// Name, 1 to 100 characters.
-    pub name: String,
-    /// The team that owns it: global id or UUID; null means the caller's default team.
-    pub team_id: Option<ID>,
-    /// Zone in which its days begin; null means UTC.
-    pub timezone: Option<TimeZone>,
-}
-
-/// A new website.
-#[derive(SimpleObject)]
-pub struct WebsiteCreatePayload {
-    /// The website.
-    pub website: Website,
-}
-
-/// A new website, as rules take it.
-#[derive(Debug, Clone)]
-pub struct NewWebsite {
-    /// Host name; normalised and checked by the rule.
-    pub domain: String,
-    /// Name, 1 to 100 characters.
-    pub name: String,
-    /// Zone in which its days begin; `None` means UTC.
-    pub timezone: Option<chrono_tz::Tz>,
-    /// ISO 4217 code in which revenue is shown; `None` means USD.
-    pub currency: Option<String>,
-}
-
-impl WebsiteSettings {
-    /// Reads the row's open record; a switch that is not set has its default.
-    fn of(settings: &serde_json::Value) -> Self {
-        let switch = |key: &str, default| settings.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default);
-        Self {
-            track_outbound_links: switch("track_outbound_links", true),
-            track_downloads: switch("track_downloads", true),
-            session_replay: switch("session_replay", false),
-            heatmaps: switch("heatmaps", true),
-        }
+impl From<Site<Viewer>> for Website {
+    fn from(site: Site<Viewer>) -> Self {
+        Self(site)
     }
 }
+
+connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
 
 // Rules
 
@@ -137,39 +93,6 @@ pub(crate) fn checked_name(field: &str, text: &str, most: usize) -> Result<Strin
 }
 
 pub(crate) const TAKEN: &str = "The team has a website with this domain already.";
-
-/// Makes a website of a team. Errors: `Invalid`, `Conflict` when the team has the domain.
-pub async fn create<R>(ports: &Ports, team: &access::Team<R>, new: NewWebsite) -> Result<Site<R>>
-where
-    R: Level + access::AtLeast<Admin>,
-{
-    let (id, now) = (ports.ids.uuid(), ports.now());
-    let row = website::ActiveModel {
-        id: Set(id),
-        team_id: Set(team.id()),
-        user_id: Set(team.caller().user()),
-        domain: Set(checked_domain("domain", &new.domain)?),
-        name: Set(checked_name("name", &new.name, 100)?),
-        tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
-        timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
-        is_active: Set(true),
-        primary_color: Set(None),
-        kpi_goal: Set(None),
-        public_dashboard: Set(false),
-        allowed_domains: Set(serde_json::json!([])),
-        settings: Set(serde_json::json!({
-            "track_outbound_links": true, "track_downloads": true, "session_replay": false, "heatmaps": true
-        })),
-        currency: Set(new.currency.unwrap_or_else(|| "USD".to_owned())),
-        created_at: Set(now),
-        updated_at: Set(now),
-        revenue_provider: Set(None),
-        verification_token: Set(None),
-        verified_at: Set(None),
-    };
-    let row = row.insert(&ports.writer).await.map_err(|source| Error::of_write(source, TAKEN))?;
-    team.site(row)
-}
 
 /// One page of a list of websites, oldest first.
 pub(crate) async fn page(ports: &Ports, list: Select<website::Entity>, window: Window) -> Result<Page<website::Model>> {
@@ -285,22 +208,37 @@ impl Website {
 
     /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.
     async fn allow_localhost(&self) -> bool {
-        general::switch(self.0.website(), "allow_localhost", false)
+        ALLOW_LOCALHOST.of(self.0.website())
     }
 
     /// Whether `/e/realtime` and `liveWebsite` answer anyone; true unless it was set.
     async fn public_realtime(&self) -> bool {
-        general::switch(self.0.website(), "public_realtime", true)
+        PUBLIC_REALTIME.of(self.0.website())
     }
 
-    /// What the tracking script records.
+    /// What is recorded of a visit, and how.
     async fn settings(&self) -> WebsiteSettings {
-        WebsiteSettings::of(&self.0.website().settings)
+        WebsiteSettings::of(self.0.website())
     }
 
     /// Addresses and paths that are not counted.
     async fn exclusions(&self) -> exclusions::Exclusions {
         exclusions::Exclusions(self.0.clone())
+    }
+
+    /// What its team wants to be told.
+    async fn notifications(&self, ctx: &Context<'_>) -> Result<notifications::NotificationPreferences> {
+        notifications::preferences_of(ctx.cx()?, &self.0).await
+    }
+
+    /// Where it lives, who else may send events, and the proof that its team controls the domain.
+    async fn domains(&self) -> domains::Domains {
+        domains::Domains(self.0.clone())
+    }
+
+    /// Where its revenue comes from, and in which currency it is shown.
+    async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
+        revenue::RevenueSettings::of(self.0.website())
     }
 
     /// ISO 4217 code in which revenue is shown.
@@ -376,37 +314,7 @@ impl WebsiteQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
-            async { Ok(Some(Website(ctx.cx()?.site("id", &id).await?))) }.await;
-        answer.transpose()
-    }
-}
-
-/// Mutations that make websites.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct WebsiteMutation;
-
-#[Object]
-impl WebsiteMutation {
-    /// Makes a website.
-    #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
-    async fn website_create(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
-    ) -> Option<async_graphql::Result<WebsiteCreatePayload>> {
-        let answer: async_graphql::Result<Option<WebsiteCreatePayload>> = async {
-            let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
-            let new = NewWebsite {
-                domain: input.domain,
-                name: input.name,
-                timezone: input.timezone.map(|zone| zone.0),
-                currency: None,
-            };
-            let site = create(ctx.cx()?.ports(), &team, new).await?;
-            Ok(Some(WebsiteCreatePayload { website: Website(site.lower()) }))
-        }
-        .await;
+            async { Ok(Some(Website::from(ctx.cx()?.site("id", &id).await?))) }.await;
         answer.transpose()
     }
 }

@@ -18,8 +18,14 @@ const LONGEST_URL: usize = 8_192;
 /// Longest path that is kept, in characters.
 const LONGEST_PATH: usize = 2_000;
 
+/// The script's event of a click on a link to another host.
+pub const OUTBOUND_LINK: &str = "outbound_link";
+
+/// The script's event of a click on a link to a file.
+pub const FILE_DOWNLOAD: &str = "file_download";
+
 /// Events that the tracker makes by itself; their `url` is the link's.
-const AUTOMATIC: &[&str] = &["outbound_link", "file_download"];
+const AUTOMATIC: &[&str] = &[OUTBOUND_LINK, FILE_DOWNLOAD];
 
 /// Money that fits: a thousand billion units.
 const MOST_MONEY: f64 = 1e12;

@@ -83,7 +83,7 @@ impl Chain {
             .or_else(|| self.enricher.datacentre(sender.address?))
             .unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
-        let who = self.who(website, &beacon, sender.address, user_agent, now_ms)?;
+        let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
         let collapse = (is_page_view && sender.collapses).then(|| hash_of(&beacon.page));
         let is_named = beacon.event_id.is_some();
@@ -121,13 +121,14 @@ impl Chain {
 
     fn who(
         &self,
-        website: Uuid,
+        site: &Site,
         beacon: &Beacon,
         address: Option<IpAddr>,
         user_agent: &str,
         now_ms: i64,
     ) -> Result<Who> {
-        if let Some(id) = &beacon.visitor_id {
+        let website = site.rules.website;
+        if let Some(id) = beacon.visitor_id.as_ref().filter(|_| !site.rules.cookieless) {
             return Ok(Who::Known(Identity::new(&self.secret, website).known(id)));
         }
         let salts = self.salts.at(now_ms).map_err(Error::internal)?;

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use schema::traffic::{Outcome, Rules};
 
-use super::{address::Network, beacon::host_of};
+use super::{
+    address::Network,
+    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK, host_of},
+};
 
 /// One website's rules.
 #[derive(Debug)]
@@ -66,6 +69,16 @@ impl Site {
             })
         };
         if fits { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+    }
+
+    /// Errors: that the website does not record this event of the script.
+    pub fn records(&self, name: &str) -> Result<(), Outcome> {
+        let recorded = match name {
+            OUTBOUND_LINK => self.rules.track_outbound_links,
+            FILE_DOWNLOAD => self.rules.track_downloads,
+            _ => true,
+        };
+        if recorded { Ok(()) } else { Err(Outcome::NotTracked) }
     }
 
     /// Errors: why this is not counted.
@@ -145,6 +158,9 @@ mod tests {
             allow_localhost: false,
             is_active: true,
             public_realtime: true,
+            track_outbound_links: true,
+            track_downloads: true,
+            cookieless: false,
             excluded_ips: Vec::new(),
             excluded_paths: Vec::new(),
             currency: "EUR".into(),
@@ -226,6 +242,16 @@ mod tests {
         }
         let paused = site(|rules| rules.is_active = false);
         assert_eq!(paused.counts("192.0.3.9".parse().unwrap(), "/"), Err(Outcome::Paused));
+    }
+
+    #[test]
+    fn clicks_are_recorded_where_the_website_wants_them() {
+        let all = site(|_| {});
+        assert!(["outbound_link", "file_download", "signup", ""].iter().all(|name| all.records(name).is_ok()));
+        let none = site(|rules| (rules.track_outbound_links, rules.track_downloads) = (false, false));
+        assert_eq!(none.records("outbound_link"), Err(Outcome::NotTracked));
+        assert_eq!(none.records("file_download"), Err(Outcome::NotTracked));
+        assert_eq!(none.records("signup"), Ok(()));
     }
 
     #[test]

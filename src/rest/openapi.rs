@@ -17,7 +17,7 @@ use self::{
 use super::{
     document::Operation,
     gate::Auth,
-    sdl::Sdl,
+    sdl::{Sdl, base_name},
     variables::{Kind, Origin, Variable},
 };
 
@@ -102,7 +102,11 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
         described.insert("parameters".to_owned(), parameters.into());
     }
     if let Some(body) = operation.body() {
-        let schema = inputs.of(&body.ty);
+        // A body is always an object; of an open one that is all that is known.
+        let schema = match base_name(&body.ty) {
+            "JSON" => json!({ "type": "object", "description": body.about }),
+            _ => inputs.of(&body.ty),
+        };
         let content = json!({ "application/json": { "schema": schema } });
         described.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }

@@ -29,6 +29,9 @@ pub enum Source {
     Echo(usize),
     /// An object made of members of the same object.
     Nest(Vec<Slot>),
+    /// Members of an open JSON object, by response key of the field that holds it, written in place of it with the keys they
+    /// have. A key that the object around it has already is left out.
+    Open(String),
     /// Members of a nested object, written in place of it.
     Flat {
         /// The response key of the nested object.
@@ -142,6 +145,21 @@ impl Writing<'_> {
                     }
                     open(out, slot, first);
                     out.extend_from_slice(echo);
+                }
+                Source::Open(name) => {
+                    let Value::Object(members) = member(object, name) else { continue };
+                    for (key, value) in members {
+                        let taken = slots.iter().any(|slot| slot.key == key.as_str() && slot.key != *name);
+                        if taken || self.omit_nulls && *value == Value::Null {
+                            continue;
+                        }
+                        if !std::mem::take(first) {
+                            out.push(b',');
+                        }
+                        write_text(out, key);
+                        out.push(b':');
+                        write_value(out, value);
+                    }
                 }
                 Source::Nest(slots) => {
                     open(out, slot, first);
@@ -326,6 +344,20 @@ mod tests {
         let value = value!([{ "id": 1, "metrics": { "views": 5 } }, { "id": 2, "metrics": null }]);
         let row = |id, views| format!(r#"{{"range":"7d","site":{{"id":{id}}},"views":{views}}}"#);
         assert_eq!(written(&shape, &value, false), format!("[{},{}]", row(1, "5"), row(2, "null")));
+    }
+
+    #[test]
+    fn an_open_object_is_lifted_with_its_own_keys_and_hides_none_of_those_around_it() {
+        let slots = vec![
+            field("website_id", "websiteId", leaf(vec![])),
+            Slot::new("record", Source::Open("record".to_owned()), false, None),
+        ];
+        let shape = Shape::Object { slots, ty: Type::new("T").unwrap() };
+        let record = value!({ "snakeKey": { "deepKey": null }, "a_b": null, "website_id": 7, "record": [1] });
+        let value = value!({ "websiteId": "w", "record": (record) });
+        let lifted = r#"{"website_id":"w","snakeKey":{"deepKey":null},"a_b":null,"record":[1]}"#;
+        assert_eq!(written(&shape, &value, false), lifted);
+        assert_eq!(written(&shape, &value!({ "websiteId": "w", "record": {} }), false), r#"{"website_id":"w"}"#);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From a selection set, its projection directives and the schema to a projection; what does not fit stops the server.
 //!
 //! - `@nest(as:)` on an inline fragment makes an object of its fields.
-//! - `@flatten` on an object field puts its fields in place of it.
+//! - `@flatten` on an object field puts its fields in place of it; on a JSON field the members of the object that it holds.
 //! - `@echo(variable:)` on `__typename` answers the value of a variable as the caller spelled it.
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter asks again with that variable until the last page.
 //! - `@spell(as:)`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
@@ -126,6 +126,10 @@ impl Selecting<'_> {
         if !self.sdl.is_composite(base_name(ty)) {
             if !field.selection_set.node.items.is_empty() {
                 return Err(format!("`{parent}.{name}` has no fields to select"));
+            }
+            if base_name(ty) == "JSON" && !is_list(ty) && field.directives.iter().any(|it| it.node.name.node == "flatten") {
+                own(&field.directives, &["flatten"])?;
+                return Ok(Some(Slot::new(&key, Source::Open(key.clone()), place.optional, about)));
             }
             let shape = Shape::Leaf { steps: steps(&field.directives)?, ty: ty.clone() };
             return Ok(Some(Slot::new(&key, Source::Field { name: key.clone(), shape }, place.optional, about)));
@@ -278,6 +282,8 @@ fn unique(slots: &[Slot]) -> Result<(), String> {
         for slot in slots {
             match &slot.source {
                 Source::Flat { slots, .. } => gather(slots, keys),
+                // Its keys are not known here.
+                Source::Open(_) => {}
                 _ => keys.push((&slot.key, slot.optional)),
             }
         }

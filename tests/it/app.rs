@@ -1,11 +1,13 @@
 //! An installation for one test, and clients that talk to it over HTTP.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entity::membership;
 use footfall::{
@@ -16,7 +18,10 @@ use footfall::{
     target,
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use schema::{access::Role, ports::Clock};
+use schema::{
+    access::Role,
+    ports::{Clock, DomainProof},
+};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
@@ -37,11 +42,37 @@ impl Clock for FixedClock {
     }
 }
 
+/// What domains show in a test: TXT records by name, files by host. `None`: nobody answers.
+#[derive(Default)]
+pub struct Shown {
+    pub txt: Mutex<HashMap<String, Option<Vec<String>>>>,
+    pub files: Mutex<HashMap<String, String>>,
+    /// What was asked for.
+    pub asked: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl DomainProof for Shown {
+    async fn txt(&self, name: &str) -> schema::Result<Vec<String>> {
+        self.asked.lock().unwrap().push(name.to_owned());
+        match self.txt.lock().unwrap().get(name) {
+            Some(None) => Err(schema::Error::Unavailable { retry_after: 30, why: "DNS does not answer.".into() }),
+            Some(Some(records)) => Ok(records.clone()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn well_known(&self, host: &str) -> schema::Result<Option<String>> {
+        Ok(self.files.lock().unwrap().get(host).cloned())
+    }
+}
+
 /// A running installation. It stops when dropped.
 pub struct TestApp {
     pub address: SocketAddr,
     folder: TempDir,
     pub ports: schema::Ports,
+    pub proof: Arc<Shown>,
     importer: footfall::import::Importer,
     _stop: oneshot::Sender<()>,
     _serving: JoinHandle<()>,
@@ -71,7 +102,9 @@ impl TestApp {
         adjust(&mut flags);
         let config = Config::layered(flags).unwrap();
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
-        let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds) };
+        let proof = Arc::new(Shown::default());
+        let around =
+            Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds), proof: proof.clone() };
         let app = App::build(config, around).await.unwrap();
         let (ports, importer) = (app.ports.clone(), app.importer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,7 +117,7 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder, ports, importer, _stop: stop, _serving: serving }
+        Self { address, folder, ports, proof, importer, _stop: stop, _serving: serving }
     }
 
     /// The data folder.

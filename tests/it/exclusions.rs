@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::app::{Caller, NOW, TestApp};
 
-const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+pub const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-async fn send(caller: &Caller<'_>, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+pub async fn send(caller: &Caller<'_>, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let request = caller.request(method, path);
     let request = match body {
         Some(body) => request.json(&body),
@@ -18,7 +18,7 @@ async fn send(caller: &Caller<'_>, method: Method, path: &str, body: Option<Valu
     (response.status(), response.json().await.unwrap())
 }
 
-fn code(answer: &(StatusCode, Value)) -> (u16, &str) {
+pub fn code(answer: &(StatusCode, Value)) -> (u16, &str) {
     let (status, body) = answer;
     assert_eq!(body["success"], false, "{body}");
     assert!(body["error"]["timestamp"].as_str().is_some_and(|text| text.ends_with('Z')), "{body}");

@@ -11,11 +11,11 @@ use crate::{
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
 
 /// A website with its code, and who owns it.
-struct Shop {
-    app: TestApp,
-    owner: Person,
-    id: String,
-    code: String,
+pub struct Shop {
+    pub app: TestApp,
+    pub owner: Person,
+    pub id: String,
+    pub code: String,
 }
 
 async fn shop_with(adjust: impl FnOnce(&mut footfall::config::Flags)) -> Shop {
@@ -28,32 +28,32 @@ async fn shop_with(adjust: impl FnOnce(&mut footfall::config::Flags)) -> Shop {
     Shop { app, owner, id, code }
 }
 
-async fn shop() -> Shop {
+pub async fn shop() -> Shop {
     shop_with(|_| {}).await
 }
 
-fn view(path: &str) -> Value {
+pub fn view(path: &str) -> Value {
     json!({
         "type": "pageview", "session_id": "session-1234", "url": format!("https://shop.example{path}"),
         "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": FIREFOX
     })
 }
 
-fn with(mut body: Value, changes: Value) -> Value {
+pub fn with(mut body: Value, changes: Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-struct Sent {
-    status: StatusCode,
-    dropped: Option<String>,
-    body: Value,
+pub struct Sent {
+    pub status: StatusCode,
+    pub dropped: Option<String>,
+    pub body: Value,
 }
 
 impl Shop {
-    async fn post(&self, path: &str, body: String, headers: &[(&str, &str)]) -> Sent {
+    pub async fn post(&self, path: &str, body: String, headers: &[(&str, &str)]) -> Sent {
         let mut request = self.app.anon().request(Method::POST, path).body(body);
         let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
         for (name, value) in
@@ -74,12 +74,12 @@ impl Shop {
         }
     }
 
-    async fn send(&self, body: Value) -> Sent {
+    pub async fn send(&self, body: Value) -> Sent {
         self.post(&format!("/e/{}", self.code), body.to_string(), &[]).await
     }
 
     /// Asks until the answer fits: an event is visible within a second of its answer.
-    async fn until(&self, arguments: &str, selection: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, arguments: &str, selection: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
         loop {
             let answer = self.app.token(&self.owner.token).analytics(&self.id, arguments, selection).await;
@@ -90,11 +90,11 @@ impl Shop {
         }
     }
 
-    async fn totals(&self, pageviews: u64) -> Value {
+    pub async fn totals(&self, pageviews: u64) -> Value {
         self.totals_with(pageviews, 0).await
     }
 
-    async fn totals_with(&self, pageviews: u64, events: u64) -> Value {
+    pub async fn totals_with(&self, pageviews: u64, events: u64) -> Value {
         let selection = "totals { visitors visits pageviews events bounceRate }";
         self.until("range: { preset: LAST_24_HOURS }", selection, |answer| {
             answer["totals"]["pageviews"] == pageviews && answer["totals"]["events"].as_u64() >= Some(events)
@@ -103,7 +103,7 @@ impl Shop {
             .clone()
     }
 
-    async fn ledger(&self) -> Value {
+    pub async fn ledger(&self) -> Value {
         let query = format!(
             "{{ website(id: \"{}\") {{ ingest {{ received accepted duplicates dropped {{ reason count }} warnings }} }} }}",
             self.id

@@ -17,5 +17,6 @@ mod reference;
 mod refusals;
 mod rest;
 mod schema;
+mod settings;
 mod tidy;
 mod tracker;

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     id::Kind,
     loaders::SiteKey,
-    website::general::switch,
+    website::settings::PUBLIC_REALTIME,
 };
 
 /// The longest text that is looked up as a tracking code, in bytes.
@@ -52,7 +52,7 @@ impl Watching {
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
-        if level.is_none() && !switch(&row, "public_realtime", true) {
+        if level.is_none() && !PUBLIC_REALTIME.of(&row) {
             return Err(Error::forbidden(
                 "This website shows its live figures to its team only; sign in as a member and ask for `website { realtime }`.",
             ));

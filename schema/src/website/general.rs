@@ -2,15 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
-use sea_orm::{
-    ActiveModelTrait as _,
-    ActiveValue::{NotSet, Set, Unchanged},
-    EntityTrait as _,
-};
+use sea_orm::ActiveValue::{NotSet, Set};
 
-use super::{TAKEN, Website, checked_domain, checked_name};
+use super::{
+    Change, Website, checked_domain, checked_name,
+    settings::{self, ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettingsInput},
+};
 use crate::{
     access::{Editor, On, Role, Site, stated},
+    audit::AuditAction,
     cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
@@ -22,7 +22,7 @@ use crate::{
 /// Changes to a website's general settings. A field that is left out stays as it is.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateGeneralInput {
-    /// Host name, such as `shop.example`. Null is refused: a website has one.
+    /// Host name, such as `shop.example`. Another one is unproven until `websiteVerifyDomain`. Null is refused: a website has one.
     pub domain: MaybeUndefined<String>,
     /// Name, 1 to 100 characters. Null is refused.
     pub name: MaybeUndefined<String>,
@@ -40,6 +40,8 @@ pub struct WebsiteUpdateGeneralInput {
     pub public_realtime: MaybeUndefined<bool>,
     /// Whether events are taken in; false pauses tracking: beacons are answered and dropped. Null is refused.
     pub is_active: MaybeUndefined<bool>,
+    /// Switches of what is recorded of a visit, and how. Null is refused.
+    pub settings: MaybeUndefined<WebsiteSettingsInput>,
     /// Host names that may send events instead of `domain`, at most 100; `*.` stands for every subdomain. Null is refused; `[]` empties the list.
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
@@ -60,11 +62,6 @@ const MOST_DOMAINS: usize = 100;
 pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
     let list = row.allowed_domains.as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter().filter_map(|domain| domain.as_str().map(str::to_owned)).collect()
-}
-
-/// A switch of the row's open record; `default` where it is not set.
-pub(crate) fn switch(row: &website::Model, key: &str, default: bool) -> bool {
-    row.settings.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default)
 }
 
 /// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
@@ -89,18 +86,8 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
     Ok(checked)
 }
 
-/// The open record with these switches set; its other keys stay.
-fn with_switches(settings: serde_json::Value, switches: &[(&str, bool)]) -> serde_json::Value {
-    let mut settings = match settings {
-        serde_json::Value::Object(settings) => settings,
-        _ => serde_json::Map::new(),
-    };
-    settings.extend(switches.iter().map(|(key, value)| ((*key).to_owned(), serde_json::Value::Bool(*value))));
-    serde_json::Value::Object(settings)
-}
-
 /// What a field that cannot be null becomes. Errors: `Invalid` for null.
-fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
+pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
     match value {
         MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Value(value) => Ok(Some(value)),
@@ -114,7 +101,7 @@ pub async fn update_general(
     site: &Site<Editor>,
     input: WebsiteUpdateGeneralInput,
 ) -> Result<Site<Editor>> {
-    let mut row = website::ActiveModel { id: Unchanged(site.id()), ..Default::default() };
+    let mut row = website::ActiveModel::default();
     if let Some(domain) = required("domain", input.domain)? {
         row.domain = Set(checked_domain("domain", &domain)?);
     }
@@ -146,27 +133,16 @@ pub async fn update_general(
     if let Some(active) = required("isActive", input.is_active)? {
         row.is_active = Set(active);
     }
-    let switches = [
-        ("allow_localhost", required("allowLocalhost", input.allow_localhost)?),
-        ("public_realtime", required("publicRealtime", input.public_realtime)?),
-    ];
-    let switches: Vec<(&str, bool)> = switches.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    if !row.is_changed() && switches.is_empty() {
-        return Ok(site.clone());
+    let switches = settings::switches_of(required("settings", input.settings)?.unwrap_or_default());
+    let own = [(ALLOW_LOCALHOST, input.allow_localhost), (PUBLIC_REALTIME, input.public_realtime)];
+    let switches = settings::given(&[&own[..], &switches[..]].concat())?;
+    let change = Change::begin(ports, site).await?;
+    let mut switched = Vec::new();
+    if let Some((settings, names)) = settings::with_switches(change.row(), &switches) {
+        row.settings = Set(settings);
+        switched = names;
     }
-    row.updated_at = Set(ports.now());
-    let transaction = ports.begin().await?;
-    if !switches.is_empty() {
-        // Read under the write lock: what others have set meanwhile stays.
-        let now = website::Entity::find_by_id(site.id()).one(&transaction).await?;
-        row.settings = Set(with_switches(now.ok_or_else(|| Error::not_found("The website"))?.settings, &switches));
-    }
-    let row = row.update(&transaction).await.map_err(|source| match source {
-        sea_orm::DbErr::RecordNotUpdated => Error::not_found("The website"),
-        source => Error::of_write(source, TAKEN),
-    })?;
-    transaction.commit().await?;
-    site.changed(row)
+    change.commit_row(row, AuditAction::WebsiteUpdateGeneral, &switched).await
 }
 
 // Graph
@@ -189,7 +165,7 @@ impl GeneralMutation {
         let answer: async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
             let site = update_general(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteUpdateGeneralPayload { website: Website(site.lower()) }))
+            Ok(Some(WebsiteUpdateGeneralPayload { website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

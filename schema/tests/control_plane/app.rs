@@ -18,7 +18,7 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoProof, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
@@ -148,6 +148,7 @@ impl App {
             changes: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
+            proof: Arc::new(NoProof),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }

@@ -38,7 +38,22 @@ fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool)
     let mut properties = Map::new();
     let mut required = Vec::new();
     members(slots, operation, sdl, lifted, &mut properties, &mut required);
-    json!({ "type": "object", "properties": properties, "required": required })
+    let mut schema = json!({ "type": "object", "properties": properties, "required": required });
+    if slots.iter().any(is_open)
+        && let Some(schema) = schema.as_object_mut()
+    {
+        schema.insert("additionalProperties".to_owned(), true.into());
+    }
+    schema
+}
+
+/// Whether keys that are not known beforehand stand beside the others.
+fn is_open(slot: &Slot) -> bool {
+    match &slot.source {
+        Source::Open(_) => true,
+        Source::Flat { slots, .. } => slots.iter().any(is_open),
+        _ => false,
+    }
 }
 
 fn members(
@@ -55,6 +70,7 @@ fn members(
                 members(slots, operation, sdl, lifted || *nullable, properties, required);
                 continue;
             }
+            Source::Open(_) => continue,
             Source::Nest(slots) => (object_schema(slots, operation, sdl, lifted), false),
             Source::Echo(index) => {
                 let variable = operation.variables.get(*index);

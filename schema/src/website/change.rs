@@ -1,0 +1,111 @@
+//! How a setting changes: the row, its `updatedAt` and a line of the audit log, in one transaction.
+
+use entity::website;
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
+
+use super::TAKEN;
+use crate::{
+    access::{Level, Site},
+    audit::{self, AuditAction, Line},
+    error::{Error, Result},
+    ports::Ports,
+};
+
+/// A change of a website on its way. Dropped before it is committed, it never was.
+pub(crate) struct Change<'a, R: Level> {
+    ports: &'a Ports,
+    site: &'a Site<R>,
+    transaction: DatabaseTransaction,
+    row: website::Model,
+}
+
+impl<'a, R: Level> Change<'a, R> {
+    /// Begins, and reads the row under the write lock: what others have set meanwhile stays. Errors: `NotFound`.
+    pub(crate) async fn begin(ports: &'a Ports, site: &'a Site<R>) -> Result<Self> {
+        let transaction = ports.begin().await?;
+        let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
+        let row = row.ok_or_else(|| Error::not_found("The website"))?;
+        Ok(Self { ports, site, transaction, row })
+    }
+
+    /// What rows beside the website's are written with.
+    pub(crate) fn transaction(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
+    /// The row as it is now.
+    pub(crate) fn row(&self) -> &website::Model {
+        &self.row
+    }
+
+    /// Commits what was written beside the row; `changed` names it as the schema does.
+    pub(crate) async fn commit(self, action: AuditAction, changed: &[&'static str]) -> Result<Site<R>> {
+        self.commit_row(Default::default(), action, changed).await
+    }
+
+    /// Commits the values of the row that differ from what they were, and what was written beside it. Where nothing differs,
+    /// nothing is written. Errors: `Conflict` when the team has the domain.
+    pub(crate) async fn commit_row(
+        self,
+        mut given: website::ActiveModel,
+        action: AuditAction,
+        beside: &[&'static str],
+    ) -> Result<Site<R>> {
+        let mut changed = leave_out_the_same(&mut given, &self.row);
+        changed.extend_from_slice(beside);
+        if !given.is_changed() && changed.is_empty() {
+            return self.site.changed(self.row);
+        }
+        if given.domain.is_set() {
+            // Whoever controls the new one has not been asked.
+            given.verified_at = Set(None);
+        }
+        given.id = self.row.clone().into_active_model().id;
+        given.updated_at = Set(self.ports.now());
+        let row = given.update(&self.transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
+        let line = Line {
+            action,
+            caller: self.site.caller(),
+            team: Some(row.team_id),
+            website: Some(row.id),
+            target: &row.domain,
+            changed: &changed,
+        };
+        audit::note(&self.transaction, self.ports, line).await?;
+        self.transaction.commit().await?;
+        self.site.changed(row)
+    }
+}
+
+/// Columns that somebody changes, as the schema names them.
+const COLUMNS: &[(website::Column, &str)] = &[
+    (website::Column::Domain, "domain"),
+    (website::Column::Name, "name"),
+    (website::Column::Timezone, "timezone"),
+    (website::Column::IsActive, "isActive"),
+    (website::Column::PrimaryColor, "primaryColor"),
+    (website::Column::KpiGoal, "kpiGoal"),
+    (website::Column::PublicDashboard, "publicDashboard"),
+    (website::Column::AllowedDomains, "allowedDomains"),
+    (website::Column::RevenueProvider, "revenueProvider"),
+    (website::Column::Currency, "revenueCurrency"),
+    (website::Column::VerifiedAt, "verifiedAt"),
+];
+
+/// Takes back values that the row has already; names the others.
+fn leave_out_the_same(given: &mut website::ActiveModel, row: &website::Model) -> Vec<&'static str> {
+    let now = row.clone().into_active_model();
+    let mut changed = Vec::new();
+    for (column, name) in COLUMNS {
+        let value = given.get(*column);
+        if !value.is_set() {
+            continue;
+        }
+        if value.into_value() == now.get(*column).into_value() {
+            given.not_set(*column);
+        } else {
+            changed.push(*name);
+        }
+    }
+    changed
+}

@@ -1,0 +1,128 @@
+//! How a website is made.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use entity::website;
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
+
+use super::{TAKEN, Website, checked_domain, checked_name, domains::TOKEN_LENGTH, team_meant};
+use crate::{
+    access::{self, Admin, Level, On, Role, Site, stated},
+    audit::{self, AuditAction, Line},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+    scalars::TimeZone,
+};
+
+// Vocabulary
+
+/// A new website.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteCreateInput {
+    /// Host name, such as `shop.example`. A scheme before it and a slash after it are dropped; letter case does not matter.
+    pub domain: String,
+    /// Name, 1 to 100 characters.
+    pub name: String,
+    /// The team that owns it: global id or UUID; null means the caller's default team.
+    pub team_id: Option<ID>,
+    /// Zone in which its days begin; null means UTC.
+    pub timezone: Option<TimeZone>,
+}
+
+/// A new website.
+#[derive(SimpleObject)]
+pub struct WebsiteCreatePayload {
+    /// The website.
+    pub website: Website,
+}
+
+/// A new website, as rules take it.
+#[derive(Debug, Clone)]
+pub struct NewWebsite {
+    /// Host name; normalised and checked by the rule.
+    pub domain: String,
+    /// Name, 1 to 100 characters.
+    pub name: String,
+    /// Zone in which its days begin; `None` means UTC.
+    pub timezone: Option<chrono_tz::Tz>,
+    /// ISO 4217 code in which revenue is shown; `None` means USD.
+    pub currency: Option<String>,
+}
+
+// Rules
+
+/// Makes a website of a team. Errors: `Invalid`, `Conflict` when the team has the domain.
+pub async fn create<R>(ports: &Ports, team: &access::Team<R>, new: NewWebsite) -> Result<Site<R>>
+where
+    R: Level + access::AtLeast<Admin>,
+{
+    let (id, now) = (ports.ids.uuid(), ports.now());
+    let row = website::ActiveModel {
+        id: Set(id),
+        team_id: Set(team.id()),
+        user_id: Set(team.caller().user()),
+        domain: Set(checked_domain("domain", &new.domain)?),
+        name: Set(checked_name("name", &new.name, 100)?),
+        tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
+        timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
+        is_active: Set(true),
+        primary_color: Set(None),
+        kpi_goal: Set(None),
+        public_dashboard: Set(false),
+        allowed_domains: Set(serde_json::json!([])),
+        settings: Set(serde_json::json!({
+            "track_outbound_links": true, "track_downloads": true, "session_replay": false, "heatmaps": true
+        })),
+        currency: Set(new.currency.unwrap_or_else(|| "USD".to_owned())),
+        created_at: Set(now),
+        updated_at: Set(now),
+        revenue_provider: Set(None),
+        verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
+        verified_at: Set(None),
+    };
+    let transaction = ports.begin().await?;
+    let row = row.insert(&transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
+    let line = Line {
+        action: AuditAction::WebsiteCreate,
+        caller: team.caller(),
+        team: Some(team.id()),
+        website: Some(id),
+        target: &row.domain,
+        changed: &[],
+    };
+    audit::note(&transaction, ports, line).await?;
+    transaction.commit().await?;
+    team.site(row)
+}
+
+// Graph
+
+/// Mutations that make websites.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct WebsiteMutation;
+
+#[Object]
+impl WebsiteMutation {
+    /// Makes a website.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn website_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
+    ) -> Option<async_graphql::Result<WebsiteCreatePayload>> {
+        let answer: async_graphql::Result<Option<WebsiteCreatePayload>> = async {
+            let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
+            let new = NewWebsite {
+                domain: input.domain,
+                name: input.name,
+                timezone: input.timezone.map(|zone| zone.0),
+                currency: None,
+            };
+            let site = create(ctx.cx()?.ports(), &team, new).await?;
+            Ok(Some(WebsiteCreatePayload { website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}

@@ -1,0 +1,290 @@
+//! Addresses and networks whose visits a website does not count.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use entity::ip_exclusion;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use uuid::Uuid;
+
+use super::{Line, MISSING, checked_note};
+use crate::{
+    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
+    audit::AuditAction,
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    ports::Ports,
+    scalars::Instant,
+    website::Website,
+};
+
+// Vocabulary
+
+/// An address or network whose visits a website does not count.
+#[derive(Debug, Clone)]
+pub struct IpExclusion {
+    row: Arc<ip_exclusion::Model>,
+    site: Site<Viewer>,
+}
+
+/// An address or network that is not to be counted.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteExcludeIpInput {
+    /// IPv4 or IPv6 address such as `203.0.113.7`, or network such as `203.0.113.0/24` or `2001:db8::/48`.
+    pub ip_address: String,
+    /// Note, at most 200 characters; null or empty for none.
+    pub description: Option<String>,
+}
+
+/// Which address or network is to be counted again.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteRemoveIpExclusionInput {
+    /// The exclusion: global id or UUID.
+    pub exclusion_id: ID,
+}
+
+/// The new exclusion of an address or network.
+#[derive(SimpleObject)]
+pub struct WebsiteExcludeIpPayload {
+    /// The exclusion.
+    pub ip_exclusion: IpExclusion,
+    /// The website that it belongs to.
+    pub website: Website,
+}
+
+/// What is left after an exclusion of an address or network was removed.
+#[derive(SimpleObject)]
+pub struct WebsiteRemoveIpExclusionPayload {
+    /// Always true: what could not be removed is an error.
+    pub deleted: bool,
+    /// The global id that the exclusion had.
+    pub deleted_id: ID,
+    /// The website that it belonged to, with the exclusions that are left.
+    pub website: Website,
+}
+
+impl IpExclusion {
+    pub(super) fn of<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: ip_exclusion::Model) -> Result<Self> {
+        if row.website_id != site.id() {
+            return Err(Error::broken("a website's proof met another website's exclusion"));
+        }
+        Ok(Self { row: Arc::new(row), site: site.lower() })
+    }
+}
+
+// Rules
+
+/// What the audit log calls it.
+const WHAT: Line = (AuditAction::WebsiteExcludeIp, "ipExclusions");
+const WHAT_GOES: Line = (AuditAction::WebsiteRemoveIpExclusion, "ipExclusions");
+
+/// The one spelling of an address or network: host bits zero, a network of one address as that address, IPv4 inside IPv6 as
+/// IPv4. Errors: `Invalid` for `field`.
+pub fn checked_network(field: &str, text: &str) -> Result<String> {
+    let wrong = || {
+        Error::invalid(
+            field,
+            "is no IP address or network; an address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24 or 2001:db8::/48 is right",
+        )
+    };
+    let text = text.trim();
+    let (address, length) = match text.split_once('/') {
+        None => (text, None),
+        Some((address, length)) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (address, Some(length.parse::<u32>().map_err(|_| wrong())?))
+        }
+        Some(_) => return Err(wrong()),
+    };
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.unwrap_or(bits);
+    if length > bits {
+        return Err(Error::invalid(
+            field,
+            format!("has {length} network bits; 0 to {bits} are right for this address"),
+        ));
+    }
+    // ::ffff:0:0/96 holds the IPv4 addresses; a wider network holds more than them.
+    let (address, length, bits) = match address {
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) if length >= 96 => (IpAddr::V4(four), length - 96, 32),
+            _ => (address, length, bits),
+        },
+        IpAddr::V4(_) => (address, length, bits),
+    };
+    let network = match address {
+        IpAddr::V4(four) => {
+            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(four.to_bits() & mask))
+        }
+        IpAddr::V6(six) => {
+            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & mask))
+        }
+    };
+    Ok(if length == bits { network.to_string() } else { format!("{network}/{length}") })
+}
+
+/// Counts an address or network no more. Errors: `Invalid`, `Conflict` when it is excluded already.
+pub async fn exclude_ip(ports: &Ports, site: &Site<Editor>, input: WebsiteExcludeIpInput) -> Result<(IpExclusion, Site<Editor>)> {
+    let row = ip_exclusion::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        website_id: Set(site.id()),
+        ip_address: Set(checked_network("ipAddress", &input.ip_address)?),
+        description: Set(checked_note(input.description)?),
+        created_at: Set(ports.now()),
+    };
+    let taken = "This address or network is excluded already.";
+    let (row, site) = super::insert(ports, site, ip_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
+    Ok((IpExclusion::of(&site, row)?, site))
+}
+
+/// Counts an address or network again. Errors: `NotFound` when the website has no such exclusion.
+pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -> Result<Site<Editor>> {
+    let gone = ip_exclusion::Entity::delete_many()
+        .filter(ip_exclusion::Column::Id.eq(id))
+        .filter(ip_exclusion::Column::WebsiteId.eq(site.id()));
+    super::remove(ports, site, gone, WHAT_GOES).await
+}
+
+/// An exclusion of an address, for those who see its website. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<IpExclusion> {
+    let row = ip_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
+    let row = row.ok_or_else(|| Error::not_found(MISSING))?;
+    IpExclusion::of(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+}
+
+// Graph
+
+/// An address or network whose visits a website does not count.
+#[Object]
+impl IpExclusion {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::IpExclusion.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// IPv4 or IPv6 address, or network such as `203.0.113.0/24`, in its one spelling: host bits are zero.
+    async fn ip_address(&self) -> &str {
+        &self.row.ip_address
+    }
+
+    /// Note, at most 200 characters; null without one.
+    async fn description(&self) -> Option<&str> {
+        self.row.description.as_deref()
+    }
+
+    /// When it was made, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.row.created_at)
+    }
+
+    /// The UUID of the website that does not count it.
+    async fn website_id(&self) -> Uuid {
+        self.row.website_id
+    }
+
+    /// The website that does not count it.
+    async fn website(&self) -> Website {
+        Website::from(self.site.clone())
+    }
+}
+
+/// Mutations of exclusions of addresses.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IpExclusionMutation;
+
+#[Object]
+impl IpExclusionMutation {
+    /// Excludes an address or network: what it sends from now on is not counted. At most 500 per website.
+    #[doc = access_line!(WEBSITE, EDITOR)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    async fn website_exclude_ip(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "What is excluded.")] input: WebsiteExcludeIpInput,
+    ) -> Option<async_graphql::Result<WebsiteExcludeIpPayload>> {
+        let answer: async_graphql::Result<Option<WebsiteExcludeIpPayload>> = async {
+            let site = ctx.site::<Editor>(&website_id).await?;
+            let (ip_exclusion, site) = exclude_ip(ctx.cx()?.ports(), &site, input).await?;
+            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Removes an exclusion: what the address or network sends from now on is counted.
+    #[doc = access_line!(WEBSITE, EDITOR)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    async fn website_remove_ip_exclusion(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "Which exclusion goes.")] input: WebsiteRemoveIpExclusionInput,
+    ) -> Option<async_graphql::Result<WebsiteRemoveIpExclusionPayload>> {
+        let answer: async_graphql::Result<Option<WebsiteRemoveIpExclusionPayload>> = async {
+            let site = ctx.site::<Editor>(&website_id).await?;
+            let id = Kind::IpExclusion.read("exclusionId", &input.exclusion_id)?;
+            let site = remove_ip_exclusion(ctx.cx()?.ports(), &site, id).await?;
+            let deleted_id = Kind::IpExclusion.global(id);
+            Ok(Some(WebsiteRemoveIpExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_have_one_spelling() {
+        for (text, spelled) in [
+            (" 203.0.113.7 ", "203.0.113.7"),
+            ("203.0.113.7/32", "203.0.113.7"),
+            ("203.0.113.7/24", "203.0.113.0/24"),
+            ("10.255.1.2/9", "10.128.0.0/9"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("2001:DB8:0:0::7", "2001:db8::7"),
+            ("2001:db8::7/128", "2001:db8::7"),
+            ("2001:db8:ffff::7/33", "2001:db8:8000::/33"),
+            ("::1/0", "::/0"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7/120", "203.0.113.0/24"),
+            ("::ffff:203.0.113.7/96", "0.0.0.0/0"),
+            ("::ffff:203.0.113.7/95", "::fffe:0:0/95"),
+        ] {
+            assert_eq!(checked_network("ipAddress", text).unwrap(), spelled, "{text}");
+        }
+        for bad in [
+            "",
+            "office",
+            "203.0.113",
+            "203.0.113.256",
+            "203.0.113.07",
+            "203.0.113.7/",
+            "203.0.113.7/33",
+            "203.0.113.7/-1",
+            "203.0.113.7/+8",
+            "203.0.113.7/8/8",
+            "2001:db8::/129",
+            "fe80::1%eth0",
+            "203.0.113.7:80",
+            "[::1]",
+            "1.2.3.4/99999999999",
+        ] {
+            assert_eq!(checked_network("ipAddress", bad).unwrap_err().field(), Some("ipAddress"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Paths whose views a website does not count.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use entity::path_exclusion;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use uuid::Uuid;
+
+use super::{Line, MISSING, checked_note};
+use crate::{
+    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
+    audit::AuditAction,
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    ports::Ports,
+    scalars::Instant,
+    website::Website,
+};
+
+// Vocabulary
+
+/// A pattern of paths whose views a website does not count.
+#[derive(Debug, Clone)]
+pub struct PathExclusion {
+    row: Arc<path_exclusion::Model>,
+    site: Site<Viewer>,
+}
+
+/// Paths that are not to be counted.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteExcludePathInput {
+    /// Path such as `/admin/*`, 1 to 500 characters. It begins with a slash, and `*` stands for anything, slashes included.
+    pub path_pattern: String,
+    /// Note, at most 200 characters; null or empty for none.
+    pub description: Option<String>,
+}
+
+/// Which paths are to be counted again.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteRemovePathExclusionInput {
+    /// The exclusion: global id or UUID.
+    pub exclusion_id: ID,
+}
+
+/// The new exclusion of paths.
+#[derive(SimpleObject)]
+pub struct WebsiteExcludePathPayload {
+    /// The exclusion.
+    pub path_exclusion: PathExclusion,
+    /// The website that it belongs to.
+    pub website: Website,
+}
+
+/// What is left after an exclusion of paths was removed.
+#[derive(SimpleObject)]
+pub struct WebsiteRemovePathExclusionPayload {
+    /// Always true: what could not be removed is an error.
+    pub deleted: bool,
+    /// The global id that the exclusion had.
+    pub deleted_id: ID,
+    /// The website that it belonged to, with the exclusions that are left.
+    pub website: Website,
+}
+
+impl PathExclusion {
+    pub(super) fn of<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: path_exclusion::Model) -> Result<Self> {
+        if row.website_id != site.id() {
+            return Err(Error::broken("a website's proof met another website's exclusion"));
+        }
+        Ok(Self { row: Arc::new(row), site: site.lower() })
+    }
+}
+
+// Rules
+
+/// Characters of a path pattern at most.
+const LONGEST_PATTERN: usize = 500;
+
+/// What the audit log calls it.
+const WHAT: Line = (AuditAction::WebsiteExcludePath, "pathExclusions");
+const WHAT_GOES: Line = (AuditAction::WebsiteRemovePathExclusion, "pathExclusions");
+
+/// Checks a pattern of paths; several `*` in a row are one. Errors: `Invalid` for `field`.
+pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
+    let text = text.trim();
+    if !text.starts_with('/') {
+        return Err(Error::invalid(field, "does not begin with a slash; a path such as /admin/* is right"));
+    }
+    if text.chars().any(|letter| letter.is_control() || matches!(letter, '?' | '#')) {
+        return Err(Error::invalid(
+            field,
+            "holds `?`, `#` or a control character; paths are compared without query and fragment, so one such as /admin/* is right",
+        ));
+    }
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if !(letter == '*' && pattern.ends_with('*')) {
+            pattern.push(letter);
+        }
+    }
+    match pattern.chars().count() {
+        length if length > LONGEST_PATTERN => {
+            Err(Error::invalid(field, format!("has {length} characters; 1 to {LONGEST_PATTERN} are right")))
+        }
+        _ => Ok(pattern),
+    }
+}
+
+/// Counts paths no more. Errors: `Invalid`, `Conflict` when the same pattern is excluded already.
+pub async fn exclude_path(ports: &Ports, site: &Site<Editor>, input: WebsiteExcludePathInput) -> Result<(PathExclusion, Site<Editor>)> {
+    let row = path_exclusion::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        website_id: Set(site.id()),
+        path_pattern: Set(checked_pattern("pathPattern", &input.path_pattern)?),
+        description: Set(checked_note(input.description)?),
+        created_at: Set(ports.now()),
+    };
+    let taken = "This path pattern is excluded already.";
+    let (row, site) = super::insert(ports, site, path_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
+    Ok((PathExclusion::of(&site, row)?, site))
+}
+
+/// Counts paths again. Errors: `NotFound` when the website has no such exclusion.
+pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -> Result<Site<Editor>> {
+    let gone = path_exclusion::Entity::delete_many()
+        .filter(path_exclusion::Column::Id.eq(id))
+        .filter(path_exclusion::Column::WebsiteId.eq(site.id()));
+    super::remove(ports, site, gone, WHAT_GOES).await
+}
+
+/// An exclusion of paths, for those who see its website. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<PathExclusion> {
+    let row = path_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
+    let row = row.ok_or_else(|| Error::not_found(MISSING))?;
+    PathExclusion::of(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+}
+
+// Graph
+
+/// A pattern of paths whose views a website does not count.
+#[Object]
+impl PathExclusion {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::PathExclusion.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Path such as `/admin/*`, where `*` stands for anything, slashes included.
+    async fn path_pattern(&self) -> &str {
+        &self.row.path_pattern
+    }
+
+    /// Note, at most 200 characters; null without one.
+    async fn description(&self) -> Option<&str> {
+        self.row.description.as_deref()
+    }
+
+    /// When it was made, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.row.created_at)
+    }
+
+    /// The UUID of the website that does not count it.
+    async fn website_id(&self) -> Uuid {
+        self.row.website_id
+    }
+
+    /// The website that does not count it.
+    async fn website(&self) -> Website {
+        Website::from(self.site.clone())
+    }
+}
+
+/// Mutations of exclusions of paths.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PathExclusionMutation;
+
+#[Object]
+impl PathExclusionMutation {
+    /// Excludes paths: views and events of pages there are not counted from now on. At most 500 per website.
+    #[doc = access_line!(WEBSITE, EDITOR)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    async fn website_exclude_path(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "What is excluded.")] input: WebsiteExcludePathInput,
+    ) -> Option<async_graphql::Result<WebsiteExcludePathPayload>> {
+        let answer: async_graphql::Result<Option<WebsiteExcludePathPayload>> = async {
+            let site = ctx.site::<Editor>(&website_id).await?;
+            let (path_exclusion, site) = exclude_path(ctx.cx()?.ports(), &site, input).await?;
+            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Removes an exclusion: views and events of pages there are counted from now on.
+    #[doc = access_line!(WEBSITE, EDITOR)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    async fn website_remove_path_exclusion(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "Which exclusion goes.")] input: WebsiteRemovePathExclusionInput,
+    ) -> Option<async_graphql::Result<WebsiteRemovePathExclusionPayload>> {
+        let answer: async_graphql::Result<Option<WebsiteRemovePathExclusionPayload>> = async {
+            let site = ctx.site::<Editor>(&website_id).await?;
+            let id = Kind::PathExclusion.read("exclusionId", &input.exclusion_id)?;
+            let site = remove_path_exclusion(ctx.cx()?.ports(), &site, id).await?;
+            let deleted_id = Kind::PathExclusion.global(id);
+            Ok(Some(WebsiteRemovePathExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_begin_with_a_slash_and_stars_do_not_pile_up() {
+        for (text, spelled) in
+            [("/", "/"), (" /admin/* ", "/admin/*"), ("/a/***/b**", "/a/*/b*"), ("/Straße", "/Straße")]
+        {
+            assert_eq!(checked_pattern("pathPattern", text).unwrap(), spelled, "{text}");
+        }
+        assert!(checked_pattern("pathPattern", &format!("/{}", "é".repeat(499))).is_ok());
+        for bad in ["", "*", "admin", "/a?b", "/a#b", "/a\nb", &format!("/{}", "x".repeat(500))] {
+            assert_eq!(checked_pattern("pathPattern", bad).unwrap_err().field(), Some("pathPattern"), "{bad}");
+        }
+    }
+}

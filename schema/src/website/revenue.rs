@@ -1,0 +1,167 @@
+//! Where a website's revenue comes from, and in which currency it is shown.
+
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use entity::website;
+use sea_orm::ActiveValue::Set;
+
+use super::{Change, Website, general::required};
+use crate::{
+    access::{Admin, On, Role, Site, stated},
+    audit::AuditAction,
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+};
+
+// Vocabulary
+
+macro_rules! providers {
+    ($( $(#[$doc:meta])* $provider:ident = $text:literal, )+) => {
+        /// Where revenue comes from.
+        #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum RevenueProvider { $( $(#[$doc])* $provider, )+ }
+
+        impl RevenueProvider {
+            const ALL: &[Self] = &[$( Self::$provider, )+];
+
+            /// As rows and REST spell it. Never changed.
+            fn text(self) -> &'static str {
+                match self { $( Self::$provider => $text, )+ }
+            }
+        }
+    };
+}
+
+providers! {
+    /// Stripe.
+    Stripe = "stripe",
+    /// PayPal.
+    Paypal = "paypal",
+    /// Paddle.
+    Paddle = "paddle",
+    /// Lemon Squeezy.
+    Lemonsqueezy = "lemonsqueezy",
+    /// Polar.
+    Polar = "polar",
+    /// Shopify.
+    Shopify = "shopify",
+    /// The website's own pages and servers, with `revenue` events.
+    Manual = "manual",
+}
+
+/// Where a website's revenue comes from, and in which currency it is shown.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct RevenueSettings {
+    /// Where it comes from; null when nothing was set.
+    pub provider: Option<RevenueProvider>,
+    /// ISO 4217 code of the currency in which it is shown; amounts in others are left out.
+    pub currency: String,
+}
+
+/// Changes to where revenue comes from. A field that is left out stays as it is.
+#[derive(InputObject, Debug, Clone, Default)]
+pub struct WebsiteUpdateRevenueInput {
+    /// Where it comes from; null for nowhere.
+    pub revenue_provider: MaybeUndefined<RevenueProvider>,
+    /// ISO 4217 code such as `USD`, three capital letters. What was received in another currency is kept and no longer shown.
+    /// Null is refused.
+    pub revenue_currency: MaybeUndefined<String>,
+}
+
+/// The website after the change.
+#[derive(SimpleObject)]
+pub struct WebsiteUpdateRevenuePayload {
+    /// The website.
+    pub website: Website,
+}
+
+impl RevenueSettings {
+    pub(super) fn of(row: &website::Model) -> Result<Self> {
+        let provider = row.revenue_provider.as_deref().map(|text| {
+            let known = RevenueProvider::ALL.iter().find(|provider| provider.text() == text);
+            known.copied().ok_or_else(|| Error::broken("a website has a provider that this version does not know"))
+        });
+        Ok(Self { provider: provider.transpose()?, currency: row.currency.clone() })
+    }
+}
+
+// Rules
+
+/// Codes of currencies in use, ISO 4217 (2025), without metals, funds and test codes.
+const CURRENCIES: &str = "\
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC \
+CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK \
+JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR \
+MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP \
+STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW \
+ZWG";
+
+/// Checks a currency. Errors: `Invalid` for `field`.
+fn checked_currency(field: &str, code: &str) -> Result<String> {
+    if CURRENCIES.split(' ').any(|known| known == code) {
+        return Ok(code.to_owned());
+    }
+    Err(Error::invalid(field, "is no ISO 4217 code of a currency in use; three capital letters such as USD or EUR are right"))
+}
+
+/// Changes what the input names. Errors: `Invalid`.
+pub async fn update_revenue(
+    ports: &Ports,
+    site: &Site<Admin>,
+    input: WebsiteUpdateRevenueInput,
+) -> Result<Site<Admin>> {
+    let mut row = website::ActiveModel::default();
+    match input.revenue_provider {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => row.revenue_provider = Set(None),
+        MaybeUndefined::Value(provider) => row.revenue_provider = Set(Some(provider.text().to_owned())),
+    }
+    if let Some(code) = required("revenueCurrency", input.revenue_currency)? {
+        row.currency = Set(checked_currency("revenueCurrency", &code)?);
+    }
+    Change::begin(ports, site).await?.commit_row(row, AuditAction::WebsiteUpdateRevenue, &[]).await
+}
+
+// Graph
+
+/// Mutations of revenue settings.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RevenueMutation;
+
+#[Object]
+impl RevenueMutation {
+    /// Changes where a website's revenue comes from and in which currency it is shown. What the input leaves out stays as it is.
+    #[doc = access_line!(WEBSITE, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    async fn website_update_revenue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes.")] input: WebsiteUpdateRevenueInput,
+    ) -> Option<async_graphql::Result<WebsiteUpdateRevenuePayload>> {
+        let answer: async_graphql::Result<Option<WebsiteUpdateRevenuePayload>> = async {
+            let site = ctx.site::<Admin>(&website_id).await?;
+            let site = update_revenue(ctx.cx()?.ports(), &site, input).await?;
+            Ok(Some(WebsiteUpdateRevenuePayload { website: Website::from(site.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn currencies_are_those_in_use_in_capitals() {
+        assert_eq!(CURRENCIES.split(' ').count(), 156);
+        assert!(CURRENCIES.split(' ').is_sorted());
+        for good in ["USD", "EUR", "JPY", "ZWG"] {
+            assert_eq!(checked_currency("currency", good).unwrap(), good);
+        }
+        for bad in ["", "usd", "US", "USDX", "XAU", "XXX", "DEM", "USD ", "A E"] {
+            assert_eq!(checked_currency("currency", bad).unwrap_err().field(), Some("currency"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a domain shows of those who control it: TXT records, and one file over HTTPS or HTTP.
+//!
+//! - Only public addresses are connected to, and to the very address that was looked at: a name that points into the operator's
+//!   network is not followed there.
+//! - Everything together takes four seconds at most, so that the request that asks is answered in time.
+
+mod dns;
+mod file;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use schema::{
+    error::{Error, Result},
+    ports::{DomainProof, Ids},
+};
+use tokio::sync::Semaphore;
+
+/// Time that one look may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Looks at the same time.
+const LOOKS: usize = 16;
+
+/// The internet.
+#[derive(Clone)]
+pub struct Internet {
+    ids: Arc<dyn Ids>,
+    looks: Arc<Semaphore>,
+    /// Servers that are asked for names; `None`: those of this machine.
+    servers: Option<Vec<SocketAddr>>,
+    /// Which addresses may be connected to.
+    allowed: fn(IpAddr) -> bool,
+    ports: file::Doors,
+}
+
+impl Internet {
+    /// The internet as this machine sees it.
+    #[must_use]
+    pub fn new(ids: Arc<dyn Ids>) -> Self {
+        Self {
+            ids,
+            looks: Arc::new(Semaphore::new(LOOKS)),
+            servers: None,
+            allowed: is_public,
+            ports: file::Doors { https: 443, http: 80 },
+        }
+    }
+
+    async fn look<T>(&self, found: impl Future<Output = Result<T>>) -> Result<T> {
+        let looking = async {
+            let _permit = self.looks.acquire().await.map_err(Error::internal)?;
+            found.await
+        };
+        tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| Err(silent("The domain")))
+    }
+}
+
+fn silent(who: &str) -> Error {
+    Error::Unavailable { retry_after: 30, why: format!("{who} does not answer.") }
+}
+
+#[async_trait]
+impl DomainProof for Internet {
+    async fn txt(&self, name: &str) -> Result<Vec<String>> {
+        let servers = match &self.servers {
+            Some(servers) => servers.clone(),
+            None => dns::servers().await,
+        };
+        self.look(dns::txt(&servers, name, &*self.ids)).await
+    }
+
+    async fn well_known(&self, host: &str) -> Result<Option<String>> {
+        self.look(async { Ok(file::fetch(host, self.ports, self.allowed).await) }).await
+    }
+}
+
+/// Whether an address is one of the public internet.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(four) => is_public_four(four),
+        IpAddr::V6(six) => is_public_six(six),
+    }
+}
+
+fn is_public_four(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || a == 0
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (18..20).contains(&b))
+        || a >= 224;
+    !special
+}
+
+fn is_public_six(address: Ipv6Addr) -> bool {
+    let parts = address.segments();
+    let four = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_public_four(Ipv4Addr::new(a, b, c, d))
+    };
+    match parts {
+        // Translated to IPv4 on the way: what it is translated to counts.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => four(high, low),
+        [0x2002, high, low, ..] => four(high, low),
+        // Teredo, benchmarks, ORCHID, documentation.
+        [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        [0x3fff, second, ..] if second < 0x1000 => false,
+        // Global unicast; everything else is local, reserved or multicast.
+        [first, ..] => (0x2000..0x4000).contains(&first),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! Websites and their settings over REST and GraphQL: shapes, statuses, what a change changes, and what ingest makes of it.
+
+use reqwest::{Method, StatusCode};
+use schema::access::Role;
+use serde_json::{Value, json};
+
+use crate::{
+    app::{NOW, Person, TestApp},
+    exclusions::{UNKNOWN, code, send},
+    ingest::{shop, view, with},
+};
+
+/// The members of an object, in order.
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
+}
+
+fn message(answer: &(StatusCode, Value)) -> &str {
+    answer.1["error"]["message"].as_str().unwrap()
+}
+
+/// A website with somebody of each role.
+struct Team {
+    app: TestApp,
+    owner: Person,
+    admin: Person,
+    editor: Person,
+    viewer: Person,
+    stranger: Person,
+    site: String,
+}
+
+async fn team() -> Team {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let site = app.website(&owner, "shop.example", "UTC").await;
+    let stranger = app.sign_up("stranger@else.example").await;
+    let mut members = Vec::new();
+    for role in [Role::Admin, Role::Editor, Role::Viewer] {
+        let member = app.sign_up(&format!("{}@shop.example", role.name())).await;
+        app.join(&owner, &member, role).await;
+        members.push(member);
+    }
+    let [admin, editor, viewer] = members.try_into().ok().unwrap();
+    Team { app, owner, admin, editor, viewer, stranger, site }
+}
+
+impl Team {
+    async fn ask(&self, who: &Person, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let path = format!("/api/websites/{}{path}", self.site);
+        send(&self.app.token(&who.token), method, &path, body).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(&self.owner, Method::PUT, path, Some(body)).await
+    }
+
+    /// Who may use a route, and who hears what; whatever the body looks like.
+    async fn roles(&self, method: Method, path: &str, body: Option<Value>, least: Role) {
+        let at = |site: &str| format!("/api/websites/{site}{path}");
+        let key = self.app.api_key(&self.owner, None).await;
+        for body in [body.clone(), body.as_ref().map(|_| json!([]))] {
+            let ask = async |caller, site: &str| send(&caller, method.clone(), &at(site), body.clone()).await;
+            assert_eq!(code(&ask(self.app.anon(), &self.site).await), (401, "UNAUTHORIZED"));
+            assert_eq!(code(&ask(self.app.token("nonsense"), &self.site).await), (401, "UNAUTHORIZED"));
+            assert_eq!(code(&ask(self.app.key(&key), &self.site).await), (401, "UNAUTHORIZED"));
+            assert_eq!(code(&ask(self.app.token(&self.stranger.token), &self.site).await), (403, "FORBIDDEN"));
+            assert_eq!(code(&ask(self.app.token(&self.owner.token), UNKNOWN).await), (404, "NOT_FOUND"));
+            assert_eq!(code(&ask(self.app.token(&self.owner.token), "nonsense").await), (400, "VALIDATION_ERROR"));
+        }
+        for (who, role) in [(&self.viewer, Role::Viewer), (&self.editor, Role::Editor), (&self.admin, Role::Admin)] {
+            let answer = self.ask(who, method.clone(), path, body.clone()).await;
+            if role >= least {
+                assert!(answer.0.is_success(), "{role:?}: {}", answer.1);
+            } else {
+                assert_eq!(code(&answer), (403, "FORBIDDEN"), "{role:?}");
+            }
+        }
+    }
+
+    /// The latest lines of the audit log: action and changed fields.
+    async fn audit(&self, most: u32) -> Value {
+        use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+        let text = format!("SELECT action, changed FROM audit_entries ORDER BY rowid DESC LIMIT {most}");
+        let rows = self.app.ports.reader.query_all_raw(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap();
+        let line = |row: &sea_orm::QueryResult| {
+            let changed: String = row.try_get("", "changed").unwrap();
+            let action: String = row.try_get("", "action").unwrap();
+            json!([action, serde_json::from_str::<Value>(&changed).unwrap()])
+        };
+        rows.iter().map(line).collect()
+    }
+}
+
+#[tokio::test]
+async fn general_settings_have_the_documented_shape() {
+    let team = team().await;
+    let body = json!({
+        "domain": "example.com", "name": "My Website", "timezone": "America/New_York", "primary_color": "#4F46E5",
+        "kpi_goal": 10000, "public_dashboard": true, "allowed_domains": ["example.com", "www.example.com"]
+    });
+    let (status, answer) = team.put("/general", body.clone()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!((&answer["success"], &answer["timestamp"]), (&json!(true), &json!(NOW)));
+    let data = &answer["data"];
+    let order = [
+        "id",
+        "domain",
+        "name",
+        "timezone",
+        "primary_color",
+        "kpi_goal",
+        "public_dashboard",
+        "allowed_domains",
+        "updated_at",
+    ];
+    assert_eq!(keys(data), order);
+    for (field, value) in body.as_object().unwrap() {
+        assert_eq!(data[field], *value, "{field}");
+    }
+    assert_eq!((&data["id"], &data["updated_at"]), (&json!(team.site), &json!(NOW)));
+    assert_eq!(
+        team.audit(1).await[0],
+        json!(["website_update_general", ["domain", "name", "timezone", "primaryColor", "kpiGoal", "publicDashboard", "allowedDomains"]])
+    );
+    // Property by property.
+    let (_, answer) = team.put("/general", json!({ "kpi_goal": null, "name": "My Website" })).await;
+    let mut expected = data.clone();
+    expected["kpi_goal"] = Value::Null;
+    assert_eq!(answer["data"], expected);
+    assert_eq!(team.audit(1).await[0], json!(["website_update_general", ["kpiGoal"]]), "what stays is not named");
+    let (_, answer) = team.put("/general", json!({})).await;
+    assert_eq!(answer["data"], expected);
+    assert_eq!(team.audit(1).await[0][1], json!(["kpiGoal"]), "nothing changed, nothing noted");
+}
+
+#[tokio::test]
+async fn general_settings_are_refused_by_their_rest_name() {
+    let team = team().await;
+    team.app.website(&team.owner, "second.example", "UTC").await;
+    for (body, field) in [
+        (json!({ "domain": null }), "domain: "),
+        (json!({ "domain": "shop example" }), "domain: "),
+        (json!({ "name": "" }), "name: "),
+        (json!({ "name": null }), "name: "),
+        (json!({ "name": "x".repeat(101) }), "name: "),
+        (json!({ "timezone": "Europe/Atlantis" }), "timezone: "),
+        (json!({ "timezone": null }), "timezone: "),
+        (json!({ "primary_color": "red" }), "primary_color: "),
+        (json!({ "kpi_goal": 0 }), "kpi_goal: "),
+        (json!({ "kpi_goal": 1.5 }), "kpi_goal: "),
+        (json!({ "public_dashboard": "yes" }), "public_dashboard: "),
+        (json!({ "public_dashboard": null }), "public_dashboard: "),
+        (json!({ "allowed_domains": "example.com" }), "allowed_domains: "),
+        (json!({ "allowed_domains": ["a b"] }), "allowed_domains: "),
+        (json!({ "settings": { "cookieless": null } }), "cookieless: "),
+        (json!({ "settings": { "cooky_less": true } }), "settings.cooky_less: "),
+        (json!({ "kpigoal": 1 }), "kpigoal: "),
+    ] {
+        let answer = team.put("/general", body.clone()).await;
+        assert_eq!(code(&answer), (400, "VALIDATION_ERROR"), "{body}: {answer:?}");
+        assert!(message(&answer).starts_with(field), "{body}: {}", message(&answer));
+    }
+    let answer = team.put("/general", json!({ "domain": "second.example" })).await;
+    assert_eq!(code(&answer), (409, "CONFLICT"));
+    team.roles(Method::PUT, "/general", Some(json!({ "name": "Shop" })), Role::Editor).await;
+}
+
+#[tokio::test]
+async fn websites_are_made_and_listed() {
+    let team = team().await;
+    let caller = team.app.token(&team.owner.token);
+    let body = json!({ "domain": "Second.Example", "name": "Second", "timezone": "Europe/Vienna" });
+    let (status, made) = send(&caller, Method::POST, "/api/websites", Some(body.clone())).await;
+    assert_eq!(status, 201, "{made}");
+    let second = made["data"].clone();
+    let id = second["id"].as_str().unwrap();
+    assert!(uuid::Uuid::parse_str(id).is_ok());
+    assert!(second["tracking_code"].as_str().is_some_and(|code| code.starts_with("ZV_") && code.len() == 27));
+    let expected = json!({
+        "id": id, "team_id": team.owner.team, "domain": "second.example", "name": "Second",
+        "tracking_code": second["tracking_code"], "timezone": "Europe/Vienna", "is_active": true, "primary_color": null,
+        "kpi_goal": null, "public_dashboard": false, "allowed_domains": [], "created_at": NOW, "updated_at": NOW
+    });
+    assert_eq!(second, expected);
+    assert_eq!(team.audit(1).await[0], json!(["website_create", []]));
+    let (status, list) = caller.get("/api/websites").await;
+    assert_eq!(status, 200);
+    let rows = list["data"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((&rows[0]["id"], &rows[1]), (&json!(team.site), &second), "the oldest first");
+
+    // A member lists the team's websites; a stranger lists none of them.
+    let ids = async |who: &Person| {
+        let (_, list) = team.app.token(&who.token).get("/api/websites").await;
+        list["data"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&team.viewer).await, [json!(team.site), json!(id)]);
+    assert!(ids(&team.stranger).await.is_empty());
+    assert_eq!(code(&team.app.anon().get("/api/websites").await), (401, "UNAUTHORIZED"));
+
+    let again = send(&caller, Method::POST, "/api/websites", Some(body)).await;
+    assert_eq!(code(&again), (409, "CONFLICT"));
+    for (body, field) in [
+        (json!({ "name": "X" }), "domain: "),
+        (json!({ "domain": "x.example" }), "name: "),
+        (json!({ "domain": "x.example", "name": "X", "team_id": "nonsense" }), "team_id: "),
+        (json!({ "domain": "x.example", "name": "X", "zone": "UTC" }), "zone: "),
+    ] {
+        let answer = send(&caller, Method::POST, "/api/websites", Some(body)).await;
+        assert_eq!(code(&answer), (400, "VALIDATION_ERROR"));
+        assert!(message(&answer).starts_with(field), "{}", message(&answer));
+    }
+    // In another's team: by its admins only.
+    let body = json!({ "domain": "x.example", "name": "X", "team_id": team.owner.team });
+    for (who, status) in [(&team.stranger, 403), (&team.viewer, 403), (&team.editor, 403), (&team.admin, 201)] {
+        let answer = send(&team.app.token(&who.token), Method::POST, "/api/websites", Some(body.clone())).await;
+        assert_eq!(answer.0, status, "{}", answer.1);
+    }
+}
+
+#[tokio::test]
+async fn exclusions_move_the_websites_date_and_are_noted() {
+    let team = team().await;
+    let made = team.ask(&team.editor, Method::POST, "/exclusions/ip", Some(json!({ "ip_address": "10.0.0.1" }))).await;
+    assert_eq!(made.0, 201);
+    let id = made.1["data"]["id"].as_str().unwrap();
+    team.ask(&team.editor, Method::DELETE, &format!("/exclusions/ip/{id}"), None).await;
+    team.ask(&team.editor, Method::POST, "/exclusions/path", Some(json!({ "path_pattern": "/a" }))).await;
+    // What fails is not noted.
+    assert_eq!(team.ask(&team.editor, Method::DELETE, &format!("/exclusions/ip/{id}"), None).await.0, 404);
+    assert_eq!(
+        team.audit(3).await,
+        json!([
+            ["website_exclude_path", ["pathExclusions"]],
+            ["website_remove_ip_exclusion", ["ipExclusions"]],
+            ["website_exclude_ip", ["ipExclusions"]]
+        ])
+    );
+}
+
+#[tokio::test]
+async fn ingest_obeys_the_switches_from_the_next_beacon_on() {
+    let shop = shop().await;
+    let caller = shop.app.token(&shop.owner.token);
+    let set = async |settings: Value| {
+        let mutation = "mutation($id: ID!, $s: WebsiteSettingsInput!) { websiteUpdateGeneral(websiteId: $id, input: { settings: $s }) {
+            website { settings { trackOutboundLinks trackDownloads sessionReplay heatmaps cookieless debugOverlay } } } }";
+        let answer = caller.gql(mutation, json!({ "id": shop.id, "s": settings })).await;
+        answer["data"]["websiteUpdateGeneral"]["website"]["settings"].clone()
+    };
+    let click = |name: &str| with(view("/"), json!({ "type": "event", "name": name, "data": { "url": "https://x.example" } }));
+    assert_eq!(shop.send(click("outbound_link")).await.dropped, None);
+    let settings = set(json!({ "trackOutboundLinks": false })).await;
+    assert_eq!(
+        settings,
+        json!({ "trackOutboundLinks": false, "trackDownloads": true, "sessionReplay": false, "heatmaps": true,
+                "cookieless": false, "debugOverlay": false })
+    );
+    assert_eq!(shop.send(click("outbound_link")).await.dropped.as_deref(), Some("NotTracked"));
+    assert_eq!(shop.send(click("file_download")).await.dropped, None);
+    set(json!({ "trackDownloads": false, "trackOutboundLinks": true })).await;
+    assert_eq!(shop.send(click("file_download")).await.dropped.as_deref(), Some("NotTracked"));
+    assert_eq!(shop.send(click("outbound_link")).await.dropped, None);
+    let dropped = shop.ledger().await["dropped"].clone();
+    assert_eq!(dropped, json!([{ "reason": "NOT_TRACKED", "count": 2 }]));
+
+    // Two ids behind one address and user agent: two visitors, and one where ids are ignored.
+    let visit = |id: &str, path: &str| with(view(path), json!({ "visitor_id": id }));
+    for id in ["visitor-a", "visitor-b"] {
+        shop.send(visit(id, "/kept")).await;
+    }
+    set(json!({ "cookieless": true })).await;
+    for id in ["visitor-a", "visitor-b"] {
+        shop.send(visit(id, &format!("/ignored/{id}"))).await;
+    }
+    let visitors = async |path: &str, views: u64| {
+        let filter = format!(
+            "range: {{ preset: LAST_24_HOURS }}, filters: [{{ dimension: PAGE, operator: STARTS_WITH, values: [\"{path}\"] }}]"
+        );
+        let answer = shop
+            .until(&filter, "totals { visitors pageviews }", |answer| answer["totals"]["pageviews"] == views)
+            .await;
+        answer["totals"]["visitors"].clone()
+    };
+    assert_eq!(visitors("/kept", 2).await, json!(2));
+    assert_eq!(visitors("/ignored", 2).await, json!(1));
+}
