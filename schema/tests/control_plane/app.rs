@@ -18,7 +18,7 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
@@ -145,6 +145,8 @@ impl App {
             sign_up,
             limits,
             key_usage: Arc::default(),
+            attempts: Arc::default(),
+            mail: Arc::new(NoMail),
             changes: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
