@@ -18,7 +18,7 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    api_key, error,
+    api_key, error, password,
     ports::{Appended, Events, OpenVisit},
     user,
     website::{self, NewWebsite},
@@ -247,7 +247,7 @@ async fn obey(command: Command) -> Result<(), StartError> {
         Command::User(UserCommand::Password(asked)) => {
             let ports = beside(asked.flags).await?;
             let operator = Operator::holding_the_data_folder();
-            user::set_password(&ports, &operator, &asked.email, asked.password.read()?).await?;
+            password::set_by_operator(&ports, &operator, &asked.email, asked.password.read()?).await?;
             say("The password is set, and the account's sessions have ended.")
         }
         Command::Key(KeyCommand::Create(asked)) => {

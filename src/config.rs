@@ -1,5 +1,8 @@
 //! Settings: the default file is the manual; a file, the environment and flags lie on top of it.
 
+pub mod issuer;
+pub mod mail;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,6 +12,10 @@ use clap::{Args, ValueEnum};
 use schema::ports::{Limits, SignUp};
 use serde::Deserialize;
 
+use self::{
+    issuer::{IssuerFlags, IssuerSettings},
+    mail::{MailFlags, MailSettings, MailTls},
+};
 use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies};
 
 /// The defaults, with their explanations.
@@ -105,6 +112,12 @@ pub struct Flags {
     /// Room of the journal, in MiB: what may wait while the event store takes nothing [default: 1024]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub journal_mib: Option<u32>,
+    /// The mail server.
+    #[command(flatten)]
+    pub mail: MailFlags,
+    /// The trusted issuer outside.
+    #[command(flatten)]
+    pub issuer: IssuerFlags,
     /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info,sea_orm_migration=warn]
     #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
     pub log: Option<String>,
@@ -130,6 +143,17 @@ struct Layer {
     trusted_proxies: Option<Vec<String>>,
     ingest_per_minute: Option<u64>,
     journal_mib: Option<u32>,
+    mail_host: Option<String>,
+    mail_port: Option<u16>,
+    mail_tls: Option<MailTls>,
+    mail_user: Option<String>,
+    mail_password: Option<String>,
+    mail_from: Option<String>,
+    mail_reset_page: Option<String>,
+    auth_external_issuer: Option<String>,
+    auth_external_audience: Option<String>,
+    auth_external_jwks_url: Option<String>,
+    auth_external_hs256_secret: Option<String>,
     log: Option<String>,
 }
 
@@ -157,7 +181,39 @@ impl Layer {
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             ingest_per_minute: over.ingest_per_minute.or(self.ingest_per_minute),
             journal_mib: over.journal_mib.or(self.journal_mib),
+            mail_host: over.mail_host.or(self.mail_host),
+            mail_port: over.mail_port.or(self.mail_port),
+            mail_tls: over.mail_tls.or(self.mail_tls),
+            mail_user: over.mail_user.or(self.mail_user),
+            mail_password: over.mail_password.or(self.mail_password),
+            mail_from: over.mail_from.or(self.mail_from),
+            mail_reset_page: over.mail_reset_page.or(self.mail_reset_page),
+            auth_external_issuer: over.auth_external_issuer.or(self.auth_external_issuer),
+            auth_external_audience: over.auth_external_audience.or(self.auth_external_audience),
+            auth_external_jwks_url: over.auth_external_jwks_url.or(self.auth_external_jwks_url),
+            auth_external_hs256_secret: over.auth_external_hs256_secret.or(self.auth_external_hs256_secret),
             log: over.log.or(self.log),
+        }
+    }
+
+    fn mail(&mut self) -> MailFlags {
+        MailFlags {
+            mail_host: self.mail_host.take(),
+            mail_port: self.mail_port.take(),
+            mail_tls: self.mail_tls.take(),
+            mail_user: self.mail_user.take(),
+            mail_password: self.mail_password.take(),
+            mail_from: self.mail_from.take(),
+            mail_reset_page: self.mail_reset_page.take(),
+        }
+    }
+
+    fn issuer(&mut self) -> IssuerFlags {
+        IssuerFlags {
+            auth_external_issuer: self.auth_external_issuer.take(),
+            auth_external_audience: self.auth_external_audience.take(),
+            auth_external_jwks_url: self.auth_external_jwks_url.take(),
+            auth_external_hs256_secret: self.auth_external_hs256_secret.take(),
         }
     }
 }
@@ -199,6 +255,10 @@ pub struct Config {
     pub ingest_per_minute: u64,
     /// Room of the journal, in MiB.
     pub journal_mib: u32,
+    /// The mail server, where one is set up.
+    pub mail: Option<MailSettings>,
+    /// The trusted issuer outside, where there is one.
+    pub issuer: Option<IssuerSettings>,
     /// What is logged.
     pub log: String,
 }
@@ -232,13 +292,18 @@ impl Config {
             ingest_per_minute: flags.ingest_per_minute,
             journal_mib: flags.journal_mib,
             log: flags.log,
+            ..Layer::default()
         };
-        let layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
+        let mut layer = Layer::read(DEFAULTS, "the defaults")?.under(file.unwrap_or_default()).under(over);
         let missing = || StartError::new("the defaults lack a setting".to_owned());
         let processors =
             std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
+        let mail = flags.mail.over(layer.mail()).checked()?;
+        let issuer = flags.issuer.over(layer.issuer()).checked()?;
         Ok(Self {
             data,
+            mail,
+            issuer,
             listen: layer.listen.ok_or_else(missing)?,
             database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
             sign_up: match layer.signup.ok_or_else(missing)? {

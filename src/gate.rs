@@ -1,6 +1,6 @@
 //! Who gets in: credentials become callers, for GraphQL and for REST alike.
 
-use std::sync::Arc;
+use std::{collections::hash_map::RandomState, hash::BuildHasher as _, net::IpAddr, sync::Arc};
 
 use async_graphql::{
     Data, Executor, InputType, Name, Request, Response, Value, Variables, parser::types::OperationType,
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use schema::{
-    Cx, Ports, Schema,
+    AddressHash, Cx, Ports, Schema,
     access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
     api_key::usage,
     changes::{Changes, Moment},
@@ -20,7 +20,11 @@ use schema::{
 use uuid::Uuid;
 
 use crate::{
-    http::{credential::Credential, graphql::Admit},
+    http::{
+        credential::{Asker, Credential},
+        graphql::Admit,
+    },
+    ingest::address::{Proxies, household},
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
 };
 
@@ -32,13 +36,22 @@ const UNLIMITED_COST: u64 = 50_000;
 pub struct Door {
     /// Shared: a request that is answered from memory copies nothing of it.
     ports: Arc<Ports>,
+    proxies: Arc<Proxies>,
+    /// Keys the hashes of addresses; made anew by each process.
+    keys: RandomState,
 }
 
 impl Door {
-    /// A door to what these ports hold.
+    /// A door to what these ports hold, behind these proxies.
     #[must_use]
-    pub fn new(ports: Ports) -> Self {
-        Self { ports: Arc::new(ports) }
+    pub fn new(ports: Ports, proxies: Proxies) -> Self {
+        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keys: RandomState::new() }
+    }
+
+    /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.
+    fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
+        let client = self.proxies.client(peer?, headers);
+        Some(AddressHash(self.keys.hash_one(household(client))))
     }
 
     fn ports(&self) -> Ports {
@@ -56,9 +69,13 @@ impl Door {
 
 #[async_trait]
 impl Admit for Door {
-    async fn admit(&self, credential: Credential, request: Request) -> Result<Request> {
-        let caller = or_refused(self.caller(&credential).await)?;
-        Ok(request.data(Cx::new(self.ports(), caller)))
+    async fn admit(&self, asker: Asker, request: Request) -> Result<Request> {
+        let caller = or_refused(self.caller(&asker.credential).await)?;
+        Ok(request.data(Cx::new(self.ports(), caller).from_address(asker.from)))
+    }
+
+    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
+        self.address_of(peer, headers)
     }
 
     fn cost_limit(&self, credential: &Credential) -> Option<u64> {
@@ -72,12 +89,17 @@ impl Admit for Door {
 
 #[async_trait]
 impl Gate for Door {
-    async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal> {
+    async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal> {
+        let from = self.address_of(peer, headers);
         let credential = Credential::read(headers)?;
         let fits = match (auth, &credential) {
             (Auth::None, _) => {
                 let live = self.ports.live.version();
-                return Ok(self.pass(Caller::Anonymous, self.ports.changes.moment(self.ports.now()).with_live(live)));
+                return Ok(self.pass(
+                    Caller::Anonymous,
+                    from,
+                    self.ports.changes.moment(self.ports.now()).with_live(live),
+                ));
             }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
@@ -91,7 +113,7 @@ impl Gate for Door {
         }
         // Taken before anything is read.
         let moment = self.ports.changes.moment(self.ports.now());
-        Ok(self.pass(self.caller(&credential).await?, moment))
+        Ok(self.pass(self.caller(&credential).await?, from, moment))
     }
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
@@ -123,13 +145,13 @@ fn word<T: InputType>(name: &str) -> Result<T> {
 }
 
 impl Door {
-    fn pass(&self, caller: Caller, moment: Moment) -> Pass {
+    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Moment) -> Pass {
         let ports = Arc::clone(&self.ports);
         let meter = usage::standing(&ports, caller).map(|standing| {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
-        let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller));
+        let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller).from_address(from));
         let moment = match caller {
             Caller::Key { id, .. } => Some((id, moment)),
             Caller::Anonymous => Some((Uuid::nil(), moment)),

@@ -16,6 +16,7 @@ pub mod http;
 pub mod import;
 pub mod ingest;
 pub mod live;
+pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
@@ -74,6 +75,9 @@ use crate::{
 pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/external.graphql"),
     include_str!("../schema/rest/websites.graphql"),
+    include_str!("../schema/rest/users.graphql"),
+    include_str!("../schema/rest/auth.graphql"),
+    include_str!("../schema/rest/api-keys.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 
@@ -198,6 +202,8 @@ pub async fn control_plane(
         sign_up: config.sign_up,
         limits: config.limits,
         key_usage: Arc::default(),
+        attempts: Arc::default(),
+        mail: mail::sender(config.mail.as_ref(), &around.clock, &around.ids)?,
         changes: Arc::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
@@ -377,7 +383,7 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
         timeout: Duration::from_secs(config.timeout_seconds),
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone());
+    let door = Door::new(ports.clone(), config.trusted_proxies.clone());
     let graphql = Endpoint::new(
         Watched::new(schema::build(), ports.changes.clone()),
         door.clone(),

@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod audit_entry;
 pub mod conversation;
 pub mod conversation_message;
+pub mod departure;
 pub mod erasure;
 pub mod ip_exclusion;
 pub mod membership;

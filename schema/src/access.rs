@@ -7,6 +7,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use async_graphql::Enum;
+use chrono::{DateTime, Utc};
 use entity::{api_key, membership, team, user, website};
 use uuid::Uuid;
 
@@ -107,6 +108,18 @@ levels! {
     Owner includes Viewer Editor Admin Owner;
 }
 
+/// What the credential of a user rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedIn {
+    /// A session of ours: it ends with its row.
+    Session(Uuid),
+    /// A token of the trusted issuer outside: it ends by itself.
+    Elsewhere {
+        /// When the token stops working.
+        until: DateTime<Utc>,
+    },
+}
+
 /// Who is asking, as the HTTP layer found out with [`caller_of_token`] or [`caller_of_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caller {
@@ -120,7 +133,7 @@ pub enum Caller {
         /// The account.
         user: Uuid,
         /// The sign-in that the access token belongs to.
-        session: Uuid,
+        session: SignedIn,
     },
     /// A program with an API key: a viewer of its team's websites, or of one.
     Key {
@@ -351,7 +364,7 @@ impl<R: Level> Team<R> {
 #[derive(Debug, Clone)]
 pub struct Myself {
     row: Arc<user::Model>,
-    session: Uuid,
+    session: SignedIn,
 }
 
 impl Myself {
@@ -370,7 +383,21 @@ impl Myself {
 
     /// The user who has just proven to hold the password, or has just made the account.
     pub(crate) fn signed_in(row: user::Model, session: Uuid) -> Self {
-        Self { row: Arc::new(row), session }
+        Self { row: Arc::new(row), session: SignedIn::Session(session) }
+    }
+
+    /// The same proof over the row as it is after a change.
+    pub(crate) fn changed(&self, row: user::Model) -> Result<Self> {
+        if row.id != self.row.id {
+            return Err(Error::broken("a proof was carried over to another account"));
+        }
+        Ok(Self { row: Arc::new(row), session: self.session })
+    }
+
+    /// Who is asking.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::User { user: self.row.id, session: self.session }
     }
 
     /// Identifier.
@@ -381,7 +408,7 @@ impl Myself {
 
     /// The sign-in that the request belongs to.
     #[must_use]
-    pub fn session(&self) -> Uuid {
+    pub fn session(&self) -> SignedIn {
         self.session
     }
 
@@ -395,8 +422,7 @@ impl Myself {
         if part.user_id != self.row.id || part.team_id != team || part.deactivated_at.is_some() {
             return Err(Error::broken("a membership was taken for another's"));
         }
-        let caller = Caller::User { user: self.row.id, session: self.session };
-        Standing::of(caller, Some(part.role), "team")
+        Standing::of(self.caller(), Some(part.role), "team")
     }
 
     /// A team the user has this part in.

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use chrono::Duration;
 use entity::api_key;
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    EntityTrait as _,
+    DatabaseTransaction, EntityTrait as _,
 };
 use uuid::Uuid;
 
 use crate::{
     access::{self, Admin, AtLeast, Level, On, Role, Site, ThisKey, Viewer, credential::digest, stated},
+    audit::{self, AuditAction, Line},
     connection::PageArgs,
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -32,6 +34,9 @@ pub use usage::{KeyUsage, Standing};
 
 /// Characters of a key after `zv_`.
 const SECRET: usize = 40;
+
+/// Minutes for which a key that was replaced still works.
+const GRACE_MINUTES: i64 = 5;
 
 /// Characters of a key that stay readable, `zv_` included.
 const PREFIX: usize = 9;
@@ -84,13 +89,33 @@ pub struct ApiKeyCreatePayload {
 /// Which key to revoke.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyRevokeInput {
-    /// The key's record: global id or UUID.
+    /// The key's record: global id, UUID, or UUID with `ak_` before it.
     pub api_key_id: ID,
+}
+
+/// Which key to replace.
+#[derive(InputObject, Debug, Clone)]
+pub struct ApiKeyRotateInput {
+    /// The key's record: global id, UUID, or UUID with `ak_` before it.
+    pub api_key_id: ID,
+}
+
+/// A key and the one it replaces.
+#[derive(SimpleObject)]
+pub struct ApiKeyRotatePayload {
+    /// The new key's record; name and permission are those of the old one.
+    pub api_key: ApiKey,
+    /// The new key itself, `zv_` and 40 characters. It is shown only now: only its hash is kept.
+    pub secret: String,
+    /// The old key's record. The old key works until its `expiresAt`, five minutes from now.
+    pub previous: ApiKey,
 }
 
 /// The key after it was revoked.
 #[derive(SimpleObject)]
 pub struct ApiKeyRevokePayload {
+    /// Whether the key is revoked: true.
+    pub revoked: bool,
     /// The key's record.
     pub api_key: ApiKey,
 }
@@ -125,11 +150,30 @@ where
         ));
     }
     let name = checked_name("name", name, 64)?;
+    let txn = ports.begin().await?;
+    let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
+    audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;
+    txn.commit().await?;
+    Ok((ApiKey::of_team(&team.lower(), row)?, secret))
+}
+
+fn line<'a, R: Level>(action: AuditAction, team: &access::Team<R>, row: &'a api_key::Model) -> Line<'a> {
+    let (team, caller) = (Some(team.id()), team.caller());
+    Line { action, caller, team, website: row.website_id, target: &row.name, changed: &[] }
+}
+
+async fn insert<R: Level>(
+    txn: &DatabaseTransaction,
+    ports: &Ports,
+    team: &access::Team<R>,
+    name: String,
+    website: Option<Uuid>,
+) -> Result<(api_key::Model, String)> {
     let (secret, now) = (format!("zv_{}", ports.ids.secret(SECRET)), ports.now());
     let row = api_key::ActiveModel {
         id: Set(ports.ids.uuid()),
         team_id: Set(team.id()),
-        website_id: Set(site.map(Site::id)),
+        website_id: Set(website),
         name: Set(name),
         prefix: Set(secret.chars().take(PREFIX).collect()),
         hash: Set(digest(&secret)),
@@ -142,8 +186,7 @@ where
         month: Set(usage::month(now)),
         expires_at: Set(None),
     };
-    let row = row.insert(&ports.writer).await?;
-    Ok((ApiKey::of_team(&team.lower(), row)?, secret))
+    Ok((row.insert(txn).await?, secret))
 }
 
 /// A key's record, for an admin of its team. Errors: `NotFound`, `Forbidden`.
@@ -164,7 +207,49 @@ pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     }
     let row =
         api_key::ActiveModel { id: Unchanged(key.row.id), revoked_at: Set(Some(ports.now())), ..Default::default() };
-    ApiKey::of_team(team, row.update(&ports.writer).await?)
+    let txn = ports.begin().await?;
+    let row = row.update(&txn).await.map_err(gone)?;
+    audit::note(&txn, ports, line(AuditAction::ApiKeyRevoke, team, &row)).await?;
+    txn.commit().await?;
+    ApiKey::of_team(team, row)
+}
+
+fn gone(source: sea_orm::DbErr) -> Error {
+    match source {
+        sea_orm::DbErr::RecordNotUpdated => Error::not_found("The API key"),
+        source => source.into(),
+    }
+}
+
+/// Makes a key that reads what another one reads, and ends that one in five minutes. Returns the new record, the new key, and
+/// the old record. Errors: `Conflict` for a key that is revoked or was replaced before.
+pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> Result<(ApiKey, String, ApiKey)> {
+    if key.row.team_id != team.id() {
+        return Err(Error::broken("a team's proof met another team's key"));
+    }
+    let txn = ports.begin().await?;
+    // Read under the write lock: of two rotations at once one wins.
+    let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
+    let old = old.ok_or_else(|| Error::not_found("The API key"))?;
+    if old.revoked_at.is_some() || old.expires_at.is_some() {
+        return Err(Error::conflict("The API key is revoked, or was replaced already; make a new one instead."));
+    }
+    let (new, secret) = insert(&txn, ports, team, old.name.clone(), old.website_id).await?;
+    let end = ports.now() + Duration::minutes(GRACE_MINUTES);
+    let old = api_key::ActiveModel { id: Unchanged(old.id), expires_at: Set(Some(end)), ..Default::default() };
+    let old = old.update(&txn).await.map_err(gone)?;
+    audit::note(&txn, ports, line(AuditAction::ApiKeyRotate, team, &new)).await?;
+    txn.commit().await?;
+    Ok((ApiKey::of_team(team, new)?, secret, ApiKey::of_team(team, old)?))
+}
+
+/// The record that an argument names, with the proof that the caller is an admin of its team. Errors: 401, 400, 404, 403.
+async fn named(cx: &Cx, id: &ID) -> Result<(ApiKey, access::Team<Admin>)> {
+    cx.caller().known()?;
+    let id = id.strip_prefix("ak_").unwrap_or(id);
+    let key = find(cx, Kind::ApiKey.read("apiKeyId", id)?).await?;
+    let team = key.team.require::<Admin>()?;
+    Ok((key, team))
 }
 
 /// The calling key and its figures.
@@ -216,6 +301,16 @@ impl ApiKey {
     /// The team whose websites it reads.
     async fn team(&self) -> Team {
         Team(self.team.clone())
+    }
+
+    /// The UUID of the team whose websites it reads.
+    async fn team_id(&self) -> Uuid {
+        self.row.team_id
+    }
+
+    /// When it stops working because another key replaced it, UTC; null without an end.
+    async fn expires_at(&self) -> Option<Instant> {
+        self.row.expires_at.map(Instant)
     }
 
     /// When it was made, UTC.
@@ -330,6 +425,27 @@ impl ApiKeyQuery {
             async { Ok(Some(usage_of(ctx.cx()?.ports(), ctx.key().await?))) }.await;
         answer.transpose()
     }
+
+    /// The API keys of a team, oldest first, revoked ones included.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The team: global id or UUID; null means the caller's default team.")] team_id: Option<ID>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Option<async_graphql::Result<ApiKeyConnection>> {
+        let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
+            let (cx, args) = (ctx.cx()?, PageArgs { first, after, last, before });
+            let team = team_meant::<Admin>(cx, team_id.as_ref()).await?;
+            Ok(Some(ApiKeyConnection::new(crate::team::api_keys(cx.ports(), &team, &args).await?)))
+        }
+        .await;
+        answer.transpose()
+    }
 }
 
 /// Mutations about API keys.
@@ -374,10 +490,27 @@ impl ApiKeyMutation {
     ) -> Option<async_graphql::Result<ApiKeyRevokePayload>> {
         let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
             let cx = ctx.cx()?;
-            cx.caller().known()?;
-            let key = find(cx, Kind::ApiKey.read("apiKeyId", &input.api_key_id)?).await?;
-            let team = key.team.require::<Admin>()?;
-            Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
+            let (key, team) = named(cx, &input.api_key_id).await?;
+            Ok(Some(ApiKeyRevokePayload { revoked: true, api_key: revoke(cx.ports(), &team, &key).await? }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Replaces an API key by a new one with the same name and permission. The old one works for five minutes more, so that
+    /// programs can be given the new one in between.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn api_key_rotate(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which key to replace.")] input: ApiKeyRotateInput,
+    ) -> Option<async_graphql::Result<ApiKeyRotatePayload>> {
+        let answer: async_graphql::Result<Option<ApiKeyRotatePayload>> = async {
+            let cx = ctx.cx()?;
+            let (key, team) = named(cx, &input.api_key_id).await?;
+            let (api_key, secret, previous) = rotate(cx.ports(), &team, &key).await?;
+            Ok(Some(ApiKeyRotatePayload { api_key, secret, previous }))
         }
         .await;
         answer.transpose()

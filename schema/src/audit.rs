@@ -129,6 +129,13 @@ pub struct Line<'a> {
 
 // Rules
 
+impl<'a> Line<'a> {
+    /// A line that concerns the account alone.
+    pub(crate) fn of_account(action: AuditAction, caller: Caller, target: &'a str, changed: &'a [&'a str]) -> Self {
+        Self { action, caller, team: None, website: None, target, changed }
+    }
+}
+
 /// Writes a line, in the transaction of the change.
 pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>) -> Result<()> {
     let (user, actor) = match line.caller {
@@ -142,9 +149,10 @@ pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_
     write(db, ports, line, user, actor).await
 }
 
-/// Writes a line about an account whose owner has not proven to be there, such as a failed sign-in.
+/// Writes a line about an account whose owner has not proven to be there, such as a failed sign-in, or the operator acted.
 pub(crate) async fn note_about(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>, user: Uuid) -> Result<()> {
-    write(db, ports, line, Some(user), "anonymous".to_owned()).await
+    let actor = if line.caller == Caller::Operator { "operator" } else { "anonymous" };
+    write(db, ports, line, Some(user), actor.to_owned()).await
 }
 
 async fn write(

@@ -16,10 +16,16 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub Uuid);
 
+/// Keyed hash of the network address that a request came from: it tells addresses apart for as long as the process runs, and
+/// nothing else can be read out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressHash(pub u64);
+
 /// Per-request data. The HTTP layer puts one into each request with `Request::data`.
 pub struct Cx {
     ports: Ports,
     caller: Caller,
+    from: Option<AddressHash>,
     loaders: Loaders,
 }
 
@@ -28,7 +34,19 @@ impl Cx {
     #[must_use]
     pub fn new(ports: Ports, caller: Caller) -> Self {
         let loaders = Loaders::new(ports.reader.clone(), ports.events.clone(), caller);
-        Self { ports, caller, loaders }
+        Self { ports, caller, from: None, loaders }
+    }
+
+    /// The same, for a request that came from this address.
+    #[must_use]
+    pub fn from_address(self, from: Option<AddressHash>) -> Self {
+        Self { from, ..self }
+    }
+
+    /// Where the request came from; `None` where no network was involved.
+    #[must_use]
+    pub fn from(&self) -> Option<AddressHash> {
+        self.from
     }
 
     /// The outside world.

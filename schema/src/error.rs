@@ -77,6 +77,8 @@ error_table! {
     TimedOut { seconds: u64 } => "TIMEOUT", 504, format!("The answer took longer than {seconds} seconds; ask for a shorter range or fewer panels.");
     /// The per-minute limit is used up.
     RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
+    /// Too many attempts failed in a short time.
+    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many attempts failed. Try again in {retry_after} seconds.");
     /// The monthly quota is used up.
     QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
 }
@@ -138,7 +140,9 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Unavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::Unavailable { retry_after, .. }
+            | Self::RateLimited { retry_after, .. }
+            | Self::TooManyAttempts { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

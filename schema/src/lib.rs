@@ -11,6 +11,7 @@ pub mod scalars;
 
 #[macro_use]
 pub mod access;
+pub mod attempts;
 pub mod changes;
 pub mod cx;
 mod loaders;
@@ -21,6 +22,7 @@ pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod node;
+pub mod password;
 pub mod plan;
 pub mod realtime;
 pub mod session;
@@ -29,7 +31,7 @@ pub mod traffic;
 pub mod user;
 pub mod website;
 
-pub use cx::{Cx, RequestId};
+pub use cx::{AddressHash, Cx, RequestId};
 pub use error::{Error, Result};
 pub use ports::Ports;
 
@@ -48,8 +50,12 @@ pub struct Query(
 /// All that can be changed. Fields of one document run one after another, in its order.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
 pub struct Mutation(
-    user::UserMutation,
+    user::creation::SignUpMutation,
+    user::profile::ProfileMutation,
+    user::email::EmailMutation,
+    user::deletion::DeletionMutation,
     session::SessionMutation,
+    password::PasswordMutation,
     website::creation::WebsiteMutation,
     website::general::GeneralMutation,
     website::notifications::NotificationMutation,

@@ -14,8 +14,9 @@ use crate::{
         plan::{Answer, Plan},
     },
     api_key::KeyUsage,
+    attempts::Attempts,
     changes::Changes,
-    error::Result,
+    error::{Error, Result},
     traffic::{LiveFigures, Outcome},
 };
 
@@ -203,6 +204,36 @@ pub trait Tokens: Send + Sync {
     fn verify(&self, token: &str) -> Result<AccessClaims>;
 }
 
+/// Mail to the people who have accounts.
+#[async_trait]
+pub trait Mail: Send + Sync {
+    /// Whether mail can be sent at all.
+    fn is_set_up(&self) -> bool;
+
+    /// The address of the page where a new password is set with this secret; `None` where no page is set up.
+    fn reset_page(&self, secret: &str) -> Option<String>;
+
+    /// Sends a plain text. Errors: whatever keeps the mail from being handed over.
+    async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
+}
+
+/// No mail is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoMail;
+
+#[async_trait]
+impl Mail for NoMail {
+    fn is_set_up(&self) -> bool {
+        false
+    }
+    fn reset_page(&self, _: &str) -> Option<String> {
+        None
+    }
+    async fn send(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        Err(Error::broken("no mail is set up"))
+    }
+}
+
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignUp {
@@ -248,6 +279,10 @@ pub struct Ports {
     pub limits: Limits,
     /// Requests of API keys that are counted but not written yet. One per process: clones share it.
     pub key_usage: Arc<KeyUsage>,
+    /// Failed attempts of the last minutes. One per process: clones share it.
+    pub attempts: Arc<Attempts>,
+    /// Mail to the people who have accounts.
+    pub mail: Arc<dyn Mail>,
     /// Counts changes of the control plane. One per process: clones share it.
     pub changes: Arc<Changes>,
     /// Who is there now.

@@ -7,14 +7,17 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Duration, Utc};
 use entity::{session, user};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
-    sea_query::Expr,
+    ActiveModelTrait as _,
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    sea_query::{Expr, ExprTrait as _},
 };
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, credential::digest, stated},
-    cx::Reach as _,
+    access::{Caller, Myself, On, SignedIn, credential::digest, stated},
+    audit::{self, AuditAction, Line},
+    cx::{AddressHash, Reach as _},
     error::{Error, Result},
     ports::{AccessClaims, Ports},
     scalars::{EmailAddress, Instant},
@@ -129,18 +132,49 @@ pub(crate) async fn open(db: &impl ConnectionTrait, ports: &Ports, user: Uuid) -
     Ok(Issued { session, access_token, refresh_token, expires_at, refresh_expires_at })
 }
 
-/// Signs in. An unknown address and a wrong password get the same answer after the same time. Errors: `Unauthenticated`.
-pub async fn sign_in(ports: &Ports, email: &EmailAddress, password: String) -> Result<(Issued, Myself)> {
+/// Signs in. An unknown address and a wrong password get the same answer after the same time. Errors: `Unauthenticated`,
+/// `TooManyAttempts`.
+pub async fn sign_in(
+    ports: &Ports,
+    email: &EmailAddress,
+    password: String,
+    from: Option<AddressHash>,
+) -> Result<(Issued, Myself)> {
+    let attempt = ports.attempts.begin(Some(email.as_str()), from, ports.now())?;
     let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&ports.reader).await?;
     let hash = found.as_ref().and_then(|user| user.password_hash.clone());
-    let fits = ports.passwords.verify(password, hash).await?;
+    let fits = match ports.passwords.verify(password, hash).await {
+        Ok(fits) => fits,
+        Err(error) => {
+            attempt.was_not_made();
+            return Err(error);
+        }
+    };
     match found {
         Some(user) if fits => {
-            let issued = open(&ports.writer, ports, user.id).await?;
+            attempt.succeeded();
+            let txn = ports.begin().await?;
+            let issued = open(&txn, ports, user.id).await?;
             let myself = Myself::signed_in(user, issued.session);
+            let line = Line::of_account(AuditAction::SignIn, myself.caller(), email.as_str(), &[]);
+            audit::note(&txn, ports, line).await?;
+            txn.commit().await?;
             Ok((issued, myself))
         }
-        _ => Err(Error::unauthenticated("The e-mail address or the password is wrong.")),
+        found => {
+            if let Some(user) = found {
+                tokio::spawn(note_failure(ports.clone(), user));
+            }
+            Err(Error::unauthenticated("The e-mail address or the password is wrong."))
+        }
+    }
+}
+
+/// Notes a failed sign-in, behind the answer: for an unknown address nothing is written, and the time must not tell.
+async fn note_failure(ports: Ports, user: user::Model) {
+    let line = Line::of_account(AuditAction::SignInFailed, Caller::Anonymous, &user.email, &[]);
+    if let Err(error) = audit::note_about(&ports.writer, &ports, line, user.id).await {
+        tracing::warn!(error.code = error.code(), "a failed sign-in was not noted");
     }
 }
 
@@ -176,10 +210,19 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     Ok(Issued { session: id, access_token, refresh_token, expires_at, refresh_expires_at })
 }
 
-/// Ends the session of the caller, at once. Returns when it ended.
+/// Ends the session of the caller, at once. Returns when it ended. Errors: `Conflict` for a token of another issuer.
 pub async fn sign_out(ports: &Ports, myself: &Myself) -> Result<DateTime<Utc>> {
+    let SignedIn::Session(session) = myself.session() else {
+        return Err(Error::conflict(
+            "This access token is of another issuer: sign out there; it stops working when it expires.",
+        ));
+    };
     let now = ports.now();
-    revoke(&ports.writer, myself.session(), now).await?;
+    let txn = ports.begin().await?;
+    revoke(&txn, session, now).await?;
+    let line = Line::of_account(AuditAction::SignOut, myself.caller(), &myself.user().email, &[]);
+    audit::note(&txn, ports, line).await?;
+    txn.commit().await?;
     Ok(now)
 }
 
@@ -190,6 +233,15 @@ async fn revoke(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Resu
 /// Ends every session of a user: whoever had the old password is out.
 pub(crate) async fn revoke_all(db: &impl ConnectionTrait, user: Uuid, now: DateTime<Utc>) -> Result<()> {
     end(db, session::Column::UserId.eq(user), now).await
+}
+
+/// Ends every session of the caller but the one that the request belongs to.
+pub(crate) async fn revoke_others(db: &impl ConnectionTrait, myself: &Myself, now: DateTime<Utc>) -> Result<()> {
+    let all = session::Column::UserId.eq(myself.id());
+    match myself.session() {
+        SignedIn::Session(kept) => end(db, all.and(session::Column::Id.ne(kept)), now).await,
+        SignedIn::Elsewhere { .. } => end(db, all, now).await,
+    }
 }
 
 async fn end(db: &impl ConnectionTrait, which: sea_orm::sea_query::SimpleExpr, now: DateTime<Utc>) -> Result<()> {
@@ -219,7 +271,8 @@ impl SessionMutation {
         #[graphql(desc = "Who signs in.")] input: SignInInput,
     ) -> Option<async_graphql::Result<SignInPayload>> {
         let answer: async_graphql::Result<Option<SignInPayload>> = async {
-            let (issued, myself) = sign_in(ctx.cx()?.ports(), &input.email, input.password).await?;
+            let cx = ctx.cx()?;
+            let (issued, myself) = sign_in(cx.ports(), &input.email, input.password, cx.from()).await?;
             Ok(Some(SignInPayload {
                 access_token: issued.access_token,
                 refresh_token: issued.refresh_token,

@@ -1,31 +1,34 @@
-//! Users: accounts, signing up, and what a user sees of themselves.
+//! Users: what a user sees of themselves, and members of each other.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
-use entity::{membership, team, user};
-use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend,
-    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
-};
+use async_graphql::{Context, Enum, ID, Object};
+use entity::user;
+use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, Operator, Role, stated},
+    access::{Myself, On, stated},
     connection::PageArgs,
     cx::Reach as _,
-    error::{Error, Result},
+    error::Result,
     id::Kind,
     plan::{PlanLimits, PlanName},
-    ports::{Ports, SignUp},
+    ports::Ports,
     scalars::{EmailAddress, Instant, Url},
-    session::{self, Issued},
     team::{Team, TeamConnection},
     website::{Website, WebsiteConnection},
 };
 
-// Vocabulary
+pub mod creation;
+pub mod deletion;
+pub mod email;
+pub mod profile;
+pub mod usage;
 
-/// Characters that a password may have at least and at most.
-const PASSWORD: std::ops::RangeInclusive<usize> = 8..=200;
+pub use creation::{create, sign_up};
+
+use usage::AccountUsage;
+
+// Vocabulary
 
 /// How an account signs in.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,181 +47,7 @@ pub struct User(pub(crate) Myself);
 #[derive(Debug, Clone)]
 pub struct UserProfile(pub(crate) std::sync::Arc<user::Model>);
 
-/// A new account.
-#[derive(InputObject, Debug, Clone)]
-pub struct SignUpInput {
-    /// The e-mail address to sign in with.
-    pub email: EmailAddress,
-    /// A password of 8 to 200 characters.
-    #[graphql(secret)]
-    pub password: String,
-    /// The person's name, up to 100 characters; null leaves it open.
-    pub full_name: Option<String>,
-}
-
-/// A new account, signed in.
-#[derive(SimpleObject)]
-pub struct SignUpPayload {
-    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
-    pub access_token: String,
-    /// Opaque token for `tokenRefresh`; works once, within 60 days.
-    pub refresh_token: String,
-    /// When the access token stops working, UTC.
-    pub expires_at: Instant,
-    /// The account.
-    pub user: User,
-}
-
 // Rules
-
-fn checked_password(password: &str) -> Result<()> {
-    let characters = password.chars().count();
-    if PASSWORD.contains(&characters) {
-        return Ok(());
-    }
-    Err(Error::invalid("password", format!("has {characters} characters; 8 to 200 are right")))
-}
-
-fn checked_name(name: Option<String>) -> Result<Option<String>> {
-    let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    match name {
-        Some(name) if name.chars().count() > 100 => Err(Error::invalid("fullName", "is longer than 100 characters")),
-        name => Ok(name),
-    }
-}
-
-/// Makes an account and the team it owns.
-async fn insert(
-    txn: &DatabaseTransaction,
-    ports: &Ports,
-    email: &str,
-    hash: String,
-    name: Option<String>,
-    operator: bool,
-) -> Result<user::Model> {
-    let (user, team, now) = (ports.ids.uuid(), ports.ids.uuid(), ports.now());
-    let owner = name.as_deref().or_else(|| email.split('@').next()).unwrap_or(email);
-    let team_name: String = format!("{owner}'s team").chars().take(100).collect();
-    team::ActiveModel {
-        id: Set(team),
-        name: Set(team_name),
-        plan: Set(PlanName::Free.text().to_owned()),
-        created_at: Set(now),
-    }
-    .insert(txn)
-    .await?;
-    let row = user::ActiveModel {
-        id: Set(user),
-        email: Set(email.to_owned()),
-        password_hash: Set(Some(hash)),
-        full_name: Set(name),
-        avatar_url: Set(None),
-        default_team_id: Set(team),
-        is_operator: Set(operator),
-        created_at: Set(now),
-        provider: Set(None),
-        external_subject: Set(None),
-    }
-    .insert(txn)
-    .await
-    .map_err(|source| {
-        Error::of_write(source, "An account with this e-mail address exists already; sign in instead.")
-    })?;
-    membership::ActiveModel {
-        id: Set(ports.ids.uuid()),
-        team_id: Set(team),
-        user_id: Set(user),
-        role: Set(Role::Owner.level()),
-        created_at: Set(now),
-        deactivated_at: Set(None),
-    }
-    .insert(txn)
-    .await?;
-    Ok(row)
-}
-
-/// Whether nobody has an account yet. Takes the lock that keeps it true until the transaction ends.
-async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
-    // SQLite's transaction holds the write lock already.
-    if txn.get_database_backend() == DbBackend::Postgres {
-        txn.execute_unprepared("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").await?;
-    }
-    Ok(user::Entity::find().count(txn).await? == 0)
-}
-
-fn admitted(sign_up: SignUp, first: bool) -> Result<()> {
-    match sign_up {
-        _ if first => Ok(()),
-        SignUp::Open => Ok(()),
-        SignUp::Invite => Err(Error::forbidden(
-            "Only invited people may sign up here; ask a member of your team, or the operator, for an invitation.",
-        )),
-        SignUp::Closed => Err(Error::forbidden(
-            "Signing up is closed here; the operator can make an account with `footfall user create`, or open it with FOOTFALL_SIGNUP=open.",
-        )),
-    }
-}
-
-/// Makes an account, its team, and signs in. The first account always may, and is the operator's.
-/// Errors: `Forbidden` where signing up is closed, `Invalid`, `Conflict` for a known address.
-pub async fn sign_up(
-    ports: &Ports,
-    email: &EmailAddress,
-    password: String,
-    full_name: Option<String>,
-) -> Result<(Issued, Myself)> {
-    // Asked before the costly hash, and again under the lock.
-    admitted(ports.sign_up, user::Entity::find().count(&ports.reader).await? == 0)?;
-    checked_password(&password)?;
-    let full_name = checked_name(full_name)?;
-    let hash = ports.passwords.hash(password).await?;
-    let txn = ports.begin().await?;
-    let first = nobody_yet(&txn).await?;
-    admitted(ports.sign_up, first)?;
-    let row = insert(&txn, ports, email.as_str(), hash, full_name, first).await?;
-    let issued = session::open(&txn, ports, row.id).await?;
-    txn.commit().await?;
-    let myself = Myself::signed_in(row, issued.session);
-    Ok((issued, myself))
-}
-
-/// Makes an account from the command line. Returns its id. Errors: `Invalid`, `Conflict` for a known address.
-pub async fn create(
-    ports: &Ports,
-    _: &Operator,
-    email: &str,
-    password: String,
-    full_name: Option<String>,
-) -> Result<Uuid> {
-    let email = EmailAddress::checked(email)
-        .ok_or_else(|| Error::invalid("email", "is not an e-mail address such as ada@shop.example"))?;
-    checked_password(&password)?;
-    let full_name = checked_name(full_name)?;
-    let hash = ports.passwords.hash(password).await?;
-    let txn = ports.begin().await?;
-    let first = nobody_yet(&txn).await?;
-    let row = insert(&txn, ports, email.as_str(), hash, full_name, first).await?;
-    txn.commit().await?;
-    Ok(row.id)
-}
-
-/// Sets a password from the command line and ends every session of the account. Errors: `NotFound`, `Invalid`.
-pub async fn set_password(ports: &Ports, _: &Operator, email: &str, password: String) -> Result<()> {
-    checked_password(&password)?;
-    let row = user::Entity::find()
-        .filter(user::Column::Email.eq(email.trim().to_lowercase()))
-        .one(&ports.reader)
-        .await?
-        .ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
-    let hash = ports.passwords.hash(password).await?;
-    let (id, mut row) = (row.id, row.into_active_model());
-    row.password_hash = Set(Some(hash));
-    let txn = ports.begin().await?;
-    row.update(&txn).await?;
-    session::revoke_all(&txn, id, ports.now()).await?;
-    txn.commit().await?;
-    Ok(())
-}
 
 /// How many accounts there are.
 pub async fn count(ports: &Ports) -> Result<u64> {
@@ -265,6 +94,11 @@ impl User {
         if self.0.user().password_hash.is_some() { AuthProvider::Password } else { AuthProvider::External }
     }
 
+    /// The identity provider that the account signs in with, lower case, such as `google`; null for one with a password here.
+    async fn identity_provider(&self) -> Option<&str> {
+        self.0.user().provider.as_deref()
+    }
+
     /// When the account was made, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.user().created_at)
@@ -306,6 +140,12 @@ impl User {
     async fn plan_limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         let team = crate::team::default_of(ctx.cx()?, &self.0).await?;
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &team.team().plan).limits())
+    }
+
+    /// What the default team has used of its plan in this calendar month (UTC), and may use.
+    async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
+        let cx = ctx.cx()?;
+        Ok(AccountUsage::of(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
     }
 }
 
@@ -349,35 +189,6 @@ impl UserQuery {
     #[graphql(directive = stated::access::apply(On::User, None, None))]
     async fn viewer(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<User>> {
         let answer: async_graphql::Result<Option<User>> = async { Ok(Some(User(ctx.myself().await?))) }.await;
-        answer.transpose()
-    }
-}
-
-/// Mutations about users.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct UserMutation;
-
-#[Object]
-impl UserMutation {
-    /// Makes an account with a team of its own, and signs in. The first account of an installation always may, and is the
-    /// operator's; later ones only where signing up is open.
-    #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
-    async fn sign_up(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The new account.")] input: SignUpInput,
-    ) -> Option<async_graphql::Result<SignUpPayload>> {
-        let answer: async_graphql::Result<Option<SignUpPayload>> = async {
-            let (issued, myself) = sign_up(ctx.cx()?.ports(), &input.email, input.password, input.full_name).await?;
-            Ok(Some(SignUpPayload {
-                access_token: issued.access_token,
-                refresh_token: issued.refresh_token,
-                expires_at: Instant(issued.expires_at),
-                user: User(myself),
-            }))
-        }
-        .await;
         answer.transpose()
     }
 }

@@ -91,7 +91,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
     let email =
         EmailAddress::checked(DEMO_EMAIL).ok_or_else(|| StartError::new("the demo's address is none".to_owned()))?;
-    let token = session::sign_in(&ports, &email, password.clone()).await?.0.access_token;
+    let token = session::sign_in(&ports, &email, password.clone(), None).await?.0.access_token;
     let base = format!("http://{}", address(&listener)?);
     let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
     say(&format!(

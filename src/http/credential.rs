@@ -4,7 +4,10 @@
 //! - A credential is never logged and never echoed; `Debug` hides it.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use schema::error::{Error, Result};
+use schema::{
+    AddressHash,
+    error::{Error, Result},
+};
 
 /// Every API key starts with this.
 pub const KEY_PREFIX: &str = "zv_";
@@ -24,6 +27,15 @@ pub enum Credential {
     Key(String),
     /// An access token (a JWT).
     Token(String),
+}
+
+/// Who is asking, not yet checked, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asker {
+    /// What they presented.
+    pub credential: Credential,
+    /// Where they are; `None` where that is not known.
+    pub from: Option<AddressHash>,
 }
 
 impl std::fmt::Debug for Credential {

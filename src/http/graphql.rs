@@ -4,7 +4,11 @@
 //! - Every error has `extensions.code` and `extensions.requestId`; a request error has no `data`.
 //! - Execution has a time limit and is dropped with the connection; a panic becomes an error like any other.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use async_graphql::{
     Executor, Request, Response as Answer, ServerError, Value as GraphValue, parser::types::OperationType,
@@ -13,14 +17,14 @@ use async_trait::async_trait;
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
-    extract::{Request as HttpRequest, State},
+    extract::{ConnectInfo, Request as HttpRequest, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
     routing::any,
 };
 use chrono::SecondsFormat;
 use futures_util::FutureExt;
-use schema::{error::Error, ports::Clock};
+use schema::{AddressHash, error::Error, ports::Clock};
 use serde_json::json;
 
 use super::{
@@ -28,7 +32,7 @@ use super::{
     accept::{Offer, negotiate},
     answer::{Rendered, refuse, render},
     blame::field_at_fault,
-    credential::Credential,
+    credential::{Asker, Credential},
     page,
     prepare::{Prepared, prepare},
     refusal::{Refusal, complete, own_fault},
@@ -44,7 +48,12 @@ pub trait Admit: Send + Sync + 'static {
     /// Adds the caller's data to the request. Errors: `Unauthenticated` for a credential that is not valid.
     ///
     /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
-    async fn admit(&self, credential: Credential, request: Request) -> schema::error::Result<Request>;
+    async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Request>;
+
+    /// What stands for the address of whoever asks, given the other end of the connection; `None` where nobody needs it.
+    fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
+        None
+    }
 
     /// What one document of this caller may cost; `None` for the configured limit.
     fn cost_limit(&self, _credential: &Credential) -> Option<u64> {
@@ -86,6 +95,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     async fn answer(self: &Arc<Self>, request: HttpRequest, id: RequestId) -> Response {
         let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let get = matches!(parts.method, Method::GET | Method::HEAD);
         let accept = accept(&parts.headers);
         let streams = sse::is_asked(accept.as_deref());
@@ -107,7 +117,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return page::page();
         }
         let ran = async {
-            let credential = Credential::read(&parts.headers)?;
+            let asker = self.asker(Credential::read(&parts.headers)?, peer, &parts.headers);
             let asked = if get {
                 from_query_string(parts.uri.query().unwrap_or_default())?
             } else {
@@ -115,18 +125,23 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 from_json(&self.body(&parts.headers, body).await?)?
             };
             if streams {
-                let opened = self.open(asked, credential, get, id).await;
+                let opened = self.open(asked, asker, get, id).await;
                 return match opened {
                     Err(refusal) if refusal.transport => Err(refusal),
                     opened => Ok(sse::respond(opened, id)),
                 };
             }
-            Ok(render(self.run(asked, credential, get, id).await?, offer))
+            Ok(render(self.run(asked, asker, get, id).await?, offer))
         };
         match ran.await {
             Ok(response) => response,
             Err(refusal) => refuse(&refusal, offer, id),
         }
+    }
+
+    /// Who asks, with the address they ask from.
+    pub(super) fn asker(&self, credential: Credential, peer: Option<IpAddr>, headers: &HeaderMap) -> Asker {
+        Asker { credential, from: self.admit.address(peer, headers) }
     }
 
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
@@ -165,23 +180,23 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     }
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
-    async fn run(&self, asked: Asked, credential: Credential, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
-        let prepared = self.prepared(asked, &credential, get, false)?;
-        self.execute(prepared, credential, id).await
+    async fn run(&self, asked: Asked, asker: Asker, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
+        let prepared = self.prepared(asked, &asker.credential, get, false)?;
+        self.execute(prepared, asker, id).await
     }
 
     /// Runs a query or a mutation to its end. Errors: what cuts it short.
     pub(super) async fn execute(
         &self,
         (prepared, limit): (Prepared, u64),
-        credential: Credential,
+        asker: Asker,
         id: RequestId,
     ) -> Result<Rendered, Refusal> {
         let Prepared { request, operation, roots, cost } = prepared;
         let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
-            let request = self.admit.admit(credential, request).await.map_err(Refusal::from)?.data(id);
+            let request = self.admit.admit(asker, request).await.map_err(Refusal::from)?.data(id);
             match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {
                 Ok(answer) => Ok(answer),
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),

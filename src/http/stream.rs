@@ -15,7 +15,7 @@ use schema::error::Error;
 use super::{
     RequestId,
     answer::Rendered,
-    credential::Credential,
+    credential::Asker,
     graphql::{Admit, Endpoint},
     refusal::{Refusal, own_fault},
     request::Asked,
@@ -34,16 +34,16 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     pub(super) async fn open(
         self: &Arc<Self>,
         asked: Asked,
-        credential: Credential,
+        asker: Asker,
         get: bool,
         id: RequestId,
     ) -> Result<Opened, Refusal> {
-        let (prepared, limit) = self.prepared(asked, &credential, get, true)?;
+        let (prepared, limit) = self.prepared(asked, &asker.credential, get, true)?;
         if prepared.operation != OperationType::Subscription {
-            return self.execute((prepared, limit), credential, id).await.map(|answer| Opened::One(Box::new(answer)));
+            return self.execute((prepared, limit), asker, id).await.map(|answer| Opened::One(Box::new(answer)));
         }
         let text = prepared.request.query.clone();
-        let request = self.admit.admit(credential, prepared.request).await.map_err(Refusal::from)?.data(id);
+        let request = self.admit.admit(asker, prepared.request).await.map_err(Refusal::from)?.data(id);
         let answers = self.executor.execute_stream(request, None);
         let endpoint = Arc::clone(self);
         let rendered = unfold(Some(answers), move |answers| {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use async_graphql::Executor;
 use axum::{
     Extension,
     extract::{
-        State, WebSocketUpgrade,
+        ConnectInfo, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
@@ -28,7 +29,7 @@ use super::{
     RequestId,
     accept::Offer,
     answer::refuse,
-    credential::Credential,
+    credential::{Asker, Credential},
     graphql::{Admit, Endpoint},
     refusal::Refusal,
     request::from_value,
@@ -73,6 +74,7 @@ struct Close(u16, String);
 pub(super) async fn upgrade<E: Executor, A: Admit>(
     State(endpoint): State<Arc<Endpoint<E, A>>>,
     Extension(id): Extension<RequestId>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -96,13 +98,15 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         .write_buffer_size(0);
     let agreed = speaks.selected_protocol().is_some_and(|protocol| protocol == PROTOCOL);
     speaks.on_upgrade(async move |socket| {
-        let connection = Connection { endpoint, headers, id };
+        let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+        let connection = Connection { endpoint, peer, headers, id };
         connection.serve(socket, agreed).await;
     })
 }
 
 struct Connection<E, A> {
     endpoint: Arc<Endpoint<E, A>>,
+    peer: Option<IpAddr>,
     headers: HeaderMap,
     id: RequestId,
 }
@@ -133,6 +137,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
 
     async fn converse(&self, socket: &mut WebSocket) -> Result<(), Close> {
         let Some(credential) = self.initialised(socket).await? else { return Ok(()) };
+        let asker = self.endpoint.asker(credential, self.peer, &self.headers);
         let (send, mut uttered) = mpsc::channel::<Uttered>(WAITING);
         // Operations that run: their numbers tell a new one from an old one of the same id.
         let mut running = Running::default();
@@ -158,7 +163,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                         }
                         Heard::Said(Said::Complete { id }) => running.end(&id),
                         Heard::Said(Said::Subscribe { id, payload }) => {
-                            self.subscribe(&mut running, &send, credential.clone(), id, payload)?;
+                            self.subscribe(&mut running, &send, asker.clone(), id, payload)?;
                         }
                     }
                 }
@@ -224,7 +229,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         &self,
         running: &mut Running,
         send: &mpsc::Sender<Uttered>,
-        credential: Credential,
+        asker: Asker,
         id: String,
         payload: Value,
     ) -> Result<(), Close> {
@@ -248,7 +253,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 Err(Refusal::document("TOO_MANY_OPERATIONS", why))
             } else {
                 match from_value(payload) {
-                    Ok(asked) => endpoint.open(asked, credential, false, request).await,
+                    Ok(asked) => endpoint.open(asked, asker, false, request).await,
                     Err(refusal) => Err(refusal),
                 }
             };

@@ -105,6 +105,15 @@ impl Proxies {
     }
 }
 
+/// What stands for everybody behind an address: one household has one IPv6 network.
+#[must_use]
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
+        v4 => v4,
+    }
+}
+
 /// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`.
 #[must_use]
 pub fn address_of(text: &str) -> Option<IpAddr> {

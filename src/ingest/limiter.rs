@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::address::household;
+
 /// Counts requests of addresses in the current minute, in memory.
 #[derive(Default)]
 pub struct Limiter {
@@ -26,11 +28,7 @@ impl Limiter {
         if self.most == 0 {
             return Ok(());
         }
-        // One household has one IPv6 network.
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-            v4 => v4,
-        };
+        let address = household(address);
         let now = now_ms.div_euclid(60_000);
         let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
         if minute.0 != now {

@@ -1,13 +1,13 @@
 //! The one handler: credential, path, access, body, query string, execution, projection, in this order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
     Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
+    extract::{ConnectInfo, RawPathParams, Request, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
 };
 use futures_util::FutureExt as _;
@@ -122,7 +122,8 @@ impl Answering {
                 None => return self.refused(&Error::MethodNotAllowed { allow: allowed(operations) }),
             },
         };
-        let pass = match self.shell.gate.admit(request.headers(), operation.auth).await {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let pass = match self.shell.gate.admit(request.headers(), peer, operation.auth).await {
             Ok(pass) => pass,
             Err(refusal) => return Told { meter: refusal.meter, ..self.refused(&refusal.error) },
         };

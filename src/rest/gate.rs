@@ -1,6 +1,6 @@
 //! What the shell supplies to the REST adapter: who executes, who is let in, what is left of the caller's allowance.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{Executor, Request, Response, Variables};
 use async_trait::async_trait;
@@ -38,8 +38,9 @@ impl Auth {
 pub trait Gate: Send + Sync {
     /// Checks the credential that the route takes and counts the request.
     ///
-    /// Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or what the control plane says.
-    async fn admit(&self, headers: &HeaderMap, auth: Auth) -> Result<Pass, Refusal>;
+    /// `peer` is the other end of the connection. Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or what the control
+    /// plane says.
+    async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal>;
 
     /// Whether the caller may use a route that changes something on what its path names, asked before anything else of the
     /// request is read, so that a stranger hears 403 and not 400. `path` holds the variables of the path, without those that

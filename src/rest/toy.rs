@@ -1,6 +1,6 @@
 //! A schema shaped like the real one where REST documents need it, a gate with three keys, and a client.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{
     EmptyMutation, EmptySubscription, Enum, ID, InputObject, MaybeUndefined, Object, Request as Question, Schema,
@@ -395,7 +395,7 @@ pub struct ToyGate;
 
 #[async_trait::async_trait]
 impl Gate for ToyGate {
-    async fn admit(&self, headers: &HeaderMap, auth: Auth) -> std::result::Result<Pass, Refusal> {
+    async fn admit(&self, headers: &HeaderMap, _: Option<IpAddr>, auth: Auth) -> std::result::Result<Pass, Refusal> {
         let meter = Some(Meter::unlimited(Still.now(), 7, 9));
         let dress: Arc<dyn Fn(Question) -> Question + Send + Sync> = Arc::new(|question| question);
         if auth == Auth::None {

@@ -103,8 +103,7 @@ impl TestApp {
         let config = Config::layered(flags).unwrap();
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
         let proof = Arc::new(Shown::default());
-        let around =
-            Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds), proof: proof.clone() };
+        let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds), proof: proof.clone() };
         let app = App::build(config, around).await.unwrap();
         let (ports, importer) = (app.ports.clone(), app.importer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

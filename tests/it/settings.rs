@@ -121,7 +121,10 @@ async fn general_settings_have_the_documented_shape() {
     assert_eq!((&data["id"], &data["updated_at"]), (&json!(team.site), &json!(NOW)));
     assert_eq!(
         team.audit(1).await[0],
-        json!(["website_update_general", ["domain", "name", "timezone", "primaryColor", "kpiGoal", "publicDashboard", "allowedDomains"]])
+        json!([
+            "website_update_general",
+            ["domain", "name", "timezone", "primaryColor", "kpiGoal", "publicDashboard", "allowedDomains"]
+        ])
     );
     // Property by property.
     let (_, answer) = team.put("/general", json!({ "kpi_goal": null, "name": "My Website" })).await;
@@ -249,7 +252,8 @@ async fn ingest_obeys_the_switches_from_the_next_beacon_on() {
         let answer = caller.gql(mutation, json!({ "id": shop.id, "s": settings })).await;
         answer["data"]["websiteUpdateGeneral"]["website"]["settings"].clone()
     };
-    let click = |name: &str| with(view("/"), json!({ "type": "event", "name": name, "data": { "url": "https://x.example" } }));
+    let click =
+        |name: &str| with(view("/"), json!({ "type": "event", "name": name, "data": { "url": "https://x.example" } }));
     assert_eq!(shop.send(click("outbound_link")).await.dropped, None);
     let settings = set(json!({ "trackOutboundLinks": false })).await;
     assert_eq!(
@@ -278,9 +282,8 @@ async fn ingest_obeys_the_switches_from_the_next_beacon_on() {
         let filter = format!(
             "range: {{ preset: LAST_24_HOURS }}, filters: [{{ dimension: PAGE, operator: STARTS_WITH, values: [\"{path}\"] }}]"
         );
-        let answer = shop
-            .until(&filter, "totals { visitors pageviews }", |answer| answer["totals"]["pageviews"] == views)
-            .await;
+        let answer =
+            shop.until(&filter, "totals { visitors pageviews }", |answer| answer["totals"]["pageviews"] == views).await;
         answer["totals"]["visitors"].clone()
     };
     assert_eq!(visitors("/kept", 2).await, json!(2));

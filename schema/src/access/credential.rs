@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use entity::{api_key, session, team};
+use chrono::{DateTime, Utc};
+use entity::{api_key, session, team, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
 use sha2::{Digest as _, Sha256};
 
-use super::Caller;
+use super::{Caller, SignedIn};
 use crate::{
     error::{Error, Result},
     ports::Ports,
@@ -43,7 +44,7 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     let session = session::Entity::find_by_id(claims.session).one(&ports.reader).await?;
     match session {
         Some(row) if row.user_id == claims.user && row.revoked_at.is_none() && row.expires_at > ports.now() => {
-            Ok(Caller::User { user: row.user_id, session: row.id })
+            Ok(Caller::User { user: row.user_id, session: SignedIn::Session(row.id) })
         }
         _ => Err(Error::unauthenticated(TOKEN_REFUSED)),
     }
@@ -52,18 +53,27 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
 /// Whether the credential behind a caller still works, for answers that go on after the request. Errors: `Unauthenticated`.
 pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
     match caller {
-        Caller::User { session, .. } => {
+        Caller::User { session: SignedIn::Session(session), .. } => {
             let row = session::Entity::find_by_id(session).one(&ports.reader).await?;
             let works = row.is_some_and(|row| row.revoked_at.is_none() && row.expires_at > ports.now());
             if works { Ok(()) } else { Err(Error::unauthenticated(TOKEN_REFUSED)) }
         }
+        Caller::User { user, session: SignedIn::Elsewhere { until } } => {
+            let exists = user::Entity::find_by_id(user).one(&ports.reader).await?.is_some();
+            if exists && until > ports.now() { Ok(()) } else { Err(Error::unauthenticated(TOKEN_REFUSED)) }
+        }
         Caller::Key { id, .. } => {
             let row = api_key::Entity::find_by_id(id).one(&ports.reader).await?;
-            let works = row.is_some_and(|row| row.revoked_at.is_none());
+            let works = row.is_some_and(|row| row.revoked_at.is_none() && !is_over(&row, ports.now()));
             if works { Ok(()) } else { Err(Error::unauthenticated(KEY_REFUSED)) }
         }
         Caller::Anonymous | Caller::Refused(_) | Caller::Operator => Ok(()),
     }
+}
+
+/// Whether the end of a rotated key has come.
+fn is_over(row: &api_key::Model, now: DateTime<Utc>) -> bool {
+    row.expires_at.is_some_and(|end| end <= now)
 }
 
 /// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
@@ -76,7 +86,8 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     let (digest, now) = (digest(key), ports.now());
     // Taken before reading: a change meanwhile makes what is read hold for no later moment.
     let moment = ports.changes.moment(now);
-    if let Some(known) = ports.changes.known_key(&digest, moment) {
+    // A moment lasts a second, within which a rotated key may end.
+    if let Some(known) = ports.changes.known_key(&digest, moment).filter(|known| !is_over(&known.0, now)) {
         let row = &known.0;
         ports.key_usage.count_again(row.id, now);
         return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
@@ -90,7 +101,7 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
         .select_also(team::Entity)
         .one(&ports.reader)
         .await?;
-    let Some((row, Some(team))) = found else {
+    let Some((row, Some(team))) = found.filter(|(row, _)| !is_over(row, now)) else {
         return Err(Error::unauthenticated(KEY_REFUSED));
     };
     ports.key_usage.count(&row, &team.plan, now);

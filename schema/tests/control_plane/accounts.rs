@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use chrono::Duration;
 use footfall_schema::{
     access::Operator,
+    password,
     ports::{Limits, SignUp},
     user,
 };
@@ -182,7 +183,7 @@ async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passw
     assert_eq!(error.field(), Some("email"));
     let data = app.anonymous().ok(SIGN_IN, who("ada@shop.example")).await;
     let client = app.token(data["signIn"]["accessToken"].as_str().unwrap());
-    user::set_password(&app.ports, &operator, "Ada@shop.example", "another horse".to_owned()).await.unwrap();
+    password::set_by_operator(&app.ports, &operator, "Ada@shop.example", "another horse".to_owned()).await.unwrap();
     assert_eq!(client.code("{ viewer { email } }", json!({})).await, "UNAUTHORIZED", "old sessions are out");
     assert_eq!(app.anonymous().code(SIGN_IN, who("ada@shop.example")).await, "UNAUTHORIZED");
     app.anonymous().ok(SIGN_IN, json!({ "email": "ada@shop.example", "password": "another horse" })).await;

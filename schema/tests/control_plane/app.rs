@@ -18,7 +18,10 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoProof, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, OpenVisit, Passwords, SignUp,
+        Tokens,
+    },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
@@ -145,6 +148,8 @@ impl App {
             sign_up,
             limits,
             key_usage: Arc::default(),
+            attempts: Arc::default(),
+            mail: Arc::new(NoMail),
             changes: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::http::{
     HttpConfig,
-    credential::Credential,
+    credential::{Asker, Credential},
     graphql::{Admit, Endpoint},
     shell,
 };
@@ -139,8 +139,8 @@ struct Toy;
 
 #[async_trait]
 impl Admit for Toy {
-    async fn admit(&self, credential: Credential, request: GraphRequest) -> Result<GraphRequest> {
-        match credential {
+    async fn admit(&self, asker: Asker, request: GraphRequest) -> Result<GraphRequest> {
+        match asker.credential {
             Credential::Token(token) if token == "expired" => {
                 Err(Error::unauthenticated("The access token has expired."))
             }

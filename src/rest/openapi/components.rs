@@ -41,7 +41,13 @@ pub(super) fn or_null(mut schema: Value) -> Value {
 
 /// The envelope of a refusal.
 pub(super) fn error_schema() -> Value {
-    let codes: Vec<&str> = Error::TABLE.iter().map(|(code, _)| *code).collect();
+    let mut codes: Vec<&str> = Vec::new();
+    for (code, _) in Error::TABLE {
+        // Several refusals may share a code.
+        if !codes.contains(code) {
+            codes.push(code);
+        }
+    }
     json!({
         "type": "object",
         "description": "A refusal.",

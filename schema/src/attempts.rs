@@ -1,0 +1,181 @@
+//! Attempts to prove who one is: counted before the proof is looked at, so that a burst is refused instead of queued.
+//!
+//! - One address against one account, one address against all, and all against one account have a bound each.
+//! - Counts are kept in memory under keyed hashes: no address and no e-mail address can be read out of them.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher as _, Hash},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::{
+    cx::AddressHash,
+    error::{Error, Result},
+};
+
+/// Minutes after which a count begins anew.
+const WINDOW_MINUTES: i64 = 5;
+
+/// Failures of one address at one account.
+const OF_PAIR: u32 = 10;
+
+/// Failures of one address, whatever the account. Fewer than may wait for their turn to be hashed.
+const OF_ADDRESS: u32 = 30;
+
+/// Failures at one account, whatever the address.
+const OF_ACCOUNT: u32 = 100;
+
+/// Counts kept at once; past this, those that are over are dropped, and then all.
+const MOST: usize = 100_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    ends_at: DateTime<Utc>,
+    count: u32,
+}
+
+/// Counts failed attempts of the last minutes. One per process.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    keys: RandomState,
+    windows: Mutex<HashMap<u64, Window>>,
+}
+
+/// An attempt that was let through and counts as failed until it says otherwise.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Attempt<'a> {
+    book: &'a Attempts,
+    pair: Option<u64>,
+    others: Vec<u64>,
+}
+
+impl Attempts {
+    // Each statement leaves the map whole, whatever a panicking thread did before.
+    fn windows(&self) -> MutexGuard<'_, HashMap<u64, Window>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, of: impl Hash) -> u64 {
+        self.keys.hash_one(of)
+    }
+
+    /// Counts an attempt at an account (as the caller names it, whether there is one or not) from an address, as far as they
+    /// are known. Errors: `TooManyAttempts`, which is not counted.
+    pub(crate) fn begin(
+        &self,
+        account: Option<&str>,
+        from: Option<AddressHash>,
+        now: DateTime<Utc>,
+    ) -> Result<Attempt<'_>> {
+        let pair = account.zip(from).map(|pair| self.key(("pair", pair)));
+        let address = from.map(|from| self.key(("address", from)));
+        let account = account.map(|account| self.key(("account", account)));
+        let bounds = [(pair, OF_PAIR), (address, OF_ADDRESS), (account, OF_ACCOUNT)];
+        let bounds: Vec<(u64, u32)> = bounds.into_iter().filter_map(|(key, most)| Some((key?, most))).collect();
+        let mut windows = self.windows();
+        if windows.len() > MOST {
+            windows.retain(|_, window| window.ends_at > now);
+        }
+        if windows.len() > MOST {
+            windows.clear();
+        }
+        let used_up = bounds.iter().filter_map(|(key, most)| {
+            windows.get(key).filter(|window| window.ends_at > now && window.count >= *most).map(|window| window.ends_at)
+        });
+        if let Some(ends_at) = used_up.max() {
+            let seconds = (ends_at - now).num_milliseconds().max(0) / 1000 + 1;
+            return Err(Error::TooManyAttempts { retry_after: u64::try_from(seconds).unwrap_or(1) });
+        }
+        for (key, _) in &bounds {
+            let window = windows.entry(*key).or_insert(Window { ends_at: now, count: 0 });
+            if window.ends_at <= now {
+                *window = Window { ends_at: now + Duration::minutes(WINDOW_MINUTES), count: 0 };
+            }
+            window.count = window.count.saturating_add(1);
+        }
+        drop(windows);
+        Ok(Attempt { book: self, pair, others: [address, account].into_iter().flatten().collect() })
+    }
+}
+
+impl Attempt<'_> {
+    /// The proof held: what this address failed at this account is forgotten, and this attempt was no failure.
+    pub(crate) fn succeeded(self) {
+        if let Some(pair) = self.pair {
+            self.book.windows().remove(&pair);
+        }
+        self.give_back(&self.others);
+    }
+
+    /// The proof was not looked at.
+    pub(crate) fn was_not_made(self) {
+        let all: Vec<u64> = self.pair.into_iter().chain(self.others.iter().copied()).collect();
+        self.give_back(&all);
+    }
+
+    fn give_back(&self, keys: &[u64]) {
+        let mut windows = self.book.windows();
+        for key in keys {
+            if let Some(window) = windows.get_mut(key) {
+                window.count = window.count.saturating_sub(1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        "2026-03-04T05:06:07Z".parse().unwrap()
+    }
+
+    fn refused(book: &Attempts, account: &str, from: u64, at: DateTime<Utc>) -> Option<u64> {
+        book.begin(Some(account), Some(AddressHash(from)), at).err().and_then(|error| error.retry_after())
+    }
+
+    #[test]
+    fn one_address_is_refused_at_one_account_until_the_window_ends() {
+        let book = Attempts::default();
+        for _ in 0..OF_PAIR {
+            assert_eq!(refused(&book, "a", 1, now()), None);
+        }
+        assert_eq!(refused(&book, "a", 1, now()), Some(301));
+        assert_eq!(refused(&book, "a", 2, now()), None, "another address");
+        assert_eq!(refused(&book, "b", 1, now()), None, "another account");
+        assert_eq!(refused(&book, "a", 1, now() + Duration::minutes(5)), None);
+    }
+
+    #[test]
+    fn many_accounts_from_one_address_and_many_addresses_at_one_account_are_refused_too() {
+        let book = Attempts::default();
+        let let_through = (0..200).filter(|number| refused(&book, &number.to_string(), 1, now()).is_none()).count();
+        assert_eq!(let_through, usize::try_from(OF_ADDRESS).unwrap());
+        let let_through = (100..400).filter(|address| refused(&book, "a", *address, now()).is_none()).count();
+        assert_eq!(let_through, usize::try_from(OF_ACCOUNT).unwrap());
+    }
+
+    #[test]
+    fn a_success_is_no_failure_and_clears_what_came_before() {
+        let book = Attempts::default();
+        for _ in 0..50 {
+            for _ in 0..OF_PAIR - 1 {
+                book.begin(Some("a"), Some(AddressHash(1)), now()).unwrap().was_not_made();
+            }
+            book.begin(Some("a"), Some(AddressHash(1)), now()).unwrap().succeeded();
+        }
+        for _ in 0..OF_PAIR - 1 {
+            assert_eq!(refused(&book, "a", 1, now()), None);
+        }
+        book.begin(Some("a"), Some(AddressHash(1)), now()).unwrap().succeeded();
+        for _ in 0..OF_PAIR {
+            assert_eq!(refused(&book, "a", 1, now()), None, "the pair began anew");
+        }
+        assert!(refused(&book, "a", 1, now()).is_some());
+    }
+}

@@ -1,0 +1,325 @@
+//! Passwords: changed by who knows the old one, and set anew by who reads the account's mail, or by the operator.
+//!
+//! - A mailed secret works once, for an hour. Only its digest is kept.
+//! - Asking for a mail tells nobody whether there is an account: the work is done behind the answer.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Duration, Utc};
+use entity::{password_reset, user};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    sea_query::Expr,
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{Caller, Myself, On, Operator, credential::digest, stated},
+    audit::{self, AuditAction, Line},
+    cx::{AddressHash, Reach as _},
+    error::{Error, Result},
+    ports::Ports,
+    scalars::{EmailAddress, Instant},
+    session,
+    user::{creation::checked_password, email::elsewhere},
+};
+
+// Vocabulary
+
+/// Characters of a mailed secret.
+const SECRET: usize = 48;
+
+/// Minutes for which a mailed secret works.
+const MINUTES: i64 = 60;
+
+/// Mails to one account within an hour.
+const MAILS_AN_HOUR: u64 = 3;
+
+/// What everybody hears who asks for a mail.
+const ASKED: &str = "If an account with this address has a password here, a mail with instructions is on its way; it works for an hour.";
+
+/// A change of the password by who knows it.
+#[derive(InputObject, Debug, Clone)]
+pub struct PasswordChangeInput {
+    /// The password that works now.
+    #[graphql(secret)]
+    pub current_password: String,
+    /// The new one, 8 to 200 characters, different from the current one.
+    #[graphql(secret)]
+    pub new_password: String,
+}
+
+/// The password was changed.
+#[derive(SimpleObject)]
+pub struct PasswordChangePayload {
+    /// When, UTC. All other sessions of the account ended then.
+    pub changed_at: Instant,
+}
+
+/// Who forgot a password.
+#[derive(InputObject, Debug, Clone)]
+pub struct PasswordForgotInput {
+    /// The account's e-mail address.
+    pub email: EmailAddress,
+}
+
+/// A mail was asked for.
+#[derive(SimpleObject)]
+pub struct PasswordForgotPayload {
+    /// A sentence for the person; the same whether there is such an account or not.
+    pub message: String,
+}
+
+/// A new password, with the secret that was mailed.
+#[derive(InputObject, Debug, Clone)]
+pub struct PasswordResetInput {
+    /// The secret of the mail. It works once, within an hour.
+    #[graphql(secret)]
+    pub secret: String,
+    /// The new password, 8 to 200 characters.
+    #[graphql(secret)]
+    pub new_password: String,
+}
+
+/// The password was set anew.
+#[derive(SimpleObject)]
+pub struct PasswordResetPayload {
+    /// When, UTC. All sessions of the account ended then; sign in with the new password.
+    pub reset_at: Instant,
+}
+
+// Rules
+
+/// Writes the hash of a password. Mailed secrets that were not used open nothing any more.
+async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()> {
+    let row = user::ActiveModel { id: Unchanged(user), password_hash: Set(Some(hash)), ..Default::default() };
+    row.update(txn).await.map_err(|source| match source {
+        sea_orm::DbErr::RecordNotUpdated => Error::not_found("The account"),
+        source => source.into(),
+    })?;
+    password_reset::Entity::update_many()
+        .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt).into())
+        .filter(password_reset::Column::UserId.eq(user))
+        .filter(password_reset::Column::UsedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Changes the password of the caller and ends all other sessions. Returns when. Errors: `Invalid` for a wrong current password,
+/// a new one that does not fit, and an account that signs in elsewhere; `TooManyAttempts`.
+pub async fn change(
+    ports: &Ports,
+    myself: &Myself,
+    current: String,
+    new: String,
+    from: Option<AddressHash>,
+) -> Result<DateTime<Utc>> {
+    if let Some(provider) = elsewhere(myself.user()) {
+        let why = format!("cannot be set: this account signs in with {provider} and has no password here");
+        return Err(Error::invalid("newPassword", why));
+    }
+    checked_password("newPassword", &new)?;
+    let email = &myself.user().email;
+    let attempt = ports.attempts.begin(Some(email), from, ports.now())?;
+    let is_same = current == new;
+    match ports.passwords.verify(current, myself.user().password_hash.clone()).await {
+        Ok(true) => attempt.succeeded(),
+        Ok(false) => return Err(Error::invalid("currentPassword", "is not the account's password")),
+        Err(error) => {
+            attempt.was_not_made();
+            return Err(error);
+        }
+    }
+    if is_same {
+        return Err(Error::invalid("newPassword", "is the current password; choose another"));
+    }
+    let hash = ports.passwords.hash(new).await?;
+    let now = ports.now();
+    let txn = ports.begin().await?;
+    store(&txn, myself.id(), hash).await?;
+    session::revoke_others(&txn, myself, now).await?;
+    audit::note(&txn, ports, Line::of_account(AuditAction::PasswordChange, myself.caller(), email, &[])).await?;
+    txn.commit().await?;
+    Ok(now)
+}
+
+/// Sees to it that the account with this address, if there is one, gets a mail with a secret. Errors: `TooManyAttempts`.
+pub fn forgot(ports: &Ports, email: &EmailAddress, from: Option<AddressHash>) -> Result<&'static str> {
+    let _counts = ports.attempts.begin(Some(&format!("forgot {}", email.as_str())), from, ports.now())?;
+    if !ports.mail.is_set_up() {
+        tracing::warn!("a forgotten password was reported, but no mail is set up; `footfall user password` sets one");
+        return Ok(ASKED);
+    }
+    // Behind the answer: what follows takes longer for a known address than for an unknown one.
+    let (ports, email) = (ports.clone(), email.clone());
+    tokio::spawn(async move {
+        if let Err(error) = mail_secret(&ports, &email).await {
+            tracing::warn!(error.code = error.code(), error.source = ?error, "a mail about a password was not sent");
+        }
+    });
+    Ok(ASKED)
+}
+
+async fn mail_secret(ports: &Ports, email: &EmailAddress) -> Result<()> {
+    let found = user::Entity::find()
+        .filter(user::Column::Email.eq(email.as_str()))
+        .filter(user::Column::PasswordHash.is_not_null())
+        .one(&ports.reader)
+        .await?;
+    let Some(user) = found else { return Ok(()) };
+    let (now, secret) = (ports.now(), ports.ids.secret(SECRET));
+    let txn = ports.begin().await?;
+    let recent = password_reset::Entity::find()
+        .filter(password_reset::Column::UserId.eq(user.id))
+        .filter(password_reset::Column::CreatedAt.gt(now - Duration::hours(1)))
+        .count(&txn)
+        .await?;
+    if recent >= MAILS_AN_HOUR {
+        return Ok(());
+    }
+    // What cannot matter any more.
+    password_reset::Entity::delete_many()
+        .filter(password_reset::Column::UserId.eq(user.id))
+        .filter(password_reset::Column::CreatedAt.lte(now - Duration::hours(1)))
+        .exec(&txn)
+        .await?;
+    password_reset::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        user_id: Set(user.id),
+        hash: Set(digest(&secret)),
+        created_at: Set(now),
+        expires_at: Set(now + Duration::minutes(MINUTES)),
+        used_at: Set(None),
+    }
+    .insert(&txn)
+    .await?;
+    txn.commit().await?;
+    let way = match ports.mail.reset_page(&secret) {
+        Some(page) => format!("Open this page within an hour and choose a new one:\n\n{page}\n"),
+        None => format!("Choose a new one within an hour, with this code:\n\n{secret}\n"),
+    };
+    let text = format!(
+        "Somebody, hopefully you, has forgotten the password of the Footfall account {}.\n\n{way}\n\
+         If it was not you, there is nothing to do: the password stays as it is.\n",
+        user.email
+    );
+    ports.mail.send(&user.email, "Choose a new password", &text).await
+}
+
+/// Sets a password with a mailed secret, and ends all sessions of the account. Returns when. Errors: `Invalid` for a secret that
+/// does not work and a password that does not fit; `TooManyAttempts`.
+pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<AddressHash>) -> Result<DateTime<Utc>> {
+    let refused = || Error::invalid("secret", "is unknown, was used, or is older than an hour; ask for a new mail");
+    let attempt = ports.attempts.begin(None, from, ports.now())?;
+    let found = password_reset::Entity::find()
+        .filter(password_reset::Column::Hash.eq(digest(secret)))
+        .filter(password_reset::Column::UsedAt.is_null())
+        .filter(password_reset::Column::ExpiresAt.gt(ports.now()))
+        .one(&ports.reader)
+        .await?
+        .ok_or_else(refused)?;
+    // Looked at before the costly hash; a password that does not fit uses nothing up.
+    attempt.succeeded();
+    checked_password("newPassword", &new)?;
+    let hash = ports.passwords.hash(new).await?;
+    let now = ports.now();
+    let txn = ports.begin().await?;
+    let used = password_reset::Entity::update_many()
+        .col_expr(password_reset::Column::UsedAt, Expr::value(now))
+        .filter(password_reset::Column::Id.eq(found.id))
+        .filter(password_reset::Column::UsedAt.is_null())
+        .filter(password_reset::Column::ExpiresAt.gt(now))
+        .exec(&txn)
+        .await?;
+    if used.rows_affected != 1 {
+        return Err(refused());
+    }
+    set(&txn, ports, found.user_id, hash, Caller::Anonymous).await?;
+    txn.commit().await?;
+    Ok(now)
+}
+
+/// Sets a password from the command line and ends every session of the account. Errors: `NotFound`, `Invalid`.
+pub async fn set_by_operator(ports: &Ports, _: &Operator, email: &str, password: String) -> Result<()> {
+    checked_password("password", &password)?;
+    let row = user::Entity::find()
+        .filter(user::Column::Email.eq(email.trim().to_lowercase()))
+        .one(&ports.reader)
+        .await?
+        .ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
+    let hash = ports.passwords.hash(password).await?;
+    let txn = ports.begin().await?;
+    set(&txn, ports, row.id, hash, Caller::Operator).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+async fn set(txn: &DatabaseTransaction, ports: &Ports, user: Uuid, hash: String, caller: Caller) -> Result<()> {
+    store(txn, user, hash).await?;
+    session::revoke_all(txn, user, ports.now()).await?;
+    let email = user::Entity::find_by_id(user).one(txn).await?.map(|row| row.email).unwrap_or_default();
+    audit::note_about(txn, ports, Line::of_account(AuditAction::PasswordReset, caller, &email, &[]), user).await
+}
+
+// Graph
+
+/// Mutations of passwords.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PasswordMutation;
+
+#[Object]
+impl PasswordMutation {
+    /// Changes the signed-in user's password and ends all other sessions of the account.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn password_change(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The old password and the new one.")] input: PasswordChangeInput,
+    ) -> Option<async_graphql::Result<PasswordChangePayload>> {
+        let answer: async_graphql::Result<Option<PasswordChangePayload>> = async {
+            let (cx, myself) = (ctx.cx()?, ctx.myself().await?);
+            let at = change(cx.ports(), &myself, input.current_password, input.new_password, cx.from()).await?;
+            Ok(Some(PasswordChangePayload { changed_at: Instant(at) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Mails a secret for `passwordReset` to the account with this address. The answer is the same whether there is one or not.
+    /// Where no mail is set up, nothing is sent; the operator sets a password with `footfall user password`.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn password_forgot(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose password was forgotten.")] input: PasswordForgotInput,
+    ) -> Option<async_graphql::Result<PasswordForgotPayload>> {
+        let answer: async_graphql::Result<Option<PasswordForgotPayload>> = async {
+            let cx = ctx.cx()?;
+            let message = forgot(cx.ports(), &input.email, cx.from())?.to_owned();
+            Ok(Some(PasswordForgotPayload { message }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Sets a password with the secret that was mailed, and ends all sessions of the account. It does not sign in.
+    #[doc = access_line!(PUBLIC)]
+    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    async fn password_reset(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The secret and the new password.")] input: PasswordResetInput,
+    ) -> Option<async_graphql::Result<PasswordResetPayload>> {
+        let answer: async_graphql::Result<Option<PasswordResetPayload>> = async {
+            let cx = ctx.cx()?;
+            let at = reset(cx.ports(), &input.secret, input.new_password, cx.from()).await?;
+            Ok(Some(PasswordResetPayload { reset_at: Instant(at) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}

@@ -1,0 +1,198 @@
+//! The end of an account: with the teams that nobody else is in, and not before the others were handed over.
+//!
+//! - Websites that go leave a row each, by which their events are erased.
+//! - Nobody else loses their own default team: who would gets another.
+
+use async_graphql::{Context, Object, SimpleObject};
+use entity::{audit_entry, departure, erasure, membership, team, user, website};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::creation::{insert_owner, insert_team};
+use crate::{
+    access::{Myself, On, Role, credential::digest, stated},
+    audit::{self, AuditAction, Line},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+};
+
+// Vocabulary
+
+/// The end of an account.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct UserDeletePayload {
+    /// Whether the account is gone: true.
+    pub deleted: bool,
+    /// UUIDs of the teams that went with it.
+    pub deleted_team_ids: Vec<Uuid>,
+    /// UUIDs of the websites that went with those teams. Their events are erased behind the answer.
+    pub deleted_website_ids: Vec<Uuid>,
+}
+
+// Rules
+
+/// What becomes of the teams that the user owns.
+#[derive(Default)]
+struct Owned {
+    /// Nobody else is in them.
+    going: Vec<Uuid>,
+    /// Others are, and none of them is an owner.
+    orphaned: Vec<Uuid>,
+    /// Those that go on without the user.
+    staying: Vec<Uuid>,
+}
+
+async fn active(txn: &DatabaseTransaction, user: Uuid) -> Result<Vec<membership::Model>> {
+    Ok(membership::Entity::find()
+        .filter(membership::Column::UserId.eq(user))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .order_by_desc(membership::Column::Role)
+        .order_by_asc(membership::Column::CreatedAt)
+        .all(txn)
+        .await?)
+}
+
+async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
+    let mut owned = Owned::default();
+    for part in active(txn, user).await? {
+        if part.role < Role::Owner.level() {
+            owned.staying.push(part.team_id);
+            continue;
+        }
+        let others = membership::Entity::find()
+            .filter(membership::Column::TeamId.eq(part.team_id))
+            .filter(membership::Column::UserId.ne(user))
+            .filter(membership::Column::DeactivatedAt.is_null())
+            .order_by_desc(membership::Column::Role)
+            .one(txn)
+            .await?;
+        match others {
+            None => owned.going.push(part.team_id),
+            Some(highest) if highest.role < Role::Owner.level() => owned.orphaned.push(part.team_id),
+            Some(_) => owned.staying.push(part.team_id),
+        }
+    }
+    Ok(owned)
+}
+
+/// Errors: `Conflict` that names the teams which need another owner first.
+async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Result<()> {
+    if orphaned.is_empty() {
+        return Ok(());
+    }
+    let teams = team::Entity::find().filter(team::Column::Id.is_in(orphaned.iter().copied()));
+    let teams = teams.order_by_asc(team::Column::CreatedAt).all(txn).await?;
+    let names: Vec<String> = teams.iter().map(|team| format!("\"{}\"", team.name)).collect();
+    Err(Error::conflict(format!(
+        "You are the last owner of {}, which others are in: make one of them an owner, or remove them, first.",
+        names.join(", ")
+    )))
+}
+
+/// Gives those whose default team goes another one: the one where they may most, else one of their own.
+async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &[Uuid]) -> Result<()> {
+    let stranded = user::Entity::find()
+        .filter(user::Column::DefaultTeamId.is_in(going.iter().copied()))
+        .filter(user::Column::Id.ne(myself))
+        .all(txn)
+        .await?;
+    for stranded in stranded {
+        let next = match active(txn, stranded.id).await?.first() {
+            Some(part) => part.team_id,
+            None => {
+                let name = stranded.full_name.as_deref().or_else(|| stranded.email.split('@').next());
+                let team = insert_team(txn, ports, name.unwrap_or_default()).await?;
+                insert_owner(txn, ports, team, stranded.id).await?;
+                team
+            }
+        };
+        let row = user::ActiveModel { id: Unchanged(stranded.id), default_team_id: Set(next), ..Default::default() };
+        row.update(txn).await?;
+    }
+    Ok(())
+}
+
+/// Notes that websites are gone while their events may not be, so that these are erased too.
+pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, websites: &[Uuid]) -> Result<()> {
+    let now = ports.now();
+    for website_id in websites {
+        let row = erasure::ActiveModel { website_id: Set(*website_id), created_at: Set(now) };
+        let kept = OnConflict::column(erasure::Column::WebsiteId).do_nothing().to_owned();
+        erasure::Entity::insert(row).on_conflict(kept).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the account with its sessions and everything that is its alone: teams that nobody else is in, their websites, keys
+/// and data. Errors: `Conflict` while it is the last owner of a team that others are in.
+pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload> {
+    let txn = ports.begin().await?;
+    let Owned { going, orphaned, staying } = owned(&txn, myself.id()).await?;
+    nothing_orphaned(&txn, &orphaned).await?;
+    let websites: Vec<Uuid> = website::Entity::find()
+        .select_only()
+        .column(website::Column::Id)
+        .filter(website::Column::TeamId.is_in(going.iter().copied()))
+        .into_tuple()
+        .all(&txn)
+        .await?;
+    leave_erasures(&txn, ports, &websites).await?;
+    let email = &myself.user().email;
+    for team in staying {
+        let line = Line::of_account(AuditAction::UserDelete, myself.caller(), email, &[]);
+        audit::note(&txn, ports, Line { team: Some(team), ..line }).await?;
+    }
+    // Lines that concern the account alone go with it: nobody may read them any more.
+    audit_entry::Entity::delete_many()
+        .filter(audit_entry::Column::TeamId.is_null())
+        .filter(audit_entry::Column::UserId.eq(myself.id()))
+        .exec(&txn)
+        .await?;
+    settle(&txn, ports, myself.id(), &going).await?;
+    if let Some(subject) = &myself.user().external_subject {
+        depart(&txn, ports, subject).await?;
+    }
+    if user::Entity::delete_by_id(myself.id()).exec(&txn).await?.rows_affected != 1 {
+        return Err(Error::unauthenticated("This account does not exist any more."));
+    }
+    team::Entity::delete_many().filter(team::Column::Id.is_in(going.iter().copied())).exec(&txn).await?;
+    let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
+    audit::note(&txn, ports, line).await?;
+    txn.commit().await?;
+    Ok(UserDeletePayload { deleted: true, deleted_team_ids: going, deleted_website_ids: websites })
+}
+
+/// Notes that an account which signed in elsewhere is gone, so that the tokens it had until now do not make it anew. Only a
+/// digest of whom they speak for is kept.
+async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Result<()> {
+    let row = departure::ActiveModel { subject_hash: Set(digest(subject)), left_at: Set(ports.now()) };
+    let again = OnConflict::column(departure::Column::SubjectHash).update_column(departure::Column::LeftAt).to_owned();
+    departure::Entity::insert(row).on_conflict(again).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+// Graph
+
+/// Mutations that end accounts.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct DeletionMutation;
+
+#[Object]
+impl DeletionMutation {
+    /// Deletes the signed-in user's account at once and for good; a valid sign-in is all that is asked for. Teams that nobody
+    /// else is in go with it, their websites, API keys and events included. While the user is the last owner of a team that
+    /// others are in, it is refused as a conflict that names the team.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {
+        let answer: async_graphql::Result<Option<UserDeletePayload>> =
+            async { Ok(Some(delete(ctx.cx()?.ports(), &ctx.myself().await?).await?)) }.await;
+        answer.transpose()
+    }
+}

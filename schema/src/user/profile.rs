@@ -1,0 +1,113 @@
+//! The profile of an account, changed in part: what a request leaves out stays as it is.
+
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use entity::user;
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+};
+
+use super::{User, creation::checked_name, email};
+use crate::{
+    access::{Myself, On, stated},
+    audit::{self, AuditAction, Line},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+    scalars::{EmailAddress, Url},
+};
+
+// Vocabulary
+
+/// Changes to the signed-in user's profile. A field that is left out stays as it is.
+#[derive(InputObject, Debug, Clone, Default)]
+pub struct UserUpdateInput {
+    /// The person's name, up to 100 characters; null or empty removes it.
+    pub full_name: MaybeUndefined<String>,
+    /// Says the same as `fullName`, for clients that call it so; give one of them.
+    pub name: MaybeUndefined<String>,
+    /// Address of a picture; null removes it.
+    pub avatar_url: MaybeUndefined<Url>,
+    /// E-mail address, under the rule of `userUpdateEmail`: an account that signs in with an identity provider changes it there.
+    /// The current one changes nothing. Null is refused: an account has one.
+    pub email: MaybeUndefined<EmailAddress>,
+}
+
+/// The account after the change.
+#[derive(SimpleObject)]
+pub struct UserUpdatePayload {
+    /// The account.
+    pub user: User,
+}
+
+// Rules
+
+/// Changes what the input names, all or nothing. Errors: `Invalid`, `Conflict` for an address that another account has.
+pub async fn update(ports: &Ports, myself: &Myself, input: UserUpdateInput) -> Result<Myself> {
+    let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
+    let mut changed = Vec::new();
+    let name = match (input.full_name, input.name) {
+        (name, MaybeUndefined::Undefined) | (MaybeUndefined::Undefined, name) => name,
+        _ => return Err(Error::invalid("name", "says the same as fullName; give one of them")),
+    };
+    if !name.is_undefined() {
+        row.full_name = Set(checked_name(name.take())?);
+        changed.push("fullName");
+    }
+    if !input.avatar_url.is_undefined() {
+        row.avatar_url = Set(input.avatar_url.take().map(|url| url.as_str().to_owned()));
+        changed.push("avatarUrl");
+    }
+    let address = match input.email {
+        MaybeUndefined::Null => {
+            return Err(Error::invalid("email", "cannot be null; leave it out to keep it as it is"));
+        }
+        MaybeUndefined::Value(address) if address.as_str() != myself.user().email => {
+            email::may_change(myself.user())?;
+            Some(address)
+        }
+        MaybeUndefined::Value(_) | MaybeUndefined::Undefined => None,
+    };
+    if let Some(address) = &address {
+        row.email = Set(address.as_str().to_owned());
+    }
+    if changed.is_empty() && address.is_none() {
+        return Ok(myself.clone());
+    }
+    let txn = ports.begin().await?;
+    if !changed.is_empty() {
+        let target = &myself.user().email;
+        audit::note(&txn, ports, Line::of_account(AuditAction::UserUpdate, myself.caller(), target, &changed)).await?;
+    }
+    if address.is_some() {
+        email::follow_up(&txn, ports, myself).await?;
+    }
+    let row = row.update(&txn).await.map_err(email::failed)?;
+    txn.commit().await?;
+    myself.changed(row)
+}
+
+// Graph
+
+/// Mutations of profiles.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ProfileMutation;
+
+#[Object]
+impl ProfileMutation {
+    /// Changes the signed-in user's profile. What the input leaves out stays as it is; an empty input changes nothing.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn user_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The changes.")] input: UserUpdateInput,
+    ) -> Option<async_graphql::Result<UserUpdatePayload>> {
+        let answer: async_graphql::Result<Option<UserUpdatePayload>> = async {
+            let myself = update(ctx.cx()?.ports(), &ctx.myself().await?, input).await?;
+            Ok(Some(UserUpdatePayload { user: User(myself) }))
+        }
+        .await;
+        answer.transpose()
+    }
+}
