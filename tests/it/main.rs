@@ -14,6 +14,7 @@ mod ingest;
 mod live;
 mod log;
 mod reference;
+mod matrix;
 mod refusals;
 mod rest;
 mod schema;

@@ -1,0 +1,95 @@
+//! The access matrix: every root field, every REST route and every nested field with a rule of its own, asked by every kind of
+//! caller. What happens is committed as `schema/access.txt`, and must be what the schema states.
+//!
+//! - Questions are made from the SDL and the documents, so that a new field is in the matrix without anybody's help.
+//! - Arguments are valid for the schema and empty for the rules: whoever gets past the access check hears 400 or 404, and nothing changes.
+
+mod callers;
+mod questions;
+
+use std::fmt::Write as _;
+
+use callers::{Kind, World};
+use footfall::rest::Auth;
+use questions::{Question, nested, rest_routes, root_fields};
+use schema::access::{On, Role};
+
+use crate::app::repository;
+
+/// Fields that answer 401 for a reason of their own: a wrong password, an unknown token.
+const REFUSE_BY_THEMSELVES: &[&str] = &["signIn", "tokenRefresh", "AuthSignIn", "AuthRefresh"];
+
+/// What a caller must hear by what is stated: `Some` refusal, or `None` for whatever the rule says.
+fn refusal(kind: Kind, on: On, min: Option<Role>) -> Option<&'static str> {
+    let role = |held: Option<Role>| match held {
+        Some(held) if held >= min.unwrap_or(Role::Viewer) => None,
+        _ => Some("403"),
+    };
+    match on {
+        On::Public => None,
+        _ if !kind.is_known() => Some("401"),
+        On::User => (!kind.is_user()).then_some("403"),
+        On::ApiKey => kind.is_user().then_some("403"),
+        On::Team => role(kind.role_in_team()),
+        On::Website | On::Node => role(kind.role_on_website()),
+    }
+}
+
+fn expected(kind: Kind, question: &Question) -> Option<&'static str> {
+    // REST routes take one kind of credential.
+    match question.auth {
+        Some(Auth::Key) if kind.is_user() || !kind.is_known() => return Some("401"),
+        Some(Auth::Bearer) if !kind.is_user() => return Some("401"),
+        _ => {}
+    }
+    question.access.iter().find_map(|(on, min)| refusal(kind, *on, *min))
+}
+
+#[tokio::test]
+async fn every_field_and_route_answers_every_caller_as_the_matrix_says() {
+    let (first, second) = tokio::join!(World::new(), World::new());
+    let mut text = String::from(
+        "# Who hears what: made by tests/it/matrix.rs from the schema and the REST documents.\n\
+         # ok: answered. 400, 404, 409: past the access check, refused for what was asked. 401, 403: refused for who asked.\n\n",
+    );
+    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    for (number, name) in names.iter().enumerate() {
+        let _ = writeln!(text, "#{:>3} {name}", number + 1);
+    }
+    let mut wrong = Vec::new();
+    for (title, world, questions) in [
+        ("GraphQL root fields", &first, root_fields()),
+        ("GraphQL nested fields with a rule of their own", &first, nested()),
+        ("REST routes", &second, rest_routes()),
+    ] {
+        let _ = write!(text, "\n## {title}\n{:<72}", "");
+        for number in 1..=names.len() {
+            let _ = write!(text, "{number:>5}");
+        }
+        text.push('\n');
+        for question in questions {
+            let _ = write!(text, "{:<72}", question.name);
+            for kind in Kind::ALL {
+                let heard = world.ask(&question, *kind).await;
+                let _ = write!(text, "{heard:>5}");
+                let by_itself = REFUSE_BY_THEMSELVES.iter().any(|name| question.name.ends_with(name));
+                let fits = match expected(*kind, &question) {
+                    Some(refusal) => heard == refusal,
+                    None => by_itself || !matches!(heard.as_str(), "401" | "403"),
+                };
+                if !fits || heard == "500" {
+                    wrong.push(format!("{} for {}: {heard}", question.name, kind.name()));
+                }
+            }
+            text.push('\n');
+            world.restore().await;
+        }
+    }
+    assert!(wrong.is_empty(), "what happens is not what is stated:\n{}", wrong.join("\n"));
+    let file = repository("schema/access.txt");
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    if committed != text {
+        std::fs::write(file.with_extension("txt.new"), &text).unwrap();
+        panic!("schema/access.txt is not what happens; look at schema/access.txt.new, and commit it in its place when it is right");
+    }
+}
