@@ -51,6 +51,7 @@ pub struct Mutation(
     user::UserMutation,
     session::SessionMutation,
     website::creation::WebsiteMutation,
+    website::deletion::DeletionMutation,
     website::general::GeneralMutation,
     website::notifications::NotificationMutation,
     website::revenue::RevenueMutation,

@@ -115,14 +115,7 @@ impl Chain {
         Ok(Incoming { event, who, collapse, is_named })
     }
 
-    fn who(
-        &self,
-        site: &Site,
-        beacon: &Beacon,
-        address: Option<IpAddr>,
-        user_agent: &str,
-        now_ms: i64,
-    ) -> Result<Who> {
+    fn who(&self, site: &Site, beacon: &Beacon, address: Option<IpAddr>, user_agent: &str, now_ms: i64) -> Result<Who> {
         let website = site.rules.website;
         if let Some(id) = beacon.visitor_id.as_ref().filter(|_| !site.rules.cookieless) {
             return Ok(Who::Known(Identity::new(&self.secret, website).known(id)));

@@ -51,7 +51,8 @@ pub(super) enum Reply {
 pub(super) async fn txt(servers: &[SocketAddr], name: &str, ids: &dyn Ids) -> Result<Vec<String>> {
     let [.., high, low] = ids.uuid().into_bytes();
     let id = u16::from_be_bytes([high, low]);
-    let question = question(id, name).ok_or_else(|| Error::invalid("domain", "is too long for a TXT record beside it"))?;
+    let question =
+        question(id, name).ok_or_else(|| Error::invalid("domain", "is too long for a TXT record beside it"))?;
     for server in servers {
         let asked = async {
             match over_udp(*server, &question, id).await? {

@@ -57,7 +57,8 @@ static TRUST: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
 pub(super) async fn fetch(host: &str, doors: Doors, allowed: fn(IpAddr) -> bool) -> Option<String> {
     // The port is put in later: the check is of addresses.
     let found = tokio::net::lookup_host((host, 0)).await.ok()?;
-    let addresses: Vec<IpAddr> = found.map(|address| address.ip()).filter(|address| allowed(*address)).take(2).collect();
+    let addresses: Vec<IpAddr> =
+        found.map(|address| address.ip()).filter(|address| allowed(*address)).take(2).collect();
     for secure in [true, false] {
         let mut place = Place { secure, path: FILE_PATH.to_owned() };
         for _ in 0..=HOPS {

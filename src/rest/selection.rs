@@ -127,7 +127,10 @@ impl Selecting<'_> {
             if !field.selection_set.node.items.is_empty() {
                 return Err(format!("`{parent}.{name}` has no fields to select"));
             }
-            if base_name(ty) == "JSON" && !is_list(ty) && field.directives.iter().any(|it| it.node.name.node == "flatten") {
+            if base_name(ty) == "JSON"
+                && !is_list(ty)
+                && field.directives.iter().any(|it| it.node.name.node == "flatten")
+            {
                 own(&field.directives, &["flatten"])?;
                 return Ok(Some(Slot::new(&key, Source::Open(key.clone()), place.optional, about)));
             }

@@ -138,11 +138,8 @@ async fn domain_and_token(ports: &Ports, site: &Site<Editor>) -> Result<(String,
 
 /// Looks for the proof. Errors: `Unavailable` when it was not found and DNS does not answer.
 async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) -> Result<Option<DomainProofMethod>> {
-    let (own, apex, file) = futures_util::join!(
-        ports.proof.txt(&wanted.dns_name),
-        ports.proof.txt(domain),
-        ports.proof.well_known(domain)
-    );
+    let (own, apex, file) =
+        futures_util::join!(ports.proof.txt(&wanted.dns_name), ports.proof.txt(domain), ports.proof.well_known(domain));
     let says = |records: &Result<Vec<String>>| {
         records.as_ref().is_ok_and(|records| records.iter().any(|text| text.trim() == wanted.dns_value))
     };

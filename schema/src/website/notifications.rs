@@ -107,8 +107,7 @@ pub async fn update_notifications(
             format!("would make the record {} bytes long; at most {MOST_BYTES} are right", text.len()),
         ));
     }
-    let row =
-        notification_preferences::Model { website_id: site.id(), preferences: text, updated_at: ports.now() };
+    let row = notification_preferences::Model { website_id: site.id(), preferences: text, updated_at: ports.now() };
     let written = notification_preferences::ActiveModel {
         website_id: Set(row.website_id),
         preferences: Set(row.preferences.clone()),
@@ -116,7 +115,9 @@ pub async fn update_notifications(
     };
     let replaced = [notification_preferences::Column::Preferences, notification_preferences::Column::UpdatedAt];
     notification_preferences::Entity::insert(written)
-        .on_conflict(OnConflict::column(notification_preferences::Column::WebsiteId).update_columns(replaced).to_owned())
+        .on_conflict(
+            OnConflict::column(notification_preferences::Column::WebsiteId).update_columns(replaced).to_owned(),
+        )
         .exec_without_returning(change.transaction())
         .await?;
     let site = change.commit(AuditAction::WebsiteUpdateNotifications, &["preferences"]).await?;

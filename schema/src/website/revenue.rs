@@ -101,7 +101,10 @@ fn checked_currency(field: &str, code: &str) -> Result<String> {
     if CURRENCIES.split(' ').any(|known| known == code) {
         return Ok(code.to_owned());
     }
-    Err(Error::invalid(field, "is no ISO 4217 code of a currency in use; three capital letters such as USD or EUR are right"))
+    Err(Error::invalid(
+        field,
+        "is no ISO 4217 code of a currency in use; three capital letters such as USD or EUR are right",
+    ))
 }
 
 /// Changes what the input names. Errors: `Invalid`.

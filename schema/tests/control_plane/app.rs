@@ -18,7 +18,9 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoProof, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoProof, NoTraffic, OpenVisit, Passwords, SignUp, Tokens,
+    },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
@@ -149,6 +151,7 @@ impl App {
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),
+            erasure: Arc::new(NoTraffic),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }

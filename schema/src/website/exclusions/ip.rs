@@ -130,7 +130,11 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
 }
 
 /// Counts an address or network no more. Errors: `Invalid`, `Conflict` when it is excluded already.
-pub async fn exclude_ip(ports: &Ports, site: &Site<Editor>, input: WebsiteExcludeIpInput) -> Result<(IpExclusion, Site<Editor>)> {
+pub async fn exclude_ip(
+    ports: &Ports,
+    site: &Site<Editor>,
+    input: WebsiteExcludeIpInput,
+) -> Result<(IpExclusion, Site<Editor>)> {
     let row = ip_exclusion::ActiveModel {
         id: Set(ports.ids.uuid()),
         website_id: Set(site.id()),
@@ -237,7 +241,11 @@ impl IpExclusionMutation {
             let id = Kind::IpExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_ip_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::IpExclusion.global(id);
-            Ok(Some(WebsiteRemoveIpExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+            Ok(Some(WebsiteRemoveIpExclusionPayload {
+                deleted: true,
+                deleted_id,
+                website: Website::from(site.lower()),
+            }))
         }
         .await;
         answer.transpose()

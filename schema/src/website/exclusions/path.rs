@@ -109,7 +109,11 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
 }
 
 /// Counts paths no more. Errors: `Invalid`, `Conflict` when the same pattern is excluded already.
-pub async fn exclude_path(ports: &Ports, site: &Site<Editor>, input: WebsiteExcludePathInput) -> Result<(PathExclusion, Site<Editor>)> {
+pub async fn exclude_path(
+    ports: &Ports,
+    site: &Site<Editor>,
+    input: WebsiteExcludePathInput,
+) -> Result<(PathExclusion, Site<Editor>)> {
     let row = path_exclusion::ActiveModel {
         id: Set(ports.ids.uuid()),
         website_id: Set(site.id()),
@@ -216,7 +220,11 @@ impl PathExclusionMutation {
             let id = Kind::PathExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_path_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::PathExclusion.global(id);
-            Ok(Some(WebsiteRemovePathExclusionPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+            Ok(Some(WebsiteRemovePathExclusionPayload {
+                deleted: true,
+                deleted_id,
+                website: Website::from(site.lower()),
+            }))
         }
         .await;
         answer.transpose()
