@@ -271,6 +271,15 @@ impl Sink for Store {
         self.read(|_, reader| reader.query_row("SELECT journal FROM progress", [], |row| row.get(0))).await
     }
 
+    async fn erase(&self, website: Uuid) -> Result<u64> {
+        self.mend().await?;
+        let database = self.database.clone();
+        tokio::task::spawn_blocking(move || database.erase(website).inspect_err(|error| database.noticed(error)))
+            .await
+            .map_err(Error::internal)?
+            .map_err(refused)
+    }
+
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
         // The latest ones, so that a start after a busy hour keeps its memory small.
         let text = format!(

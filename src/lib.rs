@@ -10,6 +10,7 @@ pub mod config;
 pub mod data_folder;
 pub mod database;
 pub mod demo;
+pub mod erasure;
 pub mod events;
 pub mod gate;
 pub mod http;
@@ -39,6 +40,7 @@ use schema::{
     Ports,
     access::{Operator, flush_key_usage},
     ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
+    website::deletion,
 };
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -48,6 +50,7 @@ use crate::{
     beacons::Gateway,
     config::Config,
     data_folder::Held,
+    erasure::Eraser,
     events::{Store, duckdb::Budget},
     gate::{Door, Watched},
     http::{HttpConfig, graphql::Endpoint, shell, trusted::Trusted},
@@ -208,6 +211,7 @@ pub async fn control_plane(
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
         proof: around.proof.clone(),
+        erasure: Arc::new(NoTraffic),
     };
     Ok((ports, keyring))
 }
@@ -287,6 +291,16 @@ impl App {
                 }
             }
         });
+        let ports = self.ports.clone();
+        jobs.spawn(async move {
+            let operator = Operator::holding_the_data_folder();
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                if let Err(error) = deletion::carry_out(&ports, &operator).await {
+                    tracing::warn!(error.code = error.code(), "deleted websites' events go later");
+                }
+            }
+        });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
         let router = std::mem::take(&mut self.router).into_make_service_with_connect_info::<SocketAddr>();
         let Inflow { desk, mut delivery } = self.inflow;
@@ -350,12 +364,14 @@ async fn inflow(
         Delivery { sink: sink.clone(), clock: ports.clock.clone(), journal: reader, state: Arc::default() };
     delivery.state.delivered.store(position, Ordering::Release);
     let position = delivery.catch_up().await?;
+    erasure::at_start(ports, &*sink, &mut writer, position).await?;
     let recent = sink.since(ports.now().timestamp_millis() - SEEN_MS).await?;
     hub.take(&recent);
     let most_bytes = u64::from(config.journal_mib) << 20;
     let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, position);
     delivery.state = state;
     let (intake, desk) = desk.start(writer);
+    ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
         sites: Tracked::new(ports.clone()),
         chain: Chain {

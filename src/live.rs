@@ -47,6 +47,7 @@ struct Present {
 }
 
 /// One website's crowd.
+#[derive(Default)]
 struct Crowd {
     present: HashMap<u64, Present>,
     /// By last sign of life, the longest silent first.
@@ -69,12 +70,7 @@ struct Site {
 impl Default for Site {
     fn default() -> Self {
         Self {
-            crowd: Mutex::new(Crowd {
-                present: HashMap::new(),
-                silence: BTreeSet::new(),
-                views: VecDeque::new(),
-                heard: BTreeMap::new(),
-            }),
+            crowd: Mutex::default(),
             version: AtomicU64::new(1),
             changed: Notify::new(),
             told: broadcast::channel(BEHIND).0,
@@ -189,6 +185,17 @@ impl Hub {
 
     fn now_ms(&self) -> i64 {
         self.clock.now().timestamp_millis()
+    }
+
+    /// Forgets who was on a website. Whoever watches it sees nobody.
+    pub fn forget(&self, website: Uuid) {
+        let gone = self.sites.write().unwrap_or_else(PoisonError::into_inner).remove(&website);
+        if let Some(site) = gone {
+            *locked(&site.crowd) = Crowd::default();
+            site.version.fetch_add(1, Ordering::Release);
+            self.version.fetch_add(1, Ordering::Release);
+            site.changed.notify_waiters();
+        }
     }
 
     /// Takes events that can no longer be lost. Machines are nobody.

@@ -25,7 +25,7 @@ pub mod operator;
 pub mod stated;
 
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
-pub use open::{Tracked, Watching};
+pub use open::{Shown, Tracked, Watching};
 pub use operator::Operator;
 pub use stated::{On, Stated};
 

@@ -57,6 +57,7 @@ pub struct Mutation(
     session::SessionMutation,
     password::PasswordMutation,
     website::creation::WebsiteMutation,
+    website::deletion::DeletionMutation,
     website::general::GeneralMutation,
     website::notifications::NotificationMutation,
     website::revenue::RevenueMutation,

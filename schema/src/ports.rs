@@ -47,8 +47,22 @@ pub trait Sink: Send + Sync {
     /// The position of the last delivery.
     async fn delivered(&self) -> Result<i64>;
 
+    /// Erases events and visits of a website, and takes none in any more until the process ends. Answers how many events it erased
+    /// since the process began.
+    async fn erase(&self, website: Uuid) -> Result<u64>;
+
     /// The events since an instant (milliseconds since 1970 UTC), of every website, in order of time; the latest 100,000.
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
+}
+
+/// Erases what was sent to websites that are gone.
+#[async_trait]
+pub trait Erasure: Send + Sync {
+    /// Erases a website's events, visits, counts and live figures, wherever they are, and takes nothing in any more. Answers how many
+    /// events went since the process began. Safe to call again.
+    ///
+    /// Errors: `Unavailable` when it has to be tried again later.
+    async fn erase(&self, website: Uuid) -> Result<u64>;
 }
 
 /// What a domain shows of those who control it.
@@ -125,6 +139,16 @@ impl Live for NoTraffic {
     }
     fn events(&self, _: Uuid) -> BoxStream<'static, Arc<Event>> {
         Box::pin(futures_util::stream::empty())
+    }
+}
+
+#[async_trait]
+impl Erasure for NoTraffic {
+    async fn erase(&self, _: Uuid) -> Result<u64> {
+        Err(crate::Error::Unavailable {
+            retry_after: 5,
+            why: "The server that holds the event store erases it.".into(),
+        })
     }
 }
 
@@ -291,6 +315,8 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
     /// What domains show.
     pub proof: Arc<dyn DomainProof>,
+    /// Erases what was sent.
+    pub erasure: Arc<dyn Erasure>,
 }
 
 impl Ports {

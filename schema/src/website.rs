@@ -6,10 +6,10 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Level, Myself, On, Role, Site, Viewer, Watching, stated},
+    access::{self, Level, Myself, On, Role, Shown, Site, Viewer, stated},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
-        question::{Question, Subject},
+        question::{Audience, Question, Subject},
         report::Analytics,
     },
     connection::{self, Page, PageArgs, Place, Window},
@@ -25,6 +25,7 @@ use crate::{
 
 mod change;
 pub mod creation;
+pub mod deletion;
 pub mod domains;
 pub mod exclusions;
 pub mod general;
@@ -40,13 +41,13 @@ use settings::{ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettings};
 
 // Vocabulary
 
-/// A website.
+/// A website, as far as the caller may see it.
 #[derive(Debug, Clone)]
-pub struct Website(pub(crate) Site<Viewer>);
+pub struct Website(pub(crate) Shown);
 
 impl From<Site<Viewer>> for Website {
     fn from(site: Site<Viewer>) -> Self {
-        Self(site)
+        Self(site.into())
     }
 }
 
@@ -123,17 +124,19 @@ pub(crate) async fn team_meant<R: Level>(cx: &Cx, team_id: Option<&ID>) -> Resul
 
 // Graph
 
-/// A website: its settings and, through `analytics`, its figures.
+/// A website: its settings and, through `analytics`, its figures. Where it is open to the public (`publicDashboard`), anyone may read
+/// `id`, `databaseId`, `domain`, `name`, `timezone`, `primaryColor`, `publicDashboard`, `realtime` and the aggregates of `analytics`;
+/// the rest is `FORBIDDEN` to all but members.
 #[Object]
 impl Website {
     /// Global id.
     pub(crate) async fn id(&self) -> ID {
-        Kind::Website.global(self.0.id())
+        Kind::Website.global(self.0.website().id)
     }
 
     /// The UUID that REST and support use.
     async fn database_id(&self) -> Uuid {
-        self.0.id()
+        self.0.website().id
     }
 
     /// Host name, lower case, without scheme and path.
@@ -147,18 +150,18 @@ impl Website {
     }
 
     /// `ZV_` and 24 characters: what pages send events with. Not a secret.
-    async fn tracking_code(&self) -> &str {
-        &self.0.website().tracking_code
+    async fn tracking_code(&self) -> Result<&str> {
+        Ok(&self.0.member()?.website().tracking_code)
     }
 
     /// Zone in which its days begin.
     async fn timezone(&self) -> TimeZone {
-        TimeZone(self.0.timezone())
+        TimeZone(zone_of(self.0.website()))
     }
 
     /// Whether events are taken in. False: tracking is paused, so beacons are answered and dropped as `PAUSED`.
-    async fn is_active(&self) -> bool {
-        self.0.website().is_active
+    async fn is_active(&self) -> Result<bool> {
+        Ok(self.0.member()?.website().is_active)
     }
 
     /// The team that owns it.
@@ -167,23 +170,23 @@ impl Website {
     }
 
     /// The UUID of the team that owns it.
-    async fn team_id(&self) -> Uuid {
-        self.0.website().team_id
+    async fn team_id(&self) -> Result<Uuid> {
+        Ok(self.0.member()?.website().team_id)
     }
 
     /// The UUID of the user who made it; null when the operator did from the command line, or the account is gone.
-    async fn user_id(&self) -> Option<Uuid> {
-        self.0.website().user_id
+    async fn user_id(&self) -> Result<Option<Uuid>> {
+        Ok(self.0.member()?.website().user_id)
     }
 
     /// When it was made, UTC.
-    async fn created_at(&self) -> Instant {
-        Instant(self.0.website().created_at)
+    async fn created_at(&self) -> Result<Instant> {
+        Ok(Instant(self.0.member()?.website().created_at))
     }
 
     /// When a setting last changed, UTC.
-    async fn updated_at(&self) -> Instant {
-        Instant(self.0.website().updated_at)
+    async fn updated_at(&self) -> Result<Instant> {
+        Ok(Instant(self.0.member()?.website().updated_at))
     }
 
     /// Colour of the brand; null for the default look.
@@ -192,8 +195,8 @@ impl Website {
     }
 
     /// Visitors a month the team aims at; null without a goal.
-    async fn kpi_goal(&self) -> Option<i32> {
-        self.0.website().kpi_goal
+    async fn kpi_goal(&self) -> Result<Option<i32>> {
+        Ok(self.0.member()?.website().kpi_goal)
     }
 
     /// Whether anyone may read its aggregate figures.
@@ -202,51 +205,52 @@ impl Website {
     }
 
     /// Host names that may send events instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains may.
-    async fn allowed_domains(&self) -> Vec<String> {
-        general::domains_of(self.0.website())
+    async fn allowed_domains(&self) -> Result<Vec<String>> {
+        Ok(general::domains_of(self.0.member()?.website()))
     }
 
     /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.
-    async fn allow_localhost(&self) -> bool {
-        ALLOW_LOCALHOST.of(self.0.website())
+    async fn allow_localhost(&self) -> Result<bool> {
+        Ok(ALLOW_LOCALHOST.of(self.0.member()?.website()))
     }
 
     /// Whether `/e/realtime` and `liveWebsite` answer anyone; true unless it was set.
-    async fn public_realtime(&self) -> bool {
-        PUBLIC_REALTIME.of(self.0.website())
+    async fn public_realtime(&self) -> Result<bool> {
+        Ok(PUBLIC_REALTIME.of(self.0.member()?.website()))
     }
 
     /// What is recorded of a visit, and how.
-    async fn settings(&self) -> WebsiteSettings {
-        WebsiteSettings::of(self.0.website())
+    async fn settings(&self) -> Result<WebsiteSettings> {
+        Ok(WebsiteSettings::of(self.0.member()?.website()))
     }
 
     /// Addresses and paths that are not counted.
-    async fn exclusions(&self) -> exclusions::Exclusions {
-        exclusions::Exclusions(self.0.clone())
+    async fn exclusions(&self) -> Result<exclusions::Exclusions> {
+        Ok(exclusions::Exclusions(self.0.member()?.clone()))
     }
 
     /// What its team wants to be told.
     async fn notifications(&self, ctx: &Context<'_>) -> Result<notifications::NotificationPreferences> {
-        notifications::preferences_of(ctx.cx()?, &self.0).await
+        notifications::preferences_of(ctx.cx()?, self.0.member()?).await
     }
 
     /// Where it lives, who else may send events, and the proof that its team controls the domain.
-    async fn domains(&self) -> domains::Domains {
-        domains::Domains(self.0.clone())
+    async fn domains(&self) -> Result<domains::Domains> {
+        Ok(domains::Domains(self.0.member()?.clone()))
     }
 
     /// Where its revenue comes from, and in which currency it is shown.
     async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
-        revenue::RevenueSettings::of(self.0.website())
+        revenue::RevenueSettings::of(self.0.member()?.website())
     }
 
     /// ISO 4217 code in which revenue is shown.
-    async fn currency(&self) -> &str {
-        &self.0.website().currency
+    async fn currency(&self) -> Result<&str> {
+        Ok(&self.0.member()?.website().currency)
     }
 
     /// Numbers of this website: totals, series, breakdowns, visitors. Everything in the answer shares the range, zone and filters.
+    /// To the public aggregates only: no visitors, no event properties, no money.
     async fn analytics(
         &self,
         ctx: &Context<'_>,
@@ -259,17 +263,22 @@ impl Website {
         #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
         include_bots: bool,
     ) -> Result<Analytics> {
-        let subject =
-            Subject { website: self.0.id(), zone: self.0.timezone(), currency: self.0.website().currency.clone() };
+        let row = self.0.website();
+        let subject = Subject {
+            website: row.id,
+            zone: zone_of(row),
+            currency: row.currency.clone(),
+            audience: if self.0.is_public() { Audience::Public } else { Audience::Team },
+        };
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();
         let filters = filters.unwrap_or_default();
         Ok(Analytics::new(Question::of(ports, subject, range, zone, filters, compare, include_bots).await?))
     }
 
-    /// Who is there now, and today's counts so far.
+    /// Who is there now, and today's counts so far. For the public unless `publicRealtime` is off.
     async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
-        Ok(Realtime::of(ctx.cx()?.ports(), &Watching::from(&self.0)))
+        Ok(Realtime::of(ctx.cx()?.ports(), &self.0.watching()?))
     }
 
     /// What became of everything that was sent to it.
@@ -282,7 +291,7 @@ impl Website {
         )]
         last_minutes: Option<i32>,
     ) -> Result<Ingest> {
-        Ingest::of(ctx.cx()?.ports(), &self.0, last_minutes).await
+        Ingest::of(ctx.cx()?.ports(), self.0.member()?, last_minutes).await
     }
 
     /// What the plan of its team allows.
@@ -294,8 +303,9 @@ impl Website {
 
 impl Website {
     async fn owner(&self, cx: &Cx) -> Result<access::Team<Viewer>> {
-        let row = cx.loaders().team_row(self.0.website().team_id).await?;
-        self.0.team(row.ok_or_else(|| Error::broken("a website without its team"))?)
+        let site = self.0.member()?;
+        let row = cx.loaders().team_row(site.website().team_id).await?;
+        site.team(row.ok_or_else(|| Error::broken("a website without its team"))?)
     }
 }
 
@@ -305,16 +315,16 @@ pub struct WebsiteQuery;
 
 #[Object]
 impl WebsiteQuery {
-    /// One website.
-    #[doc = access_line!(WEBSITE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), None))]
+    /// One website. Of one that is open to the public others than members see the aggregate figures.
+    #[doc = access_line!(WEBSITE, VIEWER, public)]
+    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
     async fn website(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
-            async { Ok(Some(Website::from(ctx.cx()?.site("id", &id).await?))) }.await;
+            async { Ok(Some(Website(Shown::of(ctx.cx()?, "id", &id).await?))) }.await;
         answer.transpose()
     }
 }

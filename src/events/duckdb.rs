@@ -37,6 +37,8 @@ pub struct Open {
     closed_until: HashMap<Uuid, i64>,
     /// Commits per website since the start.
     versions: HashMap<Uuid, u64>,
+    /// Websites that are gone, and how many events went with them: nothing of them is stored any more.
+    gone: HashMap<Uuid, u64>,
     /// How often the file was opened again.
     reopened: u64,
 }
@@ -108,8 +110,8 @@ impl Database {
             let recovered = recovered(&connection)?;
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // What was committed last is uncertain, so nothing that was remembered holds any more.
-            let (versions, reopened) = (std::mem::take(&mut open.versions), open.reopened + 1);
-            *open = Open { versions, reopened, ..recovered };
+            let (versions, gone) = (std::mem::take(&mut open.versions), std::mem::take(&mut open.gone));
+            *open = Open { versions, gone, reopened: open.reopened + 1, ..recovered };
             *writer = Some(connection);
         }
         writer.as_ref().ok_or(duckdb::Error::InvalidQuery)
@@ -197,6 +199,34 @@ impl Database {
         Ok(change.appended)
     }
 
+    /// Erases a website's events and visits; see [`schema::ports::Sink::erase`].
+    ///
+    /// # Errors
+    /// Whatever the store refuses; nothing is changed then.
+    pub fn erase(&self, website: Uuid) -> duckdb::Result<u64> {
+        let mut writer = locked(&self.writer);
+        let connection = self.connected(&mut writer)?;
+        connection.execute_batch("BEGIN TRANSACTION")?;
+        let erased = ["events", "visits"].map(|table| {
+            connection.execute(&format!("DELETE FROM {table} WHERE website_id = {}", literal(website)), [])
+        });
+        let events = match erased {
+            [Ok(events), Ok(_)] => events as u64,
+            [Err(error), _] | [_, Err(error)] => {
+                let _ = connection.execute_batch("ROLLBACK");
+                return Err(error);
+            }
+        };
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        connection.execute_batch("COMMIT")?;
+        open.visits.retain(|(of, _), _| *of != website);
+        open.closed_until.remove(&website);
+        *open.versions.entry(website).or_default() += 1;
+        let total = open.gone.entry(website).or_default();
+        *total += events;
+        Ok(*total)
+    }
+
     fn change(
         &self,
         connection: &Connection,
@@ -205,8 +235,9 @@ impl Database {
         journal: Option<i64>,
     ) -> duckdb::Result<Change> {
         let mut change = Change::default();
-        let before = events.len();
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        events.retain(|event| !open.gone.contains_key(&event.website));
+        let before = events.len();
         leave_out_stored(connection, &mut events)?;
         change.appended = Appended { stored: events.len() as u64, duplicates: (before - events.len()) as u64 };
         if !events.is_empty() {

@@ -60,6 +60,7 @@ impl Delivery {
             self.state.delivered.store(last, Ordering::Release);
             let waiting = self.journal.waiting(last).await?;
             self.state.waiting_bytes.store(waiting, Ordering::Release);
+            self.state.stored.notify_waiters();
         }
     }
 

@@ -80,6 +80,16 @@ pub struct Submission {
     pub dropped: Vec<(Uuid, Outcome)>,
 }
 
+/// What the task is asked for.
+enum Asked {
+    /// Take this in.
+    Take(Waiting),
+    /// Take nothing of this website in any more, and forget it. Answers the last position of the journal that may hold something of it.
+    Forget(Uuid, oneshot::Sender<Result<i64>>),
+    /// Trim what the event store has.
+    Trim(oneshot::Sender<Result<()>>),
+}
+
 struct Waiting {
     submission: Submission,
     /// `None`: nobody waits.
@@ -89,7 +99,7 @@ struct Waiting {
 /// The end that endpoints hold.
 #[derive(Clone)]
 pub struct Intake {
-    send: mpsc::Sender<Waiting>,
+    send: mpsc::Sender<Asked>,
     state: Arc<State>,
 }
 
@@ -98,6 +108,8 @@ pub struct Intake {
 pub struct State {
     /// There is something to deliver.
     pub written: Notify,
+    /// Something was delivered.
+    pub stored: Notify,
     /// The position up to which the event store has everything.
     pub delivered: AtomicI64,
     /// Bytes that wait for delivery, about.
@@ -112,7 +124,7 @@ impl Intake {
     pub async fn take(&self, submission: Submission) -> Result<Vec<Outcome>> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { submission, answer: Some(answer) };
-        self.send.try_send(waiting).map_err(|_| busy())?;
+        self.send.try_send(Asked::Take(waiting)).map_err(|_| busy())?;
         answered.await.map_err(|_| busy())?
     }
 
@@ -120,7 +132,28 @@ impl Intake {
     pub fn count(&self, website: Uuid, outcome: Outcome) {
         let submission = Submission { events: Vec::new(), dropped: vec![(website, outcome)] };
         // Where even counting would have to wait, a count is missing: the answer is a refusal anyway.
-        let _ = self.send.try_send(Waiting { submission, answer: None });
+        let _ = self.send.try_send(Asked::Take(Waiting { submission, answer: None }));
+    }
+
+    /// Takes nothing of a website in any more, and forgets its counts and who is there. Answers the last position of the journal that
+    /// may hold something of it.
+    ///
+    /// # Errors
+    /// `Unavailable` when too much waits, or the disk is full.
+    pub async fn forget(&self, website: Uuid) -> Result<i64> {
+        let (answer, answered) = oneshot::channel();
+        self.send.send(Asked::Forget(website, answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
+    /// Trims what the event store has from the journal.
+    ///
+    /// # Errors
+    /// As [`Intake::forget`].
+    pub async fn trim(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.send.send(Asked::Trim(answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
     }
 }
 
@@ -140,6 +173,8 @@ pub struct Desk {
     open: HashMap<(Uuid, u64), i64>,
     /// When each page was last viewed.
     viewed: HashMap<(Uuid, u64, u64), i64>,
+    /// Websites that are gone. A beacon that was on its way when its website went may still arrive.
+    gone: FxHashSet<Uuid>,
     swept_ms: i64,
 }
 
@@ -184,6 +219,7 @@ impl Desk {
             seen: Seen { turned_ms: now_ms, ..Seen::default() },
             open: HashMap::new(),
             viewed: HashMap::new(),
+            gone: FxHashSet::default(),
             swept_ms: now_ms,
         };
         for event in recent {
@@ -203,7 +239,7 @@ impl Desk {
         (Intake { send, state }, Running { stop, task })
     }
 
-    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Waiting>, mut stop: oneshot::Receiver<()>) {
+    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Asked>, mut stop: oneshot::Receiver<()>) {
         let mut trimmed = self.state.delivered.load(Ordering::Acquire);
         let mut is_stopping = false;
         loop {
@@ -217,13 +253,20 @@ impl Desk {
                 }
             };
             let Some(first) = first else { break };
-            let mut group = vec![first];
-            let mut size = group.first().map_or(0, |first| first.submission.events.len());
-            while size < GROUP
-                && let Ok(next) = waiting.try_recv()
-            {
-                size += next.submission.events.len();
-                group.push(next);
+            let (mut group, mut size, mut next) = (Vec::new(), 0, Some(first));
+            let mut other = None;
+            while let Some(asked) = next.take() {
+                match asked {
+                    Asked::Take(waiting) => {
+                        size += waiting.submission.events.len();
+                        group.push(waiting);
+                    }
+                    // Asked for after the group, and done after it.
+                    asked => other = Some(asked),
+                }
+                if size < GROUP && other.is_none() {
+                    next = waiting.try_recv().ok();
+                }
             }
             let now_ms = self.clock.now().timestamp_millis();
             self.seen.turn(now_ms);
@@ -235,11 +278,30 @@ impl Desk {
                 Ok(()) => {}
                 Err(error) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
             }
+            match other {
+                Some(Asked::Forget(website, answer)) => {
+                    let _ = answer.send(self.forget_website(website, &mut journal).await);
+                }
+                Some(Asked::Trim(answer)) => {
+                    let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
+                }
+                Some(Asked::Take(_)) | None => {}
+            }
         }
         let delivered = self.state.delivered.load(Ordering::Acquire);
         if let Err(error) = journal.trim(delivered).await {
             tracing::warn!(error.code = error.code(), "the journal was not trimmed");
         }
+    }
+
+    /// Takes nothing of a website in any more.
+    async fn forget_website(&mut self, website: Uuid, journal: &mut Writer) -> Result<i64> {
+        self.gone.insert(website);
+        self.open.retain(|(of, _), _| *of != website);
+        self.viewed.retain(|(of, _, _), _| *of != website);
+        self.hub.forget(website);
+        journal.forget_website(website).await?;
+        Ok(journal.last())
     }
 
     /// Decides on a group, writes it, answers, and tells.
@@ -251,7 +313,8 @@ impl Desk {
         let mut undo = Undo::default();
         let mut answers = Vec::with_capacity(group.len());
         for Waiting { submission, answer } in group {
-            for (website, outcome) in submission.dropped {
+            for (website, outcome) in submission.dropped.into_iter().filter(|(website, _)| !self.gone.contains(website))
+            {
                 *counts.entry((website, minute, outcome)).or_default() += 1;
             }
             if full && !submission.events.is_empty() {
@@ -264,6 +327,11 @@ impl Desk {
             let mut outcomes = Vec::with_capacity(submission.events.len());
             for incoming in submission.events {
                 let website = incoming.event.website;
+                if self.gone.contains(&website) {
+                    // Nobody counts it, and nobody is there to be told more.
+                    outcomes.push(Outcome::Paused);
+                    continue;
+                }
                 let outcome = self.decide(incoming, &mut undo, &mut events);
                 *counts.entry((website, minute, outcome)).or_default() += 1;
                 outcomes.push(outcome);

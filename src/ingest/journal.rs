@@ -171,6 +171,26 @@ impl Writer {
         Ok(())
     }
 
+    /// Forgets the counts of a website.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn forget_website(&mut self, website: Uuid) -> Result<()> {
+        let connection = self.connected().await?;
+        sqlx::query("DELETE FROM ledger WHERE website = ?")
+            .bind(website.as_bytes().as_slice())
+            .execute(connection)
+            .await
+            .map_err(refused)?;
+        Ok(())
+    }
+
+    /// The last position that was written.
+    #[must_use]
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
     /// Makes positions follow one that the event store names, even where the journal file is newer than the store's.
     ///
     /// # Errors

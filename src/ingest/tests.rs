@@ -49,6 +49,9 @@ impl Sink for Flaky {
     async fn delivered(&self) -> Result<i64> {
         self.store.delivered().await
     }
+    async fn erase(&self, website: Uuid) -> Result<u64> {
+        self.store.erase(website).await
+    }
     async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
         self.store.since(time_ms).await
     }

@@ -74,8 +74,8 @@ pub struct TestApp {
     pub ports: schema::Ports,
     pub proof: Arc<Shown>,
     importer: footfall::import::Importer,
-    _stop: oneshot::Sender<()>,
-    _serving: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
 }
 
 /// A signed-in user with a team, a website and an API key.
@@ -92,7 +92,11 @@ impl TestApp {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut Flags)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(tempfile::tempdir().unwrap(), adjust).await
+    }
+
+    /// Over a folder that an earlier one has left.
+    pub async fn over(folder: TempDir, adjust: impl FnOnce(&mut Flags)) -> Self {
         let mut flags = Flags {
             data: Some(folder.path().join("data")),
             signup: Some(SignUpSetting::Open),
@@ -116,7 +120,16 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder, ports, proof, importer, _stop: stop, _serving: serving }
+        Self { address, folder, ports, proof, importer, stop, serving }
+    }
+
+    /// A clean stop. Answers what it leaves.
+    pub async fn stop(self) -> TempDir {
+        let Self { folder, ports, importer, stop, serving, .. } = self;
+        // Whoever holds the stores keeps their files open.
+        drop((ports, importer, stop));
+        serving.await.unwrap();
+        folder
     }
 
     /// The data folder.

@@ -18,6 +18,7 @@ const ROUTES: &[&str] = &[
     "GET /api/external/v1/analytics/:websiteId/technology 200 KEY VIEWER",
     "GET /api/websites 200 BEARER -",
     "POST /api/websites 201 BEARER ADMIN",
+    "DELETE /api/websites/:websiteId 200 BEARER OWNER",
     "PUT /api/websites/:websiteId/general 200 BEARER EDITOR",
     "GET /api/websites/:websiteId/notifications 200 BEARER VIEWER",
     "PUT /api/websites/:websiteId/notifications 200 BEARER EDITOR",

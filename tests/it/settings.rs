@@ -11,26 +11,26 @@ use crate::{
 };
 
 /// The members of an object, in order.
-fn keys(value: &Value) -> Vec<&str> {
+pub fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap_or_else(|| panic!("{value}")).keys().map(String::as_str).collect()
 }
 
-fn message(answer: &(StatusCode, Value)) -> &str {
+pub fn message(answer: &(StatusCode, Value)) -> &str {
     answer.1["error"]["message"].as_str().unwrap()
 }
 
 /// A website with somebody of each role.
-struct Team {
-    app: TestApp,
-    owner: Person,
-    admin: Person,
-    editor: Person,
-    viewer: Person,
-    stranger: Person,
-    site: String,
+pub struct Team {
+    pub app: TestApp,
+    pub owner: Person,
+    pub admin: Person,
+    pub editor: Person,
+    pub viewer: Person,
+    pub stranger: Person,
+    pub site: String,
 }
 
-async fn team() -> Team {
+pub async fn team() -> Team {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
     let site = app.website(&owner, "shop.example", "UTC").await;
@@ -46,17 +46,17 @@ async fn team() -> Team {
 }
 
 impl Team {
-    async fn ask(&self, who: &Person, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub async fn ask(&self, who: &Person, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let path = format!("/api/websites/{}{path}", self.site);
         send(&self.app.token(&who.token), method, &path, body).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
         self.ask(&self.owner, Method::PUT, path, Some(body)).await
     }
 
     /// Who may use a route, and who hears what; whatever the body looks like.
-    async fn roles(&self, method: Method, path: &str, body: Option<Value>, least: Role) {
+    pub async fn roles(&self, method: Method, path: &str, body: Option<Value>, least: Role) {
         let at = |site: &str| format!("/api/websites/{site}{path}");
         let key = self.app.api_key(&self.owner, None).await;
         for body in [body.clone(), body.as_ref().map(|_| json!([]))] {
@@ -79,7 +79,7 @@ impl Team {
     }
 
     /// The latest lines of the audit log: action and changed fields.
-    async fn audit(&self, most: u32) -> Value {
+    pub async fn audit(&self, most: u32) -> Value {
         use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
         let text = format!("SELECT action, changed FROM audit_entries ORDER BY rowid DESC LIMIT {most}");
         let rows = self.app.ports.reader.query_all_raw(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap();
@@ -288,4 +288,105 @@ async fn ingest_obeys_the_switches_from_the_next_beacon_on() {
     };
     assert_eq!(visitors("/kept", 2).await, json!(2));
     assert_eq!(visitors("/ignored", 2).await, json!(1));
+}
+
+#[tokio::test]
+async fn notifications_are_an_open_record_with_upsert() {
+    let team = team().await;
+    let get = async || team.ask(&team.viewer, Method::GET, "/notifications", None).await;
+    let (status, answer) = get().await;
+    assert_eq!((status.as_u16(), &answer["data"]), (200, &json!({ "website_id": team.site })), "never set");
+    let first =
+        json!({ "weekly_report": true, "camelCase": { "innerKey": null, "inner_key": [1, 2.5] }, "zebra": 1, "": "x" });
+    let (status, answer) = team.put("/notifications", first.clone()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(keys(&answer["data"]), ["website_id", "weekly_report", "camelCase", "zebra", ""]);
+    let mut expected = first;
+    expected["website_id"] = json!(team.site);
+    assert_eq!(answer["data"], expected);
+    assert_eq!(team.audit(1).await[0], json!(["website_update_notifications", ["preferences"]]));
+    // Given keys are merged in; null is a value; nested objects are replaced whole.
+    let second = json!({ "zebra": null, "camelCase": { "other": 1 }, "added": "yes" });
+    let (_, answer) = team.put("/notifications", second).await;
+    let expected = json!({ "website_id": team.site, "weekly_report": true, "camelCase": { "other": 1 }, "zebra": null, "": "x", "added": "yes" });
+    assert_eq!(answer["data"], expected);
+    assert_eq!(get().await.1["data"], expected);
+    let (_, answer) = team.put("/notifications", json!({})).await;
+    assert_eq!(answer["data"], expected, "nothing is removed");
+
+    for (body, field) in [
+        (json!({ "website_id": team.site, "a": 1 }), "website_id: "),
+        (json!([1]), "body: "),
+        (json!("x"), "body: "),
+        (json!({ "long": "x".repeat(32 * 1024) }), "preferences: "),
+    ] {
+        let answer = team.put("/notifications", body).await;
+        assert_eq!(code(&answer), (400, "VALIDATION_ERROR"));
+        assert!(message(&answer).starts_with(field), "{}", message(&answer));
+    }
+    assert_eq!(get().await.1["data"], expected, "what was refused changed nothing");
+    team.roles(Method::GET, "/notifications", None, Role::Viewer).await;
+    team.roles(Method::PUT, "/notifications", Some(json!({ "a": 1 })), Role::Editor).await;
+
+    // The same record through GraphQL, where keys stay as they are too.
+    let query =
+        format!("{{ website(id: \"{}\") {{ notifications {{ websiteId preferences updatedAt }} }} }}", team.site);
+    let answer = team.app.token(&team.viewer.token).gql(&query, json!({})).await;
+    let shown = &answer["data"]["website"]["notifications"];
+    assert_eq!((&shown["preferences"]["camelCase"], &shown["updatedAt"]), (&json!({ "other": 1 }), &json!(NOW)));
+    let mutation = "mutation($id: ID!, $p: JSON!) { websiteUpdateNotifications(websiteId: $id, input: { preferences: $p }) { notifications { preferences } } }";
+    let answer = team.app.token(&team.owner.token).gql(mutation, json!({ "id": team.site, "p": [1] })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["field"], "preferences", "{answer}");
+}
+
+#[tokio::test]
+async fn many_changes_of_notifications_at_once_lose_none() {
+    let team = team().await;
+    let changes = (0..12).map(|number| {
+        let mut body = json!({});
+        body[format!("key_{number}")] = json!(number);
+        team.put("/notifications", body)
+    });
+    for (status, answer) in futures_util::future::join_all(changes).await {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let (_, answer) = team.ask(&team.owner, Method::GET, "/notifications", None).await;
+    assert_eq!(answer["data"].as_object().unwrap().len(), 13, "{answer}");
+}
+
+#[tokio::test]
+async fn revenue_settings_have_the_documented_shape() {
+    let team = team().await;
+    let put = async |body: Value| team.ask(&team.admin, Method::PUT, "/revenue", Some(body)).await;
+    let (status, answer) = put(json!({ "revenue_provider": "stripe", "revenue_currency": "EUR" })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(keys(&answer["data"]), ["id", "revenue_provider", "revenue_currency", "updated_at"]);
+    let expected =
+        json!({ "id": team.site, "revenue_provider": "stripe", "revenue_currency": "EUR", "updated_at": NOW });
+    assert_eq!(answer["data"], expected);
+    assert_eq!(team.audit(1).await[0], json!(["website_update_revenue", ["revenueProvider", "revenueCurrency"]]));
+    let (_, answer) = put(json!({ "revenue_provider": null })).await;
+    assert_eq!(
+        (&answer["data"]["revenue_provider"], &answer["data"]["revenue_currency"]),
+        (&Value::Null, &json!("EUR"))
+    );
+    let (_, answer) = put(json!({ "revenue_provider": "lemonsqueezy" })).await;
+    assert_eq!(answer["data"]["revenue_provider"], "lemonsqueezy");
+    for (body, field) in [
+        (json!({ "revenue_provider": "Stripe" }), "revenue_provider: "),
+        (json!({ "revenue_provider": "cash" }), "revenue_provider: "),
+        (json!({ "revenue_currency": "eur" }), "revenue_currency: "),
+        (json!({ "revenue_currency": "XXX" }), "revenue_currency: "),
+        (json!({ "revenue_currency": null }), "revenue_currency: "),
+        (json!({ "revenue_curency": "EUR" }), "revenue_curency: "),
+    ] {
+        let answer = put(body).await;
+        assert_eq!(code(&answer), (400, "VALIDATION_ERROR"));
+        assert!(message(&answer).starts_with(field), "{}", message(&answer));
+    }
+    let query = format!("{{ website(id: \"{}\") {{ currency revenueSettings {{ provider currency }} }} }}", team.site);
+    let answer = team.app.token(&team.viewer.token).gql(&query, json!({})).await;
+    let expected = json!({ "currency": "EUR", "revenueSettings": { "provider": "LEMONSQUEEZY", "currency": "EUR" } });
+    assert_eq!(answer["data"]["website"], expected);
+    team.roles(Method::PUT, "/revenue", Some(json!({ "revenue_currency": "USD" })), Role::Admin).await;
 }

@@ -1,11 +1,11 @@
-//! What anyone may see of a website: proofs that need no account, and open counts only.
+//! What anyone may see of a website: proofs that need no account, and open counts and aggregates only.
 
 use std::sync::Arc;
 
 use entity::website;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::{Site, Viewer};
+use super::{Caller, Site, Viewer};
 use crate::{
     cx::Cx,
     error::{Error, Result},
@@ -72,4 +72,80 @@ impl From<&Site<Viewer>> for Watching {
     fn from(site: &Site<Viewer>) -> Self {
         Self(site.row())
     }
+}
+
+/// Proof that the caller may see a website's aggregate figures: its team may, and so may anyone where the website is open to the
+/// public. What more than that a member may see is behind [`Shown::member`].
+#[derive(Debug, Clone)]
+pub struct Shown(Standpoint);
+
+#[derive(Debug, Clone)]
+enum Standpoint {
+    Member(Site<Viewer>),
+    Anyone(Arc<website::Model>),
+}
+
+impl Shown {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. A stranger's token counts as none at
+    /// all. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        let refusal = match cx.site::<Viewer>(field, id).await {
+            Ok(site) => return Ok(site.into()),
+            Err(refusal) => refusal,
+        };
+        let is_about_the_caller = matches!(refusal, Error::Unauthenticated { .. } | Error::Forbidden { .. });
+        if !is_about_the_caller || matches!(cx.caller(), Caller::Key { .. }) {
+            return Err(refusal);
+        }
+        let Ok(id) = Kind::Website.read(field, id) else { return Err(refusal) };
+        match cx.loaders().site(SiteKey(id)).await? {
+            Some((row, _)) if row.public_dashboard => Ok(Self(Standpoint::Anyone(row))),
+            _ => Err(refusal),
+        }
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn website(&self) -> &website::Model {
+        match &self.0 {
+            Standpoint::Member(site) => site.website(),
+            Standpoint::Anyone(row) => row,
+        }
+    }
+
+    /// The proof of a member. Errors: `Forbidden` for the public.
+    pub fn member(&self) -> Result<&Site<Viewer>> {
+        match &self.0 {
+            Standpoint::Member(site) => Ok(site),
+            Standpoint::Anyone(_) => Err(for_members()),
+        }
+    }
+
+    /// Whether the caller is no member and sees what anyone may.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        matches!(self.0, Standpoint::Anyone(_))
+    }
+
+    /// The proof for live figures. Errors: `Forbidden` where the website keeps those to its team.
+    pub(crate) fn watching(&self) -> Result<Watching> {
+        match &self.0 {
+            Standpoint::Member(site) => Ok(site.into()),
+            Standpoint::Anyone(row) if PUBLIC_REALTIME.of(row) => Ok(Watching(Arc::clone(row))),
+            Standpoint::Anyone(_) => Err(for_members()),
+        }
+    }
+}
+
+impl From<Site<Viewer>> for Shown {
+    fn from(site: Site<Viewer>) -> Self {
+        Self(Standpoint::Member(site))
+    }
+}
+
+/// What the public hears that asks for more than it may see.
+pub(crate) fn for_members() -> Error {
+    Error::forbidden(
+        "This website shows its aggregate figures to the public, and this to its team only; sign in as a member of the team.",
+    )
 }

@@ -9,6 +9,7 @@ use super::{
     zone,
 };
 use crate::{
+    access::open::for_members,
     error::{Error, Result},
     ports::Ports,
 };
@@ -42,6 +43,27 @@ pub struct Question {
     pub previous: Option<Basis>,
     /// The zone that calendar units belong to.
     pub zone: Tz,
+    /// Who reads the answer.
+    pub audience: Audience,
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The website's team.
+    Team,
+    /// Anyone: aggregates only.
+    Public,
+}
+
+impl Audience {
+    /// Errors: `Forbidden` for the public.
+    pub(crate) fn members_only(self) -> Result<()> {
+        match self {
+            Self::Team => Ok(()),
+            Self::Public => Err(for_members()),
+        }
+    }
 }
 
 /// A website as far as a question needs it; made from a proof.
@@ -53,13 +75,15 @@ pub struct Subject {
     pub zone: Tz,
     /// Its currency, ISO 4217.
     pub currency: String,
+    /// Who asks.
+    pub audience: Audience,
 }
 
 impl Question {
     /// Checks and resolves a question.
     ///
     /// # Errors
-    /// `Invalid`, naming `range` or `filters` and what would be right.
+    /// `Invalid`, naming `range` or `filters` and what would be right; `Forbidden` where the public asks about event properties.
     pub async fn of(
         ports: &Ports,
         subject: Subject,
@@ -71,6 +95,10 @@ impl Question {
     ) -> Result<Self> {
         for filter in &filters {
             check_filter(filter)?;
+            if filter.property.is_some() {
+                // Properties are whatever pages send, people's ids included.
+                subject.audience.members_only()?;
+            }
         }
         let zone = zone.unwrap_or(subject.zone);
         let first = match range {
@@ -80,7 +108,7 @@ impl Question {
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
         let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
         let previous = compare.map(|compare| Basis { span: zone::compared(span, compare), ..basis.clone() });
-        Ok(Self { basis, previous, zone })
+        Ok(Self { basis, previous, zone, audience: subject.audience })
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Sums},
     query::{BreakdownOrder, Dimension, FilterInput, FilterOperator, Interval, Metric},
     question::{
-        DEFAULT_ROWS, MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size,
+        Audience, DEFAULT_ROWS, MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size,
         read_row_cursor, read_visitor_cursor,
     },
     zone,
@@ -87,14 +87,18 @@ pub struct SeriesPoint {
 #[derive(Debug, Clone)]
 pub struct Analytics {
     question: Arc<Question>,
-    currency: Arc<str>,
+    /// `None`: money is not shown.
+    currency: Option<Arc<str>>,
 }
 
 impl Analytics {
     /// Answers to this question.
     #[must_use]
     pub fn new(question: Question) -> Self {
-        let currency = Arc::from(question.basis.currency.as_str());
+        let currency = match question.audience {
+            Audience::Team => Some(Arc::from(question.basis.currency.as_str())),
+            Audience::Public => None,
+        };
         Self { question: Arc::new(question), currency }
     }
 
@@ -191,7 +195,8 @@ impl Analytics {
     }
 
     /// Numbers per value of a dimension. Default order: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by VISITS, EVENT by
-    /// EVENTS, else VISITORS, descending; ties by value, so that paging never skips or repeats a row.
+    /// EVENTS, else VISITORS, descending; ties by value, so that paging never skips or repeats a row. The public may neither name a
+    /// property nor order by REVENUE.
     #[expect(clippy::too_many_arguments, reason = "one per argument of the field")]
     async fn breakdown(
         &self,
@@ -207,6 +212,9 @@ impl Analytics {
         search: Option<String>,
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
+        if property.is_some() || order_by.as_ref().is_some_and(|order| order.metric == Metric::Revenue) {
+            self.question.audience.members_only()?;
+        }
         let limit = page_size(first, MAX_ROWS)?;
         let after = after.as_deref().map(read_row_cursor).transpose()?;
         let selection = ctx.look_ahead();
@@ -269,7 +277,7 @@ impl Analytics {
         })
     }
 
-    /// Visitors with an event in the range, the latest visit first.
+    /// Visitors with an event in the range, the latest visit first. For members only, also where the website is open to the public.
     async fn visitors(
         &self,
         ctx: &Context<'_>,
@@ -278,6 +286,7 @@ impl Analytics {
         #[graphql(desc = "Only visitors after this cursor.")] after: Option<String>,
         #[graphql(desc = "Visitors to pass over, 0 to 1,000,000; `after` pages faster.")] offset: Option<i32>,
     ) -> Result<VisitorConnection> {
+        self.question.audience.members_only()?;
         let limit = page_size(first, MAX_VISITORS)?;
         let offset = page_offset(offset)?;
         let after = after.as_deref().map(read_visitor_cursor).transpose()?;

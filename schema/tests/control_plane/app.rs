@@ -154,6 +154,7 @@ impl App {
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),
+            erasure: Arc::new(NoTraffic),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }

@@ -36,7 +36,7 @@ pub struct BreakdownRow {
     pub(super) row: KeyedSums,
     pub(super) page: Option<Page>,
     pub(super) share: Option<f64>,
-    pub(super) currency: Arc<str>,
+    pub(super) currency: Option<Arc<str>>,
 }
 
 /// One value of a dimension with its numbers.

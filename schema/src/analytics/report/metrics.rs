@@ -34,7 +34,8 @@ impl Money {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(super) sums: Sums,
-    pub(super) currency: Arc<str>,
+    /// `None`: money is not shown.
+    pub(super) currency: Option<Arc<str>>,
 }
 
 /// The numbers of a period, a bucket or a row. Each has one definition, whatever else is asked for.
@@ -87,9 +88,10 @@ impl Metrics {
         self.sums.conversion_rate()
     }
 
-    /// Money received in the period in the website's currency; other currencies are left out. Null when there is none.
+    /// Money received in the period in the website's currency; other currencies are left out. Null when there is none, and always
+    /// for the public of a website that is open to it.
     async fn revenue(&self) -> Option<Money> {
-        Money::of_micros(self.sums.revenue_micros, &self.currency)
+        Money::of_micros(self.sums.revenue_micros, self.currency.as_deref()?)
     }
 
     /// Mean value score of the visits, 0 to 100; null without visits.

@@ -1,0 +1,203 @@
+//! A website that is open to the public: its aggregates for anyone, and nothing else by any way.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    app::{Caller, line},
+    settings::{Team, team},
+};
+
+/// A website with visits, opened to the public.
+async fn open() -> Team {
+    let team = team().await;
+    let log = [
+        line("8.8.8.8", "03/Mar/2026:10:00:00 +0000", "/pricing", "https://www.google.com/"),
+        line("8.8.8.8", "03/Mar/2026:10:02:00 +0000", "/docs", "https://shop.example/pricing"),
+        line("1.1.1.1", "03/Mar/2026:23:59:00 +0000", "/pricing", "-"),
+    ];
+    team.app.import(&team.site, log.concat().into_bytes(), false).await;
+    let (status, _) = team.put("/general", json!({ "public_dashboard": true, "primary_color": "#4F46E5" })).await;
+    assert_eq!(status, 200);
+    team
+}
+
+impl Team {
+    /// Those whom an open website is open to.
+    fn public(&self) -> [Caller<'_>; 3] {
+        [self.app.anon(), self.app.token("nonsense"), self.app.token(&self.stranger.token)]
+    }
+
+    async fn asked(&self, caller: &Caller<'_>, selection: &str) -> Value {
+        caller.gql(&format!("{{ website(id: \"{}\") {{ {selection} }} }}", self.site), json!({})).await
+    }
+}
+
+fn code(answer: &Value) -> &str {
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{answer}"))
+}
+
+const RANGE: &str = "range: { preset: LAST_7_DAYS }";
+
+#[tokio::test]
+async fn anyone_reads_the_aggregates_and_the_same_numbers_as_members() {
+    let team = open().await;
+    let selection = format!(
+        "id databaseId domain name timezone primaryColor publicDashboard
+         realtime {{ visitors {{ current today }} pageViews {{ current }} countries {{ code }} topPages {{ path }} }}
+         analytics({RANGE}, compare: PREVIOUS_PERIOD, filters: [{{ dimension: PAGE, operator: STARTS_WITH, values: [\"/\"] }}]) {{
+           range {{ start end }} filters {{ dimension }} totals {{ visitors visits pageviews bounceRate conversions }}
+           previous {{ visitors }} series(interval: DAY) {{ date metrics {{ visitors }} }}
+           breakdown(by: PAGE) {{ nodes {{ value page {{ entries }} metrics {{ pageviews }} }} other {{ pageviews }} }}
+         }}"
+    );
+    let member = team.asked(&team.app.token(&team.viewer.token), &selection).await;
+    assert!(member.get("errors").is_none(), "{member}");
+    assert_eq!(member["data"]["website"]["analytics"]["totals"]["pageviews"], 3);
+    for caller in team.public() {
+        assert_eq!(team.asked(&caller, &selection).await, member);
+    }
+}
+
+#[tokio::test]
+async fn everything_else_is_for_members() {
+    let team = open().await;
+    let fields = [
+        "trackingCode",
+        "isActive",
+        "team { name }",
+        "teamId",
+        "userId",
+        "createdAt",
+        "updatedAt",
+        "kpiGoal",
+        "allowedDomains",
+        "allowLocalhost",
+        "publicRealtime",
+        "settings { heatmaps }",
+        "exclusions { ipExclusions { ipAddress } }",
+        "notifications { preferences }",
+        "domains { primaryDomain }",
+        "revenueSettings { currency }",
+        "currency",
+        "ingest { received }",
+        "limits { __typename }",
+    ];
+    let analytics = [
+        "visitors(first: 1) { nodes { visitorId } }",
+        "breakdown(by: EVENT, property: \"user_id\") { nodes { value } }",
+        "breakdown(by: PAGE, orderBy: { metric: REVENUE }) { nodes { value } }",
+    ];
+    let mut hidden: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+    hidden.extend(analytics.iter().map(|field| format!("analytics({RANGE}) {{ {field} }}")));
+    hidden.push(format!(
+        "analytics({RANGE}, filters: [{{ dimension: EVENT, property: \"user_id\", operator: IS, values: [\"7\"] }}]) {{ totals {{ visitors }} }}"
+    ));
+    // Every field of the type is either open or tested here, whoever adds one.
+    let sdl = schema::sdl();
+    let (_, website) = sdl.split_once("\ntype Website implements Node {").unwrap();
+    let (website, _) = website.split_once("\n}").unwrap();
+    let names = website.lines().filter_map(|line| {
+        let name = line.strip_prefix('\t')?.split(['(', ':']).next()?;
+        (!name.is_empty() && name.chars().all(char::is_alphanumeric)).then_some(name)
+    });
+    let open =
+        ["id", "databaseId", "domain", "name", "timezone", "primaryColor", "publicDashboard", "analytics", "realtime"];
+    for name in names {
+        let known = open.contains(&name) || fields.iter().any(|field| field.split(' ').next() == Some(name));
+        assert!(known || name == "members", "the public's access to Website.{name} is not tested");
+    }
+    for selection in &hidden {
+        for caller in team.public() {
+            let answer = team.asked(&caller, selection).await;
+            assert_eq!(code(&answer), "FORBIDDEN", "{selection}: {answer}");
+            let text = answer["data"].to_string();
+            assert!(!text.contains("ZV_") && !text.contains(&team.owner.team), "{selection}: {answer}");
+        }
+        let answer = team.asked(&team.app.token(&team.viewer.token), selection).await;
+        assert!(answer.get("errors").is_none(), "a member: {selection}: {answer}");
+    }
+    // One hidden field hides only itself where it can be null.
+    let answer = team.asked(&team.app.anon(), "name kpiGoal").await;
+    assert_eq!(answer["data"]["website"], json!({ "name": "shop.example", "kpiGoal": null }), "{answer}");
+}
+
+#[tokio::test]
+async fn money_is_not_shown() {
+    let team = open().await;
+    let selection = format!("analytics({RANGE}) {{ totals {{ visitors revenue {{ amount }} }} }}");
+    for caller in team.public() {
+        let answer = team.asked(&caller, &selection).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        assert_eq!(answer["data"]["website"]["analytics"]["totals"], json!({ "visitors": 2, "revenue": null }));
+    }
+}
+
+#[tokio::test]
+async fn no_other_way_leads_in() {
+    let team = open().await;
+    let site = &team.site;
+    let global = team.asked(&team.app.anon(), "id").await["data"]["website"]["id"].as_str().unwrap().to_owned();
+    let ways = [
+        format!("{{ node(id: \"{global}\") {{ id ... on Website {{ name trackingCode }} }} }}"),
+        format!("{{ nodes(ids: [\"{global}\"]) {{ id }} }}"),
+        format!("{{ a: website(id: \"{site}\") {{ n: name c: trackingCode }} }}"),
+        format!("{{ website(id: \"{site}\") {{ ...F }} }} fragment F on Node {{ ... on Website {{ trackingCode }} }}"),
+        format!(
+            "mutation {{ websiteUpdateGeneral(websiteId: \"{site}\", input: {{ name: \"Mine\" }}) {{ website {{ name }} }} }}"
+        ),
+        format!("mutation {{ websiteDelete(websiteId: \"{site}\") {{ deleted }} }}"),
+    ];
+    for query in &ways {
+        for caller in team.public() {
+            let answer = caller.gql(query, json!({})).await;
+            let is_hidden_node = answer["data"]["nodes"] == json!([null]);
+            assert!(is_hidden_node || ["FORBIDDEN", "UNAUTHORIZED"].contains(&code(&answer)), "{query}: {answer}");
+            assert!(!answer["data"].to_string().contains("ZV_"), "{query}: {answer}");
+        }
+    }
+    // Keys reach their own team's websites, through REST and GraphQL alike.
+    let key = team.app.api_key(&team.stranger, None).await;
+    for path in ["websites/ID", "analytics/ID", "analytics/ID/visitors", "analytics/ID/pages"] {
+        let (status, body) = team.app.key(&key).get(&format!("/api/external/v1/{}", path.replace("ID", site))).await;
+        assert_eq!(status, 403, "{path}: {body}");
+    }
+    assert_eq!(code(&team.asked(&team.app.key(&key), "name").await), "FORBIDDEN");
+    for path in ["notifications", "exclusions", "domains"] {
+        assert_eq!(team.ask(&team.stranger, Method::GET, &format!("/{path}"), None).await.0, 403, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_ends_with_the_setting_and_live_figures_have_their_own() {
+    let team = open().await;
+    let own = team.app.api_key(&team.owner, None).await;
+    let code_of = async |caller: &Caller<'_>, selection: &str| {
+        let answer = team.asked(caller, selection).await;
+        answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("none").to_owned()
+    };
+    // What a member was told is not told to the next who asks.
+    let (_, before) = team.app.key(&own).get(&format!("/api/external/v1/websites/{}", team.site)).await;
+    assert!(before["data"]["website"]["tracking_code"].is_string(), "{before}");
+    assert_eq!(code_of(&team.app.anon(), "trackingCode").await, "FORBIDDEN");
+
+    let realtime = "realtime { visitors { current } }";
+    assert_eq!(code_of(&team.app.anon(), realtime).await, "none");
+    let mutation = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { publicRealtime: false }) { website { id } } }";
+    team.app.token(&team.owner.token).gql(mutation, json!({ "id": team.site })).await;
+    assert_eq!(code_of(&team.app.anon(), realtime).await, "FORBIDDEN");
+    assert_eq!(code_of(&team.app.token(&team.viewer.token), realtime).await, "none");
+
+    team.put("/general", json!({ "public_dashboard": false })).await;
+    assert_eq!(code_of(&team.app.anon(), "name").await, "UNAUTHORIZED");
+    assert_eq!(code_of(&team.app.token("nonsense"), "name").await, "UNAUTHORIZED");
+    assert_eq!(code_of(&team.app.token(&team.stranger.token), "name").await, "FORBIDDEN");
+    assert_eq!(code_of(&team.app.token(&team.viewer.token), "name").await, "none");
+    for (id, anonymous, stranger) in
+        [(crate::exclusions::UNKNOWN, "UNAUTHORIZED", "NOT_FOUND"), ("nonsense", "UNAUTHORIZED", "VALIDATION_ERROR")]
+    {
+        let query = format!("{{ website(id: \"{id}\") {{ name }} }}");
+        assert_eq!(code(&team.app.anon().gql(&query, json!({})).await), anonymous);
+        assert_eq!(code(&team.app.token(&team.stranger.token).gql(&query, json!({})).await), stranger);
+    }
+}
