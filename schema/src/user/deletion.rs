@@ -181,10 +181,10 @@ async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Resu
 
 /// Mutations that end accounts.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct DeletionMutation;
+pub struct AccountDeletionMutation;
 
 #[Object]
-impl DeletionMutation {
+impl AccountDeletionMutation {
     /// Deletes the signed-in user's account at once and for good; a valid sign-in is all that is asked for. Teams that nobody
     /// else is in go with it, their websites, API keys and events included. While the user is the last owner of a team that
     /// others are in, it is refused as a conflict that names the team.

@@ -109,10 +109,10 @@ pub async fn carry_out(ports: &Ports, operator: &Operator) -> Result<usize> {
 
 /// Mutations that end websites.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct DeletionMutation;
+pub struct WebsiteDeletionMutation;
 
 #[Object]
-impl DeletionMutation {
+impl WebsiteDeletionMutation {
     /// Deletes a website with its settings, its keys, and everything that was ever sent to it. There is no way back.
     #[doc = access_line!(WEBSITE, OWNER)]
     #[graphql(directive = stated::access::apply(On::Website, Some(Role::Owner), None))]

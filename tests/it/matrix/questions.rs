@@ -27,6 +27,12 @@ pub struct Question {
     pub asked: Asked,
     pub auth: Option<Auth>,
     pub access: Vec<(On, Option<Role>)>,
+    /// Whether a website that is open to the public opens it.
+    pub public: bool,
+    /// Whether it is asked of such a website.
+    pub is_open: bool,
+    /// Whether no team is named, so that the caller's own is meant.
+    pub of_own_team: bool,
     pub uses_up: bool,
 }
 
@@ -51,7 +57,8 @@ impl Types {
         match &ty.base {
             BaseType::List(of) => format!("[{}]", self.value(root, field, of)),
             BaseType::Named(name) => match name.as_str() {
-                "ID" => format!("\"<<{}>>\"", id_of(root, field)).replace("\"<<NONE>>\"", "\"00000000-0000-4000-8000-000000000000\""),
+                "ID" => format!("\"<<{}>>\"", id_of(root, field))
+                    .replace("\"<<NONE>>\"", "\"00000000-0000-4000-8000-000000000000\""),
                 "String" if field == "trackingCode" => "\"<<CODE>>\"".to_owned(),
                 "String" => "\"\"".to_owned(),
                 "Int" | "BigInt" => "1".to_owned(),
@@ -67,10 +74,11 @@ impl Types {
                 other => match &self.kinds[other] {
                     TypeKind::Enum(values) => values.values[0].node.value.node.to_string(),
                     TypeKind::InputObject(input) => {
-                        let needed = |field: &&async_graphql::Positioned<async_graphql::parser::types::InputValueDefinition>| {
-                            !field.node.ty.node.nullable && field.node.default_value.is_none()
-                                || matches!(field.node.name.node.as_str(), "teamId" | "websiteId")
-                        };
+                        let needed =
+                            |field: &&async_graphql::Positioned<async_graphql::parser::types::InputValueDefinition>| {
+                                !field.node.ty.node.nullable && field.node.default_value.is_none()
+                                    || matches!(field.node.name.node.as_str(), "teamId" | "websiteId")
+                            };
                         let fields = input.fields.iter().filter(needed).map(|field| {
                             let name = field.node.name.node.as_str();
                             format!("{name}: {}", self.value(root, name, &field.node.ty.node))
@@ -125,7 +133,10 @@ pub fn root_fields() -> Vec<Question> {
                 .node
                 .arguments
                 .iter()
-                .filter(|argument| !argument.node.ty.node.nullable && argument.node.default_value.is_none())
+                .filter(|argument| {
+                    (!argument.node.ty.node.nullable && argument.node.default_value.is_none())
+                        || argument.node.name.node == "teamId"
+                })
                 .map(|argument| {
                     let called = argument.node.name.node.as_str();
                     format!("{called}: {}", types.value(name, called, &argument.node.ty.node))
@@ -141,10 +152,66 @@ pub fn root_fields() -> Vec<Question> {
                 asked: if root == "Subscription" { Asked::Subscription } else { Asked::GraphQl },
                 auth: None,
                 access: vec![(access.on, access.min)],
+                public: access.public,
+                is_open: false,
+                of_own_team: false,
                 uses_up: USES_UP.contains(&name),
             });
         }
     }
+    // Whoever deletes the account asks nothing afterwards.
+    questions.sort_by_key(|question| question.name == "Mutation userDelete");
+    questions
+}
+
+/// The root fields that a website opens to the public, and what below them stays closed.
+pub fn open_fields() -> Vec<Question> {
+    let website = |field: &str| Question {
+        name: format!("Query website {{ {} }}", field.split([' ', '(']).next().unwrap()),
+        text: format!("{{ website(id: \"<<OPEN_SITE>>\") {{ {field} }} }}"),
+        asked: Asked::GraphQl,
+        auth: None,
+        access: vec![(On::Website, Some(Role::Viewer))],
+        public: true,
+        is_open: true,
+        of_own_team: false,
+        uses_up: false,
+    };
+    let closed = |field: &str| Question { public: false, is_open: false, ..website(field) };
+    let range = "range: { preset: LAST_7_DAYS }";
+    let mut questions: Vec<Question> = root_fields()
+        .into_iter()
+        .filter(|question| question.public)
+        .map(|question| Question {
+            text: question.text.replace("<<SITE>>", "<<OPEN_SITE>>"),
+            is_open: true,
+            ..question
+        })
+        .collect();
+    questions
+        .extend(["id", "databaseId", "domain", "name", "timezone", "primaryColor", "publicDashboard"].map(website));
+    questions.push(website(&format!("analytics({range}) {{ totals {{ visitors }} }}")));
+    questions.extend(
+        [
+            "trackingCode",
+            "team { name }",
+            "teamId",
+            "userId",
+            "settings { heatmaps }",
+            "allowedDomains",
+            "exclusions { ipExclusions { id } }",
+            "notifications { __typename }",
+            "domains { primaryDomain }",
+            "revenueSettings { __typename }",
+            "ingest { received }",
+            "members { totalCount }",
+        ]
+        .map(closed),
+    );
+    questions.push(Question {
+        name: "Query website { analytics { visitors } }".to_owned(),
+        ..closed(&format!("analytics({range}) {{ visitors(first: 1) {{ nodes {{ __typename }} }} }}"))
+    });
     questions
 }
 
@@ -161,11 +228,7 @@ pub fn nested() -> Vec<Question> {
             website("team { members { totalCount } }"),
             vec![(On::Website, Some(Role::Viewer)), (On::User, None)],
         ),
-        (
-            "Website.team.apiKeys",
-            website("team { apiKeys { totalCount } }"),
-            vec![(On::Website, Some(Role::Admin))],
-        ),
+        ("Website.team.apiKeys", website("team { apiKeys { totalCount } }"), vec![(On::Website, Some(Role::Admin))]),
         (
             "Node Website.team.auditLog",
             "node(id: \"<<SITE_NODE>>\") { ... on Website { team { auditLog { totalCount } } } }".to_owned(),
@@ -180,6 +243,9 @@ pub fn nested() -> Vec<Question> {
             asked: Asked::GraphQl,
             auth: None,
             access,
+            public: false,
+            is_open: false,
+            of_own_team: false,
             uses_up: false,
         })
         .collect()
@@ -218,15 +284,19 @@ pub fn rest_routes() -> Vec<Question> {
                 ":memberId" | ":exclusionId" => "00000000-0000-4000-8000-000000000000",
                 other => panic!("the matrix does not know what {other} in {} is the id of", row.path),
             };
-            let segments = row.path.split('/').map(|segment| {
-                if segment.starts_with(':') { subject(segment).to_owned() } else { segment.to_owned() }
-            });
+            let segments = row
+                .path
+                .split('/')
+                .map(|segment| if segment.starts_with(':') { subject(segment).to_owned() } else { segment.to_owned() });
             let name = format!("{} {}", row.method, row.path);
             Question {
                 text: format!("{} {}", row.method, segments.collect::<Vec<_>>().join("/")),
                 asked: Asked::Rest,
                 auth: Some(row.auth),
                 access: row.access.iter().map(|access| (on(&access.on), access.min.as_deref().map(word))).collect(),
+                public: false,
+                is_open: false,
+                of_own_team: !row.path.contains(':'),
                 uses_up: USES_UP.contains(&name.as_str()),
                 name,
             }
