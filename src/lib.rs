@@ -72,6 +72,7 @@ use crate::{
 pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/external.graphql"),
     include_str!("../schema/rest/websites.graphql"),
+    include_str!("../schema/rest/teams.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub mod credential;
+pub(crate) mod lasting;
 pub mod open;
 pub mod operator;
 #[macro_use]
@@ -326,6 +327,14 @@ impl<R: Level> Team<R> {
         &self.row
     }
 
+    /// The same proof over the row as it is after a change.
+    pub(crate) fn changed(&self, row: team::Model) -> Result<Self> {
+        if row.id != self.row.id {
+            return Err(Error::broken("a proof was carried over to another team"));
+        }
+        Ok(Self { row: Arc::new(row), ..self.clone() })
+    }
+
     /// The only website the caller reaches in this team; `None` when it reaches all.
     #[must_use]
     pub fn only_website(&self) -> Option<Uuid> {
@@ -391,12 +400,17 @@ impl Myself {
         &self.row
     }
 
+    /// Who is asking.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::User { user: self.row.id, session: self.session }
+    }
+
     fn standing(&self, part: &membership::Model, team: Uuid) -> Result<Standing> {
         if part.user_id != self.row.id || part.team_id != team || part.deactivated_at.is_some() {
             return Err(Error::broken("a membership was taken for another's"));
         }
-        let caller = Caller::User { user: self.row.id, session: self.session };
-        Standing::of(caller, Some(part.role), "team")
+        Standing::of(self.caller(), Some(part.role), "team")
     }
 
     /// A team the user has this part in.

@@ -53,6 +53,8 @@ pub struct Mutation(
     website::WebsiteMutation,
     website::general::GeneralMutation,
     website::exclusions::ExclusionMutation,
+    website::members::MemberMutation,
+    team::manage::TeamMutation,
     api_key::ApiKeyMutation,
 );
 

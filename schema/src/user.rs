@@ -97,8 +97,7 @@ async fn insert(
     operator: bool,
 ) -> Result<user::Model> {
     let (user, team, now) = (ports.ids.uuid(), ports.ids.uuid(), ports.now());
-    let owner = name.as_deref().or_else(|| email.split('@').next()).unwrap_or(email);
-    let team_name: String = format!("{owner}'s team").chars().take(100).collect();
+    let team_name = crate::team::manage::own_name(name.as_deref(), email);
     team::ActiveModel {
         id: Set(team),
         name: Set(team_name),

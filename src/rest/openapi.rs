@@ -95,7 +95,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
         described.insert("parameters".to_owned(), parameters.into());
     }
     if let Some(body) = operation.body() {
-        let schema = inputs.of(&body.ty);
+        let schema = if operation.spread { inputs.spread(&operation.variables) } else { inputs.of(&body.ty) };
         let content = json!({ "application/json": { "schema": schema } });
         described.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }

@@ -61,6 +61,15 @@ impl TestApp {
     }
 
     pub async fn with(adjust: impl FnOnce(&mut Flags)) -> Self {
+        Self::configured(adjust, |_| {}).await
+    }
+
+    /// An installation where plans limit something, which no setting asks for yet.
+    pub async fn with_plans() -> Self {
+        Self::configured(|_| {}, |config| config.limits = schema::ports::Limits::Plans).await
+    }
+
+    async fn configured(adjust: impl FnOnce(&mut Flags), change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut flags = Flags {
             data: Some(folder.path().join("data")),
@@ -69,7 +78,8 @@ impl TestApp {
             ..Flags::default()
         };
         adjust(&mut flags);
-        let config = Config::layered(flags).unwrap();
+        let mut config = Config::layered(flags).unwrap();
+        change(&mut config);
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
         let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds) };
         let app = App::build(config, around).await.unwrap();
