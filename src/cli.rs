@@ -351,6 +351,10 @@ impl Events for NotOpened {
         Self::refuse()
     }
 
+    async fn count_since(&self, _: &[Uuid], _: i64) -> error::Result<u64> {
+        Self::refuse()
+    }
+
     async fn append(&self, _: Vec<Event>, _: i64) -> error::Result<Appended> {
         Self::refuse()
     }

@@ -21,7 +21,7 @@ use ::duckdb::{Connection, Row, params_from_iter};
 use async_trait::async_trait;
 use schema::{
     analytics::{
-        event::{Event, VISIT_GAP_MS},
+        event::{Event, EventKind, VISIT_GAP_MS},
         plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Plan, Sums, VisitorRow},
         query::{Dimension, FilterOperator, Scope},
     },
@@ -237,6 +237,19 @@ impl Events for Store {
 
     async fn first_event(&self, website: Uuid) -> Result<Option<i64>> {
         let text = format!("SELECT min(time_ms) FROM events WHERE website_id = {}::UHUGEINT", website.as_u128());
+        self.read(move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
+    }
+
+    async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
+        if websites.is_empty() {
+            return Ok(0);
+        }
+        let list: Vec<String> = websites.iter().map(|website| format!("{}::UHUGEINT", website.as_u128())).collect();
+        let text = format!(
+            "SELECT count(*) FROM events WHERE website_id IN ({}) AND time_ms >= {since_ms} AND kind <> {} AND bot = ''",
+            list.join(", "),
+            EventKind::Heartbeat.number(),
+        );
         self.read(move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
     }
 

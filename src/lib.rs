@@ -81,6 +81,7 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/users.graphql"),
     include_str!("../schema/rest/auth.graphql"),
     include_str!("../schema/rest/api-keys.graphql"),
+    include_str!("../schema/rest/teams.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 

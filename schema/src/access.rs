@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod credential;
+pub(crate) mod lasting;
 pub mod open;
 pub mod operator;
 #[macro_use]
@@ -337,6 +338,14 @@ impl<R: Level> Team<R> {
     #[must_use]
     pub fn team(&self) -> &team::Model {
         &self.row
+    }
+
+    /// The same proof over the row as it is after a change.
+    pub(crate) fn changed(&self, row: team::Model) -> Result<Self> {
+        if row.id != self.row.id {
+            return Err(Error::broken("a proof was carried over to another team"));
+        }
+        Ok(Self { row: Arc::new(row), ..self.clone() })
     }
 
     /// The only website the caller reaches in this team; `None` when it reaches all.

@@ -51,10 +51,16 @@ impl Changes {
         self.version.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Moves with every change: equal versions, equal rows, as far as this process changes them.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
     /// The moment that what is read now holds for.
     #[must_use]
     pub fn moment(&self, now: DateTime<Utc>) -> Moment {
-        Moment { version: self.version.load(Ordering::SeqCst), second: now.timestamp(), live: 0 }
+        Moment { version: self.version(), second: now.timestamp(), live: 0 }
     }
 
     /// The key with this digest, where it was read in the same moment.

@@ -64,6 +64,8 @@ pub struct Mutation(
     website::domains::DomainMutation,
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
+    website::members::MemberMutation,
+    team::manage::TeamMutation,
     api_key::ApiKeyMutation,
 );
 

@@ -59,7 +59,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
             Node::User(User(myself))
         }
         Kind::Team => Node::Team(Team(cx.team(field, id).await?)),
-        Kind::Membership => Node::Membership(crate::team::membership(cx, uuid).await?),
+        Kind::Membership => Node::Membership(crate::team::members::membership(cx, uuid).await?),
         Kind::Website => Node::Website(Website::from(cx.site(field, id).await?)),
         Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
         Kind::IpExclusion => Node::IpExclusion(exclusions::ip::find(cx, field, uuid).await?),

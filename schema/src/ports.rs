@@ -29,6 +29,9 @@ pub trait Events: Send + Sync {
     /// When the website's first event happened, in milliseconds since 1970 UTC; `None` before the first one.
     async fn first_event(&self, website: Uuid) -> Result<Option<i64>>;
 
+    /// How many events of people these websites have since an instant (milliseconds since 1970 UTC), heartbeats left out.
+    async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64>;
+
     /// Stores events, all or none. An event whose id is stored already at the same time on the same website is left out.
     ///
     /// `settled_ms`: no event older than this is expected; visits that ended 30 minutes before it are closed.

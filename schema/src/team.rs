@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect 
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Caller, Myself, On, Role, Viewer, stated},
+    access::{self, Admin, Myself, On, Role, Viewer, stated},
     api_key::{ApiKey, ApiKeyConnection},
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
@@ -18,9 +18,17 @@ use crate::{
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::Instant,
-    user::UserProfile,
     website::{Website, WebsiteConnection},
 };
+
+pub mod manage;
+pub mod members;
+pub mod usage;
+
+pub use members::{Membership, MembershipConnection, MembershipEdge};
+
+use members::members;
+use usage::{TeamPermissions, TeamUsage};
 
 // Vocabulary
 
@@ -28,15 +36,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Team(pub(crate) access::Team<Viewer>);
 
-/// The part that a user has in a team.
-#[derive(Debug, Clone)]
-pub struct Membership {
-    row: Arc<membership::Model>,
-    team: access::Team<Viewer>,
-}
-
 connection!(TeamConnection, TeamEdge, Team, "teams");
-connection!(MembershipConnection, MembershipEdge, Membership, "members");
 
 // Rules
 
@@ -67,12 +67,17 @@ pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&member
         .ok_or_else(|| Error::forbidden("You have no part in this team. Ask a member of it for access."))
 }
 
-/// The user's default team.
+/// The user's default team. Errors: `Forbidden` for a user without any part in a team.
 pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<Viewer>> {
-    let id = myself.user().default_team_id;
-    let row = cx.loaders().team_row(id).await?.ok_or_else(|| Error::broken("an account without its default team"))?;
     let parts = parts_of(cx.ports(), myself).await?;
-    myself.team(row, part_in(&parts, id)?)
+    let part = parts.iter().find(|part| part.team_id == myself.user().default_team_id);
+    // Who has no part in it any more is meant in the oldest of the others.
+    let part = part.or_else(|| parts.iter().min_by_key(|part| (part.created_at, part.id)));
+    let part = part.ok_or_else(|| {
+        Error::forbidden("You have no part in any team; make one with `teamCreate`, or ask for an invitation.")
+    })?;
+    let row = cx.loaders().team_row(part.team_id).await?;
+    myself.team(row.ok_or_else(|| Error::broken("a membership without its team"))?, part)
 }
 
 /// The teams in which a user has an active part.
@@ -87,35 +92,6 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
         let part = part_in(&parts, row.id)?;
         Ok(Team(myself.team(Arc::new(row), part)?))
     })
-}
-
-/// The active members of a team. Errors: `Forbidden` for an API key: keys read figures, not people.
-pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Membership>> {
-    if matches!(team.caller(), Caller::Key { .. }) {
-        return Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."));
-    }
-    let window = args.window(connection::MAX_PAGE)?;
-    let list = membership::Entity::find()
-        .filter(membership::Column::TeamId.eq(team.id()))
-        .filter(membership::Column::DeactivatedAt.is_null());
-    let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
-    let columns = (membership::Column::CreatedAt, membership::Column::Id);
-    let page = connection::page(&ports.reader, list, columns, place, window).await?;
-    page.try_map(|row| Ok(Membership { row: Arc::new(row), team: team.clone() }))
-}
-
-/// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
-pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
-    if !matches!(cx.caller().known()?, Caller::User { .. }) {
-        return Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."));
-    }
-    let row = membership::Entity::find_by_id(id)
-        .filter(membership::Column::DeactivatedAt.is_null())
-        .one(&cx.ports().reader)
-        .await?
-        .ok_or_else(|| Error::not_found("The membership"))?;
-    let team = access::Team::by_uuid(cx, row.team_id).await?;
-    Ok(Membership { row: Arc::new(row), team })
 }
 
 /// The websites of a team that the caller reaches.
@@ -177,6 +153,18 @@ impl Team {
     /// When the team was made, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.team().created_at)
+    }
+
+    /// What the caller may do in it.
+    async fn permissions(&self) -> TeamPermissions {
+        TeamPermissions::of(self.0.role())
+    }
+
+    /// What it uses of its plan in the current billing period. Null with an error for an API key.
+    async fn usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<TeamUsage>> {
+        let answer: async_graphql::Result<Option<TeamUsage>> =
+            async { Ok(Some(TeamUsage::of(ctx.cx()?.ports(), &self.0)?)) }.await;
+        answer.transpose()
     }
 
     /// The team's websites that the caller reaches, oldest first.
@@ -244,46 +232,6 @@ impl Team {
         }
         .await;
         answer.transpose()
-    }
-}
-
-/// The part that a user has in a team.
-#[Object]
-impl Membership {
-    /// Global id.
-    pub(crate) async fn id(&self) -> ID {
-        Kind::Membership.global(self.row.id)
-    }
-
-    /// The UUID that REST and support use.
-    async fn database_id(&self) -> Uuid {
-        self.row.id
-    }
-
-    /// The member's role.
-    async fn role(&self) -> async_graphql::Result<Role> {
-        Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
-    }
-
-    /// When the user joined, UTC.
-    async fn created_at(&self) -> Instant {
-        Instant(self.row.created_at)
-    }
-
-    /// The UUID of the member's account.
-    async fn user_id(&self) -> Uuid {
-        self.row.user_id
-    }
-
-    /// The member.
-    async fn user(&self, ctx: &Context<'_>) -> async_graphql::Result<UserProfile> {
-        let row = ctx.cx()?.loaders().user(self.row.user_id).await?;
-        Ok(UserProfile(row.ok_or_else(|| Error::broken("a membership without its user"))?))
-    }
-
-    /// The team.
-    async fn team(&self) -> Team {
-        Team(self.team.clone())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     ports::Ports,
     realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
-    team::Team,
+    team::{MembershipConnection, Team},
 };
 
 mod change;
@@ -30,6 +30,7 @@ pub mod domains;
 pub mod exclusions;
 pub mod general;
 pub mod ingest;
+pub mod members;
 pub mod notifications;
 pub mod revenue;
 pub mod settings;
@@ -244,6 +245,24 @@ impl Website {
         revenue::RevenueSettings::of(self.0.member()?.website())
     }
 
+    /// The active members of its team, oldest first. Null with an error for an API key.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Option<async_graphql::Result<MembershipConnection>> {
+        let answer: async_graphql::Result<Option<MembershipConnection>> = async {
+            let (cx, args) = (ctx.cx()?, PageArgs { first, after, last, before });
+            let team = self.owner(cx).await?;
+            Ok(Some(MembershipConnection::new(crate::team::members::members(cx.ports(), &team, &args).await?)))
+        }
+        .await;
+        answer.transpose()
+    }
+
     /// ISO 4217 code in which revenue is shown.
     async fn currency(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().currency)
@@ -304,8 +323,7 @@ impl Website {
 impl Website {
     async fn owner(&self, cx: &Cx) -> Result<access::Team<Viewer>> {
         let site = self.0.member()?;
-        let row = cx.loaders().team_row(site.website().team_id).await?;
-        site.team(row.ok_or_else(|| Error::broken("a website without its team"))?)
+        members::team_of(cx, site).await
     }
 }
 

@@ -537,6 +537,29 @@ async fn numbers_equal_a_recount_when_batches_overlap_repeat_and_come_late() {
 }
 
 #[tokio::test]
+async fn a_count_is_of_people_on_the_named_websites() {
+    let store = store(None);
+    let mut events = traffic(11);
+    for event in events.iter_mut().step_by(7) {
+        event.bot = "user agent".into();
+    }
+    let since = START + 24 * HOUR;
+    let expected = |websites: &[Uuid]| {
+        let counts = |event: &&Event| {
+            event.time_ms >= since && event.bot.is_empty() && event.kind != EventKind::Heartbeat
+        };
+        events.iter().filter(counts).filter(|event| websites.contains(&event.website)).count() as u64
+    };
+    let (both, one) = (expected(&[SITE, OTHER_SITE]), expected(&[SITE]));
+    assert!(both > one && one > 0 && both < events.len() as u64);
+    store.append(events.clone(), START).await.unwrap();
+    assert_eq!(store.count_since(&[SITE, OTHER_SITE], since).await.unwrap(), both);
+    assert_eq!(store.count_since(&[SITE], since).await.unwrap(), one);
+    assert_eq!(store.count_since(&[Uuid::nil()], since).await.unwrap(), 0);
+    assert_eq!(store.count_since(&[], since).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_repeated_question_is_remembered_until_the_website_changes() {
     let store = store(None);
     let events = traffic(14);

@@ -143,20 +143,21 @@ impl Answering {
         let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
         let (path, malformed) = read_path(operation, params).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
-            self.shell.gate.reach(pass, &operation.access, &path).await.map_err(shown)?;
+            self.shell.gate.reach(pass, &operation.access, &operation.arguments(&path)).await.map_err(shown)?;
         }
         if let Some(error) = malformed {
             return Err(shown(error));
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut variables = path.clone();
-        if let Some(variable) = operation.body() {
+        if operation.body().is_some() {
             if let Some(fault) = self.forbidden(operation, pass, &path).await {
                 return Err(fault);
             }
             let bytes = read_body(request).await.map_err(shown)?;
-            let body = body::read(&bytes, variable, &self.sdl).map_err(shown)?;
-            variables.insert(variable.name.clone(), body);
+            for (name, value) in body::variables(&bytes, operation, &self.sdl).map_err(shown)? {
+                variables.insert(name, value);
+            }
             variables::add_query(operation, &query, &mut variables).map_err(shown)?;
         } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
             return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));

@@ -2,6 +2,7 @@
 //!
 //! - An absent key stays absent and null stays null, so that a partial update erases nothing.
 //! - An unknown key is refused, so that a misspelt one is not silently lost.
+//! - Where the body is spread, each member is a variable, by the same rules.
 
 use async_graphql::{
     Name, Value,
@@ -12,21 +13,64 @@ use schema::error::{Error, Result};
 use serde_json::Value as Json;
 
 use super::{
+    document::Operation,
     sdl::Sdl,
     spelling::{camel, choices, snake},
-    variables::Variable,
+    variables::{Origin, Variable},
 };
 
-/// Reads a body. Errors: `Invalid`, naming the field as the caller spells it.
-pub fn read(bytes: &[u8], variable: &Variable, sdl: &Sdl) -> Result<Value> {
+/// Reads a body into the variables that take it. Errors: `Invalid`, naming the field as the caller spells it.
+pub fn variables(bytes: &[u8], operation: &Operation, sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
+    let open: Vec<&Variable> = operation.variables.iter().filter(|variable| variable.origin == Origin::Body).collect();
+    match open.as_slice() {
+        [variable] if !operation.spread => Ok(vec![(variable.name.clone(), read(bytes, variable, sdl)?)]),
+        _ => spread(bytes, &open, sdl),
+    }
+}
+
+/// Reads a body whose members are variables.
+fn spread(bytes: &[u8], open: &[&Variable], sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
+    let mut given: Vec<(Name, Value)> = Vec::new();
+    for (key, json) in parsed(bytes)? {
+        let meant = camel(&key);
+        let Some(variable) = open.iter().find(|variable| variable.name == meant) else {
+            let names: Vec<String> = open.iter().map(|variable| snake(&variable.name)).collect();
+            return Err(unknown(&key, &names));
+        };
+        if given.iter().any(|(name, _)| *name == variable.name) {
+            return Err(Error::invalid(&key, TWICE));
+        }
+        given.push((variable.name.clone(), convert(json, &variable.ty, &key, sdl)?));
+    }
+    let missing = open.iter().find(|open| open.is_required() && !given.iter().any(|(name, _)| *name == open.name));
+    match missing {
+        Some(variable) => Err(Error::invalid(snake(&variable.name), MISSING)),
+        None => Ok(given),
+    }
+}
+
+const TWICE: &str = "is given twice; give it once";
+const MISSING: &str = "is required";
+
+fn unknown(field: &str, known: &[String]) -> Error {
+    Error::invalid(field, format!("is not known here; known are {}", known.join(", ")))
+}
+
+/// Reads a body as the members of an object.
+fn parsed(bytes: &[u8]) -> Result<serde_json::Map<String, Json>> {
     let json: Json = serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Error::invalid("body", format!("is not valid JSON ({place})"))
     })?;
-    if !json.is_object() {
-        return Err(Error::invalid("body", "must be a JSON object"));
+    match json {
+        Json::Object(members) => Ok(members),
+        _ => Err(Error::invalid("body", "must be a JSON object")),
     }
-    convert(json, &variable.ty, "body", sdl)
+}
+
+/// Reads a body as one variable.
+fn read(bytes: &[u8], variable: &Variable, sdl: &Sdl) -> Result<Value> {
+    convert(Json::Object(parsed(bytes)?), &variable.ty, "body", sdl)
 }
 
 fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
@@ -65,7 +109,12 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 ("Boolean", _) => wrong("must be true or false"),
                 ("Float", _) => wrong("must be a number"),
                 ("Int", _) => wrong("must be a whole number of at most 32 bits"),
-                _ => Ok(plain(json)),
+                ("JSON", _) | ("BigInt", Json::Number(_)) => Ok(plain(json)),
+                ("BigInt", _) => wrong("must be a whole number"),
+                // The other scalars are texts of a certain form, which the schema checks.
+                (_, Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
+                (_, Json::String(_)) => Ok(plain(json)),
+                _ => wrong("must be a string"),
             }
         }
     }
@@ -80,23 +129,23 @@ fn object(json: Json, name: &str, field: &str, sdl: &Sdl) -> Result<Value> {
         let meant = camel(&key);
         let Some(input) = known.iter().find(|input| input.name.node == meant) else {
             let names: Vec<String> = known.iter().map(|input| snake(&input.name.node)).collect();
-            return Err(Error::invalid(within(&key), format!("is not known here; known are {}", names.join(", "))));
+            return Err(unknown(&within(&key), &names));
         };
         let value = convert(json, &input.ty.node, &within(&key), sdl)?;
         if object.insert(input.name.node.clone(), value).is_some() {
-            return Err(Error::invalid(within(&key), "is given twice; give it once"));
+            return Err(Error::invalid(within(&key), TWICE));
         }
     }
     let missing = known.iter().find(|input| {
         !input.ty.node.nullable && input.default_value.is_none() && !object.contains_key(&input.name.node)
     });
     match missing {
-        Some(input) => Err(Error::invalid(within(&snake(&input.name.node)), "is required")),
+        Some(input) => Err(Error::invalid(within(&snake(&input.name.node)), MISSING)),
         None => Ok(Value::Object(object)),
     }
 }
 
-/// Takes JSON as it is: what a custom scalar accepts, the schema decides.
+/// Takes JSON as it is.
 fn plain(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
@@ -153,6 +202,7 @@ mod tests {
             (r#"{"website_name":null}"#, "website_name: must not be null"),
             (r#"{"website_name":1}"#, "website_name: must be a string"),
             (r#"{"website_name":"a\u0000"}"#, "website_name: must not hold a NUL character"),
+            (r##"{"website_name":"A","primary_color":7}"##, "primary_color: must be a string"),
             (r#"{"website_name":"A","role":"OWNER"}"#, "role: must be one of owner, viewer"),
             (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be a whole number of at most 32 bits"),
             (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),

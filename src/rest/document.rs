@@ -1,7 +1,7 @@
 //! A REST operation: what `@rest` says about it, its variables and its projection, checked against the schema at start.
 
 use async_graphql::{
-    Value,
+    Name, Value, Variables,
     parser::{
         parse_query,
         types::{Directive, ExecutableDocument, OperationDefinition, OperationType, Selection},
@@ -19,6 +19,9 @@ use super::{
     variables::{Origin, Variable},
     walk::Walk,
 };
+
+/// What `body` says where each member of the body is a variable of its own.
+const SPREAD: &str = "*";
 
 /// One route.
 pub struct Operation {
@@ -52,6 +55,10 @@ pub struct Operation {
     pub walks: Vec<Walk>,
     /// What the root fields demand of the caller.
     pub access: Vec<Access>,
+    /// Whether each member of the body is a variable of its own, instead of the body being one.
+    pub spread: bool,
+    /// Arguments of root fields and the variables they take, by name.
+    pub named: Vec<(String, String)>,
     /// The text that is executed, without our directives.
     pub text: String,
     /// `sha256:` and the hash of the text.
@@ -120,6 +127,15 @@ impl Operation {
         let access = root_fields(definition)
             .filter_map(|field| access_of(&sdl.field(root, &field.name.node)?.directives))
             .collect();
+        let named = root_fields(definition)
+            .flat_map(|field| &field.arguments)
+            .filter_map(|(argument, value)| match &value.node {
+                async_graphql_value::Value::Variable(variable) => {
+                    Some((argument.node.to_string(), variable.to_string()))
+                }
+                _ => None,
+            })
+            .collect();
         let (data_path, shape) = pick_out(slots, pick.as_deref(), root)?;
         let unread = |error| format!("its text cannot be read: {error}");
         let probe = probe(definition, &variables).map(|text| parse_query(text).map_err(unread)).transpose()?;
@@ -142,6 +158,8 @@ impl Operation {
             shape,
             walks,
             access,
+            spread: body.as_deref() == Some(SPREAD),
+            named,
             text: source.text,
             id,
             document,
@@ -158,7 +176,19 @@ impl Operation {
         self.name == other.name || (self.method == other.method && route(&self.path) == route(&other.path))
     }
 
-    /// The variable that receives the body.
+    /// What the path names, by the arguments of root fields that take it.
+    #[must_use]
+    pub fn arguments(&self, path: &Variables) -> Variables {
+        let mut arguments = Variables::default();
+        for (argument, variable) in &self.named {
+            if let Some(value) = path.get(variable.as_str()) {
+                arguments.insert(Name::new(argument), value.clone());
+            }
+        }
+        arguments
+    }
+
+    /// The variable that receives the body; of several, the first.
     #[must_use]
     pub fn body(&self) -> Option<&Variable> {
         self.variables.iter().find(|variable| variable.origin == Origin::Body)
@@ -176,7 +206,7 @@ fn variables(
 ) -> Result<Vec<Variable>, String> {
     let in_path: Vec<&str> = path.split('/').filter_map(|segment| segment.strip_prefix(':')).collect();
     let definitions = &definition.variable_definitions;
-    for name in in_path.iter().copied().chain(body) {
+    for name in in_path.iter().copied().chain(body.filter(|body| *body != SPREAD)) {
         if !definitions.iter().any(|variable| variable.node.name.node == name) {
             return Err(format!("@rest names `{name}`, but there is no variable `${name}`"));
         }
@@ -188,6 +218,7 @@ fn variables(
             () if in_path.contains(&name) => Origin::Path,
             () if body == Some(name) => Origin::Body,
             () if walks.iter().any(|walk| walk.variable == index) => Origin::Cursor,
+            () if body == Some(SPREAD) => Origin::Body,
             () => Origin::Query,
         };
         let about = used.ok_or_else(|| format!("the variable `${name}` is not used"))?;

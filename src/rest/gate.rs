@@ -43,8 +43,8 @@ pub trait Gate: Send + Sync {
     async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal>;
 
     /// Whether the caller may use a route that changes something on what its path names, asked before anything else of the
-    /// request is read, so that a stranger hears 403 and not 400. `path` holds the variables of the path, without those that
-    /// are malformed.
+    /// request is read, so that a stranger hears 403 and not 400. `path` holds what the path names by the
+    /// arguments of root fields that take it, without what is malformed.
     ///
     /// Letting everybody through is safe, as resolvers check again; only the order of refusals is lost.
     async fn reach(&self, _pass: &Pass, _access: &[Access], _path: &Variables) -> Result<(), Error> {

@@ -105,6 +105,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
         // A body is always an object; of an open one that is all that is known.
         let schema = match base_name(&body.ty) {
             "JSON" => json!({ "type": "object", "description": body.about }),
+            _ if operation.spread => inputs.spread(&operation.variables),
             _ => inputs.of(&body.ty),
         };
         let content = json!({ "application/json": { "schema": schema } });

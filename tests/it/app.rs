@@ -97,6 +97,16 @@ impl TestApp {
 
     /// Over a folder that an earlier one has left.
     pub async fn over(folder: TempDir, adjust: impl FnOnce(&mut Flags)) -> Self {
+        Self::configured(folder, adjust, |_| {}).await
+    }
+
+    /// An installation where plans limit something, which no setting asks for yet.
+    pub async fn with_plans() -> Self {
+        let plans = |config: &mut Config| config.limits = schema::ports::Limits::Plans;
+        Self::configured(tempfile::tempdir().unwrap(), |_| {}, plans).await
+    }
+
+    async fn configured(folder: TempDir, adjust: impl FnOnce(&mut Flags), change: impl FnOnce(&mut Config)) -> Self {
         let mut flags = Flags {
             data: Some(folder.path().join("data")),
             signup: Some(SignUpSetting::Open),
@@ -104,7 +114,8 @@ impl TestApp {
             ..Flags::default()
         };
         adjust(&mut flags);
-        let config = Config::layered(flags).unwrap();
+        let mut config = Config::layered(flags).unwrap();
+        change(&mut config);
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
         let proof = Arc::new(Shown::default());
         let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds), proof: proof.clone() };

@@ -30,6 +30,18 @@ const ROUTES: &[&str] = &[
     "PUT /api/websites/:websiteId/revenue 200 BEARER ADMIN",
     "GET /api/websites/:websiteId/domains 200 BEARER VIEWER",
     "PUT /api/websites/:websiteId/domains 200 BEARER ADMIN",
+    "GET /api/websites/:websiteId/team-members 200 BEARER VIEWER",
+    "POST /api/websites/:websiteId/team-members 201 BEARER ADMIN",
+    "PUT /api/websites/:websiteId/team-members/:memberId 200 BEARER ADMIN",
+    "DELETE /api/websites/:websiteId/team-members/:memberId 200 BEARER ADMIN",
+    "GET /api/teams 200 BEARER -",
+    "POST /api/teams 201 BEARER -",
+    "PUT /api/teams/:id 200 BEARER ADMIN",
+    "POST /api/teams/:id/leave 200 BEARER VIEWER",
+    "POST /api/teams/:id/transfer 200 BEARER OWNER",
+    "GET /api/teams/:id/permissions 200 BEARER VIEWER",
+    "GET /api/teams/:id/usage 200 BEARER VIEWER",
+    "GET /api/teams/:id/members 200 BEARER VIEWER",
     "GET /e/live/:trackingCode 200 NONE -",
     "GET /live/:trackingCode 200 NONE -",
     "GET /e/realtime/:websiteId 200 NONE VIEWER",
@@ -266,7 +278,8 @@ async fn every_rest_answer_equals_its_document_through_graphql() {
     let bare = |path: &str| !path.starts_with("/api/");
     let code = tracking_code(&app, &key).await;
     for row in rest.table().into_iter().filter(|row| row.method == "GET") {
-        let path = row.path.replace(":websiteId", &site).replace(":id", &site).replace(":trackingCode", &code);
+        let id = if row.path.starts_with("/api/teams/") { &owner.team } else { &site };
+        let path = row.path.replace(":websiteId", &site).replace(":id", id).replace(":trackingCode", &code);
         let caller = || match row.auth {
             Auth::Key => app.key(&key),
             Auth::Bearer => app.token(&owner.token),
@@ -278,6 +291,7 @@ async fn every_rest_answer_equals_its_document_through_graphql() {
         let variable = row.path.split('/').find_map(|segment| segment.strip_prefix(':'));
         let variables = match variable {
             Some("trackingCode") => json!({ "trackingCode": code }),
+            Some("id") => json!({ "id": id }),
             Some(name) => json!({ name: site }),
             None => json!({}),
         };

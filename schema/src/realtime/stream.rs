@@ -1,12 +1,12 @@
 //! What goes on after a request: live counts and events as they happen, for those who may read the website.
 //!
-//! - Access is proven at the start, and again before an item whenever the last proof is five seconds old.
+//! - Access is proven at the start, and again before an item whenever something was changed since, or five seconds went by.
 //! - A stream ends with the refusal once access is lost.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Subscription, Value};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use entity::website;
 use futures_util::{
     StreamExt as _,
@@ -16,21 +16,18 @@ use uuid::Uuid;
 
 use super::LiveSite;
 use crate::{
-    access::{On, Role, Site, Viewer, credential::still_works, stated},
+    access::{On, Role, Site, Viewer, lasting::Lasting, stated},
     analytics::{
         country::country_name,
         event::{Event, EventKind},
         report::{Device, Money, visitor_uuid},
     },
-    cx::{Cx, Reach as _},
+    cx::Reach as _,
     error::Result,
     scalars::{Instant, Json},
 };
 
 // Vocabulary
-
-/// For how long a proof of access holds for the items of a stream.
-const PROOF_SECONDS: i64 = 5;
 
 /// Something a visitor did, as it happened.
 #[derive(Debug, Clone)]
@@ -38,9 +35,8 @@ pub struct TrackedEvent(Arc<Event>);
 
 /// Access to a website that goes on, asked again while it does.
 struct Watch {
-    cx: Cx,
+    lasting: Lasting,
     site: Site<Viewer>,
-    proven_at: DateTime<Utc>,
 }
 
 // Rules
@@ -48,20 +44,16 @@ struct Watch {
 impl Watch {
     /// Begins with the caller of the request. Errors: 401, 400 (malformed id), 404, 403.
     async fn begin(ctx: &Context<'_>, website_id: &ID) -> Result<Self> {
-        let (site, cx) = (ctx.site::<Viewer>(website_id).await?, ctx.cx()?);
-        let (ports, caller) = (cx.ports().clone(), cx.caller());
-        let proven_at = ports.now();
-        Ok(Self { cx: Cx::new(ports, caller), site, proven_at })
+        let lasting = Lasting::begin(ctx.cx()?);
+        Ok(Self { lasting, site: ctx.site::<Viewer>(website_id).await? })
     }
 
     /// Asks again where the last proof is too old. Errors: `Unauthenticated` for a credential that works no more, `NotFound`,
     /// `Forbidden`.
     async fn go_on(&mut self) -> Result<Arc<website::Model>> {
-        let now = self.cx.ports().now();
-        if (now - self.proven_at).abs() >= TimeDelta::seconds(PROOF_SECONDS) {
-            still_works(self.cx.ports(), self.cx.caller()).await?;
-            self.site = self.cx.site("websiteId", &self.site.id().to_string()).await?;
-            self.proven_at = now;
+        if let Some(proven) = self.lasting.is_due().await? {
+            self.site = self.lasting.cx().site("websiteId", &self.site.id().to_string()).await?;
+            self.lasting.renew(proven);
         }
         Ok(self.site.row())
     }
@@ -81,7 +73,7 @@ impl Watch {
             let item = items.next().await?;
             match watch.go_on().await {
                 Ok(row) => {
-                    let shown = face(&row, item, watch.cx.ports().now());
+                    let shown = face(&row, item, watch.lasting.cx().ports().now());
                     Some((Ok(shown), Some((watch, items, face))))
                 }
                 Err(error) => Some((Err(error), None)),
@@ -213,7 +205,7 @@ impl LiveSubscription {
         #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
     ) -> async_graphql::Result<BoxStream<'static, Result<LiveSite>>> {
         let watch = Watch::begin(ctx, &website_id).await?;
-        let changes = watch.cx.ports().live.changes(watch.site.id());
+        let changes = watch.lasting.cx().ports().live.changes(watch.site.id());
         Ok(watch.over(changes, |row, figures, at| LiveSite { row: Arc::clone(row), figures, at }))
     }
 
@@ -227,7 +219,7 @@ impl LiveSubscription {
         #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
     ) -> async_graphql::Result<BoxStream<'static, Result<TrackedEvent>>> {
         let watch = Watch::begin(ctx, &website_id).await?;
-        let events = watch.cx.ports().live.events(watch.site.id());
+        let events = watch.lasting.cx().ports().live.events(watch.site.id());
         let events = events.filter(|event| std::future::ready(is_shown(event))).boxed();
         Ok(watch.over(events, |_, event, _| TrackedEvent(event)))
     }

@@ -97,6 +97,9 @@ impl Events for NoEvents {
     async fn first_event(&self, _: Uuid) -> Result<Option<i64>> {
         Ok(None)
     }
+    async fn count_since(&self, _: &[Uuid], _: i64) -> Result<u64> {
+        Ok(0)
+    }
     async fn append(&self, _: Vec<Event>, _: i64) -> Result<Appended> {
         Ok(Appended::default())
     }

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use async_graphql::parser::types::{BaseType, Type};
+use async_graphql::{
+    Value as GraphQl,
+    parser::types::{BaseType, InputValueDefinition, Type},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        sdl::Sdl,
+        sdl::{Sdl, base_name},
         spelling::{choices, snake},
+        variables::{Origin, Variable},
     },
     components::{or_null, scalar},
 };
@@ -42,6 +46,38 @@ impl Inputs<'_> {
         }
     }
 
+    /// The schema of a body whose members are variables.
+    pub(super) fn spread(&mut self, variables: &[Variable]) -> Value {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for variable in variables.iter().filter(|variable| variable.origin == Origin::Body) {
+            let key = snake(&variable.name);
+            let schema = self.of(&variable.ty);
+            let mut schema = if variable.ty.nullable { or_null(schema) } else { schema };
+            if let Some(members) = schema.as_object_mut() {
+                members.insert("description".to_owned(), variable.about.clone().into());
+            }
+            if variable.is_required() {
+                required.push(key.clone());
+            }
+            properties.insert(key, schema);
+        }
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    }
+
+    /// The default of a field, as bodies spell it.
+    fn default_of(&self, input: &InputValueDefinition) -> Option<Value> {
+        let default = &input.default_value.as_ref()?.node;
+        let name = base_name(&input.ty.node);
+        match (default, self.sdl.enum_values(name)) {
+            (GraphQl::Enum(word), Some(values)) => {
+                let meant = |(_, value): &(String, String)| value == word.as_str();
+                choices(name, values.into_iter()).into_iter().find(meant).map(|(rest, _)| rest.into())
+            }
+            _ => default.clone().into_json().ok(),
+        }
+    }
+
     fn define(&mut self, name: &str) {
         if self.schemas.contains_key(name) {
             return;
@@ -61,7 +97,7 @@ impl Inputs<'_> {
                 if let Some(about) = &input.description {
                     members.insert("description".to_owned(), about.node.clone().into());
                 }
-                if let Some(default) = input.default_value.as_ref().and_then(|d| d.node.clone().into_json().ok()) {
+                if let Some(default) = self.default_of(input) {
                     members.insert("default".to_owned(), default);
                 }
             }

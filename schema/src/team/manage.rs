@@ -1,0 +1,253 @@
+//! Teams made, renamed, left and handed over.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use entity::{membership, team};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+};
+use uuid::Uuid;
+
+use super::{
+    Team,
+    members::{self, Membership},
+};
+use crate::{
+    access::{self, Admin, Myself, On, Owner, Role, Viewer, stated},
+    audit::{self, AuditAction, Line},
+    cx::Reach as _,
+    error::{Error, Result},
+    id::Kind,
+    plan::PlanName,
+    ports::Ports,
+    website::checked_name,
+};
+
+// Vocabulary
+
+/// A new team.
+#[derive(InputObject, Debug, Clone)]
+pub struct TeamCreateInput {
+    /// Name, 1 to 100 characters.
+    pub name: String,
+}
+
+/// Changes to a team.
+#[derive(InputObject, Debug, Clone)]
+pub struct TeamUpdateInput {
+    /// Name, 1 to 100 characters.
+    pub name: String,
+}
+
+/// Which team is left.
+#[derive(InputObject, Debug, Clone)]
+pub struct TeamLeaveInput {
+    /// The team: global id or UUID.
+    pub team_id: ID,
+}
+
+/// Who becomes owner.
+#[derive(InputObject, Debug, Clone)]
+pub struct TeamTransferInput {
+    /// The membership of an active member: global id or UUID.
+    pub member_id: ID,
+}
+
+/// A new team.
+#[derive(SimpleObject)]
+pub struct TeamCreatePayload {
+    /// The team. The caller owns it.
+    pub team: Team,
+}
+
+/// The team after the change.
+#[derive(SimpleObject)]
+pub struct TeamUpdatePayload {
+    /// The team.
+    pub team: Team,
+}
+
+/// A part that ended.
+#[derive(SimpleObject)]
+pub struct TeamLeavePayload {
+    /// Always true: who could not leave is told in an error.
+    pub left: bool,
+    /// The global id of the team that was left.
+    pub team_id: ID,
+}
+
+/// A team that was handed over.
+#[derive(SimpleObject)]
+pub struct TeamTransferPayload {
+    /// The new owner's membership.
+    pub membership: Membership,
+    /// The team, in which the caller is an admin now.
+    pub team: Team,
+}
+
+// Rules
+
+/// The most teams that one account owns.
+const MOST_TEAMS: u64 = 100;
+
+/// What the team that an account begins with is called.
+pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
+    let owner = full_name.or_else(|| email.split('@').next()).unwrap_or(email);
+    format!("{owner}'s team").chars().take(100).collect()
+}
+
+/// Makes a team that a user owns.
+pub(super) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid, name: String) -> Result<team::Model> {
+    let now = ports.now();
+    let team = team::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        name: Set(name),
+        plan: Set(PlanName::Free.text().to_owned()),
+        created_at: Set(now),
+    };
+    let team = team.insert(txn).await?;
+    let part = membership::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        team_id: Set(team.id),
+        user_id: Set(owner),
+        role: Set(Role::Owner.level()),
+        created_at: Set(now),
+        deactivated_at: Set(None),
+    };
+    part.insert(txn).await?;
+    Ok(team)
+}
+
+/// Makes a team that the caller owns, on the plan Free. Returns its id. Errors: `Invalid`, `Conflict` for whoever owns too
+/// many.
+pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
+    let name = checked_name("name", name, 100)?;
+    let txn = ports.begin().await?;
+    let owned = membership::Entity::find()
+        .filter(membership::Column::UserId.eq(myself.id()))
+        .filter(membership::Column::Role.eq(Role::Owner.level()))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .count(&txn)
+        .await?;
+    if owned >= MOST_TEAMS {
+        return Err(Error::conflict(format!("You own {owned} teams; {MOST_TEAMS} are the most.")));
+    }
+    let team = found(&txn, ports, myself.id(), name).await?;
+    let line = Line {
+        action: AuditAction::TeamCreate,
+        caller: myself.caller(),
+        team: Some(team.id),
+        website: None,
+        target: &team.name,
+        changed: &["name"],
+    };
+    audit::note(&txn, ports, line).await?;
+    txn.commit().await?;
+    Ok(team.id)
+}
+
+/// Renames a team. Errors: `Invalid`, `NotFound` when it is gone meanwhile.
+pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
+    let name = checked_name("name", name, 100)?;
+    if name == team.team().name {
+        return Ok(team.clone());
+    }
+    let txn = ports.begin().await?;
+    let row = team::ActiveModel { id: Unchanged(team.id()), name: Set(name), ..Default::default() };
+    let row = row.update(&txn).await.map_err(|source| match source {
+        sea_orm::DbErr::RecordNotUpdated => Error::not_found("The team"),
+        source => source.into(),
+    })?;
+    let line = Line {
+        action: AuditAction::TeamUpdate,
+        caller: team.caller(),
+        team: Some(row.id),
+        website: None,
+        target: &row.name,
+        changed: &["name"],
+    };
+    audit::note(&txn, ports, line).await?;
+    txn.commit().await?;
+    team.changed(row)
+}
+
+// Graph
+
+/// Mutations of teams.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TeamMutation;
+
+#[Object]
+impl TeamMutation {
+    /// Makes a team that the caller owns, on the plan Free.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn team_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The new team.")] input: TeamCreateInput,
+    ) -> Option<async_graphql::Result<TeamCreatePayload>> {
+        let answer: async_graphql::Result<Option<TeamCreatePayload>> = async {
+            let cx = ctx.cx()?;
+            let id = create(cx.ports(), &cx.myself().await?, &input.name).await?;
+            Ok(Some(TeamCreatePayload { team: Team(access::Team::by_uuid(cx, id).await?) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Renames a team.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn team_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The team: global id or UUID.")] team_id: ID,
+        #[graphql(desc = "The changes.")] input: TeamUpdateInput,
+    ) -> Option<async_graphql::Result<TeamUpdatePayload>> {
+        let answer: async_graphql::Result<Option<TeamUpdatePayload>> = async {
+            let team = rename(ctx.cx()?.ports(), &ctx.team(&team_id).await?, &input.name).await?;
+            Ok(Some(TeamUpdatePayload { team: Team(team.lower()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Ends the caller's own part in a team. The last owner cannot leave. Who has no team left gets a new one of their own.
+    #[doc = access_line!(TEAM, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    async fn team_leave(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which team is left.")] input: TeamLeaveInput,
+    ) -> Option<async_graphql::Result<TeamLeavePayload>> {
+        let answer: async_graphql::Result<Option<TeamLeavePayload>> = async {
+            let team = ctx.team::<Viewer>(&input.team_id).await?;
+            members::leave(ctx.cx()?.ports(), &team).await?;
+            Ok(Some(TeamLeavePayload { left: true, team_id: Kind::Team.global(team.id()) }))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Makes an active member owner of the team and the caller an admin of it.
+    #[doc = access_line!(TEAM, OWNER)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Owner), None))]
+    async fn team_transfer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The team: global id or UUID.")] team_id: ID,
+        #[graphql(desc = "Who becomes owner.")] input: TeamTransferInput,
+    ) -> Option<async_graphql::Result<TeamTransferPayload>> {
+        let answer: async_graphql::Result<Option<TeamTransferPayload>> = async {
+            let (cx, team) = (ctx.cx()?, ctx.team::<Owner>(&team_id).await?);
+            let to = Kind::Membership.read("memberId", &input.member_id)?;
+            let membership = members::transfer(cx.ports(), &team, to).await?;
+            let team = Team(access::Team::by_uuid(cx, team.id()).await?);
+            Ok(Some(TeamTransferPayload { membership, team }))
+        }
+        .await;
+        answer.transpose()
+    }
+}

@@ -1,0 +1,416 @@
+//! Members of a team: who has a part in it, and who may give, change and end one.
+//!
+//! - Nobody grants a role above their own, or changes a member above them.
+//! - A team has at least one owner and at most three.
+//! - A part ends by `deactivatedAt`; a later invitation revives the same one.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+use entity::{membership, team, user};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
+};
+use uuid::Uuid;
+
+use super::{Team, manage};
+use crate::{
+    access::{self, Admin, AtLeast, Caller, Level, Role, Viewer},
+    audit::{self, AuditAction, Line},
+    connection::{self, Page, PageArgs, Place},
+    cx::{Cx, Reach as _},
+    error::{Error, Result},
+    id::Kind,
+    plan::PlanName,
+    ports::Ports,
+    scalars::{EmailAddress, Instant},
+    user::UserProfile,
+};
+
+// Vocabulary
+
+/// The part that a user has in a team.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    row: Arc<membership::Model>,
+    team: access::Team<Viewer>,
+}
+
+connection!(MembershipConnection, MembershipEdge, Membership, "members");
+
+impl Membership {
+    fn of<R: Level + AtLeast<Viewer>>(team: &access::Team<R>, row: membership::Model) -> Result<Self> {
+        if row.team_id != team.id() {
+            return Err(Error::broken("a team's proof met another team's member"));
+        }
+        Ok(Self { row: Arc::new(row), team: team.lower() })
+    }
+}
+
+// Rules
+
+/// The most owners of a team.
+const MOST_OWNERS: u64 = 3;
+
+const MISSING: &str = "The member";
+
+/// The active parts of a team.
+pub(super) fn active(team: Uuid) -> Select<membership::Entity> {
+    membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team))
+        .filter(membership::Column::DeactivatedAt.is_null())
+}
+
+/// Errors: `Forbidden` for an API key.
+pub(super) fn people_only(caller: Caller) -> Result<()> {
+    match caller {
+        Caller::Key { .. } => {
+            Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The active members of a team. Errors: `Forbidden` for an API key: keys read figures, not people.
+pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Membership>> {
+    people_only(team.caller())?;
+    let window = args.window(connection::MAX_PAGE)?;
+    let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
+    let columns = (membership::Column::CreatedAt, membership::Column::Id);
+    let page = connection::page(&ports.reader, active(team.id()), columns, place, window).await?;
+    page.try_map(|row| Membership::of(team, row))
+}
+
+/// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
+    people_only(cx.caller().known()?)?;
+    let row = membership::Entity::find_by_id(id)
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .one(&cx.ports().reader)
+        .await?
+        .ok_or_else(|| Error::not_found("The membership"))?;
+    Membership::of(&access::Team::<Viewer>::by_uuid(cx, row.team_id).await?, row)
+}
+
+/// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
+struct Change<'a> {
+    ports: &'a Ports,
+    txn: DatabaseTransaction,
+    team: team::Model,
+    caller: Caller,
+    held: Role,
+    website: Option<Uuid>,
+}
+
+impl<'a> Change<'a> {
+    /// Begins one. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` where the team
+    /// or the caller's part is gone meanwhile.
+    async fn begin<R: Level>(ports: &'a Ports, team: &access::Team<R>, website: Option<Uuid>) -> Result<Self> {
+        let txn = ports.begin().await?;
+        // SQLite's transaction holds the write lock already; PostgreSQL takes the team's row.
+        let row = team::Entity::find_by_id(team.id()).lock_exclusive().one(&txn).await?;
+        let row = row.ok_or_else(|| Error::not_found("The team"))?;
+        let caller = team.caller();
+        let held = match caller {
+            Caller::Operator => Some(Role::Owner),
+            Caller::User { user, .. } => {
+                let part = active(row.id).filter(membership::Column::UserId.eq(user)).one(&txn).await?;
+                part.and_then(|part| Role::of_level(part.role))
+            }
+            Caller::Key { .. } | Caller::Anonymous | Caller::Refused(_) => None,
+        };
+        match held.filter(|held| *held >= R::ROLE) {
+            Some(held) => Ok(Self { ports, txn, team: row, caller, held, website }),
+            None => Err(Error::forbidden(format!("This needs the role {} or above in this team.", R::ROLE.name()))),
+        }
+    }
+
+    /// An active part of the team. Errors: `NotFound`.
+    async fn part(&self, id: Uuid) -> Result<membership::Model> {
+        let row = active(self.team.id).filter(membership::Column::Id.eq(id)).one(&self.txn).await?;
+        row.ok_or_else(|| Error::not_found(MISSING))
+    }
+
+    /// Errors: `Forbidden` for a role above the caller's.
+    fn may_grant(&self, role: Role) -> Result<()> {
+        if role <= self.held {
+            return Ok(());
+        }
+        let (asked, own) = (role.name(), self.held.name());
+        Err(Error::forbidden(format!(
+            "Nobody grants a role above their own: {asked} was asked for, and yours is {own}."
+        )))
+    }
+
+    /// The role of a part that the caller may change. Errors: `Forbidden` for one above the caller's.
+    fn may_change(&self, part: &membership::Model) -> Result<Role> {
+        let role = Role::of_level(part.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?;
+        if role <= self.held {
+            return Ok(role);
+        }
+        let (theirs, own) = (role.name(), self.held.name());
+        Err(Error::forbidden(format!("Nobody changes a member above them: this one is {theirs}, and you are {own}.")))
+    }
+
+    async fn owners(&self) -> Result<u64> {
+        let owners = active(self.team.id).filter(membership::Column::Role.eq(Role::Owner.level()));
+        Ok(owners.count(&self.txn).await?)
+    }
+
+    /// Errors: `Conflict` where the team has three owners.
+    async fn room_for_owner(&self) -> Result<()> {
+        if self.owners().await? < MOST_OWNERS {
+            return Ok(());
+        }
+        Err(Error::conflict(format!("The team has {MOST_OWNERS} owners, which is the most; lower one of them first.")))
+    }
+
+    /// Errors: `Conflict` where the team has one owner only.
+    async fn another_owner(&self) -> Result<()> {
+        if self.owners().await? > 1 {
+            return Ok(());
+        }
+        Err(Error::conflict("This is the team's last owner; make another member owner first."))
+    }
+
+    /// Errors: `Forbidden` where the plan allows no more members.
+    async fn room_for_member(&self) -> Result<()> {
+        let plan = PlanName::counting(self.ports.limits, &self.team.plan);
+        let Some(most) = plan.limits().max_members else { return Ok(()) };
+        if active(self.team.id).count(&self.txn).await? < u64::try_from(most).unwrap_or(0) {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!(
+            "The plan {} allows {most} active members; remove one, or change the plan.",
+            plan.text()
+        )))
+    }
+
+    /// Ends a part; the account keeps a default team that it has a part in.
+    async fn end(&self, part: membership::Model) -> Result<()> {
+        let user = part.user_id;
+        let now = Some(self.ports.now());
+        let row = membership::ActiveModel { id: Unchanged(part.id), deactivated_at: Set(now), ..Default::default() };
+        row.update(&self.txn).await?;
+        settle_default(&self.txn, self.ports, user).await
+    }
+
+    async fn give(&self, id: Uuid, role: Role) -> Result<membership::Model> {
+        let row = membership::ActiveModel { id: Unchanged(id), role: Set(role.level()), ..Default::default() };
+        Ok(row.update(&self.txn).await?)
+    }
+
+    /// Writes the line of the audit log and commits. `about`: the member's account.
+    async fn done(self, action: AuditAction, about: Uuid, changed: &[&str]) -> Result<()> {
+        let target = user::Entity::find_by_id(about).one(&self.txn).await?.map(|row| row.email).unwrap_or_default();
+        let line = Line {
+            action,
+            caller: self.caller,
+            team: Some(self.team.id),
+            website: self.website,
+            target: &target,
+            changed,
+        };
+        audit::note(&self.txn, self.ports, line).await?;
+        Ok(self.txn.commit().await?)
+    }
+}
+
+/// Lets the default team of an account be one that it has a part in: the oldest, or a new one of its own where it has none.
+async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> Result<()> {
+    let parts = membership::Entity::find()
+        .filter(membership::Column::UserId.eq(user))
+        .filter(membership::Column::DeactivatedAt.is_null())
+        .order_by_asc(membership::Column::CreatedAt)
+        .order_by_asc(membership::Column::Id)
+        .all(txn)
+        .await?;
+    let Some(account) = user::Entity::find_by_id(user).one(txn).await? else { return Ok(()) };
+    if parts.iter().any(|part| part.team_id == account.default_team_id) {
+        return Ok(());
+    }
+    let next = match parts.first() {
+        Some(part) => part.team_id,
+        None => {
+            let name = manage::own_name(account.full_name.as_deref(), &account.email);
+            manage::found(txn, ports, user, name).await?.id
+        }
+    };
+    let account = user::ActiveModel { id: Unchanged(user), default_team_id: Set(next), ..Default::default() };
+    account.update(txn).await?;
+    Ok(())
+}
+
+/// Gives a registered user a part in a team, or the one back that ended. Errors: `Forbidden` for a role above the caller's or
+/// a full team, `NotFound` for an address that nobody has, `Conflict` for an active member or a fourth owner.
+pub async fn invite(
+    ports: &Ports,
+    team: &access::Team<Admin>,
+    website: Option<Uuid>,
+    email: &EmailAddress,
+    role: Role,
+) -> Result<Membership> {
+    let change = Change::begin(ports, team, website).await?;
+    change.may_grant(role)?;
+    let user = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&change.txn).await?;
+    let user = user.ok_or_else(|| Error::not_found("A registered user with this e-mail address"))?;
+    let known = membership::Entity::find()
+        .filter(membership::Column::TeamId.eq(team.id()))
+        .filter(membership::Column::UserId.eq(user.id))
+        .one(&change.txn)
+        .await?;
+    let taken = "This user is a member of the team already.";
+    if known.as_ref().is_some_and(|row| row.deactivated_at.is_none()) {
+        return Err(Error::conflict(taken));
+    }
+    change.room_for_member().await?;
+    if role == Role::Owner {
+        change.room_for_owner().await?;
+    }
+    let row = match known {
+        Some(row) => {
+            let row = membership::ActiveModel {
+                id: Unchanged(row.id),
+                role: Set(role.level()),
+                deactivated_at: Set(None),
+                ..Default::default()
+            };
+            row.update(&change.txn).await?
+        }
+        None => {
+            let row = membership::ActiveModel {
+                id: Set(ports.ids.uuid()),
+                team_id: Set(team.id()),
+                user_id: Set(user.id),
+                role: Set(role.level()),
+                created_at: Set(ports.now()),
+                deactivated_at: Set(None),
+            };
+            row.insert(&change.txn).await.map_err(|source| Error::of_write(source, taken))?
+        }
+    };
+    change.done(AuditAction::MemberInvite, user.id, &["role"]).await?;
+    Membership::of(team, row)
+}
+
+/// Gives an active member another role. Errors: `NotFound`, `Forbidden` for a role or a member above the caller, `Conflict`
+/// for the last owner or a fourth one.
+pub async fn change_role(
+    ports: &Ports,
+    team: &access::Team<Admin>,
+    website: Option<Uuid>,
+    id: Uuid,
+    role: Role,
+) -> Result<Membership> {
+    let change = Change::begin(ports, team, website).await?;
+    let part = change.part(id).await?;
+    let before = change.may_change(&part)?;
+    change.may_grant(role)?;
+    if before == role {
+        return Membership::of(team, part);
+    }
+    if before == Role::Owner {
+        change.another_owner().await?;
+    }
+    if role == Role::Owner {
+        change.room_for_owner().await?;
+    }
+    let row = change.give(id, role).await?;
+    change.done(AuditAction::MemberUpdate, row.user_id, &["role"]).await?;
+    Membership::of(team, row)
+}
+
+/// Ends an active member's part. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last owner.
+pub async fn remove(ports: &Ports, team: &access::Team<Admin>, website: Option<Uuid>, id: Uuid) -> Result<()> {
+    let change = Change::begin(ports, team, website).await?;
+    let part = change.part(id).await?;
+    if change.may_change(&part)? == Role::Owner {
+        change.another_owner().await?;
+    }
+    let user = part.user_id;
+    change.end(part).await?;
+    change.done(AuditAction::MemberRemove, user, &["deactivatedAt"]).await
+}
+
+/// Ends the caller's own part. Errors: `Forbidden` for an API key, `Conflict` for the last owner.
+pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
+    let Caller::User { user, .. } = team.caller() else {
+        return Err(Error::forbidden("Only a signed-in member can leave a team."));
+    };
+    let change = Change::begin(ports, team, None).await?;
+    let part = active(team.id()).filter(membership::Column::UserId.eq(user)).one(&change.txn).await?;
+    let part = part.ok_or_else(|| Error::not_found(MISSING))?;
+    if change.held == Role::Owner {
+        change.another_owner().await?;
+    }
+    change.end(part).await?;
+    change.done(AuditAction::TeamLeave, user, &["deactivatedAt"]).await
+}
+
+/// Makes an active member owner and the caller admin. Errors: `Forbidden` for an API key, `NotFound`, `Conflict` for oneself.
+pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uuid) -> Result<Membership> {
+    let Caller::User { user, .. } = team.caller() else {
+        return Err(Error::forbidden("Only a signed-in owner can hand a team over."));
+    };
+    let change = Change::begin(ports, team, None).await?;
+    let part = change.part(to).await?;
+    if part.user_id == user {
+        return Err(Error::conflict("You are an owner of the team already; name another member."));
+    }
+    let own = active(team.id()).filter(membership::Column::UserId.eq(user)).one(&change.txn).await?;
+    let own = own.ok_or_else(|| Error::not_found(MISSING))?;
+    change.give(own.id, Role::Admin).await?;
+    let row = change.give(part.id, Role::Owner).await?;
+    change.done(AuditAction::TeamTransfer, row.user_id, &["role"]).await?;
+    Membership::of(team, row)
+}
+
+// Graph
+
+/// The part that a user has in a team.
+#[Object]
+impl Membership {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::Membership.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// The member's role.
+    async fn role(&self) -> async_graphql::Result<Role> {
+        Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
+    }
+
+    /// When the user first joined, UTC.
+    async fn created_at(&self) -> Instant {
+        Instant(self.row.created_at)
+    }
+
+    /// When the part ended, UTC; null for an active member. Lists show active members.
+    async fn deactivated_at(&self) -> Option<Instant> {
+        self.row.deactivated_at.map(Instant)
+    }
+
+    /// The UUID of the member's account.
+    async fn user_id(&self) -> Uuid {
+        self.row.user_id
+    }
+
+    /// The member.
+    async fn user(&self, ctx: &Context<'_>) -> async_graphql::Result<UserProfile> {
+        let row = ctx.cx()?.loaders().user(self.row.user_id).await?;
+        Ok(UserProfile(row.ok_or_else(|| Error::broken("a membership without its user"))?))
+    }
+
+    /// The team.
+    async fn team(&self) -> Team {
+        Team(self.team.clone())
+    }
+}

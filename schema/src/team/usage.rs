@@ -1,0 +1,142 @@
+//! What a team uses of its plan, and what the caller may do in it.
+
+use async_graphql::{Context, Object, SimpleObject};
+use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
+use entity::website;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
+use uuid::Uuid;
+
+use super::members::active;
+use crate::{
+    access::{self, Caller, Role, Viewer},
+    cx::Reach as _,
+    error::{Error, Result},
+    plan::{PlanLimits, PlanName},
+    ports::Ports,
+    scalars::{BigInt, Instant},
+};
+
+// Vocabulary
+
+/// What the caller may do in a team.
+#[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TeamPermissions {
+    /// Change plan and payment: owners.
+    pub can_manage_billing: bool,
+    /// Invite, change and remove members, and rename the team: admins and above.
+    pub can_manage_team: bool,
+    /// Change settings of websites: editors and above.
+    pub can_edit_settings: bool,
+    /// Read: every member.
+    pub can_view: bool,
+}
+
+/// What a team uses of its plan in the current billing period.
+#[derive(Debug, Clone)]
+pub struct TeamUsage {
+    team: access::Team<Viewer>,
+    at: DateTime<Utc>,
+}
+
+/// The billing period so far; the start is included and the end is not.
+#[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsagePeriod {
+    /// The first of the month, 00:00 UTC.
+    pub start: Instant,
+    /// Now, UTC.
+    pub end: Instant,
+}
+
+impl TeamPermissions {
+    /// What a role may do.
+    pub(super) fn of(role: Role) -> Self {
+        Self {
+            can_manage_billing: role >= Role::Owner,
+            can_manage_team: role >= Role::Admin,
+            can_edit_settings: role >= Role::Editor,
+            can_view: role >= Role::Viewer,
+        }
+    }
+}
+
+// Rules
+
+/// The first of the month of an instant, 00:00 UTC.
+pub(crate) fn month_of(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.date_naive().with_day(1).map_or(at, |first| first.and_time(NaiveTime::MIN).and_utc())
+}
+
+impl TeamUsage {
+    /// The usage of now. Errors: `Forbidden` for an API key, which has figures of its own.
+    pub(super) fn of(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
+        if matches!(team.caller(), Caller::Key { .. }) {
+            return Err(Error::forbidden(
+                "An API key sees its own usage in `apiUsage`; sign in to see what the whole team uses.",
+            ));
+        }
+        Ok(Self { team: team.clone(), at: ports.now() })
+    }
+
+    fn limits(&self, ports: &Ports) -> PlanLimits {
+        PlanName::counting(ports.limits, &self.team.team().plan).limits()
+    }
+
+    /// Events taken in since the first of the month.
+    async fn events_of(&self, ports: &Ports) -> Result<u64> {
+        let websites: Vec<Uuid> = website::Entity::find()
+            .select_only()
+            .column(website::Column::Id)
+            .filter(website::Column::TeamId.eq(self.team.id()))
+            .into_tuple()
+            .all(&ports.reader)
+            .await?;
+        ports.events.count_since(&websites, month_of(self.at).timestamp_millis()).await
+    }
+}
+
+fn whole(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+// Graph
+
+/// What a team uses of its plan in the current billing period: the calendar month, UTC.
+#[Object]
+impl TeamUsage {
+    /// The billing period so far.
+    async fn period(&self) -> UsagePeriod {
+        UsagePeriod { start: Instant(month_of(self.at)), end: Instant(self.at) }
+    }
+
+    /// Events of the period, all websites of the team together: page views and all other events of people; neither heartbeats
+    /// nor machines. Events of websites that were deleted no longer count.
+    async fn events(&self, ctx: &Context<'_>) -> async_graphql::Result<BigInt> {
+        Ok(BigInt::of(self.events_of(ctx.cx()?.ports()).await?))
+    }
+
+    /// Events that the plan allows in a period; null means no fixed limit.
+    async fn events_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<BigInt>> {
+        Ok(self.limits(ctx.cx()?.ports()).events_per_month)
+    }
+
+    /// Websites of the team.
+    async fn websites(&self, ctx: &Context<'_>) -> Result<i32> {
+        let websites = website::Entity::find().filter(website::Column::TeamId.eq(self.team.id()));
+        Ok(whole(websites.count(&ctx.cx()?.ports().reader).await?))
+    }
+
+    /// Websites that the plan allows; null means unlimited.
+    async fn websites_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
+        Ok(self.limits(ctx.cx()?.ports()).max_websites)
+    }
+
+    /// Active members of the team.
+    async fn members(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(whole(active(self.team.id()).count(&ctx.cx()?.ports().reader).await?))
+    }
+
+    /// Active members that the plan allows; null means unlimited.
+    async fn members_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
+        Ok(self.limits(ctx.cx()?.ports()).max_members)
+    }
+}
