@@ -42,10 +42,25 @@ fn expected(kind: Kind, question: &Question) -> Option<&'static str> {
     match question.auth {
         Some(Auth::Key) if kind.is_user() || !kind.is_known() => return Some("401"),
         Some(Auth::Bearer) if !kind.is_user() => return Some("401"),
+        // Nobody is asked for a credential, so nobody has a role on the closed website.
+        Some(Auth::None) => return question.access.iter().any(|(on, _)| *on == On::Website).then_some("403"),
         _ => {}
     }
-    if question.public && question.is_open {
+    // Live figures are open to anyone, whatever they hold.
+    if question.is_open && question.name.ends_with("liveWebsite") {
         return None;
+    }
+    // A key reads, and changes nothing.
+    let is_change = question.name.starts_with("Mutation") && question.access.iter().all(|(on, _)| *on != On::Public);
+    if is_change && kind.is_key() {
+        return Some("403");
+    }
+    if question.is_open {
+        let has_part = kind.role_in_team().is_some() && !kind.is_key_of_one_website();
+        let reads_people = question.name.contains("members") && !kind.is_user();
+        // A key reads what it was made for and is nobody elsewhere; everybody else reads what is open.
+        let refused = if question.public { kind.is_key() && !has_part } else { !has_part || reads_people };
+        return refused.then_some("403");
     }
     question.access.iter().find_map(|(on, min)| refusal(kind, *on, *min, question.of_own_team))
 }

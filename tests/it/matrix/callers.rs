@@ -80,6 +80,14 @@ impl Kind {
         matches!(self, Self::Stranger | Self::Viewer | Self::Editor | Self::Admin | Self::Owner | Self::Deactivated)
     }
 
+    pub fn is_key(self) -> bool {
+        self.is_known() && !self.is_user()
+    }
+
+    pub fn is_key_of_one_website(self) -> bool {
+        matches!(self, Self::SiteKey | Self::KeyOfOtherSite)
+    }
+
     pub fn role_in_team(self) -> Option<Role> {
         match self {
             Self::Viewer | Self::FullKey | Self::SiteKey | Self::KeyOfOtherSite => Some(Role::Viewer),

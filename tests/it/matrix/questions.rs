@@ -177,7 +177,7 @@ pub fn open_fields() -> Vec<Question> {
         of_own_team: false,
         uses_up: false,
     };
-    let closed = |field: &str| Question { public: false, is_open: false, ..website(field) };
+    let closed = |field: &str| Question { public: false, ..website(field) };
     let range = "range: { preset: LAST_7_DAYS }";
     let mut questions: Vec<Question> = root_fields()
         .into_iter()
