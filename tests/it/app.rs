@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use chrono::{DateTime, Utc};
@@ -29,11 +29,11 @@ use uuid::Uuid;
 /// The moment at which every test takes place.
 pub const NOW: &str = "2026-03-04T05:06:07.000Z";
 
-struct FixedClock(DateTime<Utc>);
+struct FixedClock(Mutex<DateTime<Utc>>);
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        self.0
+        *self.0.lock().unwrap()
     }
 }
 
@@ -43,6 +43,7 @@ pub struct TestApp {
     folder: TempDir,
     pub ports: schema::Ports,
     importer: footfall::import::Importer,
+    clock: Arc<FixedClock>,
     _stop: oneshot::Sender<()>,
     _serving: JoinHandle<()>,
 }
@@ -71,7 +72,8 @@ impl TestApp {
         adjust(&mut flags);
         let config = Config::layered(flags).unwrap();
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
-        let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds) };
+        let clock = Arc::new(FixedClock(Mutex::new(now)));
+        let around = Surroundings { clock: clock.clone(), ids: Arc::new(SystemIds) };
         let app = App::build(config, around).await.unwrap();
         let (ports, importer) = (app.ports.clone(), app.importer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,7 +86,12 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder, ports, importer, _stop: stop, _serving: serving }
+        Self { address, folder, ports, importer, clock, _stop: stop, _serving: serving }
+    }
+
+    /// Lets time pass: it stands still otherwise.
+    pub fn pass(&self, time: chrono::Duration) {
+        *self.clock.0.lock().unwrap() += time;
     }
 
     /// The data folder.

@@ -4,7 +4,9 @@
 
 mod access;
 mod analytics;
+mod api_keys;
 mod app;
+mod auth;
 mod command_line;
 mod conformance;
 mod cors;
@@ -17,4 +19,6 @@ mod refusals;
 mod rest;
 mod schema;
 mod tidy;
+mod tokens;
 mod tracker;
+mod users;
