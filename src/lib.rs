@@ -71,7 +71,7 @@ use crate::{
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
-    tokens::Keyring,
+    tokens::{Keyring, external::External},
 };
 
 /// The REST API's documents.
@@ -203,6 +203,7 @@ pub async fn control_plane(
         ids: around.ids.clone(),
         passwords: Arc::new(BoundedArgon2::default()),
         tokens: keyring.clone(),
+        issuer: config.issuer.clone().map(|issuer| External::open(issuer, around.clock.clone())),
         sign_up: config.sign_up,
         limits: config.limits,
         key_usage: Arc::default(),

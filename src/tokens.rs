@@ -3,6 +3,8 @@
 //! - The algorithm comes from our key record, found by `kid`; the token's header chooses nothing.
 //! - The newest key signs. Older ones go on verifying, so a rotation signs nobody out.
 
+pub mod external;
+
 use std::{
     fs,
     io::{self, Write as _},

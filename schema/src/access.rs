@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod credential;
+mod elsewhere;
 pub(crate) mod lasting;
 pub mod open;
 pub mod operator;

@@ -89,14 +89,14 @@ pub struct ApiKeyCreatePayload {
 /// Which key to revoke.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyRevokeInput {
-    /// The key's record: global id, UUID, or UUID with `ak_` before it.
+    /// The key's record: global id or UUID.
     pub api_key_id: ID,
 }
 
 /// Which key to replace.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyRotateInput {
-    /// The key's record: global id, UUID, or UUID with `ak_` before it.
+    /// The key's record: global id or UUID.
     pub api_key_id: ID,
 }
 
@@ -246,7 +246,6 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
 /// The record that an argument names, with the proof that the caller is an admin of its team. Errors: 401, 400, 404, 403.
 async fn named(cx: &Cx, id: &ID) -> Result<(ApiKey, access::Team<Admin>)> {
     cx.caller().known()?;
-    let id = id.strip_prefix("ak_").unwrap_or(id);
     let key = find(cx, Kind::ApiKey.read("apiKeyId", id)?).await?;
     let team = key.team.require::<Admin>()?;
     Ok((key, team))
@@ -273,7 +272,7 @@ impl ApiKey {
         Kind::ApiKey.global(self.row.id)
     }
 
-    /// The UUID that REST and support use (REST shows it with `ak_` before it).
+    /// The UUID that REST and support use (`/api/external/v1/usage` shows it with `ak_` before it).
     async fn database_id(&self) -> Uuid {
         self.row.id
     }

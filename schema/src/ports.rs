@@ -17,6 +17,7 @@ use crate::{
     attempts::Attempts,
     changes::Changes,
     error::{Error, Result},
+    scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome},
 };
 
@@ -231,6 +232,32 @@ pub trait Tokens: Send + Sync {
     fn verify(&self, token: &str) -> Result<AccessClaims>;
 }
 
+/// What an access token of the trusted issuer outside says, once everything about it was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalClaims {
+    /// Issuer and subject: whom the token speaks for.
+    pub subject: String,
+    /// E-mail address; `None` where the token carries none, or one that its issuer has not verified.
+    pub email: Option<EmailAddress>,
+    /// What the person signed in with at the issuer, lower case, such as `google`.
+    pub provider: String,
+    /// Full name, at most 100 characters.
+    pub full_name: Option<String>,
+    /// Address of a picture.
+    pub avatar_url: Option<Url>,
+    /// When the token was issued, where it says so.
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When the token stops working.
+    pub until: DateTime<Utc>,
+}
+
+/// A trusted issuer outside.
+#[async_trait]
+pub trait Issuer: Send + Sync {
+    /// Checks signature, `exp`, `iss`, `aud`, `sub` and `nbf`. Errors: `Unauthenticated`.
+    async fn verify(&self, token: &str) -> Result<ExternalClaims>;
+}
+
 /// Mail to the people who have accounts.
 #[async_trait]
 pub trait Mail: Send + Sync {
@@ -300,6 +327,8 @@ pub struct Ports {
     pub passwords: Arc<dyn Passwords>,
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// The trusted issuer whose tokens are accepted beside our own, where there is one.
+    pub issuer: Option<Arc<dyn Issuer>>,
     /// Who may sign up.
     pub sign_up: SignUp,
     /// Whether plans limit anything.

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::{
     document::Operation,
+    scalars,
     sdl::Sdl,
     spelling::{camel, choices, snake},
     variables::{Origin, Variable},
@@ -109,12 +110,13 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 ("Boolean", _) => wrong("must be true or false"),
                 ("Float", _) => wrong("must be a number"),
                 ("Int", _) => wrong("must be a whole number of at most 32 bits"),
-                ("JSON", _) | ("BigInt", Json::Number(_)) => Ok(plain(json)),
-                ("BigInt", _) => wrong("must be a whole number"),
-                // The other scalars are texts of a certain form, which the schema checks.
-                (_, Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
-                (_, Json::String(_)) => Ok(plain(json)),
-                _ => wrong("must be a string"),
+                (scalar, Json::String(text)) if scalar != "JSON" && text.contains('\0') => {
+                    wrong("must not hold a NUL character")
+                }
+                _ => {
+                    let value = plain(json);
+                    scalars::fault(name, &value).map_or(Ok(value), |why| wrong(&why))
+                }
             }
         }
     }

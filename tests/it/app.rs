@@ -34,11 +34,11 @@ use uuid::Uuid;
 /// The moment at which every test takes place.
 pub const NOW: &str = "2026-03-04T05:06:07.000Z";
 
-struct FixedClock(DateTime<Utc>);
+struct FixedClock(Mutex<DateTime<Utc>>);
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        self.0
+        *self.0.lock().unwrap()
     }
 }
 
@@ -74,6 +74,7 @@ pub struct TestApp {
     pub ports: schema::Ports,
     pub proof: Arc<Shown>,
     importer: footfall::import::Importer,
+    clock: Arc<FixedClock>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -118,7 +119,8 @@ impl TestApp {
         change(&mut config);
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
         let proof = Arc::new(Shown::default());
-        let around = Surroundings { clock: Arc::new(FixedClock(now)), ids: Arc::new(SystemIds), proof: proof.clone() };
+        let clock = Arc::new(FixedClock(Mutex::new(now)));
+        let around = Surroundings { clock: clock.clone(), ids: Arc::new(SystemIds), proof: proof.clone() };
         let app = App::build(config, around).await.unwrap();
         let (ports, importer) = (app.ports.clone(), app.importer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -131,7 +133,7 @@ impl TestApp {
             .await
             .unwrap();
         });
-        Self { address, folder, ports, proof, importer, stop, serving }
+        Self { address, folder, ports, proof, importer, clock, stop, serving }
     }
 
     /// A clean stop. Answers what it leaves.
@@ -141,6 +143,11 @@ impl TestApp {
         drop((ports, importer, stop));
         serving.await.unwrap();
         folder
+    }
+
+    /// Lets time pass: it stands still otherwise.
+    pub fn pass(&self, time: chrono::Duration) {
+        *self.clock.0.lock().unwrap() += time;
     }
 
     /// The data folder.

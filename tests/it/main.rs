@@ -4,7 +4,9 @@
 
 mod access;
 mod analytics;
+mod api_keys;
 mod app;
+mod auth;
 mod command_line;
 mod conformance;
 mod cors;
@@ -25,4 +27,6 @@ mod schema;
 mod settings;
 mod teams;
 mod tidy;
+mod tokens;
 mod tracker;
+mod users;

@@ -7,7 +7,7 @@ use entity::{api_key, session, team, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
 use sha2::{Digest as _, Sha256};
 
-use super::{Caller, SignedIn};
+use super::{Caller, SignedIn, elsewhere};
 use crate::{
     error::{Error, Result},
     ports::Ports,
@@ -30,7 +30,8 @@ pub fn digest(secret: &str) -> String {
 pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
     match outcome {
         Err(Error::Unauthenticated { why }) => {
-            Ok(Caller::Refused(if why == KEY_REFUSED { KEY_REFUSED } else { TOKEN_REFUSED }))
+            let told = [KEY_REFUSED, elsewhere::TAKEN_HERE, elsewhere::NO_ADDRESS, elsewhere::DELETED];
+            Ok(Caller::Refused(told.into_iter().find(|told| why == *told).unwrap_or(TOKEN_REFUSED)))
         }
         other => other,
     }
@@ -39,7 +40,12 @@ pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
 /// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token does not verify, or
 /// its session is over.
 pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
-    let claims = ports.tokens.verify(bearer)?;
+    let claims = match (ports.tokens.verify(bearer), &ports.issuer) {
+        (Err(Error::Unauthenticated { .. }), Some(issuer)) => {
+            return elsewhere::caller(ports, issuer.as_ref(), bearer).await;
+        }
+        (verified, _) => verified?,
+    };
     // A session's user exists: sessions go with their account.
     let session = session::Entity::find_by_id(claims.session).one(&ports.reader).await?;
     match session {

@@ -148,6 +148,7 @@ impl App {
             ids: Arc::new(CountedIds(AtomicU64::new(1))),
             passwords: passwords.clone(),
             tokens: Arc::new(PlainTokens(clock.clone())),
+            issuer: None,
             sign_up,
             limits,
             key_usage: Arc::default(),

@@ -1,0 +1,91 @@
+//! People who sign in with a trusted issuer outside: found by whom their token speaks for, made an account with the first one.
+//!
+//! - An address that somebody else has here is taken over by nobody.
+//! - The tokens that a deleted account had until then make no new one.
+
+use entity::{departure, user};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+};
+
+use super::{Caller, SignedIn, credential::digest};
+use crate::{
+    audit::{self, AuditAction, Line},
+    error::{Error, Result},
+    ports::{ExternalClaims, Issuer, Ports},
+    user::creation::{NewAccount, insert, nobody_yet},
+};
+
+/// What the token of somebody is told whose address another account has.
+pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address exists here already: sign in to it with its password, \
+    or change its address, before you sign in with another provider.";
+
+/// What a token without an address is told.
+pub(crate) const NO_ADDRESS: &str =
+    "The access token carries no e-mail address that its issuer has verified; an account needs one.";
+
+/// What the token of a deleted account is told.
+pub(crate) const DELETED: &str =
+    "The account of this access token was deleted; sign in with the provider again to begin a new one.";
+
+/// The user behind a token of the trusted issuer. Errors: `Unauthenticated`.
+pub(super) async fn caller(ports: &Ports, issuer: &dyn Issuer, token: &str) -> Result<Caller> {
+    let claims = issuer.verify(token).await?;
+    let user = match known(&ports.reader, &claims).await? {
+        Some(user) => user,
+        None => provision(ports, &claims).await?,
+    };
+    follow(ports, &claims, &user).await?;
+    Ok(Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } })
+}
+
+async fn known(db: &impl ConnectionTrait, claims: &ExternalClaims) -> Result<Option<user::Model>> {
+    let with_subject = user::Column::ExternalSubject.eq(claims.subject.as_str());
+    Ok(user::Entity::find().filter(with_subject).one(db).await?)
+}
+
+/// Makes the account that a token speaks for.
+async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model> {
+    let email = claims.email.as_ref().ok_or_else(|| Error::unauthenticated(NO_ADDRESS))?;
+    let txn = ports.begin().await?;
+    // Under the write lock: of several first requests one makes the account.
+    if let Some(user) = known(&txn, claims).await? {
+        return Ok(user);
+    }
+    let departed = departure::Entity::find_by_id(digest(&claims.subject)).one(&txn).await?;
+    if departed.is_some_and(|row| claims.issued_at.is_none_or(|issued_at| issued_at <= row.left_at)) {
+        return Err(Error::unauthenticated(DELETED));
+    }
+    let new = NewAccount {
+        email: email.as_str(),
+        password_hash: None,
+        full_name: claims.full_name.clone(),
+        avatar_url: claims.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+        elsewhere: Some((&claims.provider, &claims.subject)),
+        is_operator: nobody_yet(&txn).await?,
+    };
+    let user = insert(&txn, ports, new).await.map_err(|error| match error {
+        Error::Conflict { .. } => Error::unauthenticated(TAKEN_HERE),
+        other => other,
+    })?;
+    let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
+    audit::note(&txn, ports, Line::of_account(AuditAction::SignUp, caller, email.as_str(), &[])).await?;
+    txn.commit().await?;
+    Ok(user)
+}
+
+/// An address that was changed at the issuer changes here, unless another account has it.
+async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> Result<()> {
+    let Some(email) = claims.email.as_ref().filter(|email| email.as_str() != user.email) else { return Ok(()) };
+    let row = user::ActiveModel { id: Unchanged(user.id), email: Set(email.as_str().to_owned()), ..Default::default() };
+    match row.update(&ports.writer).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
+        Ok(_) => Ok(()),
+        Err(Error::Conflict { .. }) => {
+            tracing::warn!(user.id = %user.id, "another account has the address that the external issuer names");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
