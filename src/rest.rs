@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod gate;
 pub mod openapi;
 pub mod projection;
+pub mod scalars;
 pub mod sdl;
 pub mod selection;
 pub mod source;

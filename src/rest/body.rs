@@ -12,6 +12,7 @@ use schema::error::{Error, Result};
 use serde_json::Value as Json;
 
 use super::{
+    scalars,
     sdl::Sdl,
     spelling::{camel, choices, snake},
     variables::Variable,
@@ -65,7 +66,10 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 ("Boolean", _) => wrong("must be true or false"),
                 ("Float", _) => wrong("must be a number"),
                 ("Int", _) => wrong("must be a whole number of at most 32 bits"),
-                _ => Ok(plain(json)),
+                _ => {
+                    let value = plain(json);
+                    scalars::fault(name, &value).map_or(Ok(value), |why| wrong(&why))
+                }
             }
         }
     }

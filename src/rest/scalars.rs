@@ -1,0 +1,41 @@
+//! Checks of scalars in a body, so that a refusal names the field as the caller spells it; the schema checks again.
+
+use async_graphql::{InputType, Pos, Value};
+use schema::scalars::{BigInt, Date, EmailAddress, HexColor, Instant, TimeZone, Url};
+
+/// What is wrong with a value for a scalar of the schema; `None` where nothing is, or the scalar takes anything.
+#[must_use]
+pub fn fault(scalar: &str, value: &Value) -> Option<String> {
+    match scalar {
+        "BigInt" => fault_of::<BigInt>(value),
+        "Date" => fault_of::<Date>(value),
+        "DateTime" => fault_of::<Instant>(value),
+        "EmailAddress" => fault_of::<EmailAddress>(value),
+        "HexColor" => fault_of::<HexColor>(value),
+        "TimeZone" => fault_of::<TimeZone>(value),
+        "URL" => fault_of::<Url>(value),
+        _ => None,
+    }
+}
+
+fn fault_of<T: InputType>(value: &Value) -> Option<String> {
+    let error = T::parse(Some(value.clone())).err()?.into_server_error(Pos::default());
+    // The framework's own words about a value of another kind say too much of the schema.
+    let ours = error.message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
+    Some(ours.map_or_else(|| format!("must be a value of type {}", T::type_name()), |(_, why)| why.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_what_would_be_right() {
+        let zone = "an IANA time zone such as Europe/Vienna or UTC is expected";
+        assert_eq!(fault("TimeZone", &"Europe/Atlantis".into()).unwrap(), zone);
+        assert_eq!(fault("TimeZone", &7.into()).unwrap(), "must be a value of type TimeZone");
+        assert_eq!(fault("HexColor", &"red".into()).unwrap(), "a colour such as #1a2b3c is expected");
+        assert_eq!(fault("HexColor", &"#1a2b3c".into()), None);
+        assert_eq!(fault("JSON", &"anything".into()), None);
+    }
+}
