@@ -176,8 +176,8 @@ impl Website {
     }
 
     /// The UUID of the user who made it; null when the operator did from the command line, or the account is gone.
-    async fn user_id(&self) -> Result<Option<Uuid>> {
-        Ok(self.0.member()?.website().user_id)
+    async fn user_id(&self) -> Option<Result<Uuid>> {
+        self.0.member().map(|site| site.website().user_id).transpose()
     }
 
     /// When it was made, UTC.
@@ -196,8 +196,8 @@ impl Website {
     }
 
     /// Visitors a month the team aims at; null without a goal.
-    async fn kpi_goal(&self) -> Result<Option<i32>> {
-        Ok(self.0.member()?.website().kpi_goal)
+    async fn kpi_goal(&self) -> Option<Result<i32>> {
+        self.0.member().map(|site| site.website().kpi_goal).transpose()
     }
 
     /// Whether anyone may read its aggregate figures.

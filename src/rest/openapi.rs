@@ -138,7 +138,8 @@ fn statuses(operation: &Operation) -> Vec<u16> {
         (401, known),
         // A website may close to the public what takes no credential.
         (403, known || operation.access.iter().any(|access| access.min.is_some())),
-        (404, in_path),
+        // A body may name what is not there.
+        (404, in_path || has_body),
         (409, has_body),
         (413, has_body),
         (415, has_body),
