@@ -73,6 +73,8 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/external.graphql"),
     include_str!("../schema/rest/websites.graphql"),
     include_str!("../schema/rest/teams.graphql"),
+    include_str!("../schema/rest/conversations.graphql"),
+    include_str!("../schema/rest/onboarding.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 
@@ -192,6 +194,7 @@ pub async fn control_plane(
         limits: config.limits,
         key_usage: Arc::default(),
         changes: Arc::default(),
+        told: Arc::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
     };

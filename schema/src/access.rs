@@ -17,6 +17,7 @@ use crate::{
     loaders::{SiteKey, TeamKey},
 };
 
+pub mod chat;
 pub mod credential;
 pub(crate) mod lasting;
 pub mod open;
@@ -24,6 +25,7 @@ pub mod operator;
 #[macro_use]
 pub mod stated;
 
+pub use chat::Chat;
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
 pub use open::{Tracked, Watching};
 pub use operator::Operator;

@@ -15,6 +15,7 @@ use crate::{
     },
     api_key::KeyUsage,
     changes::Changes,
+    conversation::Told,
     error::Result,
     traffic::{LiveFigures, Outcome},
 };
@@ -229,6 +230,8 @@ pub struct Ports {
     pub key_usage: Arc<KeyUsage>,
     /// Counts changes of the control plane. One per process: clones share it.
     pub changes: Arc<Changes>,
+    /// Who listens to which conversation. One per process: clones share it.
+    pub told: Arc<Told>,
     /// Who is there now.
     pub live: Arc<dyn Live>,
     /// What became of what was sent.

@@ -322,9 +322,7 @@ fn sample(ty: &Type, sdl: &Sdl) -> async_graphql::Value {
     }
     if let Some(fields) = sdl.input_fields(name) {
         let required = fields.iter().filter(|field| !field.ty.node.nullable && field.default_value.is_none());
-        return Value::Object(
-            required.map(|field| (field.name.node.clone(), sample(&field.ty.node, sdl))).collect(),
-        );
+        return Value::Object(required.map(|field| (field.name.node.clone(), sample(&field.ty.node, sdl))).collect());
     }
     match name.as_str() {
         "ID" => OWN.into(),

@@ -149,6 +149,7 @@ impl App {
             limits,
             key_usage: Arc::default(),
             changes: Arc::default(),
+            told: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
         };
