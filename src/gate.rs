@@ -124,6 +124,7 @@ impl Gate for Door {
             let field = match on {
                 On::Website => "websiteId",
                 On::Team => "teamId",
+                On::Conversation => "conversationId",
                 On::Public | On::User | On::ApiKey | On::Node => {
                     ask(&cx, on, min, "id", "").await?;
                     continue;

@@ -82,6 +82,8 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/auth.graphql"),
     include_str!("../schema/rest/api-keys.graphql"),
     include_str!("../schema/rest/teams.graphql"),
+    include_str!("../schema/rest/conversations.graphql"),
+    include_str!("../schema/rest/onboarding.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 
@@ -210,6 +212,7 @@ pub async fn control_plane(
         attempts: Arc::default(),
         mail: mail::sender(config.mail.as_ref(), &around.clock, &around.ids)?,
         changes: Arc::default(),
+        told: Arc::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
         proof: around.proof.clone(),

@@ -10,8 +10,8 @@ pub struct Model {
     /// The user; each has one record at most.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: Uuid,
-    /// Name of the step, as the dashboard calls it.
-    pub current_step: String,
+    /// Name of the step, as the dashboard calls it; null before the first one.
+    pub current_step: Option<String>,
     /// Whether the user is through.
     pub completed: bool,
     /// JSON object of the dashboard's own, as text: kept as it was sent, in its order.

@@ -124,7 +124,7 @@ fn tables() -> Vec<TableCreateStatement> {
             "onboardings",
             vec![
                 schema::uuid("user_id").primary_key().take(),
-                schema::string_len("current_step", 100),
+                schema::string_len_null("current_step", 100),
                 schema::boolean("completed"),
                 schema::text("data"),
                 at("created_at"),

@@ -18,6 +18,7 @@ use crate::{
     loaders::{SiteKey, TeamKey},
 };
 
+pub mod chat;
 pub mod credential;
 mod elsewhere;
 pub(crate) mod lasting;
@@ -26,6 +27,7 @@ pub mod operator;
 #[macro_use]
 pub mod stated;
 
+pub use chat::Chat;
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
 pub use open::{Shown, Tracked, Watching};
 pub use operator::Operator;

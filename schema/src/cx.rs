@@ -6,7 +6,7 @@ use async_graphql::{Context, ID};
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Level, Myself, Site, Team, ThisKey},
+    access::{Caller, Chat, Level, Myself, Site, Team, ThisKey},
     error::{Error, Result},
     loaders::Loaders,
     ports::Ports,
@@ -74,6 +74,11 @@ impl Cx {
     /// Proves a role in a team; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
     pub async fn team<R: Level>(&self, field: &str, id: &str) -> Result<Team<R>> {
         Team::of(self, field, id).await
+    }
+
+    /// Proves a part in a conversation; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    pub async fn chat<R: Level>(&self, field: &str, id: &str) -> Result<Chat<R>> {
+        Chat::of(self, field, id).await
     }
 
     /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.

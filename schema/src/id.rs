@@ -25,6 +25,10 @@ pub enum Kind {
     PathExclusion,
     /// `AuditEntry`.
     AuditEntry,
+    /// `Conversation`.
+    Conversation,
+    /// `ConversationMessage`.
+    ConversationMessage,
 }
 
 /// The opaque form of a text, for cursors.
@@ -40,7 +44,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -49,6 +53,8 @@ impl Kind {
         Self::IpExclusion,
         Self::PathExclusion,
         Self::AuditEntry,
+        Self::Conversation,
+        Self::ConversationMessage,
     ];
 
     fn letter(self) -> u8 {
@@ -61,6 +67,8 @@ impl Kind {
             Self::IpExclusion => b'I',
             Self::PathExclusion => b'P',
             Self::AuditEntry => b'A',
+            Self::Conversation => b'C',
+            Self::ConversationMessage => b'S',
         }
     }
 
@@ -76,6 +84,8 @@ impl Kind {
             Self::IpExclusion => "IpExclusion",
             Self::PathExclusion => "PathExclusion",
             Self::AuditEntry => "AuditEntry",
+            Self::Conversation => "Conversation",
+            Self::ConversationMessage => "ConversationMessage",
         }
     }
 

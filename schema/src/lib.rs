@@ -21,7 +21,9 @@ pub mod connection;
 pub mod analytics;
 pub mod api_key;
 pub mod audit;
+pub mod conversation;
 pub mod node;
+pub mod onboarding;
 pub mod password;
 pub mod plan;
 pub mod realtime;
@@ -45,6 +47,7 @@ pub struct Query(
     api_key::ApiKeyQuery,
     plan::PlanQuery,
     realtime::RealtimeQuery,
+    conversation::ConversationQuery,
 );
 
 /// All that can be changed. Fields of one document run one after another, in its order.
@@ -66,12 +69,14 @@ pub struct Mutation(
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
     team::manage::TeamMutation,
+    conversation::ConversationMutation,
+    onboarding::OnboardingMutation,
     api_key::ApiKeyMutation,
 );
 
 /// All that goes on after the request: a stream of answers until the client or the server ends it.
 #[derive(MergedSubscription, Debug, Default, Clone, Copy)]
-pub struct Subscription(realtime::LiveSubscription);
+pub struct Subscription(realtime::LiveSubscription, conversation::ConversationSubscription);
 
 /// The executable schema. Each request carries a [`Cx`] (`Request::data`).
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

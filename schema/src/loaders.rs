@@ -9,7 +9,9 @@ use async_graphql::{
     dataloader::{DataLoader, Loader},
     runtime::{Timer, TokioSpawner},
 };
-use entity::{api_key, ip_exclusion, membership, notification_preferences, path_exclusion, team, user, website};
+use entity::{
+    api_key, conversation, ip_exclusion, membership, notification_preferences, path_exclusion, team, user, website,
+};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, try_join_all},
@@ -35,6 +37,10 @@ pub(crate) struct SiteKey(pub(crate) Uuid);
 /// Asks for a team and the caller's level in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TeamKey(pub(crate) Uuid);
+
+/// Asks for a conversation and the caller's level in its team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ChatKey(pub(crate) Uuid);
 
 /// Asks for a row alone, whoever asks: for those who hold a proof already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +88,10 @@ impl Loaders {
     }
 
     pub(crate) async fn team(&self, key: TeamKey) -> Result<Option<Reached<team::Model>>> {
+        self.0.load_one(key).await
+    }
+
+    pub(crate) async fn chat(&self, key: ChatKey) -> Result<Option<Reached<conversation::Model>>> {
         self.0.load_one(key).await
     }
 
@@ -215,6 +225,22 @@ impl Loader<TeamKey> for Rows {
                 reached(row, level)
             })
             .collect())
+    }
+}
+
+impl Loader<ChatKey> for Rows {
+    type Value = Reached<conversation::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ChatKey]) -> Result<HashMap<ChatKey, Self::Value>> {
+        let rows = conversation::Entity::find().filter(conversation::Column::Id.is_in(keys.iter().map(|key| key.0)));
+        let reached = |row: conversation::Model, level| (ChatKey(row.id), (Arc::new(row), level));
+        let Caller::User { user, .. } = self.caller else {
+            return Ok(rows.all(&self.db).await?.into_iter().map(|row| reached(row, None)).collect());
+        };
+        let part = part_of::<conversation::Entity>(conversation::Column::TeamId, user);
+        let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
+        Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     access::{On, Role, stated},
     api_key::ApiKey,
     audit::AuditEntry,
+    conversation::{Conversation, messages::ConversationMessage},
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::{Kind, split_global},
@@ -42,6 +43,10 @@ pub enum Node {
     PathExclusion(PathExclusion),
     /// A line of the audit log.
     AuditEntry(AuditEntry),
+    /// A conversation.
+    Conversation(Conversation),
+    /// A message of a conversation.
+    ConversationMessage(ConversationMessage),
 }
 
 // Rules
@@ -64,6 +69,8 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::ApiKey => Node::ApiKey(crate::api_key::find(cx, uuid).await?),
         Kind::IpExclusion => Node::IpExclusion(exclusions::ip::find(cx, field, uuid).await?),
         Kind::AuditEntry => Node::AuditEntry(crate::audit::find(cx, uuid).await?),
+        Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
+        Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
     })
 }

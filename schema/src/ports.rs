@@ -16,6 +16,7 @@ use crate::{
     api_key::KeyUsage,
     attempts::Attempts,
     changes::Changes,
+    conversation::Told,
     error::{Error, Result},
     scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome},
@@ -341,6 +342,8 @@ pub struct Ports {
     pub mail: Arc<dyn Mail>,
     /// Counts changes of the control plane. One per process: clones share it.
     pub changes: Arc<Changes>,
+    /// Who listens to which conversation. One per process: clones share it.
+    pub told: Arc<Told>,
     /// Who is there now.
     pub live: Arc<dyn Live>,
     /// What became of what was sent.

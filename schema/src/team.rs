@@ -12,6 +12,7 @@ use crate::{
     api_key::{ApiKey, ApiKeyConnection},
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
+    conversation::ConversationConnection,
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::Kind,
@@ -192,6 +193,24 @@ impl Team {
         let answer: async_graphql::Result<Option<MembershipConnection>> = async {
             let args = PageArgs { first, after, last, before };
             Ok(Some(MembershipConnection::new(members(ctx.cx()?.ports(), &self.0, &args).await?)))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// The team's conversations, oldest first. Null with an error for an API key.
+    async fn conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Option<async_graphql::Result<ConversationConnection>> {
+        let answer: async_graphql::Result<Option<ConversationConnection>> = async {
+            let args = PageArgs { first, after, last, before };
+            let page = crate::conversation::of_team(ctx.cx()?.ports(), &self.0, &args).await?;
+            Ok(Some(ConversationConnection::new(page)))
         }
         .await;
         answer.transpose()

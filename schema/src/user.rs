@@ -8,14 +8,16 @@ use uuid::Uuid;
 use crate::{
     access::{Myself, On, stated},
     connection::PageArgs,
+    conversation::ConversationConnection,
     cx::Reach as _,
     error::Result,
     id::Kind,
+    onboarding::Onboarding,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::{EmailAddress, Instant, Url},
     team::{Team, TeamConnection},
-    website::{Website, WebsiteConnection},
+    website::{Website, WebsiteConnection, team_meant},
 };
 
 pub mod creation;
@@ -134,6 +136,30 @@ impl User {
         let args = PageArgs { first, after, last, before };
         let page = crate::website::websites_of_user(ctx.cx()?.ports(), &self.0, &args).await?;
         Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website::from(site)))?))
+    }
+
+    /// The conversations of one of the user's teams, oldest first. Null with an error for a team that the user has no part in.
+    async fn conversations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The team: global id or UUID; null means the default team.")] team_id: Option<ID>,
+        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+    ) -> Option<async_graphql::Result<ConversationConnection>> {
+        let answer: async_graphql::Result<Option<ConversationConnection>> = async {
+            let (cx, args) = (ctx.cx()?, PageArgs { first, after, last, before });
+            let team = team_meant(cx, team_id.as_ref()).await?;
+            Ok(Some(ConversationConnection::new(crate::conversation::of_team(cx.ports(), &team, &args).await?)))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// How far the user has come in setting up.
+    async fn onboarding(&self, ctx: &Context<'_>) -> async_graphql::Result<Onboarding> {
+        Ok(crate::onboarding::of(ctx.cx()?.ports(), &self.0).await?)
     }
 
     /// What the plan of the default team allows.

@@ -543,7 +543,10 @@ async fn a_count_is_of_people_on_the_named_websites() {
     for event in events.iter_mut().step_by(7) {
         event.bot = "user agent".into();
     }
-    let since = START + 24 * HOUR;
+    for event in events.iter_mut().step_by(5) {
+        event.kind = EventKind::Heartbeat;
+    }
+    let since = START + 12 * HOUR;
     let expected = |websites: &[Uuid]| {
         let counts =
             |event: &&Event| event.time_ms >= since && event.bot.is_empty() && event.kind != EventKind::Heartbeat;

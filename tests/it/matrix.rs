@@ -32,6 +32,8 @@ fn refusal(kind: Kind, on: On, min: Option<Role>, of_own_team: bool) -> Option<&
         _ if !kind.is_known() => Some("401"),
         On::User => (!kind.is_user()).then_some("403"),
         On::ApiKey => kind.is_user().then_some("403"),
+        // People talk; keys read figures.
+        On::Conversation => role(kind.role_in_team().filter(|_| kind.is_user())),
         On::Team => role(kind.role_in_team()),
         On::Website | On::Node => role(kind.role_on_website()),
     }

@@ -59,6 +59,14 @@ const ROUTES: &[&str] = &[
     "POST /api/api-keys 201 BEARER ADMIN",
     "DELETE /api/api-keys/:id 200 BEARER ADMIN",
     "POST /api/api-keys/:id/rotate 201 BEARER ADMIN",
+    "GET /api/conversations 200 BEARER -",
+    "POST /api/conversations 201 BEARER VIEWER",
+    "GET /api/conversations/:id 200 BEARER VIEWER",
+    "PUT /api/conversations/:id 200 BEARER VIEWER",
+    "DELETE /api/conversations/:id 200 BEARER VIEWER",
+    "POST /api/conversations/:id/messages 201 BEARER VIEWER",
+    "GET /api/onboarding/progress 200 BEARER -",
+    "POST /api/onboarding/progress 200 BEARER -",
     "GET /e/live/:trackingCode 200 NONE -",
     "GET /live/:trackingCode 200 NONE -",
     "GET /e/realtime/:websiteId 200 NONE VIEWER",
@@ -294,8 +302,15 @@ async fn every_rest_answer_equals_its_document_through_graphql() {
     let rest = footfall::rest_api().unwrap();
     let bare = |path: &str| !path.starts_with("/api/");
     let code = tracking_code(&app, &key).await;
+    let begin = "mutation { conversationCreate(input: { title: \"A\" }) { conversation { databaseId } } }";
+    let begun = app.token(&owner.token).gql(begin, json!({})).await;
+    let conversation = begun["data"]["conversationCreate"]["conversation"]["databaseId"].as_str().unwrap().to_owned();
     for row in rest.table().into_iter().filter(|row| row.method == "GET") {
-        let id = if row.path.starts_with("/api/teams/") { &owner.team } else { &site };
+        let id = match row.path.split('/').nth(2) {
+            Some("teams") => &owner.team,
+            Some("conversations") => &conversation,
+            _ => &site,
+        };
         let path = row.path.replace(":websiteId", &site).replace(":id", id).replace(":trackingCode", &code);
         let caller = || match row.auth {
             Auth::Key => app.key(&key),

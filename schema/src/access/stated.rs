@@ -21,6 +21,8 @@ pub enum On {
     Team,
     /// The website that the arguments name.
     Website,
+    /// The conversation that the arguments name.
+    Conversation,
     /// The thing with that global id, whatever its type asks.
     Node,
 }
@@ -60,6 +62,9 @@ macro_rules! access_line {
     };
     (TEAM, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above in the team.")
+    };
+    (CONVERSATION, $role:ident) => {
+        concat!("\nAccess: ", stringify!($role), " or above in the conversation's team; no API key.")
     };
     (WEBSITE, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above on the website.")
@@ -120,6 +125,12 @@ pub async fn ask(cx: &Cx, on: On, min: Role, field: &str, id: &str) -> Result<()
             Role::Editor => cx.team::<Editor>(field, id).await.map(drop),
             Role::Admin => cx.team::<Admin>(field, id).await.map(drop),
             Role::Owner => cx.team::<Owner>(field, id).await.map(drop),
+        },
+        On::Conversation => match min {
+            Role::Viewer => cx.chat::<Viewer>(field, id).await.map(drop),
+            Role::Editor => cx.chat::<Editor>(field, id).await.map(drop),
+            Role::Admin => cx.chat::<Admin>(field, id).await.map(drop),
+            Role::Owner => cx.chat::<Owner>(field, id).await.map(drop),
         },
         On::Website => match min {
             Role::Viewer => cx.site::<Viewer>(field, id).await.map(drop),

@@ -155,6 +155,7 @@ impl App {
             attempts: Arc::default(),
             mail: Arc::new(NoMail),
             changes: Arc::default(),
+            told: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),

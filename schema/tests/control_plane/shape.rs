@@ -38,6 +38,9 @@ fn every_root_field_states_its_access_and_its_description_says_the_same() {
             (On::ApiKey, _) => "Access: an API key.".to_owned(),
             (On::Node, _) => format!("Access: {role} of the thing's team; one's own account."),
             (On::Team, _) => format!("Access: {role} or above in the team."),
+            (On::Conversation, _) => {
+                format!("Access: {role} or above in the conversation's team; no API key.")
+            }
             (On::Website, false) => format!("Access: {role} or above on the website."),
             (On::Website, true) => {
                 format!("Access: {role} or above on the website; anyone where the website is open to the public.")

@@ -266,6 +266,7 @@ pub fn rest_routes() -> Vec<Question> {
         "API_KEY" => On::ApiKey,
         "TEAM" => On::Team,
         "WEBSITE" => On::Website,
+        "CONVERSATION" => On::Conversation,
         "NODE" => On::Node,
         other => panic!("{other}"),
     };

@@ -1,0 +1,104 @@
+//! The proof that a person has part in a conversation: whoever is an active member of its team.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use entity::{conversation, team};
+use uuid::Uuid;
+
+use super::{AtLeast, Caller, Level, Standing, Team, Viewer};
+use crate::{
+    cx::Cx,
+    error::{Error, Result},
+    id::Kind,
+    loaders::ChatKey,
+};
+
+/// Proof that the caller holds at least `R` in a conversation's team. API keys never do: they read figures.
+#[derive(Debug)]
+pub struct Chat<R: Level = Viewer> {
+    row: Arc<conversation::Model>,
+    standing: Standing,
+    level: PhantomData<fn() -> R>,
+}
+
+impl<R: Level> Clone for Chat<R> {
+    fn clone(&self) -> Self {
+        Self { row: Arc::clone(&self.row), standing: self.standing, level: PhantomData }
+    }
+}
+
+impl<R: Level> Chat<R> {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().known()?;
+        Self::by_uuid(cx, Kind::Conversation.read(field, id)?).await
+    }
+
+    /// As [`Chat::of`], for an id that a row holds.
+    pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
+        let caller = cx.caller().known()?;
+        let found = cx.loaders().chat(ChatKey(id)).await?;
+        let (row, level) = found.ok_or_else(|| Error::not_found("The conversation"))?;
+        Self::mint(row, Standing::of(caller, level, "conversation")?)
+    }
+
+    fn mint(row: Arc<conversation::Model>, standing: Standing) -> Result<Self> {
+        standing.at_least(R::ROLE, "conversation")?;
+        Ok(Self { row, standing, level: PhantomData })
+    }
+
+    /// Identifier.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Who is asking.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        self.standing.caller
+    }
+
+    /// The row as it was when the proof was made.
+    #[must_use]
+    pub fn conversation(&self) -> &conversation::Model {
+        &self.row
+    }
+
+    /// The same proof over the row as it is after a change.
+    pub(crate) fn changed(&self, row: conversation::Model) -> Result<Self> {
+        if row.id != self.row.id || row.team_id != self.row.team_id {
+            return Err(Error::broken("a proof was carried over to another conversation"));
+        }
+        Ok(Self { row: Arc::new(row), ..self.clone() })
+    }
+
+    /// The conversation's team: whoever has part in the one has it in the other.
+    pub(crate) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
+        if row.id != self.row.team_id {
+            return Err(Error::broken("a conversation's proof met another team"));
+        }
+        Team::mint(row, self.standing)
+    }
+}
+
+impl<R: Level + AtLeast<Viewer>> Team<R> {
+    /// Errors: `Forbidden` for an API key, which has no part in conversations.
+    pub(crate) fn converses(&self) -> Result<()> {
+        match self.standing.caller {
+            Caller::Key { .. } => {
+                Err(Error::forbidden("An API key reads figures, not conversations; sign in to take part in them."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A conversation of this team.
+    pub(crate) fn chat(&self, row: conversation::Model) -> Result<Chat<Viewer>> {
+        self.converses()?;
+        if row.team_id != self.row.id {
+            return Err(Error::broken("a team's proof met another team's conversation"));
+        }
+        Chat::mint(Arc::new(row), self.standing)
+    }
+}

@@ -1,0 +1,334 @@
+//! Messages of a conversation: appended one after the other, replaced all together, read in pages by their position.
+//!
+//! - Positions have no gaps and no two messages share one: changes take the conversation's row first.
+//! - Messages are told to listeners in the order in which they were committed.
+
+use std::sync::Arc;
+
+use async_graphql::{ID, InputObject, Object, SimpleObject, connection::PageInfo};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use entity::conversation_message as message;
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+};
+use uuid::Uuid;
+
+use super::{Conversation, take};
+use crate::{
+    access::{Chat, Viewer},
+    connection::{self, PageArgs},
+    cx::Cx,
+    error::{Error, Result},
+    id::{Kind, opaque, read_opaque},
+    ports::Ports,
+    scalars::Instant,
+};
+
+// Vocabulary
+
+/// The most messages of a conversation.
+const MOST: usize = 10_000;
+
+/// Characters of a role and of a text at most.
+const LONGEST_ROLE: usize = 32;
+const LONGEST_CONTENT: usize = 100_000;
+
+/// Rows of one statement: a statement takes about 32,000 values.
+const AT_ONCE: usize = 1_000;
+
+/// A message of a conversation.
+#[derive(Debug, Clone)]
+pub struct ConversationMessage {
+    row: Arc<message::Model>,
+    chat: Chat<Viewer>,
+}
+
+/// A message that is appended; the server says when it was sent.
+#[derive(InputObject, Debug, Clone)]
+pub struct ConversationAppendMessageInput {
+    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    pub role: String,
+    /// The text, 1 to 100,000 characters.
+    pub content: String,
+}
+
+/// A message among those that replace a conversation's.
+#[derive(InputObject, Debug, Clone)]
+pub struct ConversationMessageInput {
+    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    pub role: String,
+    /// The text, 1 to 100,000 characters.
+    pub content: String,
+    /// When it was sent; null means now.
+    pub timestamp: Option<Instant>,
+}
+
+/// A message that was checked, and when it was sent.
+pub(super) struct Checked {
+    role: String,
+    content: String,
+    at: DateTime<Utc>,
+}
+
+/// A page of messages, in order.
+pub struct ConversationMessageConnection {
+    rows: Vec<ConversationMessage>,
+    has_previous: bool,
+    has_next: bool,
+    chat: Chat<Viewer>,
+    ports: Ports,
+}
+
+/// One of the messages of a page, with its place in the conversation.
+#[derive(SimpleObject)]
+pub struct ConversationMessageEdge {
+    /// Opaque place in the conversation, for `after` and `before`.
+    pub cursor: String,
+    /// The message itself.
+    pub node: ConversationMessage,
+}
+
+impl ConversationMessage {
+    /// The face of a message, for those who have part in its conversation.
+    pub(super) fn of(chat: &Chat<Viewer>, row: Arc<message::Model>) -> Result<Self> {
+        if row.conversation_id != chat.id() {
+            return Err(Error::broken("a conversation's proof met another conversation's message"));
+        }
+        Ok(Self { row, chat: chat.clone() })
+    }
+
+    fn cursor(&self) -> String {
+        opaque(&format!("{CURSOR}{}", self.row.position))
+    }
+}
+
+// Rules
+
+/// How the text inside a cursor begins; a new form gets another one.
+const CURSOR: &str = "m1:";
+
+fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let position = read_opaque(cursor).and_then(|text| text.strip_prefix(CURSOR)?.parse().ok());
+    position.map(Some).ok_or_else(|| {
+        Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
+    })
+}
+
+/// Checks who speaks and what. `at`: where the message stands in the input, as a prefix of its fields.
+fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
+    let role = crate::website::checked_name(&format!("{at}role"), role, LONGEST_ROLE)?;
+    if role.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("{at}role"), "holds a control character; a word such as user is right"));
+    }
+    let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
+    match content.chars().count() {
+        length if length > LONGEST_CONTENT => {
+            wrong(format!("has {length} characters; 1 to {LONGEST_CONTENT} are right"))
+        }
+        _ if content.trim().is_empty() => wrong(format!("is empty; 1 to {LONGEST_CONTENT} characters are right")),
+        _ if content.contains('\0') => wrong("must not hold a NUL character".to_owned()),
+        _ => Ok((role, content)),
+    }
+}
+
+/// Checks messages that replace a conversation's. Errors: `Invalid`, naming the message by its index.
+pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) -> Result<Vec<Checked>> {
+    if messages.len() > MOST {
+        return Err(Error::invalid("messages", format!("has {} messages; at most {MOST} are right", messages.len())));
+    }
+    let now = ports.now();
+    let one = |(index, input): (usize, ConversationMessageInput)| {
+        let (role, content) = checked_message(&format!("messages[{index}]."), &input.role, input.content)?;
+        let at = input.timestamp.map_or(now, |at| at.0.trunc_subsecs(3));
+        Ok(Checked { role, content, at })
+    };
+    messages.into_iter().enumerate().map(one).collect()
+}
+
+fn of_conversation(id: Uuid) -> Select<message::Entity> {
+    message::Entity::find().filter(message::Column::ConversationId.eq(id))
+}
+
+fn row_of(ports: &Ports, conversation: Uuid, position: i64, checked: Checked) -> message::ActiveModel {
+    message::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        conversation_id: Set(conversation),
+        position: Set(position),
+        role: Set(checked.role),
+        content: Set(checked.content),
+        sent_at: Set(checked.at),
+    }
+}
+
+/// Replaces all messages, in the transaction that has taken the conversation's row.
+pub(super) async fn replace(
+    txn: &DatabaseTransaction,
+    ports: &Ports,
+    conversation: Uuid,
+    messages: Vec<Checked>,
+) -> Result<()> {
+    message::Entity::delete_many().filter(message::Column::ConversationId.eq(conversation)).exec(txn).await?;
+    let mut rows: Vec<message::ActiveModel> =
+        (0..).zip(messages).map(|(position, checked)| row_of(ports, conversation, position, checked)).collect();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(AT_ONCE));
+        message::Entity::insert_many(std::mem::replace(&mut rows, rest)).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
+/// Appends a message. Errors: `Invalid`, `NotFound` when the conversation is gone meanwhile, `Conflict` when it is full.
+pub async fn append(
+    ports: &Ports,
+    chat: &Chat<Viewer>,
+    input: ConversationAppendMessageInput,
+) -> Result<(Chat<Viewer>, message::Model)> {
+    let (role, content) = checked_message("", &input.role, input.content)?;
+    // On a task of its own: a caller who goes away in the middle leaves no message that is stored and not told.
+    let (ports, id) = (ports.clone(), chat.id());
+    let appended = tokio::spawn(async move {
+        // Whose turn it is commits and tells before the next one begins.
+        let _turn = ports.told.turn().await;
+        let txn = ports.begin().await?;
+        let conversation = take(&txn, &ports, id, None).await?;
+        let last: Option<Option<i64>> = of_conversation(id)
+            .select_only()
+            .column_as(message::Column::Position.max(), "last")
+            .into_tuple()
+            .one(&txn)
+            .await?;
+        let position = last.flatten().map_or(0, |last| last.saturating_add(1));
+        if usize::try_from(position).is_ok_and(|position| position >= MOST) {
+            return Err(Error::conflict(format!(
+                "The conversation has {MOST} messages, which is the most; begin another."
+            )));
+        }
+        let checked = Checked { role, content, at: ports.now() };
+        let row = row_of(&ports, id, position, checked).insert(&txn).await?;
+        txn.commit().await?;
+        ports.told.tell(&row);
+        Ok((conversation, row))
+    });
+    let (conversation, row) = appended.await.map_err(Error::internal)??;
+    Ok((chat.changed(conversation)?, row))
+}
+
+/// All messages, in order.
+pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
+    let rows = of_conversation(chat.id()).order_by_asc(message::Column::Position).all(&ports.reader).await?;
+    rows.into_iter().map(|row| ConversationMessage::of(chat, Arc::new(row))).collect()
+}
+
+/// One page of messages. Errors: `Invalid` for a page that cannot be.
+pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) -> Result<ConversationMessageConnection> {
+    let sizes = PageArgs { first: args.first, last: args.last, ..PageArgs::default() };
+    let window = sizes.window(connection::MAX_PAGE)?;
+    let (after, before) = (read_cursor("after", &args.after)?, read_cursor("before", &args.before)?);
+    let mut cut = of_conversation(chat.id());
+    cut = after.into_iter().fold(cut, |cut, position| cut.filter(message::Column::Position.gt(position)));
+    cut = before.into_iter().fold(cut, |cut, position| cut.filter(message::Column::Position.lt(position)));
+    cut = if window.backward {
+        cut.order_by_desc(message::Column::Position)
+    } else {
+        cut.order_by_asc(message::Column::Position)
+    };
+    let mut rows = cut.limit(window.size.saturating_add(1)).all(&ports.reader).await?;
+    let size = usize::try_from(window.size).unwrap_or(usize::MAX);
+    let more = rows.len() > size;
+    rows.truncate(size);
+    if window.backward {
+        rows.reverse();
+    }
+    let rows = rows.into_iter().map(|row| ConversationMessage::of(chat, Arc::new(row))).collect::<Result<_>>()?;
+    Ok(ConversationMessageConnection {
+        rows,
+        has_previous: if window.backward { more } else { after.is_some() },
+        has_next: if window.backward { before.is_some() } else { more },
+        chat: chat.clone(),
+        ports: ports.clone(),
+    })
+}
+
+/// A message, for those who have part in its conversation. Errors: `NotFound`, `Forbidden`.
+pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ConversationMessage> {
+    let row = message::Entity::find_by_id(id).one(&cx.ports().reader).await?;
+    let row = row.ok_or_else(|| Error::not_found("The message"))?;
+    ConversationMessage::of(&Chat::by_uuid(cx, row.conversation_id).await?, Arc::new(row))
+}
+
+// Graph
+
+/// A message of a conversation.
+#[Object]
+impl ConversationMessage {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        Kind::ConversationMessage.global(self.row.id)
+    }
+
+    /// The UUID that REST and support use.
+    async fn database_id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Place in the conversation, from 0 without gaps.
+    async fn position(&self) -> i32 {
+        i32::try_from(self.row.position).unwrap_or(i32::MAX)
+    }
+
+    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    async fn role(&self) -> &str {
+        &self.row.role
+    }
+
+    /// The text, 1 to 100,000 characters.
+    async fn content(&self) -> &str {
+        &self.row.content
+    }
+
+    /// When it was sent, UTC.
+    async fn timestamp(&self) -> Instant {
+        Instant(self.row.sent_at)
+    }
+
+    /// The conversation.
+    async fn conversation(&self) -> Conversation {
+        Conversation(self.chat.clone())
+    }
+}
+
+/// A page of messages, in order.
+#[Object]
+impl ConversationMessageConnection {
+    /// The page's messages with their cursors, in order.
+    async fn edges(&self) -> Vec<ConversationMessageEdge> {
+        self.rows.iter().map(|row| ConversationMessageEdge { cursor: row.cursor(), node: row.clone() }).collect()
+    }
+
+    /// The page's messages, in order.
+    async fn nodes(&self) -> &[ConversationMessage] {
+        &self.rows
+    }
+
+    /// Where the page lies in the conversation.
+    async fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: self.has_previous,
+            has_next_page: self.has_next,
+            start_cursor: self.rows.first().map(ConversationMessage::cursor),
+            end_cursor: self.rows.last().map(ConversationMessage::cursor),
+        }
+    }
+
+    /// Messages of the whole conversation.
+    async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
+        let answer: async_graphql::Result<Option<i32>> = async {
+            let count = of_conversation(self.chat.id()).count(&self.ports.reader).await.map_err(Error::from)?;
+            Ok(i32::try_from(count).ok())
+        }
+        .await;
+        answer.transpose()
+    }
+}

@@ -1,0 +1,141 @@
+//! Messages told to those who listen, as they are appended.
+//!
+//! - Each message is told once, in order, and after it was committed.
+//! - A listener who falls too far behind is told so and hears no more, rather than missing some in silence.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_graphql::{Context, ID, Subscription};
+use entity::conversation_message as message;
+use futures_util::{
+    StreamExt as _,
+    stream::{BoxStream, unfold},
+};
+use tokio::sync::{
+    OwnedMutexGuard,
+    broadcast::{self, error::RecvError},
+};
+use uuid::Uuid;
+
+use super::messages::ConversationMessage;
+use crate::{
+    access::{Chat, On, Role, Viewer, lasting::Lasting, stated},
+    cx::Reach as _,
+    error::{Error, Result},
+};
+
+// Vocabulary
+
+/// Messages that a listener may be behind.
+const BEHIND: usize = 256;
+
+type Heard = broadcast::Receiver<Arc<message::Model>>;
+
+/// Who listens to which conversation. One per process.
+#[derive(Debug, Default)]
+pub struct Told {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    listening: Mutex<HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>>,
+}
+
+// Rules
+
+impl Told {
+    fn listening(&self) -> MutexGuard<'_, HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else appends: whoever has the turn commits and tells before the next one does.
+    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// Hears what is appended from now on.
+    fn listen(&self, conversation: Uuid) -> Heard {
+        let mut listening = self.listening();
+        listening.retain(|_, told| told.receiver_count() > 0);
+        listening.entry(conversation).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
+    }
+
+    /// Tells a message that was committed.
+    pub(super) fn tell(&self, row: &message::Model) {
+        if let Some(told) = self.listening().get(&row.conversation_id) {
+            // Nobody listens any more: nobody misses it.
+            let _ = told.send(Arc::new(row.clone()));
+        }
+    }
+
+    /// The conversation is no more: its streams end.
+    pub(super) fn end(&self, conversation: Uuid) {
+        self.listening().remove(&conversation);
+    }
+}
+
+/// A listener with access that goes on.
+struct Listener {
+    lasting: Lasting,
+    chat: Chat<Viewer>,
+    heard: Heard,
+}
+
+impl Listener {
+    /// Errors: 401, 400 (malformed id), 404, 403.
+    async fn begin(ctx: &Context<'_>, id: &ID) -> Result<Self> {
+        let (cx, lasting) = (ctx.cx()?, Lasting::begin(ctx.cx()?));
+        let prove = || cx.chat("conversationId", id);
+        let heard = cx.ports().told.listen(prove().await?.id());
+        // Again, now that it is listened to: one that was deleted in between would never end.
+        Ok(Self { lasting, chat: prove().await?, heard })
+    }
+
+    /// The next message; `None` once the conversation is deleted. Errors: access that was lost, too far behind.
+    async fn next(&mut self) -> Option<Result<ConversationMessage>> {
+        match self.heard.recv().await {
+            Ok(row) => Some(self.face(row).await),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(missed)) => Some(Err(Error::Unavailable {
+                retry_after: 1,
+                why: format!("This subscription is {missed} messages behind; read `messages` and subscribe again."),
+            })),
+        }
+    }
+
+    async fn face(&mut self, row: Arc<message::Model>) -> Result<ConversationMessage> {
+        if let Some(proven) = self.lasting.is_due().await? {
+            self.chat = self.lasting.cx().chat("conversationId", &self.chat.id().to_string()).await?;
+            self.lasting.renew(proven);
+        }
+        ConversationMessage::of(&self.chat, row)
+    }
+}
+
+// Graph
+
+/// Root fields that go on: what is said in conversations.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ConversationSubscription;
+
+#[Subscription]
+impl ConversationSubscription {
+    /// Messages as they are appended to a conversation: each once, in order. It ends when the conversation is deleted, and
+    /// with an error when the caller loses access or falls 256 messages behind.
+    #[doc = access_line!(CONVERSATION, VIEWER)]
+    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    async fn conversation_message_added(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The conversation: global id or UUID.")] conversation_id: ID,
+    ) -> async_graphql::Result<BoxStream<'static, Result<ConversationMessage>>> {
+        let listener = Listener::begin(ctx, &conversation_id).await?;
+        let messages = unfold(Some(listener), |state| async move {
+            let mut listener = state?;
+            let message = listener.next().await?;
+            let goes_on = message.is_ok().then_some(listener);
+            Some((message, goes_on))
+        });
+        Ok(messages.boxed())
+    }
+}

@@ -1,0 +1,188 @@
+//! Onboarding: how far a user has come in setting up, kept for the dashboard.
+//!
+//! - Each user has one record at most; it is theirs alone, whatever team they are in.
+//! - The dashboard's own object is kept as it was sent, its keys in their order.
+
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject, Value};
+use entity::onboarding;
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _};
+use uuid::Uuid;
+
+use crate::{
+    access::{Myself, On, stated},
+    cx::Reach as _,
+    error::{Error, Result},
+    ports::Ports,
+    scalars::{Instant, Json},
+};
+
+// Vocabulary
+
+/// Characters of a step's name at most.
+const LONGEST_STEP: usize = 100;
+
+/// Bytes of the dashboard's object at most, as JSON.
+const MOST_BYTES: usize = 32 * 1024;
+
+/// How far a user has come in setting up.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct Onboarding {
+    /// The UUID of the user.
+    pub user_id: Uuid,
+    /// Name of the step, as the dashboard calls it; null before the first one.
+    pub current_step: Option<String>,
+    /// Whether the user is through; false before anything was saved.
+    pub completed: bool,
+    /// The dashboard's own object, as it was sent; `{}` before anything was saved.
+    pub data: Json,
+    /// When it was first saved, UTC; null before.
+    pub created_at: Option<Instant>,
+    /// When it was last saved, UTC; null before the first time.
+    pub updated_at: Option<Instant>,
+}
+
+/// What is saved. A field that is left out stays as it is, but for `completed`.
+#[derive(InputObject, Debug, Clone)]
+pub struct OnboardingSaveInput {
+    /// Name of the step, as the dashboard calls it, 1 to 100 characters; null for none.
+    pub step: MaybeUndefined<String>,
+    /// A JSON object of the dashboard's own, at most 32,768 bytes as JSON; it replaces the one before. Null is refused.
+    pub data: MaybeUndefined<Json>,
+    /// Whether the user is through; false where it is left out.
+    #[graphql(default = false)]
+    pub completed: bool,
+}
+
+/// What was saved.
+#[derive(SimpleObject)]
+pub struct OnboardingSavePayload {
+    /// The record.
+    pub onboarding: Onboarding,
+}
+
+// Rules
+
+fn face(row: onboarding::Model) -> Result<Onboarding> {
+    let data: Value = serde_json::from_str(&row.data).map_err(Error::internal)?;
+    Ok(Onboarding {
+        user_id: row.user_id,
+        current_step: row.current_step,
+        completed: row.completed,
+        data: Json(data),
+        created_at: Some(Instant(row.created_at)),
+        updated_at: Some(Instant(row.updated_at)),
+    })
+}
+
+/// The user's record, or what stands for it before the first is saved.
+pub(crate) async fn of(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
+    match onboarding::Entity::find_by_id(myself.id()).one(&ports.reader).await? {
+        Some(row) => face(row),
+        None => Ok(Onboarding {
+            user_id: myself.id(),
+            current_step: None,
+            completed: false,
+            data: Json(Value::Object(Default::default())),
+            created_at: None,
+            updated_at: None,
+        }),
+    }
+}
+
+fn checked_step(step: String) -> Result<String> {
+    let wrong = |why: String| Err(Error::invalid("step", why));
+    match step.chars().count() {
+        _ if step.trim().is_empty() => wrong(format!("is empty; 1 to {LONGEST_STEP} characters are right")),
+        length if length > LONGEST_STEP => wrong(format!("has {length} characters; 1 to {LONGEST_STEP} are right")),
+        _ if step.chars().any(char::is_control) => {
+            wrong("holds a control character; a word such as add_website is right".to_owned())
+        }
+        _ => Ok(step),
+    }
+}
+
+fn checked_data(data: &Value) -> Result<String> {
+    if !matches!(data, Value::Object(_)) {
+        return Err(Error::invalid("data", "must be a JSON object"));
+    }
+    let text = serde_json::to_string(data).map_err(Error::internal)?;
+    if text.len() > MOST_BYTES {
+        return Err(Error::invalid(
+            "data",
+            format!("has {} bytes as JSON; at most {MOST_BYTES} are right", text.len()),
+        ));
+    }
+    Ok(text)
+}
+
+/// Saves the user's record, the first time or again. Errors: `Invalid`.
+pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) -> Result<Onboarding> {
+    let step = match input.step {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(step) => Some(Some(checked_step(step)?)),
+    };
+    let data = match input.data {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => {
+            return Err(Error::invalid("data", "cannot be null; leave it out to keep it as it is, or send {}"));
+        }
+        MaybeUndefined::Value(data) => Some(checked_data(&data.0)?),
+    };
+    let now = ports.now();
+    let txn = ports.begin().await?;
+    let row = match onboarding::Entity::find_by_id(myself.id()).one(&txn).await? {
+        Some(known) => {
+            let mut row = known.into_active_model();
+            if let Some(step) = step {
+                row.current_step = Set(step);
+            }
+            if let Some(data) = data {
+                row.data = Set(data);
+            }
+            row.completed = Set(input.completed);
+            row.updated_at = Set(now);
+            row.update(&txn).await?
+        }
+        None => {
+            let row = onboarding::ActiveModel {
+                user_id: Set(myself.id()),
+                current_step: Set(step.flatten()),
+                completed: Set(input.completed),
+                data: Set(data.unwrap_or_else(|| "{}".to_owned())),
+                created_at: Set(now),
+                updated_at: Set(now),
+            };
+            row.insert(&txn)
+                .await
+                .map_err(|source| Error::of_write(source, "This was saved twice at once; save it again."))?
+        }
+    };
+    txn.commit().await?;
+    face(row)
+}
+
+// Graph
+
+/// Mutations of onboarding.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct OnboardingMutation;
+
+#[Object]
+impl OnboardingMutation {
+    /// Saves how far the caller has come in setting up, the first time or again.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    async fn onboarding_save(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is saved.")] input: OnboardingSaveInput,
+    ) -> Option<async_graphql::Result<OnboardingSavePayload>> {
+        let answer: async_graphql::Result<Option<OnboardingSavePayload>> = async {
+            let onboarding = save(ctx.cx()?.ports(), &ctx.myself().await?, input).await?;
+            Ok(Some(OnboardingSavePayload { onboarding }))
+        }
+        .await;
+        answer.transpose()
+    }
+}
