@@ -221,6 +221,11 @@ pub fn nested() -> Vec<Question> {
     let website = |field: &str| format!("website(id: \"<<SITE>>\") {{ {field} }}");
     let rows = [
         ("Team.members", team("members { totalCount }"), vec![(On::Team, Some(Role::Viewer)), (On::User, None)]),
+        (
+            "Team.conversations",
+            team("conversations { edges { cursor } }"),
+            vec![(On::Team, Some(Role::Viewer)), (On::User, None)],
+        ),
         ("Team.apiKeys", team("apiKeys { totalCount }"), vec![(On::Team, Some(Role::Admin))]),
         ("Team.auditLog", team("auditLog { totalCount }"), vec![(On::Team, Some(Role::Admin))]),
         (
