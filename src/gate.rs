@@ -95,7 +95,11 @@ impl Gate for Door {
         let fits = match (auth, &credential) {
             (Auth::None, _) => {
                 let live = self.ports.live.version();
-                return Ok(self.pass(Caller::Anonymous, from, self.ports.changes.moment(self.ports.now()).with_live(live)));
+                return Ok(self.pass(
+                    Caller::Anonymous,
+                    from,
+                    self.ports.changes.moment(self.ports.now()).with_live(live),
+                ));
             }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,

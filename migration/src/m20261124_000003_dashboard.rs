@@ -166,11 +166,7 @@ fn tables() -> Vec<TableCreateStatement> {
             &[("team_id", "teams")],
         ),
         // Accounts of another issuer that are gone while tokens which speak for them may still work.
-        table(
-            "departures",
-            vec![schema::string_len("subject_hash", 64).primary_key().take(), at("left_at")],
-            &[],
-        ),
+        table("departures", vec![schema::string_len("subject_hash", 64).primary_key().take(), at("left_at")], &[]),
         // Websites that are gone while their events may not be.
         table("erasures", vec![schema::uuid("website_id").primary_key().take(), at("created_at")], &[]),
     ]

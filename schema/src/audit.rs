@@ -207,7 +207,9 @@ pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
         Some(team) => drop(access::Team::<Admin>::by_uuid(cx, team).await?),
         None if cx.caller().user().is_some() && cx.caller().user() == row.user_id => {}
         None => {
-            return Err(Error::forbidden("This line is about another account; ask for it through a team's `auditLog`."));
+            return Err(Error::forbidden(
+                "This line is about another account; ask for it through a team's `auditLog`.",
+            ));
         }
     }
     Ok(AuditEntry(row))

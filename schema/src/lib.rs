@@ -11,8 +11,8 @@ pub mod scalars;
 
 #[macro_use]
 pub mod access;
-pub mod changes;
 pub mod attempts;
+pub mod changes;
 pub mod cx;
 mod loaders;
 

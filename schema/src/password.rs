@@ -37,8 +37,7 @@ const MINUTES: i64 = 60;
 const MAILS_AN_HOUR: u64 = 3;
 
 /// What everybody hears who asks for a mail.
-const ASKED: &str =
-    "If an account with this address has a password here, a mail with instructions is on its way; it works for an hour.";
+const ASKED: &str = "If an account with this address has a password here, a mail with instructions is on its way; it works for an hour.";
 
 /// A change of the password by who knows it.
 #[derive(InputObject, Debug, Clone)]
@@ -100,7 +99,7 @@ async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()
         source => source.into(),
     })?;
     password_reset::Entity::update_many()
-        .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt).into())
+        .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt))
         .filter(password_reset::Column::UserId.eq(user))
         .filter(password_reset::Column::UsedAt.is_null())
         .exec(txn)

@@ -78,7 +78,9 @@ impl MailFlags {
         let login = filled(self.mail_user).map(|user| (user, self.mail_password.unwrap_or_default()));
         let is_here = host == "localhost" || host.parse().is_ok_and(|host: std::net::IpAddr| host.is_loopback());
         if tls == MailTls::None && login.is_some() && !is_here {
-            return Err(wrong("mail_tls is none, so the password would be readable on its way; starttls or tls is right"));
+            return Err(wrong(
+                "mail_tls is none, so the password would be readable on its way; starttls or tls is right",
+            ));
         }
         let reset_page = filled(self.mail_reset_page);
         if reset_page.as_ref().is_some_and(|page| !page.contains("{secret}") || page.chars().any(char::is_whitespace)) {

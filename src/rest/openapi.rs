@@ -123,14 +123,15 @@ fn statuses(operation: &Operation) -> Vec<u16> {
     let has_body = operation.body().is_some();
     let said = [
         (400, has_input),
-        (401, known),
+        // Somebody without credential may prove who they are, and fail.
+        (401, known || operation.changes),
         // A website may close to the public what takes no credential.
-        (403, known || operation.access.iter().any(|access| access.min.is_some())),
+        (403, known || operation.changes || operation.access.iter().any(|access| access.min.is_some())),
         (404, in_path),
-        (409, has_body),
+        (409, has_body || operation.changes),
         (413, has_body),
         (415, has_body),
-        (429, known),
+        (429, known || operation.changes),
         (500, true),
         (503, true),
         (504, true),

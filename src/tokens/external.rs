@@ -108,7 +108,9 @@ impl Issuer for External {
             subject: format!("{}|{}", self.settings.issuer, claims.sub),
             email,
             provider: spelled(provider),
-            full_name: name.map(|name| name.trim().chars().take(100).collect()).filter(|name: &String| !name.is_empty()),
+            full_name: name
+                .map(|name| name.trim().chars().take(100).collect())
+                .filter(|name: &String| !name.is_empty()),
             avatar_url: picture.as_deref().and_then(Url::checked),
             issued_at: claims.iat.and_then(instant),
             until: instant(claims.exp).ok_or_else(refused)?,

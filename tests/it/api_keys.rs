@@ -47,7 +47,8 @@ async fn keys_are_made_listed_and_revoked() {
     let secret = record.as_object_mut().unwrap().remove("secret").unwrap();
     assert_eq!(keys(&record), RECORD);
     assert!(secret.as_str().unwrap().starts_with("zv_"));
-    let shown = json!([record["name"], record["permission"], record["website_id"], record["team_id"], record["created_at"]]);
+    let shown =
+        json!([record["name"], record["permission"], record["website_id"], record["team_id"], record["created_at"]]);
     assert_eq!(shown, json!(["Nightly", "site_access", site, owner.team, NOW]));
     let (status, list) = app.token(&owner.token).get(KEYS).await;
     assert_eq!((status.as_u16(), &list["data"]), (200, &json!([record])), "the secret is shown once");
@@ -80,7 +81,10 @@ async fn a_replaced_key_works_for_five_minutes_more() {
     let (status, new) = send(&app.token(&owner.token), Method::POST, &path, None).await;
     assert_eq!(status, 201, "{new}");
     let data = &new["data"];
-    assert_eq!((&data["name"], &data["permission"], &data["expires_at"]), (&json!("Nightly"), &json!("full_access"), &Value::Null));
+    assert_eq!(
+        (&data["name"], &data["permission"], &data["expires_at"]),
+        (&json!("Nightly"), &json!("full_access"), &Value::Null)
+    );
     let end = "2026-03-04T05:11:07.500Z";
     assert_eq!(data["previous"], json!({ "id": made["data"]["id"], "expires_at": end }));
     assert_ne!(data["id"], made["data"]["id"]);
@@ -95,13 +99,9 @@ async fn a_replaced_key_works_for_five_minutes_more() {
     let lines = log(&app, &owner.token, &owner.team).await;
     assert!(lines.contains(&("API_KEY_ROTATE".into(), "owner@shop.example".into())), "{lines:?}");
     // A replaced key can be ended at once.
-    let (_, third) = send(
-        &app.token(&owner.token),
-        Method::POST,
-        &format!("{KEYS}/{}/rotate", data["id"].as_str().unwrap()),
-        None,
-    )
-    .await;
+    let (_, third) =
+        send(&app.token(&owner.token), Method::POST, &format!("{KEYS}/{}/rotate", data["id"].as_str().unwrap()), None)
+            .await;
     let path = format!("{KEYS}/{}", third["data"]["previous"]["id"].as_str().unwrap());
     assert_eq!(send(&app.token(&owner.token), Method::DELETE, &path, None).await.0, 200);
     assert_eq!((works(&app, &data["secret"]).await, works(&app, &third["data"]["secret"]).await), (401, 200));
@@ -134,7 +134,9 @@ async fn only_admins_of_its_team_reach_a_key() {
             assert_eq!((refusal(&answer).0, refusal(&answer).1), (403, "FORBIDDEN"));
         }
     }
-    for (caller, status) in [(app.anon(), 401), (app.token("nonsense"), 401), (app.key(made["data"]["secret"].as_str().unwrap()), 401)] {
+    for (caller, status) in
+        [(app.anon(), 401), (app.token("nonsense"), 401), (app.key(made["data"]["secret"].as_str().unwrap()), 401)]
+    {
         assert_eq!(refusal(&caller.get(&list).await).0, status);
         assert_eq!(refusal(&send(&caller, Method::DELETE, &format!("{KEYS}/{id}"), None).await).0, status);
         assert_eq!(refusal(&send(&caller, Method::POST, KEYS, Some(json!({ "nonsense": 1 }))).await).0, status);

@@ -260,7 +260,8 @@ async fn a_forgotten_password_is_set_anew_with_a_mailed_secret_that_works_once()
     let mail = mails.recv().await.unwrap();
     assert_eq!(mail.to, "TO:<owner@shop.example>", "the first mail is not for an unknown address");
     assert!(mail.login.as_ref().is_some_and(|login| login.starts_with("PLAIN ")));
-    for header in ["From: Footfall <footfall@shop.example>\n", "To: <owner@shop.example>\n", "Subject: ", "Date: Wed, "] {
+    for header in ["From: Footfall <footfall@shop.example>\n", "To: <owner@shop.example>\n", "Subject: ", "Date: Wed, "]
+    {
         assert!(mail.data.contains(header), "{header} in {}", mail.data);
     }
     let first = secret(&mail);
@@ -371,7 +372,11 @@ async fn a_success_clears_the_count_and_many_accounts_from_one_address_are_count
     for number in 0..12 {
         assert_eq!(sign_in(&app, &format!("n{number}@shop.example"), "wrong horse battery").await.0, 401, "{number}");
     }
-    assert_eq!(sign_in(&app, "another@shop.example", "wrong horse battery").await.0, 429, "30 failures of this address");
+    assert_eq!(
+        sign_in(&app, "another@shop.example", "wrong horse battery").await.0,
+        429,
+        "30 failures of this address"
+    );
 }
 
 #[tokio::test]

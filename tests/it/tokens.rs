@@ -104,7 +104,8 @@ async fn our_own_tokens_are_refused_unless_everything_about_them_is_right() {
         is_refused(&app, &token, alg).await;
     }
     let confused = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) };
-    is_refused(&app, &signed(&confused, &claims, &EncodingKey::from_secret(&public)), "HS256 with the public key").await;
+    is_refused(&app, &signed(&confused, &claims, &EncodingKey::from_secret(&public)), "HS256 with the public key")
+        .await;
     for kid in [None, Some("unknown".to_owned()), Some("../../etc/passwd".to_owned())] {
         is_refused(&app, &signed(&Header { kid, ..header.clone() }, &claims, &key), "an unknown kid").await;
     }
@@ -216,7 +217,11 @@ async fn the_first_token_of_the_issuer_makes_an_account_with_its_provider() {
     let query = "{ viewer { databaseId identityProvider authProvider defaultTeam { databaseId role name } } }";
     let answer = app.token(&token).gql(query, json!({})).await;
     let viewer = &answer["data"]["viewer"];
-    assert_eq!((&viewer["identityProvider"], &viewer["authProvider"]), (&json!("google"), &json!("EXTERNAL")), "{answer}");
+    assert_eq!(
+        (&viewer["identityProvider"], &viewer["authProvider"]),
+        (&json!("google"), &json!("EXTERNAL")),
+        "{answer}"
+    );
     assert_eq!((&viewer["defaultTeam"]["role"], &viewer["databaseId"]), (&json!("OWNER"), &data["id"]), "{answer}");
     assert_eq!(count(&app).await, 1, "made once");
     // The whole dashboard is theirs.
@@ -285,7 +290,8 @@ async fn tokens_of_the_issuer_are_refused_unless_everything_about_them_is_right(
     for secret in [x.as_bytes(), &URL_SAFE_NO_PAD.decode(x).unwrap(), set.as_bytes(), b"", b"another secret"] {
         for kid in [None, Some("ed".to_owned()), Some("rsa".to_owned())] {
             let header = Header { kid, ..Header::new(Algorithm::HS256) };
-            is_refused(&app, &signed(&header, &good, &EncodingKey::from_secret(secret)), "HS256 with a public key").await;
+            is_refused(&app, &signed(&header, &good, &EncodingKey::from_secret(secret)), "HS256 with a public key")
+                .await;
         }
     }
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
@@ -393,7 +399,11 @@ async fn a_deleted_account_is_not_made_anew_by_the_tokens_it_had() {
     is_refused(&app, &hs256(&without(&old, "iat")), "one that does not say when it was issued").await;
     assert_eq!(count(&app).await, 0);
     app.pass(Duration::seconds(1));
-    assert_eq!(status(&app, &hs256(&claims(&app, "ada", "ada@shop.example"))).await, 200, "whoever signs in again begins anew");
+    assert_eq!(
+        status(&app, &hs256(&claims(&app, "ada", "ada@shop.example"))).await,
+        200,
+        "whoever signs in again begins anew"
+    );
     assert_eq!(count(&app).await, 1);
 }
 

@@ -66,8 +66,10 @@ async fn a_profile_is_shown_and_changed_property_by_property() {
         (json!({ "email": "OWNER@shop.example" }), json!({})),
         (json!({}), json!({})),
         (json!({ "full_name": null }), json!({ "full_name": null, "name": null })),
-        (json!({ "avatar_url": null, "name": "A", "email": "new@shop.example" }),
-         json!({ "avatar_url": null, "full_name": "A", "name": "A", "email": "new@shop.example" })),
+        (
+            json!({ "avatar_url": null, "name": "A", "email": "new@shop.example" }),
+            json!({ "avatar_url": null, "full_name": "A", "name": "A", "email": "new@shop.example" }),
+        ),
     ] {
         let (_, before) = app.token(&owner.token).get(ME).await;
         let mut expected = before["data"].clone();

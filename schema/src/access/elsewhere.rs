@@ -23,7 +23,8 @@ pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address exists 
     or change its address, before you sign in with another provider.";
 
 /// What a token without an address is told.
-pub(crate) const NO_ADDRESS: &str = "The access token carries no e-mail address that its issuer has verified; an account needs one.";
+pub(crate) const NO_ADDRESS: &str =
+    "The access token carries no e-mail address that its issuer has verified; an account needs one.";
 
 /// What the token of a deleted account is told.
 pub(crate) const DELETED: &str =
@@ -78,11 +79,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
 /// An address that was changed at the issuer changes here, unless another account has it.
 async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> Result<()> {
     let Some(email) = claims.email.as_ref().filter(|email| email.as_str() != user.email) else { return Ok(()) };
-    let row = user::ActiveModel {
-        id: Unchanged(user.id),
-        email: Set(email.as_str().to_owned()),
-        ..Default::default()
-    };
+    let row = user::ActiveModel { id: Unchanged(user.id), email: Set(email.as_str().to_owned()), ..Default::default() };
     match row.update(&ports.writer).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
         Ok(_) => Ok(()),
         Err(Error::Conflict { .. }) => {

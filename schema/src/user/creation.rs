@@ -165,12 +165,7 @@ fn admitted(sign_up: SignUp, first: bool) -> Result<()> {
     }
 }
 
-fn with_password(
-    email: &EmailAddress,
-    hash: String,
-    full_name: Option<String>,
-    is_operator: bool,
-) -> NewAccount<'_> {
+fn with_password(email: &EmailAddress, hash: String, full_name: Option<String>, is_operator: bool) -> NewAccount<'_> {
     let email = email.as_str();
     NewAccount { email, password_hash: Some(hash), full_name, avatar_url: None, elsewhere: None, is_operator }
 }

@@ -92,11 +92,8 @@ pub async fn change(ports: &Ports, myself: &Myself, email: &EmailAddress) -> Res
     if myself.user().email == email.as_str() {
         return Err(Error::invalid("email", "is the account's address already; another one is expected"));
     }
-    let row = user::ActiveModel {
-        id: Unchanged(myself.id()),
-        email: Set(email.as_str().to_owned()),
-        ..Default::default()
-    };
+    let row =
+        user::ActiveModel { id: Unchanged(myself.id()), email: Set(email.as_str().to_owned()), ..Default::default() };
     let txn = ports.begin().await?;
     follow_up(&txn, ports, myself).await?;
     let row = row.update(&txn).await.map_err(failed)?;

@@ -77,8 +77,7 @@ impl AccountUsage {
         let end_ms = self.end.timestamp_millis().saturating_add(1);
         let span = Span { start_ms: self.start.timestamp_millis(), end_ms };
         let counts = self.websites.iter().map(|(website, currency)| async move {
-            let basis =
-                Basis { website: *website, span, filters: Vec::new(), currency: currency.clone(), bots: false };
+            let basis = Basis { website: *website, span, filters: Vec::new(), currency: currency.clone(), bots: false };
             match cx.loaders().panel(&basis, Panel::Totals { metrics }).await? {
                 Answer::Totals(sums) => Ok::<i64, Error>(sums.pageviews.saturating_add(sums.events)),
                 _ => Err(Error::broken("the event store answered another panel")),

@@ -18,7 +18,9 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    ports::{AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoTraffic, OpenVisit, Passwords, SignUp, Tokens},
+    ports::{
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoTraffic, OpenVisit, Passwords, SignUp, Tokens,
+    },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
