@@ -99,7 +99,7 @@ async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()
         source => source.into(),
     })?;
     password_reset::Entity::update_many()
-        .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt).into())
+        .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt))
         .filter(password_reset::Column::UserId.eq(user))
         .filter(password_reset::Column::UsedAt.is_null())
         .exec(txn)

@@ -10,7 +10,7 @@ use async_graphql::Value as GraphQl;
 use serde_json::{Map, Value, json};
 
 use self::{
-    components::{error_schema, headers, response_name, responses},
+    components::{error_schema, headers, response_name, responses, zones},
     input::Inputs,
     output::shape_schema,
 };
@@ -46,6 +46,7 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, 
     }
     let mut schemas = inputs.schemas;
     schemas.insert("Error".to_owned(), error_schema());
+    schemas.insert("TimeZone".to_owned(), zones());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -133,17 +134,19 @@ fn statuses(operation: &Operation) -> Vec<u16> {
     let has_input = operation.variables.iter().any(|variable| variable.origin != Origin::Cursor);
     let known = operation.auth != Auth::None;
     let has_body = operation.body().is_some();
+    let names_something = operation.variables.iter().any(|variable| matches!(variable.kind, Kind::Id));
     let said = [
         (400, has_input),
-        (401, known),
+        // Somebody without credential may prove who they are, and fail.
+        (401, known || operation.changes),
         // A website may close to the public what takes no credential.
-        (403, known || operation.access.iter().any(|access| access.min.is_some())),
-        // A body may name what is not there.
-        (404, in_path || has_body),
-        (409, has_body),
+        (403, known || operation.changes || operation.access.iter().any(|access| access.min.is_some())),
+        // A query or a body may name what is not there.
+        (404, in_path || names_something || has_body),
+        (409, has_body || operation.changes),
         (413, has_body),
         (415, has_body),
-        (429, known),
+        (429, known || operation.changes),
         (500, true),
         (503, true),
         (504, true),

@@ -17,9 +17,17 @@ pub(super) fn scalar(name: &str) -> Value {
         "Date" => json!({ "type": "string", "format": "date" }),
         "URL" => json!({ "type": "string", "format": "uri" }),
         "EmailAddress" => json!({ "type": "string", "format": "email" }),
+        "HexColor" => json!({ "type": "string", "pattern": "^#[0-9A-Fa-f]{6}$" }),
+        "TimeZone" => json!({ "$ref": "#/components/schemas/TimeZone" }),
         "JSON" => json!({}),
         _ => json!({ "type": "string" }),
     }
+}
+
+/// The names of time zones.
+pub(super) fn zones() -> Value {
+    let names: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+    json!({ "type": "string", "description": "An IANA time zone.", "enum": names })
 }
 
 /// The same schema, or null.

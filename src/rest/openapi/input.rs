@@ -1,11 +1,12 @@
 //! Schemas of bodies, from input objects, spelled as REST spells them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use async_graphql::{
     Value as GraphQl,
     parser::types::{BaseType, InputValueDefinition, Type},
 };
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -16,6 +17,41 @@ use super::{
     },
     components::{or_null, scalar},
 };
+
+/// How long a text may be, as its description says it: the rules say the same, and a reader reads it there.
+static LENGTHS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?:(?P<least>[\d,]+) to|[Uu]p to|at most) (?P<most>[\d,]+) characters").ok());
+
+/// A host name.
+const HOST: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
+
+/// Adds the bounds of a text to its schema.
+fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
+    let is_text = match schema.get("type") {
+        Some(Value::String(ty)) => ty == "string",
+        Some(Value::Array(types)) => types.iter().any(|ty| ty == "string"),
+        _ => false,
+    };
+    if !is_text || schema.contains_key("enum") || schema.contains_key("format") {
+        return;
+    }
+    let found = LENGTHS.as_ref().and_then(|lengths| lengths.captures(about));
+    let number = |name: &str| found.as_ref()?.name(name)?.as_str().replace(',', "").parse::<u64>().ok();
+    if let Some(most) = number("most") {
+        schema.insert("maxLength".to_owned(), most.into());
+    }
+    match number("least") {
+        // A name that is only white space is empty.
+        Some(1) => drop(schema.insert("pattern".to_owned(), r"\S".into())),
+        Some(least) => drop(schema.insert("minLength".to_owned(), least.into())),
+        None => {}
+    }
+    match key {
+        "domain" => drop(schema.insert("pattern".to_owned(), HOST.into())),
+        "revenue_currency" => drop(schema.insert("pattern".to_owned(), "^[A-Z]{3}$".into())),
+        _ => {}
+    }
+}
 
 /// Schemas of input objects, by name, as bodies spell them.
 pub(super) struct Inputs<'a> {
@@ -41,6 +77,8 @@ impl Inputs<'_> {
                         choices(name, values.into_iter()).into_iter().map(|(rest, _)| rest).collect();
                     json!({ "type": "string", "enum": words })
                 }
+                // A global id does as well, but REST shows none.
+                _ if name == "ID" => json!({ "type": "string", "format": "uuid" }),
                 _ => scalar(name),
             },
         }
@@ -94,6 +132,7 @@ impl Inputs<'_> {
                 schema = or_null(schema);
             }
             if let Some(members) = schema.as_object_mut() {
+                bind(members, &key, input.description.as_ref().map_or("", |about| about.node.as_str()));
                 if let Some(about) = &input.description {
                     members.insert("description".to_owned(), about.node.clone().into());
                 }
