@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo test setup browser bench soak fuzz lint drift contract
+.PHONY: demo test setup browser bench soak fuzz schemathesis lint drift contract
 
 demo: setup ## Runs three websites with 90 days of traffic and live visitors
 	cargo build --workspace --bins
@@ -37,6 +37,15 @@ fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## Ten minutes of hostile beacons (cargo-fuzz
 	mkdir -p fuzz/corpus/beacon
 	PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none beacon fuzz/corpus/beacon fuzz/seeds/beacon -- \
 	  -dict=fuzz/json.dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
+
+SCHEMATHESIS := $(HOME)/.cache/footfall/tools/schemathesis-4.32.5
+
+$(SCHEMATHESIS)/bin/schemathesis:
+	python3 -m venv "$(SCHEMATHESIS)" && "$(SCHEMATHESIS)/bin/pip" install -q schemathesis==4.32.5
+
+schemathesis: setup $(SCHEMATHESIS)/bin/schemathesis ## The REST API against its own description, every check (needs Python)
+	cargo build --workspace --bins
+	tests/schemathesis.sh "$(CARGO_TARGET_DIR)/debug/footfall" "$(SCHEMATHESIS)/bin/schemathesis"
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check

@@ -107,11 +107,7 @@ pub struct ConversationAppendMessagePayload {
 const MISSING: &str = "The conversation";
 
 fn checked_title(title: &str) -> Result<String> {
-    let title = checked_name("title", title, LONGEST_TITLE)?;
-    if title.chars().any(char::is_control) {
-        return Err(Error::invalid("title", "holds a control character; plain text on one line is right"));
-    }
-    Ok(title)
+    checked_name("title", title, LONGEST_TITLE)
 }
 
 /// The conversations of a team. Errors: `Forbidden` for an API key.

@@ -22,7 +22,8 @@ fn fault_of<T: InputType>(value: &Value) -> Option<String> {
     let error = T::parse(Some(value.clone())).err()?.into_server_error(Pos::default());
     // The framework's own words about a value of another kind say too much of the schema.
     let ours = error.message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
-    Some(ours.map_or_else(|| format!("must be a value of type {}", T::type_name()), |(_, why)| why.to_owned()))
+    let kind = if T::type_name() == "BigInt" { "must be a whole number" } else { "must be a string" };
+    Some(ours.map_or(kind, |(_, why)| why).to_owned())
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
     fn a_fault_says_what_would_be_right() {
         let zone = "an IANA time zone such as Europe/Vienna or UTC is expected";
         assert_eq!(fault("TimeZone", &"Europe/Atlantis".into()).unwrap(), zone);
-        assert_eq!(fault("TimeZone", &7.into()).unwrap(), "must be a value of type TimeZone");
+        assert_eq!(fault("TimeZone", &7.into()).unwrap(), "must be a string");
         assert_eq!(fault("HexColor", &"red".into()).unwrap(), "a colour such as #1a2b3c is expected");
         assert_eq!(fault("HexColor", &"#1a2b3c".into()), None);
         assert_eq!(fault("JSON", &"anything".into()), None);

@@ -128,7 +128,7 @@ async fn a_faulty_body_is_refused_by_its_field() {
             Method::PUT,
             &path,
             json!({ "messages": [{ "role": "user", "content": "x", "timestamp": "yesterday" }] }),
-            "timestamp: ",
+            "messages[0].timestamp: ",
         ),
         (Method::PUT, &path, json!({ "messages": [{ "role": "user", "content": "x", "id": 1 }] }), "messages[0].id: "),
         (Method::POST, &messages, json!({ "content": "x" }), "role: "),

@@ -22,6 +22,9 @@ use super::{
 static LENGTHS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:(?P<least>[\d,]+) to|[Uu]p to|at most) (?P<most>[\d,]+) characters").ok());
 
+/// A name: on one line, and more than white space.
+const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
+
 /// A host name.
 const HOST: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
 
@@ -41,8 +44,7 @@ fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
         schema.insert("maxLength".to_owned(), most.into());
     }
     match number("least") {
-        // A name that is only white space is empty.
-        Some(1) => drop(schema.insert("pattern".to_owned(), r"\S".into())),
+        Some(1) => drop(schema.insert("pattern".to_owned(), if key == "content" { r"\S" } else { NAME }.into())),
         Some(least) => drop(schema.insert("minLength".to_owned(), least.into())),
         None => {}
     }
@@ -128,11 +130,13 @@ impl Inputs<'_> {
             let ty = &input.ty.node;
             let key = snake(&input.name.node);
             let mut schema = self.of(ty);
-            if ty.nullable {
+            // What may be left out is nullable to GraphQL; a rule that refuses null says so in the description.
+            let about = input.description.as_ref().map_or("", |about| about.node.as_str());
+            if ty.nullable && !about.contains("Null is refused") {
                 schema = or_null(schema);
             }
             if let Some(members) = schema.as_object_mut() {
-                bind(members, &key, input.description.as_ref().map_or("", |about| about.node.as_str()));
+                bind(members, &key, about);
                 if let Some(about) = &input.description {
                     members.insert("description".to_owned(), about.node.clone().into());
                 }
