@@ -335,7 +335,7 @@ const scenarios = {
     assert.deepEqual(durations, [...durations].sort((a, b) => a - b));
     const { event_id, session_id, visitor_id, ...rest } = latest();
     assert.ok([event_id, session_id, visitor_id].every((id) => UUID.test(id)));
-    assert.deepEqual(Object.keys(rest).sort(), ['duration', 'had_interaction', 'scroll_depth', 'url']);
+    assert.deepEqual(Object.keys(rest).sort(), ['duration', 'had_interaction', 'scroll_depth', 'sent_at', 'url']);
     await site.counts({ visitors: 1, visits: 1, pageviews: 1, pages: { '/': 1 } });
   },
 
