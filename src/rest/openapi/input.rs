@@ -30,6 +30,9 @@ const HOST: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9
 
 /// Adds the bounds of a text to its schema.
 fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
+    if schema.is_empty() && about.contains("JSON object") {
+        schema.insert("type".to_owned(), "object".into());
+    }
     let is_text = match schema.get("type") {
         Some(Value::String(ty)) => ty == "string",
         Some(Value::Array(types)) => types.iter().any(|ty| ty == "string"),
@@ -48,6 +51,8 @@ fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
         Some(least) => drop(schema.insert("minLength".to_owned(), least.into())),
         None => {}
     }
+    // No text holds a NUL character.
+    schema.entry("pattern").or_insert_with(|| r"^[^\u0000]*$".into());
     match key {
         "domain" => drop(schema.insert("pattern".to_owned(), HOST.into())),
         "revenue_currency" => drop(schema.insert("pattern".to_owned(), "^[A-Z]{3}$".into())),
