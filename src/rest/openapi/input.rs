@@ -25,6 +25,9 @@ static LENGTHS: LazyLock<Option<Regex>> =
 /// A name: on one line, and more than white space.
 const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
 
+/// A text of several lines: more than white space.
+const TEXT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+
 /// A host name.
 const HOST: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
 
@@ -47,7 +50,7 @@ fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
         schema.insert("maxLength".to_owned(), most.into());
     }
     match number("least") {
-        Some(1) => drop(schema.insert("pattern".to_owned(), if key == "content" { r"\S" } else { NAME }.into())),
+        Some(1) => drop(schema.insert("pattern".to_owned(), if key == "content" { TEXT } else { NAME }.into())),
         Some(least) => drop(schema.insert("minLength".to_owned(), least.into())),
         None => {}
     }
