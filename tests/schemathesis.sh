@@ -3,8 +3,10 @@
 # and with an API key. tests/schemathesis.sh FOOTFALL SCHEMATHESIS
 set -euo pipefail
 footfall=$1 schemathesis=$2
-config=$(dirname "$0")/schemathesis.toml
+config=$(cd "$(dirname "$0")" && pwd)/schemathesis.toml
 folder=$(mktemp -d)
+footfall=$(realpath "$footfall") schemathesis=$(realpath -s "$schemathesis")
+cd "$folder" # where schemathesis keeps its notes
 trap 'kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
 export FOOTFALL_DATA=$folder/data FOOTFALL_PASSWORD='correct horse battery' FOOTFALL_SIGNUP=open FOOTFALL_TOKEN_MINUTES=120
 "$footfall" user create --email owner@shop.example >/dev/null

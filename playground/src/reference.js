@@ -10,6 +10,9 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A text with what stands between backticks as code. */
+const prose = (text) => text.split('`').map((part, at) => (at % 2 ? element('code', {}, part) : part));
+
 const response = await fetch('../openapi.json');
 const api = await response.json();
 
@@ -20,6 +23,7 @@ const resolve = (thing) =>
 function kindOf(given) {
   const schema = resolve(given);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum?.length > 20) return `string, one of ${schema.enum.length} such as ${JSON.stringify(schema.enum[0])}`;
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
   const some = schema.oneOf ?? schema.anyOf;
   if (some) return some.map(kindOf).join(' or ');
@@ -56,7 +60,7 @@ function memberList(given, depth = 0) {
     );
     const bounds = boundsOf(member);
     const said = [resolve(member).description, bounds].filter(Boolean).join(' · ');
-    list.append(element('dd', {}, said, memberList(member, depth + 1)));
+    list.append(element('dd', {}, ...prose(said), memberList(member, depth + 1)));
   }
   return list;
 }
@@ -108,13 +112,13 @@ function show(path, method, operation) {
   section.append(
     element('h3', {}, element('span', { class: `method ${method}` }, method.toUpperCase()), ' ', element('code', {}, path), element('a', { class: 'anchor', href: `#${operation.operationId}`, 'aria-label': 'Link to this operation' }, '#')),
     element('p', { class: 'summary' }, operation.summary ?? ''),
-    ...(operation.description ?? '').split('\n\n').map((paragraph) => element('p', {}, paragraph)),
+    ...(operation.description ?? '').split('\n\n').map((paragraph) => element('p', {}, ...prose(paragraph))),
     element('p', { class: 'credential' }, credentialOf(operation)),
   );
   const parameters = (operation.parameters ?? []).map(resolve);
   if (parameters.length) {
     const rows = parameters.map((one) =>
-      element('tr', {}, element('th', { scope: 'row' }, element('code', {}, one.name)), element('td', {}, one.in), element('td', {}, kindOf(one.schema)), element('td', {}, [one.description, boundsOf(one.schema), one.required ? 'required' : ''].filter(Boolean).join(' · '))),
+      element('tr', {}, element('th', { scope: 'row' }, element('code', {}, one.name)), element('td', {}, one.in), element('td', {}, kindOf(one.schema)), element('td', {}, ...prose([one.description, boundsOf(one.schema), one.required ? 'required' : ''].filter(Boolean).join(' · ')))),
     );
     section.append(element('h4', {}, 'Parameters'), element('div', { class: 'wide' }, element('table', {}, ...rows)));
   }

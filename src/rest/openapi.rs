@@ -73,7 +73,7 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, 
 
 /// The first segment of the path that says what a route is about.
 fn tag(operation: &Operation) -> String {
-    let path = operation.path.trim_start_matches("/api").trim_start_matches("/external/v1");
+    let path = operation.path.strip_prefix("/api/").unwrap_or(&operation.path).trim_start_matches("external/v1/");
     match path.split('/').find(|segment| !segment.is_empty()) {
         Some("e") => "live".to_owned(),
         segment => segment.unwrap_or("api").to_owned(),

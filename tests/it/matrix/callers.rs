@@ -239,7 +239,7 @@ impl World {
         let mut text = question.text.clone();
         while let Some(begin) = text.find("<<") {
             let end = text[begin..].find(">>").unwrap() + begin;
-            let subject = self.subject(&text[begin + 2..end].to_owned(), question).await;
+            let subject = self.subject(&text[begin + 2..end], question).await;
             text.replace_range(begin..end + 2, &subject);
         }
         let headers = &self.headers.iter().find(|(known, _)| *known == kind).unwrap().1;
