@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     http::{
         credential::{Asker, Credential},
-        graphql::Admit,
+        graphql::{Admit, Admitted},
     },
     ingest::address::{Proxies, household},
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
@@ -69,9 +69,10 @@ impl Door {
 
 #[async_trait]
 impl Admit for Door {
-    async fn admit(&self, asker: Asker, request: Request) -> Result<Request> {
+    async fn admit(&self, asker: Asker, request: Request) -> Result<Admitted> {
         let caller = or_refused(self.caller(&asker.credential).await)?;
-        Ok(request.data(Cx::new(self.ports(), caller).from_address(asker.from)))
+        let request = request.data(Cx::new(self.ports(), caller).from_address(asker.from));
+        Ok(Admitted { request, is_known: caller.known().is_ok() })
     }
 
     fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {

@@ -28,7 +28,7 @@ const OF_ADDRESS: u32 = 30;
 /// Failures at one account, whatever the address.
 const OF_ACCOUNT: u32 = 100;
 
-/// Counts kept at once; past this, those that are over are dropped, and then all.
+/// Counts kept at once; past this, those that are over are dropped, and then half of those with the fewest failures.
 const MOST: usize = 100_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,16 @@ impl Attempts {
             windows.retain(|_, window| window.ends_at > now);
         }
         if windows.len() > MOST {
-            windows.clear();
+            // Whoever sends from very many addresses must not make room for itself: the most guilty stay.
+            let mut counts: Vec<u32> = windows.values().map(|window| window.count).collect();
+            counts.sort_unstable();
+            let middle = counts.get(counts.len() / 2).copied().unwrap_or(0);
+            let mut room = MOST / 2;
+            windows.retain(|_, window| {
+                let stays = window.count > middle || room > 0;
+                room = room.saturating_sub(1);
+                stays
+            });
         }
         let used_up = bounds.iter().filter_map(|(key, most)| {
             windows.get(key).filter(|window| window.ends_at > now && window.count >= *most).map(|window| window.ends_at)

@@ -3,7 +3,7 @@
 //! A value that fails here is refused while arguments are coerced, so rules only ever see values that hold.
 
 use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Timelike as _, Utc};
 use chrono_tz::Tz;
 
 fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
@@ -22,8 +22,12 @@ pub struct Instant(pub DateTime<Utc>);
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
         DateTime::parse_from_rfc3339(text(&value)?)
-            .map(|instant| Self(instant.with_timezone(&Utc)))
-            .map_err(|_| InputValueError::custom("an instant such as 2026-03-04T05:06:07Z is expected"))
+            .ok()
+            .map(|instant| instant.with_timezone(&Utc))
+            // What is written must be readable again: four digits of a year, and no leap second.
+            .filter(|instant| (0..=9999).contains(&instant.year()) && instant.nanosecond() < 1_000_000_000)
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("an instant such as 2026-03-04T05:06:07Z is expected"))
     }
 
     fn to_value(&self) -> Value {
@@ -266,6 +270,14 @@ mod tests {
         assert!(Url::checked("https://shop.example/a?b").is_some());
         for bad in ["ftp://x", "javascript:alert(1)", "https://", "https:// x"] {
             assert!(Url::checked(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_one_that_can_be_written_again() {
+        assert!(<Instant as ScalarType>::parse("9999-12-31T23:59:59+14:00".into()).is_ok());
+        for bad in ["9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00+14:00", "2026-11-23T23:59:60Z"] {
+            assert!(<Instant as ScalarType>::parse(bad.into()).is_err(), "{bad}");
         }
     }
 

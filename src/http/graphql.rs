@@ -33,7 +33,7 @@ use super::{
     answer::{Rendered, refuse, render},
     blame::field_at_fault,
     credential::{Asker, Credential},
-    page,
+    limits, page,
     prepare::{Prepared, prepare},
     refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
@@ -42,13 +42,21 @@ use super::{
 };
 use crate::body::{self, Unread};
 
+/// A request with its caller.
+pub struct Admitted {
+    /// With what resolvers find in their context.
+    pub request: Request,
+    /// Whether the caller has a credential that works.
+    pub is_known: bool,
+}
+
 /// Turns a credential into what resolvers find in their context.
 #[async_trait]
 pub trait Admit: Send + Sync + 'static {
     /// Adds the caller's data to the request. Errors: `Unauthenticated` for a credential that is not valid.
     ///
     /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
-    async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Request>;
+    async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Admitted>;
 
     /// What stands for the address of whoever asks, given the other end of the connection; `None` where nobody needs it.
     fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
@@ -179,6 +187,16 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok((prepared, limit))
     }
 
+    /// The request with its caller. Errors: whom the gate refuses, and a document that is too dear for nobody in particular.
+    pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Request, Refusal> {
+        let Admitted { request, is_known } = self.admit.admit(asker, request).await?;
+        if !is_known {
+            // The limit was looked up by the header; what stands in it does not work.
+            limits::affordable(cost, self.config.limits.cost)?;
+        }
+        Ok(request)
+    }
+
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
     async fn run(&self, asked: Asked, asker: Asker, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
         let prepared = self.prepared(asked, &asker.credential, get, false)?;
@@ -196,7 +214,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
-            let request = self.admit.admit(asker, request).await.map_err(Refusal::from)?.data(id);
+            let request = self.admitted(asker, request, cost).await?.data(id);
             match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {
                 Ok(answer) => Ok(answer),
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),

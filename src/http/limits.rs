@@ -117,15 +117,21 @@ pub fn check(
             over(tally.nodes, limits.nodes, "QUERY_TOO_LARGE", "selections once its fragments are expanded")?;
         }
     }
-    if cost > cost_limit {
-        return Err(Refusal::document(
-            "COST_LIMIT_EXCEEDED",
-            format!(
-                "The document costs {cost}; at most {cost_limit} is allowed. Ask for fewer fields or smaller pages (`first`)."
-            ),
-        ));
-    }
+    affordable(cost, cost_limit)?;
     Ok(cost)
+}
+
+/// Errors: `COST_LIMIT_EXCEEDED`.
+pub fn affordable(cost: u64, limit: u64) -> Result<(), Refusal> {
+    if cost <= limit {
+        return Ok(());
+    }
+    Err(Refusal::document(
+        "COST_LIMIT_EXCEEDED",
+        format!(
+            "The document costs {cost}; at most {limit} is allowed. Ask for fewer fields or smaller pages (`first`)."
+        ),
+    ))
 }
 
 fn over(count: u64, limit: u64, code: &'static str, of_what: &str) -> Result<(), Refusal> {

@@ -365,3 +365,29 @@ async fn open_subscriptions_end_with_the_membership() {
     let said = node("removed.mjs", &[&app.url(""), &owner.token, &ada.token, &site, &code, &part]).await;
     assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");
 }
+
+/// Nothing happens on the website: the stream ends all the same, and with the reason.
+#[tokio::test]
+async fn an_idle_stream_ends_with_the_membership() {
+    let (app, owner, site, base) = shop().await;
+    let ada = app.sign_up("ada@shop.example").await;
+    let part = invite(&app, &owner, &site, "ada@shop.example", "viewer").await;
+    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ id }} }}");
+    let mut stream = app
+        .token(&ada.token)
+        .request(Method::POST, "/graphql")
+        .header("accept", "text/event-stream")
+        .json(&json!({ "query": query }))
+        .send()
+        .await
+        .unwrap();
+    data(&send(&app.token(&owner.token), Method::DELETE, &format!("{base}/{part}"), None).await, 200);
+    let mut said = String::new();
+    let ended = async {
+        while let Some(bytes) = stream.chunk().await.unwrap() {
+            said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.unwrap();
+    assert!(said.contains("FORBIDDEN"), "{said}");
+}

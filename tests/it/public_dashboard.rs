@@ -203,3 +203,31 @@ async fn it_ends_with_the_setting_and_live_figures_have_their_own() {
         assert_eq!(code(&team.app.token(&team.stranger.token).gql(&query, json!({})).await), stranger);
     }
 }
+
+#[tokio::test]
+async fn a_credential_that_does_not_work_buys_no_dearer_question() {
+    let app = crate::app::TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let site = app.website(&owner, "shop.example", "UTC").await;
+    let open = format!(
+        "mutation {{ websiteUpdateGeneral(websiteId: \"{site}\", input: {{ publicDashboard: true }}) {{ __typename }} }}"
+    );
+    assert!(app.token(&owner.token).gql(&open, json!({})).await.get("errors").is_none());
+    let metrics = "visitors visits pageviews events bounceRate visitDurationSeconds viewsPerVisit conversions";
+    let panels: Vec<String> = (0..10)
+        .map(|number| {
+            format!("p{number}: breakdown(by: PAGE, first: 100) {{ nodes {{ value metrics {{ {metrics} }} }} }}")
+        })
+        .collect();
+    let dear = format!(
+        "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_7_DAYS }}) {{ {} }} }} }}",
+        panels.join(" ")
+    );
+    let code = |answer: &Value| answer["errors"][0]["extensions"]["code"].clone();
+    let junk = "eyJhbGciOiJFZERTQSJ9.e30.AAAA";
+    for caller in [app.anon(), app.token(junk), app.token("zv_junk"), app.key("zv_junk")] {
+        let answer = caller.gql(&dear, json!({})).await;
+        assert_eq!(code(&answer), "COST_LIMIT_EXCEEDED", "{answer}");
+    }
+    assert_eq!(code(&app.token(&owner.token).gql(&dear, json!({})).await), Value::Null);
+}

@@ -1,6 +1,7 @@
 //! Access that goes on after the request: when it is proven again.
 //!
-//! - Whatever this process changes counts at once; what another one does (the command line) within five seconds.
+//! - Whatever this process changes counts at once where something is said, and within a second where not; what another one does
+//!   (the command line) within five seconds, or a minute.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,6 +10,12 @@ use crate::{cx::Cx, error::Result};
 
 /// For how long a proof holds for the items of a stream while this process changes nothing.
 const PROOF_SECONDS: i64 = 5;
+
+/// For how long one holds while nothing happens on the stream: thousands of idle ones must not ask all the time.
+const IDLE_SECONDS: i64 = 60;
+
+/// How often an idle stream looks whether anything changed.
+pub(crate) const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What a proof was made at.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +46,17 @@ impl Lasting {
     /// Where the last proof is too old: what the next one will be made at. Errors: `Unauthenticated` for a credential that
     /// works no more.
     pub(crate) async fn is_due(&self) -> Result<Option<Proven>> {
+        self.is_older_than(PROOF_SECONDS).await
+    }
+
+    /// As [`Lasting::is_due`], for a stream on which nothing happens.
+    pub(crate) async fn is_due_when_idle(&self) -> Result<Option<Proven>> {
+        self.is_older_than(IDLE_SECONDS).await
+    }
+
+    async fn is_older_than(&self, seconds: i64) -> Result<Option<Proven>> {
         let now = Proven::now(&self.cx);
-        let holds =
-            now.version == self.proven.version && (now.at - self.proven.at).abs() < TimeDelta::seconds(PROOF_SECONDS);
+        let holds = now.version == self.proven.version && (now.at - self.proven.at).abs() < TimeDelta::seconds(seconds);
         if holds {
             return Ok(None);
         }

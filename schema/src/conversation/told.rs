@@ -22,7 +22,11 @@ use uuid::Uuid;
 
 use super::messages::ConversationMessage;
 use crate::{
-    access::{Chat, On, Role, Viewer, lasting::Lasting, stated},
+    access::{
+        Chat, On, Role, Viewer,
+        lasting::{IDLE, Lasting, Proven},
+        stated,
+    },
     cx::Reach as _,
     error::{Error, Result},
 };
@@ -93,7 +97,18 @@ impl Listener {
 
     /// The next message; `None` once the conversation is deleted. Errors: access that was lost, too far behind.
     async fn next(&mut self) -> Option<Result<ConversationMessage>> {
-        match self.heard.recv().await {
+        let heard = loop {
+            match tokio::time::timeout(IDLE, self.heard.recv()).await {
+                Ok(heard) => break heard,
+                Err(_) => {
+                    let due = self.lasting.is_due_when_idle().await;
+                    if let Err(error) = self.renew(due).await {
+                        return Some(Err(error));
+                    }
+                }
+            }
+        };
+        match heard {
             Ok(row) => Some(self.face(row).await),
             Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(missed)) => Some(Err(Error::Unavailable {
@@ -104,11 +119,17 @@ impl Listener {
     }
 
     async fn face(&mut self, row: Arc<message::Model>) -> Result<ConversationMessage> {
-        if let Some(proven) = self.lasting.is_due().await? {
+        let due = self.lasting.is_due().await;
+        self.renew(due).await?;
+        ConversationMessage::of(&self.chat, row)
+    }
+
+    async fn renew(&mut self, due: Result<Option<Proven>>) -> Result<()> {
+        if let Some(proven) = due? {
             self.chat = self.lasting.cx().chat("conversationId", &self.chat.id().to_string()).await?;
             self.lasting.renew(proven);
         }
-        ConversationMessage::of(&self.chat, row)
+        Ok(())
     }
 }
 

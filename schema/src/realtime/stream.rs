@@ -16,7 +16,11 @@ use uuid::Uuid;
 
 use super::LiveSite;
 use crate::{
-    access::{On, Role, Site, Viewer, lasting::Lasting, stated},
+    access::{
+        On, Role, Site, Viewer,
+        lasting::{IDLE, Lasting, Proven},
+        stated,
+    },
     analytics::{
         country::country_name,
         event::{Event, EventKind},
@@ -51,7 +55,18 @@ impl Watch {
     /// Asks again where the last proof is too old. Errors: `Unauthenticated` for a credential that works no more, `NotFound`,
     /// `Forbidden`.
     async fn go_on(&mut self) -> Result<Arc<website::Model>> {
-        if let Some(proven) = self.lasting.is_due().await? {
+        let due = self.lasting.is_due().await?;
+        self.renewed(due).await
+    }
+
+    /// The same while nothing happens.
+    async fn wait_on(&mut self) -> Result<Arc<website::Model>> {
+        let due = self.lasting.is_due_when_idle().await?;
+        self.renewed(due).await
+    }
+
+    async fn renewed(&mut self, due: Option<Proven>) -> Result<Arc<website::Model>> {
+        if let Some(proven) = due {
             self.site = self.lasting.cx().site("websiteId", &self.site.id().to_string()).await?;
             self.lasting.renew(proven);
         }
@@ -70,7 +85,16 @@ impl Watch {
     {
         unfold(Some((self, items, face)), |state| async move {
             let (mut watch, mut items, face) = state?;
-            let item = items.next().await?;
+            let item = loop {
+                match tokio::time::timeout(IDLE, items.next()).await {
+                    Ok(item) => break item?,
+                    Err(_) => {
+                        if let Err(error) = watch.wait_on().await {
+                            return Some((Err(error), None));
+                        }
+                    }
+                }
+            };
             match watch.go_on().await {
                 Ok(row) => {
                     let shown = face(&row, item, watch.lasting.cx().ports().now());

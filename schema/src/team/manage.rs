@@ -94,7 +94,7 @@ const MOST_TEAMS: u64 = 100;
 /// What the team that an account begins with is called.
 pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
     let owner = full_name.or_else(|| email.split('@').next()).unwrap_or(email);
-    format!("{owner}'s team").chars().take(100).collect()
+    format!("{owner}'s team").chars().filter(|one| !one.is_control()).take(100).collect()
 }
 
 /// Makes a team that a user owns.

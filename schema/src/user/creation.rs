@@ -66,6 +66,9 @@ pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
     let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     match name {
         Some(name) if name.chars().count() > 100 => Err(Error::invalid("fullName", "is longer than 100 characters")),
+        Some(name) if name.contains(char::is_control) => {
+            Err(Error::invalid("fullName", "holds a control character; plain text on one line is right"))
+        }
         name => Ok(name),
     }
 }
@@ -116,7 +119,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
 /// Makes the team that an account of this name begins with.
 pub(crate) async fn insert_team(txn: &DatabaseTransaction, ports: &Ports, owner: &str) -> Result<Uuid> {
     let id = ports.ids.uuid();
-    let name: String = format!("{owner}'s team").chars().take(100).collect();
+    let name: String = format!("{owner}'s team").chars().filter(|one| !one.is_control()).take(100).collect();
     team::ActiveModel {
         id: Set(id),
         name: Set(name),

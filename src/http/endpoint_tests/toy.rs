@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::http::{
     HttpConfig,
     credential::{Asker, Credential},
-    graphql::{Admit, Endpoint},
+    graphql::{Admit, Admitted, Endpoint},
     shell,
 };
 
@@ -139,12 +139,12 @@ struct Toy;
 
 #[async_trait]
 impl Admit for Toy {
-    async fn admit(&self, asker: Asker, request: GraphRequest) -> Result<GraphRequest> {
+    async fn admit(&self, asker: Asker, request: GraphRequest) -> Result<Admitted> {
         match asker.credential {
             Credential::Token(token) if token == "expired" => {
                 Err(Error::unauthenticated("The access token has expired."))
             }
-            other => Ok(request.data(other)),
+            other => Ok(Admitted { is_known: other != Credential::None, request: request.data(other) }),
         }
     }
 }
