@@ -1,4 +1,4 @@
-//! API keys: made, revoked, and what the calling key may know of itself.
+//! API keys: made, listed, replaced and revoked.
 
 use std::sync::Arc;
 
@@ -13,21 +13,22 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, AtLeast, Level, On, Role, Site, ThisKey, Viewer, credential::digest, stated},
+    access::{self, Admin, AtLeast, Level, On, Role, Site, Viewer, credential::digest, stated},
     audit::{self, AuditAction, Line},
     connection::PageArgs,
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::Kind,
-    plan::PlanName,
     ports::Ports,
     scalars::{BigInt, Instant},
     team::Team,
-    website::{WebsiteConnection, checked_name, team_meant},
+    website::{checked_name, team_meant},
 };
 
+pub mod calling;
 pub mod usage;
 
+pub use calling::ApiUsage;
 pub use usage::{KeyUsage, Standing};
 
 // Vocabulary
@@ -58,13 +59,6 @@ pub struct ApiKey {
 }
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
-
-/// The calling API key and its figures.
-#[derive(Debug, Clone)]
-pub struct ApiUsage {
-    key: ThisKey,
-    standing: Standing,
-}
 
 /// A new API key.
 #[derive(InputObject, Debug, Clone)]
@@ -251,13 +245,6 @@ async fn named(cx: &Cx, id: &ID) -> Result<(ApiKey, access::Team<Admin>)> {
     Ok((key, team))
 }
 
-/// The calling key and its figures.
-pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
-    let plan = PlanName::counting(ports.limits, &key.team().team().plan);
-    let standing = ports.key_usage.standing_of(key.api_key(), plan, ports.now());
-    ApiUsage { key, standing }
-}
-
 fn permission(row: &api_key::Model) -> ApiKeyPermission {
     if row.website_id.is_some() { ApiKeyPermission::SiteAccess } else { ApiKeyPermission::FullAccess }
 }
@@ -333,83 +320,6 @@ impl ApiKey {
     }
 }
 
-/// The calling API key: what it is, what it used and may use, and what it reads.
-#[Object]
-impl ApiUsage {
-    /// The UUID of the key's record (REST shows it with `ak_` before it).
-    async fn api_key_id(&self) -> Uuid {
-        self.key.api_key().id
-    }
-
-    /// The key's label.
-    async fn name(&self) -> &str {
-        &self.key.api_key().name
-    }
-
-    /// What it may read.
-    async fn permission(&self) -> ApiKeyPermission {
-        permission(self.key.api_key())
-    }
-
-    /// The UUID of the only website it reads; null when it reads all of the team's.
-    async fn website_id(&self) -> Option<Uuid> {
-        self.key.api_key().website_id
-    }
-
-    /// Requests in this calendar month (UTC), this one included.
-    async fn monthly_requests(&self) -> BigInt {
-        BigInt(self.standing.monthly_requests)
-    }
-
-    /// Requests allowed per calendar month (UTC).
-    async fn monthly_limit(&self) -> BigInt {
-        BigInt(self.standing.monthly_limit)
-    }
-
-    /// Requests left in this calendar month; never below 0.
-    async fn monthly_remaining(&self) -> BigInt {
-        BigInt(self.standing.monthly_remaining())
-    }
-
-    /// When the month's count starts anew: the first instant of next month, UTC.
-    async fn monthly_reset_at(&self) -> Instant {
-        Instant(self.standing.resets_at)
-    }
-
-    /// Requests since the key was made, this one included.
-    async fn total_requests(&self) -> BigInt {
-        BigInt(self.standing.total_requests)
-    }
-
-    /// Requests allowed per minute; counted only where plans limit anything.
-    async fn requests_per_minute(&self) -> i32 {
-        self.standing.requests_per_minute
-    }
-
-    /// The plan whose limits count.
-    async fn plan(&self) -> PlanName {
-        self.standing.plan
-    }
-
-    /// The team whose websites it reads.
-    async fn team(&self) -> Team {
-        Team(self.key.team().clone())
-    }
-
-    /// The websites it reads, oldest first.
-    async fn websites(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
-        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
-        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<WebsiteConnection> {
-        let args = PageArgs { first, after, last, before };
-        Ok(WebsiteConnection::new(crate::team::websites(ctx.cx()?.ports(), self.key.team(), &args).await?))
-    }
-}
-
 /// Root fields about API keys.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ApiKeyQuery;
@@ -421,7 +331,7 @@ impl ApiKeyQuery {
     #[graphql(directive = stated::access::apply(On::ApiKey, None, None))]
     async fn api_usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<ApiUsage>> {
         let answer: async_graphql::Result<Option<ApiUsage>> =
-            async { Ok(Some(usage_of(ctx.cx()?.ports(), ctx.key().await?))) }.await;
+            async { Ok(Some(calling::usage_of(ctx.cx()?.ports(), ctx.key().await?))) }.await;
         answer.transpose()
     }
 
