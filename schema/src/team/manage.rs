@@ -98,25 +98,35 @@ pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
 }
 
 /// Makes a team that a user owns.
-pub(super) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid, name: String) -> Result<team::Model> {
-    let now = ports.now();
+pub(crate) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid, name: String) -> Result<team::Model> {
+    let team = insert_team(txn, ports, name).await?;
+    insert_owner(txn, ports, team.id, owner).await?;
+    Ok(team)
+}
+
+/// Makes a team on the plan Free that nobody is in yet: an account names its team before it is there itself.
+pub(crate) async fn insert_team(txn: &DatabaseTransaction, ports: &Ports, name: String) -> Result<team::Model> {
     let team = team::ActiveModel {
         id: Set(ports.ids.uuid()),
         name: Set(name),
         plan: Set(PlanName::Free.text().to_owned()),
-        created_at: Set(now),
+        created_at: Set(ports.now()),
     };
-    let team = team.insert(txn).await?;
+    Ok(team.insert(txn).await?)
+}
+
+/// Makes a user the owner of a team.
+pub(crate) async fn insert_owner(txn: &DatabaseTransaction, ports: &Ports, team: Uuid, user: Uuid) -> Result<()> {
     let part = membership::ActiveModel {
         id: Set(ports.ids.uuid()),
-        team_id: Set(team.id),
-        user_id: Set(owner),
+        team_id: Set(team),
+        user_id: Set(user),
         role: Set(Role::Owner.level()),
-        created_at: Set(now),
+        created_at: Set(ports.now()),
         deactivated_at: Set(None),
     };
     part.insert(txn).await?;
-    Ok(team)
+    Ok(())
 }
 
 /// Makes a team that the caller owns, on the plan Free. Returns its id. Errors: `Invalid`, `Conflict` for whoever owns too

@@ -1,7 +1,7 @@
 //! How accounts come to be: by signing up, by the operator, or with the first token of a trusted issuer.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use entity::{membership, team, user};
+use entity::user;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait as _,
     PaginatorTrait as _,
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::User;
 use crate::{
-    access::{Caller, Myself, On, Operator, Role, stated},
+    access::{Caller, Myself, On, Operator, stated},
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
-    plan::PlanName,
     ports::{Ports, SignUp},
     scalars::{EmailAddress, Instant},
     session::{self, Issued},
+    team::manage,
 };
 
 // Vocabulary
@@ -95,8 +95,7 @@ pub(crate) const TAKEN: &str = "An account with this e-mail address exists alrea
 /// Makes an account and the team it owns. Errors: `Conflict` for a known address.
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
-    let owner = new.full_name.as_deref().or_else(|| new.email.split('@').next()).unwrap_or(new.email);
-    let team = insert_team(txn, ports, owner).await?;
+    let team = manage::insert_team(txn, ports, manage::own_name(new.full_name.as_deref(), new.email)).await?.id;
     let row = user::ActiveModel {
         id: Set(user),
         email: Set(new.email.to_owned()),
@@ -112,38 +111,8 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     .insert(txn)
     .await
     .map_err(|source| Error::of_write(source, format!("{TAKEN}; sign in instead.")))?;
-    insert_owner(txn, ports, team, user).await?;
+    manage::insert_owner(txn, ports, team, user).await?;
     Ok(row)
-}
-
-/// Makes the team that an account of this name begins with.
-pub(crate) async fn insert_team(txn: &DatabaseTransaction, ports: &Ports, owner: &str) -> Result<Uuid> {
-    let id = ports.ids.uuid();
-    let name: String = format!("{owner}'s team").chars().filter(|one| !one.is_control()).take(100).collect();
-    team::ActiveModel {
-        id: Set(id),
-        name: Set(name),
-        plan: Set(PlanName::Free.text().to_owned()),
-        created_at: Set(ports.now()),
-    }
-    .insert(txn)
-    .await?;
-    Ok(id)
-}
-
-/// Makes a user the owner of a team.
-pub(crate) async fn insert_owner(txn: &DatabaseTransaction, ports: &Ports, team: Uuid, user: Uuid) -> Result<()> {
-    membership::ActiveModel {
-        id: Set(ports.ids.uuid()),
-        team_id: Set(team),
-        user_id: Set(user),
-        role: Set(Role::Owner.level()),
-        created_at: Set(ports.now()),
-        deactivated_at: Set(None),
-    }
-    .insert(txn)
-    .await?;
-    Ok(())
 }
 
 /// Whether nobody has an account yet. Takes the lock that keeps it true until the transaction ends.

@@ -13,13 +13,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::creation::{insert_owner, insert_team};
 use crate::{
     access::{Myself, On, Role, credential::digest, stated},
     audit::{self, AuditAction, Line},
     cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
+    team::manage,
 };
 
 // Vocabulary
@@ -110,10 +110,8 @@ async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &
         let next = match active(txn, stranded.id).await?.first() {
             Some(part) => part.team_id,
             None => {
-                let name = stranded.full_name.as_deref().or_else(|| stranded.email.split('@').next());
-                let team = insert_team(txn, ports, name.unwrap_or_default()).await?;
-                insert_owner(txn, ports, team, stranded.id).await?;
-                team
+                let name = manage::own_name(stranded.full_name.as_deref(), &stranded.email);
+                manage::found(txn, ports, stranded.id, name).await?.id
             }
         };
         let row = user::ActiveModel { id: Unchanged(stranded.id), default_team_id: Set(next), ..Default::default() };
