@@ -13,7 +13,9 @@ mod measure;
 mod wire;
 
 use std::{
+    io::{BufRead as _, BufReader},
     net::SocketAddr,
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,15 +28,13 @@ use axum::{
     body::Bytes,
     routing::{get, post},
 };
-use footfall::ambient::SystemClock;
 use measure::{Server, median, memory_mib, row, set_up};
-use schema::ports::Clock as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use wire::{Wire, beacon, graphql, request};
+use wire::{Wire, batches, beacon, graphql, request};
 
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 512;
@@ -61,7 +61,11 @@ async fn rate(address: &str, seconds: f64, make: impl Fn(u64) -> Vec<u8> + Send 
     count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
 }
 
-async fn bare() -> String {
+/// The argument that makes this program the bare server: a process of its own, as ours is.
+const BARE: &str = "bare-server";
+
+/// Serves the bare handlers until it is killed.
+async fn serve_bare() {
     let router = Router::new()
         .route(
             "/e/{code}",
@@ -75,11 +79,31 @@ async fn bare() -> String {
             get(async || "{\"liveCount\":7,\"count\":7,\"visitors\":7,\"timestamp\":\"2026-03-04T05:06:07Z\"}"),
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    tokio::spawn(
-        async move { axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await },
-    );
-    address
+    println!("{}", listener.local_addr().expect("an address"));
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.expect("it serves");
+}
+
+/// The bare server; it ends with this value.
+struct Bare {
+    child: Child,
+    address: String,
+}
+
+impl Bare {
+    fn start() -> Self {
+        let program = std::env::current_exe().expect("a path");
+        let mut child = Command::new(program).arg(BARE).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut address).expect("its address");
+        Self { child, address: address.trim().to_owned() }
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Milliseconds from a beacon's answer until a live count and until a query show it, of 20 beacons.
@@ -111,13 +135,17 @@ async fn freshness(ours: &str, key: &str, site: &str, code: &str) -> (Vec<f64>, 
 
 #[tokio::main]
 async fn main() {
+    if std::env::args().any(|argument| argument == BARE) {
+        return serve_bare().await;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let (websites, key) = set_up(&data, &["shop.example".to_owned()]);
     let site = &websites[0];
     let server = Server::start(&data);
     let ours = server.base.trim_start_matches("http://").to_owned();
-    let theirs = bare().await;
+    let bare = Bare::start();
+    let theirs = bare.address.clone();
     let answer = graphql(&ours, &key, &format!("{{ website(id: \"{site}\") {{ trackingCode }} }}")).await;
     let code = answer["data"]["website"]["trackingCode"].as_str().expect("a code").to_owned();
     let path = format!("/e/{code}");
@@ -154,36 +182,7 @@ async fn main() {
     let ratio = median(ratios);
     row("/e/live/:code / bare axum handler", format!("{ratio:.2}"), ">= 0.80", ratio >= 0.8);
 
-    // Batches of 1,000, four senders.
-    let now = SystemClock.now().timestamp_millis();
-    let begun = Instant::now();
-    let sent = Arc::new(AtomicU64::new(0));
-    let senders = (0..4_u64).map(|sender| {
-        let (ours, key, code, sent) = (ours.clone(), key.clone(), code.clone(), sent.clone());
-        tokio::spawn(async move {
-            let mut wire = Wire::open(&ours).await;
-            for batch in 0..50_u64 {
-                let events: Vec<Value> = (0..1_000_u64)
-                    .map(|number| {
-                        let visitor = format!("6c1e1a36-0000-4000-8000-{:012}", number % 400);
-                        json!({ "type": "pageview", "ts": now, "visitorId": visitor, "sessionId": visitor,
-                            "idempotencyKey": format!("{sender}-{batch}-{number}-batch"),
-                            "props": { "url": format!("https://shop.example/b{}", number % 97), "referrer": "https://bing.com/" } })
-                    })
-                    .collect();
-                let context = json!({ "clientIp": "203.0.113.9", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
-                let body = json!({ "trackingCode": code, "events": events, "serverContext": context }).to_string();
-                let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
-                let (status, answer) = wire.ask(&request("POST", "/api/v1/events", &headers, &body)).await;
-                assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
-                sent.fetch_add(1_000, Ordering::Relaxed);
-            }
-        })
-    });
-    for sender in senders.collect::<Vec<_>>() {
-        sender.await.expect("no panic");
-    }
-    let rate_of_batches = sent.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    let rate_of_batches = batches(&ours, &key, &code, "rate", 50).await;
     row(
         "events/s in batches of 1,000, durable",
         format!("{rate_of_batches:.0}"),

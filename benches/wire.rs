@@ -1,5 +1,11 @@
 //! The load generator of the benches: HTTP/1.1 by hand over kept-alive connections, and the beacons that it sends.
 
+#![expect(clippy::cast_precision_loss, reason = "millions")]
+
+use std::time::Instant;
+
+use footfall::ambient::SystemClock;
+use schema::ports::Clock as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -66,4 +72,40 @@ pub async fn graphql(address: &str, key: &str, query: &str) -> Value {
     let body = json!({ "query": query }).to_string();
     let (_, answer) = Wire::open(address).await.ask(&request("POST", "/graphql", &headers, &body)).await;
     serde_json::from_slice(&answer).expect("JSON")
+}
+
+/// Senders of [`batches`].
+const SENDERS: u64 = 4;
+
+/// Page views of now by 400 visitors in batches of 1,000, so many batches of each of four senders. Answers events a second.
+/// `name` tells the events of one call from those of another.
+pub async fn batches(address: &str, key: &str, code: &str, name: &'static str, each: u64) -> f64 {
+    let begun = Instant::now();
+    let senders = (0..SENDERS).map(|sender| {
+        let (address, key, code) = (address.to_owned(), key.to_owned(), code.to_owned());
+        tokio::spawn(async move {
+            let mut wire = Wire::open(&address).await;
+            for batch in 0..each {
+                // What happened in the last second.
+                let now = SystemClock.now().timestamp_millis();
+                let events: Vec<Value> = (0..1_000_u64)
+                    .map(|number| {
+                        let visitor = format!("6c1e1a36-0000-4000-8000-{:012}", number % 400);
+                        json!({ "type": "pageview", "ts": now - number.cast_signed(), "visitorId": visitor, "sessionId": visitor,
+                            "idempotencyKey": format!("{sender}-{batch}-{number}-{name}"),
+                            "props": { "url": format!("https://shop.example/b{}", number % 97), "referrer": "https://bing.com/" } })
+                    })
+                    .collect();
+                let context = json!({ "clientIp": "203.0.113.9", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
+                let body = json!({ "trackingCode": code, "events": events, "serverContext": context }).to_string();
+                let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
+                let (status, answer) = wire.ask(&request("POST", "/api/v1/events", &headers, &body)).await;
+                assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.expect("no panic");
+    }
+    (SENDERS * each * 1_000) as f64 / begun.elapsed().as_secs_f64()
 }

@@ -12,6 +12,7 @@ pub mod crawler;
 pub mod datacentre;
 pub mod delivery;
 pub mod enrich;
+pub mod handover;
 pub mod identity;
 pub mod intake;
 pub mod journal;

@@ -3,7 +3,8 @@
 # and with an API key. tests/schemathesis.sh FOOTFALL SCHEMATHESIS
 set -euo pipefail
 footfall=$1 schemathesis=$2
-config=$(cd "$(dirname "$0")" && pwd)/schemathesis.toml
+here=$(cd "$(dirname "$0")" && pwd)
+config=$here/schemathesis.toml accounts=$here/schemathesis_accounts.py
 folder=$(mktemp -d)
 footfall=$(realpath "$footfall") schemathesis=$(realpath -s "$schemathesis")
 cd "$folder" # where schemathesis keeps its notes
@@ -21,9 +22,12 @@ done
 token=$(curl -sf "$base/api/auth/sign-in" -H 'Content-Type: application/json' \
   -d "{\"email\": \"owner@shop.example\", \"password\": \"$FOOTFALL_PASSWORD\"}" | grep -o '"access_token":"[^"]*' | cut -d'"' -f4)
 options=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-50}" --workers 2 --suppress-health-check all)
-# What ends the session or the account is left out; tests/it asks for it.
+# What ends the session or the account comes after the rest, with an account for each request.
+ends=(userDelete authSignOut authPasswordChange)
 "$schemathesis" --config-file "$config" run "$base/openapi.json" -H "Authorization: Bearer $token" "${options[@]}" \
   --include-path-regex '^/api/(users|websites|teams|auth|api-keys|conversations|onboarding)' \
-  --exclude-operation-id userDelete --exclude-operation-id authSignOut --exclude-operation-id authPasswordChange
+  "${ends[@]/#/--exclude-operation-id=}"
+FOOTFALL_BASE=$base SCHEMATHESIS_HOOKS=$accounts "$schemathesis" --config-file "$config" run "$base/openapi.json" "${options[@]}" \
+  "${ends[@]/#/--include-operation-id=}"
 "$schemathesis" --config-file "$config" run "$base/openapi.json" -H "X-API-Key: $key" "${options[@]}" \
   --include-path-regex '^/(api/external|api/v1|e/|c/|live|widgets|health|.well-known)'

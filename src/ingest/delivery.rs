@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{intake::State, journal::Reader};
 
-/// Bytes of one delivery, about.
+/// Bytes of one delivery from the journal, about.
 const BATCH: usize = 8 << 20;
 
 /// Time between two deliveries, so that a trickle does not become a transaction per event.
@@ -49,7 +49,10 @@ impl Delivery {
     pub async fn catch_up(&mut self) -> Result<i64> {
         loop {
             let from = self.state.delivered.load(Ordering::Acquire);
-            let entries = self.journal.after(from, BATCH).await?;
+            let mut entries = self.state.handover.after(from);
+            if entries.is_empty() {
+                entries = self.journal.after(from, BATCH).await?;
+            }
             let Some(last) = entries.last().map(|entry| entry.position) else {
                 self.state.waiting_bytes.store(0, Ordering::Release);
                 return Ok(from);

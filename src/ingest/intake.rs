@@ -23,7 +23,10 @@ use schema::{
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::journal::{Counts, Writer};
+use super::{
+    handover::Handover,
+    journal::{Counts, Entry, Writer},
+};
 use crate::live::Hub;
 
 /// Submissions that may wait.
@@ -114,6 +117,8 @@ pub struct State {
     pub delivered: AtomicI64,
     /// Bytes that wait for delivery, about.
     pub waiting_bytes: AtomicU64,
+    /// What was committed and not delivered yet, as far as it fits.
+    pub handover: Handover,
 }
 
 impl Intake {
@@ -346,11 +351,14 @@ impl Desk {
                     // An event takes about so many bytes in the journal.
                     self.state.waiting_bytes.fetch_add(events.len() as u64 * 300, Ordering::AcqRel);
                     self.hub.take(&events);
-                    self.state.written.notify_one();
                 }
                 for (answer, outcomes) in answers {
                     // A client that went away is not told; its events count all the same.
                     let _ = answer.send(Ok(outcomes));
+                }
+                if position > 0 {
+                    self.state.handover.give(Entry { position, events });
+                    self.state.written.notify_one();
                 }
                 Ok(())
             }

@@ -111,9 +111,10 @@ impl Works {
     }
 }
 
-fn incoming(number: u128) -> Submission {
+/// A page view of now.
+pub fn event(number: u128) -> Event {
     let empty: Arc<str> = "".into();
-    let event = Event {
+    Event {
         website: Uuid::from_u128(1),
         id: Uuid::from_u128(number),
         time_ms: SystemClock.now().timestamp_millis(),
@@ -132,8 +133,11 @@ fn incoming(number: u128) -> Submission {
         amount_micros: 0,
         currency: empty.clone(),
         bot: empty,
-    };
-    let incoming = Incoming { event, who: Who::Known(7), collapse: None, is_named: true };
+    }
+}
+
+fn incoming(number: u128) -> Submission {
+    let incoming = Incoming { event: event(number), who: Who::Known(7), collapse: None, is_named: true };
     Submission { events: vec![incoming], dropped: Vec::new() }
 }
 

@@ -16,7 +16,7 @@ use super::{
     document::Operation,
     scalars,
     sdl::Sdl,
-    spelling::{camel, choices, snake},
+    spelling::{choices, snake},
     variables::{Origin, Variable},
 };
 
@@ -33,14 +33,10 @@ pub fn variables(bytes: &[u8], operation: &Operation, sdl: &Sdl) -> Result<Vec<(
 fn spread(bytes: &[u8], open: &[&Variable], sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
     let mut given: Vec<(Name, Value)> = Vec::new();
     for (key, json) in parsed(bytes)? {
-        let meant = camel(&key);
-        let Some(variable) = open.iter().find(|variable| variable.name == meant) else {
+        let Some(variable) = open.iter().find(|variable| snake(&variable.name) == key) else {
             let names: Vec<String> = open.iter().map(|variable| snake(&variable.name)).collect();
             return Err(unknown(&key, &names));
         };
-        if given.iter().any(|(name, _)| *name == variable.name) {
-            return Err(Error::invalid(&key, TWICE));
-        }
         given.push((variable.name.clone(), convert(json, &variable.ty, &key, sdl)?));
     }
     let missing = open.iter().find(|open| open.is_required() && !given.iter().any(|(name, _)| *name == open.name));
@@ -50,7 +46,6 @@ fn spread(bytes: &[u8], open: &[&Variable], sdl: &Sdl) -> Result<Vec<(Name, Valu
     }
 }
 
-const TWICE: &str = "is given twice; give it once";
 const MISSING: &str = "is required";
 
 fn unknown(field: &str, known: &[String]) -> Error {
@@ -128,15 +123,12 @@ fn object(json: Json, name: &str, field: &str, sdl: &Sdl) -> Result<Value> {
     let within = |key: &str| if field == "body" { key.to_owned() } else { format!("{field}.{key}") };
     let mut object = IndexMap::new();
     for (key, json) in members {
-        let meant = camel(&key);
-        let Some(input) = known.iter().find(|input| input.name.node == meant) else {
+        let Some(input) = known.iter().find(|input| snake(&input.name.node) == key) else {
             let names: Vec<String> = known.iter().map(|input| snake(&input.name.node)).collect();
             return Err(unknown(&within(&key), &names));
         };
         let value = convert(json, &input.ty.node, &within(&key), sdl)?;
-        if object.insert(input.name.node.clone(), value).is_some() {
-            return Err(Error::invalid(within(&key), TWICE));
-        }
+        object.insert(input.name.node.clone(), value);
     }
     let missing = known.iter().find(|input| {
         !input.ty.node.nullable && input.default_value.is_none() && !object.contains_key(&input.name.node)
@@ -191,7 +183,7 @@ mod tests {
         });
         let value = read(body).unwrap();
         assert_eq!(value, expected);
-        assert_eq!(read(r#"{"websiteName":"A"}"#).unwrap(), value!({ "websiteName": "A" }), "absent stays absent");
+        assert_eq!(read(r#"{"website_name":"A"}"#).unwrap(), value!({ "websiteName": "A" }), "absent stays absent");
     }
 
     #[test]
@@ -211,7 +203,7 @@ mod tests {
             (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
             (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),
             (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is not known here; known are some_id"),
-            (r#"{"website_name":"A","websiteName":"B"}"#, "websiteName: is given twice; give it once"),
+            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is not known here; known are some_id"),
         ] {
             assert_eq!(read(body).unwrap_err(), message, "{body}");
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -45,8 +46,13 @@ fn beacon(number: usize) -> Value {
     })
 }
 
-/// Sends from many sides until `stop`, or until the server is gone.
+/// Sends from many sides as fast as is answered until `stop`, or until the server is gone.
 async fn load(base: &str, code: &str, book: &Arc<Mutex<Book>>, stop: impl Future<Output = ()>) {
+    paced(base, code, book, Duration::ZERO, stop).await;
+}
+
+/// As [`load`], with a pause after each answer.
+async fn paced(base: &str, code: &str, book: &Arc<Mutex<Book>>, pause: Duration, stop: impl Future<Output = ()>) {
     let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..SENDERS {
@@ -61,21 +67,24 @@ async fn load(base: &str, code: &str, book: &Arc<Mutex<Book>>, stop: impl Future
                 };
                 let sent =
                     client.post(&url).header("origin", "https://shop.example").json(&beacon(number)).send().await;
-                let mut book = book.lock().unwrap();
-                match sent {
-                    Ok(response) if response.status() == 200 => {
-                        book.answered.insert(number);
-                    }
-                    Ok(response) => {
-                        assert_eq!(response.status(), 503, "only a full disk or journal refuses");
-                        book.unanswered.push(number);
-                        return;
-                    }
-                    Err(_) => {
-                        book.unanswered.push(number);
-                        return;
+                {
+                    let mut book = book.lock().unwrap();
+                    match sent {
+                        Ok(response) if response.status() == 200 => {
+                            book.answered.insert(number);
+                        }
+                        Ok(response) => {
+                            assert_eq!(response.status(), 503, "only a full disk or journal refuses");
+                            book.unanswered.push(number);
+                            return;
+                        }
+                        Err(_) => {
+                            book.unanswered.push(number);
+                            return;
+                        }
                     }
                 }
+                tokio::time::sleep(pause).await;
             }
         });
     }
@@ -153,6 +162,91 @@ async fn every_answered_event_survives_fifty_kills_exactly_once() {
     each_counts_once(&server.base, &key, &site, &book).await;
 }
 
+/// Bytes of the files that only the event store writes: each is past them, and none of the journal's and the control plane's comes near.
+const STORES: u64 = 9 << 20;
+
+/// Fills the event store until its file and its log are so long that one limit stops it and nothing else.
+async fn fill(base: &str, code: &str, key: &str, data: &Path) {
+    let size = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |file| file.len());
+    let client = Client::new();
+    let mut state = 1_u64;
+    for batch in 0..400 {
+        if size("events.duckdb") > STORES && size("events.duckdb.wal") > STORES {
+            return;
+        }
+        let events: Vec<Value> = (0..1_000)
+            .map(|number| {
+                // Text that no compression makes short.
+                let noise: String = (0..60)
+                    .map(|_| {
+                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        format!("{:08x}", state >> 32)
+                    })
+                    .collect();
+                json!({ "type": "event", "name": "filler", "visitorId": "6c1e1a36-0000-4000-8000-000000000001",
+                        "idempotencyKey": format!("{batch}-{number}-filler"), "props": { "url": "https://shop.example/", "noise": noise } })
+            })
+            .collect();
+        let body = json!({ "trackingCode": code, "events": events });
+        let sent = client.post(format!("{base}/api/v1/events")).bearer_auth(key).json(&body).send().await.unwrap();
+        assert_eq!(sent.status(), 200, "{}", sent.text().await.unwrap());
+    }
+    panic!("{} and {} bytes", size("events.duckdb"), size("events.duckdb.wal"));
+}
+
+fn limit(server: &Server, bytes: &str) {
+    let (fsize, pid) = (format!("--fsize={bytes}"), server.child.id().to_string());
+    assert!(Command::new("prlimit").args([&fsize, "--pid", &pid]).status().unwrap().success());
+}
+
+async fn stored(base: &str, key: &str, site: &str) -> Option<u64> {
+    let query = format!(
+        "{{ website(id: \"{site}\") {{ analytics(range: {{ preset: LAST_7_DAYS }}) {{ totals {{ pageviews }} }} }} }}"
+    );
+    ask(base, key, &query).await["data"]["website"]["analytics"]["totals"]["pageviews"].as_u64()
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_half_a_minute_between_kills_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (site, key) = set_up(&data);
+    let book = Arc::new(Mutex::new(Book::default()));
+    let start = || {
+        let mut command = Command::new("bash");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_footfall")]);
+        Server::start(command.env("FOOTFALL_DATA", &data).env("FOOTFALL_LISTEN", "127.0.0.1:0").stdin(Stdio::null()))
+    };
+    let mut server = start();
+    let code = code(&site, &key, &server.base).await;
+    fill(&server.base, &code, &key, &data).await;
+    // Twice: once the store comes back by itself, once the server is killed while it is away.
+    for (seconds, is_killed) in [(30, false), (5, true)] {
+        paced(&server.base, &code, &book, Duration::from_millis(50), tokio::time::sleep(Duration::from_millis(300)))
+            .await;
+        limit(&server, &(STORES - (1 << 20)).to_string());
+        let before = book.lock().unwrap().answered.len();
+        paced(&server.base, &code, &book, Duration::from_millis(100), tokio::time::sleep(Duration::from_secs(seconds)))
+            .await;
+        let answered = book.lock().unwrap().answered.len();
+        assert!(answered > before + 50, "answers go on: {before}, {answered}");
+        if let Some(stored) = stored(&server.base, &key, &site).await {
+            assert!(stored < answered as u64, "the store took {stored} while it should fail");
+        }
+        if is_killed {
+            server.kill();
+            server = start();
+        } else {
+            limit(&server, "unlimited");
+        }
+        each_counts_once(&server.base, &key, &site, &book).await;
+    }
+    server.kill();
+    let server = start();
+    finish(&server.base, &code, &book).await;
+    each_counts_once(&server.base, &key, &site, &book).await;
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_and_loses_nothing_and_a_clean_stop_drains() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,8 +273,7 @@ async fn a_full_disk_refuses_and_loses_nothing_and_a_clean_stop_drains() {
         }
     })
     .await;
-    let room = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &server.child.id().to_string()]).status();
-    assert!(room.unwrap().success());
+    limit(&server, "unlimited");
     each_counts_once(&base, &key, &site, &book).await;
     finish(&base, &code, &book).await;
     load(&base, &code, &book, tokio::time::sleep(Duration::from_millis(300))).await;

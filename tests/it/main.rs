@@ -14,6 +14,7 @@ mod cors;
 mod crash;
 mod deletion;
 mod domains;
+mod examples;
 mod exclusions;
 mod ingest;
 mod live;

@@ -1,0 +1,275 @@
+//! An independent recount for the tests: random traffic, and its numbers by plain loops, one event and one visit at a time.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use schema::analytics::{
+    event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS},
+    plan::{Basis, Sums},
+    query::{Dimension, FilterInput, FilterOperator, Scope},
+};
+use uuid::Uuid;
+
+pub const SITE: Uuid = Uuid::from_u128(7);
+pub const OTHER_SITE: Uuid = Uuid::from_u128(u128::MAX);
+pub const START: i64 = 1_700_000_000_000;
+pub const HOUR: i64 = 3_600_000;
+
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.roll(from.len() as u64) as usize]
+    }
+}
+
+/// Two days of a few visitors: long visits across every edge, goals, scrolls, money in two currencies.
+pub fn traffic(seed: u64) -> Vec<Event> {
+    let mut dice = Dice(seed);
+    let mut events = Vec::new();
+    for visitor in 0..40_u64 {
+        let place = Arc::new(Place {
+            country: dice.pick(&["DE", "FR", ""]).into(),
+            region: dice.pick(&["", "BY"]).into(),
+            city: dice.pick(&["", "Ulm"]).into(),
+        });
+        let agent = Arc::new(Agent {
+            device: dice.pick(&["desktop", "mobile"]).into(),
+            browser: dice.pick(&["Chrome", "Firefox"]).into(),
+            browser_version: dice.pick(&["12.3", "13", ""]).into(),
+            os: dice.pick(&["Linux", "iOS"]).into(),
+            os_version: dice.pick(&["", "17.1"]).into(),
+        });
+        let mut time_ms = START + dice.roll(20 * HOUR as u64) as i64;
+        for _ in 0..dice.roll(40) {
+            time_ms += match dice.roll(6) {
+                0 => VISIT_GAP_MS,
+                1 => VISIT_GAP_MS + 1,
+                2 => 3 * HOUR,
+                _ => dice.roll(20 * 60 * 1000) as i64,
+            };
+            let kind = match dice.roll(9) {
+                0 => EventKind::Custom,
+                1 => EventKind::Goal,
+                2 => EventKind::Scroll,
+                3 => EventKind::Revenue,
+                _ => EventKind::Pageview,
+            };
+            let path: Arc<str> = dice.pick(&["/", "/a%b", "/a_b", "/axb", "/Pricing"]).into();
+            events.push(Event {
+                website: if dice.roll(8) == 0 { OTHER_SITE } else { SITE },
+                id: Uuid::from_u128(u128::from(seed) << 64 | events.len() as u128),
+                time_ms,
+                visitor,
+                kind,
+                name: if kind == EventKind::Pageview {
+                    "".into()
+                } else {
+                    dice.pick(&["signup", "buy", "more"]).into()
+                },
+                hostname: dice.pick(&["x.example", "y.example"]).into(),
+                title: dice.pick(&["", "T"]).into(),
+                path,
+                acquisition: Arc::new(Acquisition {
+                    referrer: dice.pick(&["", "google.com"]).into(),
+                    source: dice.pick(&["", "Google"]).into(),
+                    channel: dice.pick(&["Direct", "Organic Search"]).into(),
+                    utm_source: dice.pick(&["", "news"]).into(),
+                    ..Acquisition::default()
+                }),
+                place: place.clone(),
+                agent: agent.clone(),
+                screen: dice.pick(&["", "800x600"]).into(),
+                language: dice.pick(&["de-DE", "en"]).into(),
+                properties: if kind == EventKind::Custom {
+                    dice.pick(&["", r#"{"plan/x~y":"pro","n":1}"#, r#"{"plan/x~y":"free"}"#]).into()
+                } else {
+                    "".into()
+                },
+                amount_micros: if kind == EventKind::Revenue { dice.roll(90_000_000) as i64 } else { 0 },
+                currency: if kind == EventKind::Revenue { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
+                bot: Arc::from(""),
+            });
+        }
+    }
+    events
+}
+
+/// Visits, told by plain loops: lists of events of one visitor without a gap over 30 minutes.
+pub fn recounted_visits(events: &[Event]) -> Vec<Vec<&Event>> {
+    let mut of_visitor: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
+    for event in events.iter().filter(|event| event.website == SITE) {
+        of_visitor.entry(event.visitor).or_default().push(event);
+    }
+    let mut visits: Vec<Vec<&Event>> = Vec::new();
+    for mut events in of_visitor.into_values() {
+        events.sort_by_key(|event| event.time_ms);
+        for event in events {
+            match visits.last_mut() {
+                Some(visit) if follows(visit, event) => visit.push(event),
+                _ => visits.push(vec![event]),
+            }
+        }
+    }
+    visits
+}
+
+pub fn follows(visit: &[&Event], event: &Event) -> bool {
+    let last = visit.last().unwrap();
+    last.visitor == event.visitor && event.time_ms - last.time_ms <= VISIT_GAP_MS
+}
+
+pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option<String> {
+    let first = visit[0];
+    let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
+    let (acquisition, agent) = (&first.acquisition, &first.agent);
+    Some(match dimension {
+        Dimension::Page => event.path.to_string(),
+        Dimension::Hostname => event.hostname.to_string(),
+        Dimension::Title => (event.kind == EventKind::Pageview).then(|| event.title.to_string())?,
+        Dimension::Event => {
+            (event.kind != EventKind::Pageview && !event.name.is_empty()).then(|| event.name.to_string())?
+        }
+        Dimension::Goal => (event.kind == EventKind::Goal).then(|| event.name.to_string())?,
+        Dimension::EntryPage => views.first().map_or(String::new(), |view| view.path.to_string()),
+        Dimension::ExitPage => views.last().map_or(String::new(), |view| view.path.to_string()),
+        Dimension::Referrer => acquisition.referrer.clone(),
+        Dimension::Channel => acquisition.channel.clone(),
+        Dimension::Source => acquisition.source.clone(),
+        Dimension::UtmSource => acquisition.utm_source.clone(),
+        Dimension::UtmMedium => acquisition.utm_medium.clone(),
+        Dimension::UtmCampaign => acquisition.utm_campaign.clone(),
+        Dimension::UtmTerm => acquisition.utm_term.clone(),
+        Dimension::UtmContent => acquisition.utm_content.clone(),
+        Dimension::Country => first.place.country.clone(),
+        Dimension::Region => first.place.region.clone(),
+        Dimension::City => first.place.city.clone(),
+        Dimension::Device => agent.device.clone(),
+        Dimension::Browser => agent.browser.clone(),
+        Dimension::BrowserVersion => {
+            format!("{} {}", agent.browser, agent.browser_version.split('.').next().unwrap()).trim().into()
+        }
+        Dimension::Os => agent.os.clone(),
+        Dimension::OsVersion => format!("{} {}", agent.os, agent.os_version).trim().into(),
+        Dimension::Screen => first.screen.to_string(),
+        Dimension::Language => first.language.to_string(),
+    })
+}
+
+pub fn holds(filter: &FilterInput, visit: &[&Event], event: &Event) -> bool {
+    let value = match &filter.property {
+        Some(name) => {
+            let all: serde_json::Value = serde_json::from_str(&event.properties).unwrap_or_default();
+            if event.kind == EventKind::Pageview || event.name.is_empty() {
+                return false;
+            }
+            Some(match &all[name.as_str()] {
+                serde_json::Value::String(text) => text.clone(),
+                serde_json::Value::Null => String::new(),
+                other => other.to_string(),
+            })
+        }
+        None => value_of(filter.dimension, visit, event),
+    };
+    let Some(value) = value else { return false };
+    let any = |says: &dyn Fn(&str) -> bool| filter.values.iter().any(|wanted| says(wanted));
+    match filter.operator {
+        FilterOperator::Is => any(&|wanted| value == wanted),
+        FilterOperator::IsNot => !any(&|wanted| value == wanted),
+        FilterOperator::Contains => any(&|wanted| value.contains(wanted)),
+        FilterOperator::NotContains => !any(&|wanted| value.contains(wanted)),
+        FilterOperator::StartsWith => any(&|wanted| value.starts_with(wanted)),
+        FilterOperator::EndsWith => any(&|wanted| value.ends_with(wanted)),
+        FilterOperator::Matches => any(&|wanted| regex::Regex::new(wanted).unwrap().is_match(&value)),
+    }
+}
+
+#[derive(Default)]
+pub struct Tally {
+    visitors: HashSet<u64>,
+    sums: Sums,
+}
+
+impl Tally {
+    fn finish(&self) -> Sums {
+        Sums { visitors: self.visitors.len() as i64, ..self.sums }
+    }
+}
+
+/// Sums per (bucket, key) by loops: the definition in words, one event and one visit at a time.
+pub fn recount(
+    events: &[Event],
+    basis: &Basis,
+    key: &dyn Fn(&[&Event], &Event) -> Option<String>,
+    by_event: bool,
+) -> BTreeMap<String, Sums> {
+    let inside = |time_ms: i64| time_ms >= basis.span.start_ms && time_ms < basis.span.end_ms;
+    let (on_events, on_visits): (Vec<_>, Vec<_>) =
+        basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    for visit in recounted_visits(events) {
+        if !on_visits.iter().all(|filter| holds(filter, &visit, visit[0])) {
+            continue;
+        }
+        let did =
+            |filter: &&&FilterInput| visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event));
+        if !by_event && on_events.iter().filter(did).count() < on_events.len() {
+            continue;
+        }
+        let mut keys_of_visit = HashSet::new();
+        for event in visit.iter().filter(|event| inside(event.time_ms)) {
+            let any = on_events.is_empty() || on_events.iter().any(|filter| holds(filter, &visit, event));
+            let all = on_events.iter().all(|filter| holds(filter, &visit, event));
+            if !any || (by_event && !all) {
+                continue;
+            }
+            let Some(key) = key(&visit, event) else { continue };
+            keys_of_visit.insert(key.clone());
+            let tally = tallies.entry(key).or_default();
+            tally.visitors.insert(event.visitor);
+            if all {
+                let is = |kind: EventKind| i64::from(event.kind == kind);
+                tally.sums.pageviews += is(EventKind::Pageview);
+                tally.sums.events += 1 - is(EventKind::Pageview);
+                tally.sums.conversions += is(EventKind::Goal);
+                if event.kind == EventKind::Revenue && *event.currency == *basis.currency {
+                    tally.sums.revenue_micros += event.amount_micros;
+                }
+            }
+        }
+        let (start, end) = (visit[0].time_ms, visit[visit.len() - 1].time_ms);
+        if !inside(start) {
+            continue;
+        }
+        if !by_event {
+            keys_of_visit = key(&visit, visit[0]).into_iter().collect();
+        }
+        let of = |kind: EventKind| visit.iter().filter(|event| event.kind == kind).count() as i64;
+        let pageviews = of(EventKind::Pageview);
+        let interactions = of(EventKind::Custom) + of(EventKind::Goal) + of(EventKind::Revenue);
+        for key in keys_of_visit {
+            let sums = &mut tallies.entry(key).or_default().sums;
+            sums.visits += 1;
+            sums.bounces += i64::from(pageviews == 1 && interactions == 0);
+            sums.duration_ms += end - start;
+            sums.visit_pageviews += pageviews;
+            sums.converted += i64::from(of(EventKind::Goal) > 0);
+            let seconds = (end - start) / 1000;
+            let score = pageviews.min(8) * 5
+                + seconds.min(600) * 30 / 600
+                + interactions.min(3) * 5
+                + if of(EventKind::Goal) > 0 { 15 } else { 0 };
+            sums.score += if pageviews > 3 && seconds < pageviews * 2 { score / 2 } else { score };
+        }
+    }
+    tallies.into_iter().map(|(key, tally)| (key, tally.finish())).collect()
+}

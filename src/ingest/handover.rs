@@ -1,0 +1,109 @@
+//! Handover: groups go from the desk to delivery in memory as they were committed, so that delivery need not read and decode them again.
+//!
+//! - What delivery misses (it was slow, or the process is new) it reads from the journal: nothing here has to be kept.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::journal::Entry;
+
+/// Events held at most. They bound the memory that a slow store costs.
+const HELD: usize = 50_000;
+
+/// Events of one delivery, about.
+const BATCH: usize = 30_000;
+
+/// Committed groups on their way.
+#[derive(Default)]
+pub struct Handover(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    /// In the order of their positions.
+    entries: VecDeque<Entry>,
+    events: usize,
+}
+
+impl Handover {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a group over; where too much is held, all that is held goes: delivery is behind then and reads the journal.
+    pub fn give(&self, entry: Entry) {
+        let mut held = self.held();
+        if held.events + entry.events.len() > HELD {
+            *held = Held::default();
+            return;
+        }
+        held.events += entry.events.len();
+        held.entries.push_back(entry);
+    }
+
+    /// The groups that follow a position without a gap; none where the next one is not here.
+    pub fn after(&self, position: i64) -> Vec<Entry> {
+        let mut held = self.held();
+        let (mut run, mut events, mut at) = (Vec::new(), 0, position);
+        while let Some(entry) = held.entries.pop_front() {
+            if entry.position > at + 1 || events >= BATCH {
+                held.entries.push_front(entry);
+                break;
+            }
+            held.events -= entry.events.len();
+            if entry.position == at + 1 {
+                at = entry.position;
+                events += entry.events.len();
+                run.push(entry);
+            }
+        }
+        run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::tests::event;
+
+    fn entry(position: i64, events: usize) -> Entry {
+        Entry { position, events: vec![event(1); events] }
+    }
+
+    fn positions(run: &[Entry]) -> Vec<i64> {
+        run.iter().map(|entry| entry.position).collect()
+    }
+
+    #[test]
+    fn a_run_ends_at_a_gap_and_what_was_reached_otherwise_goes() {
+        let handover = Handover::default();
+        assert!(handover.after(0).is_empty());
+        for position in [3, 4, 6] {
+            handover.give(entry(position, 1));
+        }
+        assert!(handover.after(1).is_empty(), "2 is in the journal only");
+        assert_eq!(positions(&handover.after(2)), [3, 4]);
+        assert!(handover.after(4).is_empty(), "5 is in the journal only");
+        handover.give(entry(7, 1));
+        assert_eq!(positions(&handover.after(6)), [7], "6 came from the journal");
+        assert_eq!(handover.held().events, 0);
+    }
+
+    #[test]
+    fn what_is_too_much_is_left_to_the_journal() {
+        let handover = Handover::default();
+        for position in 1..=3 {
+            handover.give(entry(position, 20_000));
+        }
+        assert!(handover.after(0).is_empty());
+        handover.give(entry(4, 20_000));
+        handover.give(entry(5, 20_000));
+        assert!(handover.after(0).is_empty(), "the first ones are in the journal");
+        assert_eq!(positions(&handover.after(3)), [4, 5]);
+        handover.give(entry(6, BATCH));
+        handover.give(entry(7, 1));
+        assert_eq!(positions(&handover.after(5)), [6], "a delivery has its bound");
+        assert_eq!(positions(&handover.after(6)), [7]);
+    }
+}
