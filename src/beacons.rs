@@ -270,7 +270,7 @@ pub(super) async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Res
 
 /// The answer to something that is on disk, or need not be.
 fn stored(outcome: Outcome, kind: Kind) -> Response<Body> {
-    let mut response = respond(StatusCode::OK, br#"{"success":true}"#.to_vec());
+    let mut response = respond(StatusCode::OK, &br#"{"success":true}"#[..]);
     // That a crawler is a machine is no news to its site.
     let expected = outcome == Outcome::Accepted || (kind == Kind::Crawler && outcome == Outcome::Bot);
     if !expected {

@@ -66,4 +66,4 @@ impl Default for HttpConfig {
 
 /// Handlers find it as an extension.
 pub use schema::RequestId;
-pub use shell::shell;
+pub use shell::{Shelled, shell};

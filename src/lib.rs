@@ -35,7 +35,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, routing::get};
+use axum::{Json, Router, ServiceExt, extract::Request, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
@@ -53,7 +53,7 @@ use crate::{
     erasure::Eraser,
     events::{Store, duckdb::Budget},
     gate::{Door, Watched},
-    http::{HttpConfig, graphql::Endpoint, shell, trusted::Trusted},
+    http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
     ingest::{
         agent::Agents,
@@ -151,7 +151,7 @@ pub struct App {
     /// Imports access logs.
     pub importer: Importer,
     config: Config,
-    router: Router,
+    service: Shelled,
     store: Store,
     inflow: Inflow,
     intake: Intake,
@@ -252,13 +252,13 @@ impl App {
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
         let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
-        let router = routes(&config, &ports, keyring, gateway)?;
-        Ok(Self { ports, importer, config, router, store, inflow, intake, _held: held })
+        let service = routes(&config, &ports, keyring, gateway)?;
+        Ok(Self { ports, importer, config, service, store, inflow, intake, _held: held })
     }
 
-    /// The routes, for tests and benches that bring their own listener.
+    /// The routes, for benches that bring their own listener.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.service.clone().into_router()
     }
 
     /// Where events are taken in.
@@ -278,7 +278,7 @@ impl App {
     /// # Errors
     /// When the socket for imports cannot be made, or the listener fails.
     pub async fn serve(
-        mut self,
+        self,
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
@@ -307,14 +307,14 @@ impl App {
             }
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let router = std::mem::take(&mut self.router).into_make_service_with_connect_info::<SocketAddr>();
+        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(self.service);
         let Inflow { desk, mut delivery } = self.inflow;
         let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
         let delivering = tokio::spawn(async move {
             delivery.run(&mut delivery_stops).await;
             delivery
         });
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
             stop.await;
             drop(told);
         });
@@ -395,7 +395,7 @@ async fn inflow(
     Ok((Inflow { desk, delivery }, gateway))
 }
 
-fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Router, StartError> {
+fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Shelled, StartError> {
     let rest = rest_api()?;
     let http = HttpConfig {
         trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),

@@ -4,7 +4,7 @@
 //! - A visitor is there for five minutes after the last event or heartbeat (CONTRACT 14).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::stream::{BoxStream, StreamExt as _, unfold};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap as HashMap, FxHashSet};
 use schema::{
     analytics::event::{Event, EventKind},
     ports::{Clock, Live},
@@ -147,8 +147,8 @@ impl Crowd {
         let visitor_minutes = (minute - MINUTES + 1..=minute)
             .map(|minute| self.heard.get(&minute).map_or(0, |visitors| visitors.len() as u64))
             .collect();
-        let mut countries: HashMap<&str, u64> = HashMap::new();
-        let mut pages: HashMap<&Arc<str>, u64> = HashMap::new();
+        let mut countries: HashMap<&str, u64> = HashMap::default();
+        let mut pages: HashMap<&Arc<str>, u64> = HashMap::default();
         for present in self.present.values() {
             *countries.entry(&present.country).or_default() += 1;
             *pages.entry(&present.path).or_default() += 1;
@@ -201,7 +201,7 @@ impl Hub {
     /// Takes events that can no longer be lost. Machines are nobody.
     pub fn take(&self, events: &[Event]) {
         let now_ms = self.now_ms();
-        let mut touched: HashMap<Uuid, Vec<&Event>> = HashMap::new();
+        let mut touched: HashMap<Uuid, Vec<&Event>> = HashMap::default();
         for event in events.iter().filter(|event| event.bot.is_empty()) {
             touched.entry(event.website).or_default().push(event);
         }

@@ -201,6 +201,11 @@ pub trait Ids: Send + Sync {
     /// A new row id (UUIDv7).
     fn uuid(&self) -> Uuid;
 
+    /// The id of a request that brings none.
+    fn request(&self) -> Uuid {
+        self.uuid()
+    }
+
     /// `length` characters of `[A-Za-z0-9]` from the operating system's generator (5.95 bits each).
     fn secret(&self, length: usize) -> String;
 }

@@ -6,7 +6,7 @@
 //! - A fatal error (a write that failed half way) makes DuckDB refuse everything: the file is then closed and opened again.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -15,6 +15,7 @@ use std::{
 };
 
 use duckdb::{Config, Connection, params};
+use rustc_hash::{FxBuildHasher, FxHashMap as HashMap, FxHashSet as HashSet};
 use schema::{
     analytics::event::{Event, VISIT_GAP_MS},
     ports::Appended,
@@ -195,8 +196,7 @@ impl Database {
         };
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         connection.execute_batch("COMMIT")?;
-        change.apply(&mut open);
-        Ok(change.appended)
+        Ok(change.apply(&mut open))
     }
 
     /// Erases a website's events and visits; see [`schema::ports::Sink::erase`].
@@ -248,22 +248,21 @@ impl Database {
             appender.flush()?;
         }
 
-        let mut late: BTreeMap<Who, Vec<Event>> = BTreeMap::new();
-        let mut groups: BTreeMap<Who, Vec<Event>> = BTreeMap::new();
-        for event in events {
-            groups.entry((event.website, event.visitor)).or_default().push(event);
-        }
+        let mut late: BTreeMap<Who, (i64, i64)> = BTreeMap::new();
+        let groups = Groups::of(&events);
         let touching = visits_touched(connection, &open, &groups)?;
-        for (who, events) in groups {
-            let first = events.first().map_or(i64::MAX, |event| event.time_ms);
-            let precedes =
-                open.visits.get(&who).is_some_and(|visit| first < visit.start_ms.saturating_sub(VISIT_GAP_MS));
+        for (who, events) in groups.iter() {
+            let span = (events.first(), events.last());
+            let (first, last) =
+                (span.0.map_or(i64::MAX, |event| event.time_ms), span.1.map_or(0, |event| event.time_ms));
+            let visit = open.visits.get(&who);
+            let precedes = visit.is_some_and(|visit| first < visit.start_ms.saturating_sub(VISIT_GAP_MS));
             if precedes || touching.contains(&who) {
-                late.insert(who, events);
+                late.insert(who, (first, last));
                 continue;
             }
-            let mut current = open.visits.get(&who).cloned();
-            for event in &events {
+            let mut current = visit.cloned();
+            for event in events {
                 match &mut current {
                     Some(visit) if visit.reaches(event.time_ms) => visit.add(event),
                     _ => change.closed.extend(current.replace(Visit::begun_by(event))),
@@ -319,7 +318,9 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         .with("autoinstall_known_extensions", "false")?
         // Rows of one appender keep their order all the same; this one lets large results take less memory.
         .with("preserve_insertion_order", "false")?
-        .with("default_null_order", "nulls_last")?;
+        .with("default_null_order", "nulls_last")?
+        // Each checkpoint writes the youngest rows anew: fewer of them are worth a longer log, which a start reads in about a second.
+        .with("checkpoint_threshold", "64MiB")?;
     if let Some(path) = path {
         config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
     }
@@ -332,6 +333,31 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
     Ok(connection)
 }
 
+/// Events of a batch by whose they are, each one's in the order of time.
+struct Groups<'a>(Vec<&'a Event>);
+
+impl<'a> Groups<'a> {
+    /// Of events that are in the order of time.
+    fn of(events: &'a [Event]) -> Self {
+        let mut order: Vec<&Event> = events.iter().collect();
+        order.sort_by_key(|event| (event.website, event.visitor));
+        Self(order)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Who, &[&'a Event])> {
+        let runs = self.0.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor));
+        runs.filter_map(|run| run.first().map(|event| ((event.website, event.visitor), run)))
+    }
+
+    /// One visitor's events.
+    fn get(&self, who: Who) -> &[&'a Event] {
+        let of = |event: &&Event| (event.website, event.visitor);
+        let (from, until) =
+            (self.0.partition_point(|event| of(event) < who), self.0.partition_point(|event| of(event) <= who));
+        self.0.get(from..until).unwrap_or_default()
+    }
+}
+
 /// What a batch does to [`Open`] once it is committed.
 #[derive(Debug, Default)]
 struct Change {
@@ -341,19 +367,20 @@ struct Change {
 }
 
 impl Change {
-    fn apply(&self, open: &mut Open) {
-        for (who, visit) in &self.opened {
+    fn apply(self, open: &mut Open) -> Appended {
+        for (who, visit) in self.opened {
             match visit {
-                Some(visit) => open.visits.insert(*who, visit.clone()),
-                None => open.visits.remove(who),
+                Some(visit) => open.visits.insert(who, visit),
+                None => open.visits.remove(&who),
             };
             *open.versions.entry(who.0).or_default() += 1;
         }
-        for visit in &self.closed {
+        for visit in self.closed {
             let until = open.closed_until.entry(visit.website).or_insert(i64::MIN);
             *until = (*until).max(visit.end_ms);
             *open.versions.entry(visit.website).or_default() += 1;
         }
+        self.appended
     }
 }
 
@@ -386,7 +413,7 @@ fn recovered(connection: &Connection) -> duckdb::Result<Open> {
 
 /// Leaves out events whose id is stored at the same time on the same website, and later copies within the batch.
 fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb::Result<()> {
-    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity(events.len());
+    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity_and_hasher(events.len(), FxBuildHasher);
     let mut spans: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
     for event in events.iter() {
         let span = spans.entry(event.website).or_insert((event.time_ms, event.time_ms));
@@ -407,20 +434,14 @@ fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb:
 }
 
 /// Those of the batch who have a closed visit that one of their events reaches.
-fn visits_touched(
-    connection: &Connection,
-    open: &Open,
-    groups: &BTreeMap<Who, Vec<Event>>,
-) -> duckdb::Result<HashSet<Who>> {
+fn visits_touched(connection: &Connection, open: &Open, groups: &Groups<'_>) -> duckdb::Result<HashSet<Who>> {
     let reach = |website: Uuid| open.closed_until.get(&website).map_or(i64::MIN, |ms| ms.saturating_add(VISIT_GAP_MS));
     let mut reached: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
-    for ((website, _), events) in groups {
-        for event in events.iter().filter(|event| event.time_ms <= reach(*website)) {
-            let span = reached.entry(*website).or_insert((event.time_ms, event.time_ms));
-            *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
-        }
+    for event in groups.0.iter().filter(|event| event.time_ms <= reach(event.website)) {
+        let span = reached.entry(event.website).or_insert((event.time_ms, event.time_ms));
+        *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
     }
-    let mut touched = HashSet::new();
+    let mut touched = HashSet::default();
     for (website, (from, until)) in reached {
         let mut statement = connection.prepare(&format!(
             "SELECT visitor, start_ms, end_ms FROM visits WHERE website_id = {} AND end_ms >= {} AND start_ms <= {}",
@@ -432,11 +453,11 @@ fn visits_touched(
             statement.query_map([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?
         {
             let (visitor, start_ms, end_ms) = row?;
-            let reaches = |event: &Event| {
+            let reaches = |event: &&Event| {
                 event.time_ms >= start_ms.saturating_sub(VISIT_GAP_MS)
                     && event.time_ms <= end_ms.saturating_add(VISIT_GAP_MS)
             };
-            if groups.get(&(website, visitor)).is_some_and(|events| events.iter().any(reaches)) {
+            if groups.get((website, visitor)).iter().any(reaches) {
                 touched.insert((website, visitor));
             }
         }
@@ -444,20 +465,18 @@ fn visits_touched(
     Ok(touched)
 }
 
-/// Makes the visits around late events anew, from the stored events (the late ones are stored by now).
+/// Makes the visits around late events (their first and last times) anew, from the stored events: the late ones are stored by now.
 fn rebuild(
     connection: &Connection,
     open: &Open,
-    late: &BTreeMap<Who, Vec<Event>>,
+    late: &BTreeMap<Who, (i64, i64)>,
     change: &mut Change,
 ) -> duckdb::Result<()> {
     let mut windows: BTreeMap<Who, (i64, i64)> = BTreeMap::new();
-    for (who, events) in late {
-        let (first, last) =
-            (events.first().map_or(0, |event| event.time_ms), events.last().map_or(0, |event| event.time_ms));
+    for (who, (first, last)) in late {
         let visit = open.visits.get(who);
-        let from = visit.map_or(first, |visit| visit.start_ms.min(first));
-        let until = visit.map_or(last, |visit| visit.end_ms.max(last));
+        let from = visit.map_or(*first, |visit| visit.start_ms.min(*first));
+        let until = visit.map_or(*last, |visit| visit.end_ms.max(*last));
         windows.insert(*who, (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS)));
     }
     connection.execute_batch(

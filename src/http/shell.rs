@@ -1,6 +1,6 @@
 //! What every response of the server carries: a request id, CORS and security headers, gzip, and an answer even after a panic.
 //!
-//! - One layer does it all: beacons come thousands of times a second, and each layer of the router costs them microseconds.
+//! - One service does it all: beacons come thousands of times a second, and each layer of the router costs them microseconds.
 
 use std::{
     convert::Infallible,
@@ -16,14 +16,13 @@ use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::Route,
 };
 use futures_util::{FutureExt as _, future::Either};
 use schema::{RequestId, error::Error, ports::Ids};
 use serde_json::json;
-use tower::{Layer, Service};
-use tower_http::compression::{Compression, CompressionLayer};
-use tracing::{Instrument as _, info_span};
+use tower::Service;
+use tower_http::compression::Compression;
+use tracing::{Instrument as _, debug_span, info_span};
 use uuid::Uuid;
 
 use super::{
@@ -33,32 +32,26 @@ use super::{
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Puts the server's common layer around its routes, and an answer for paths that there are not.
-pub fn shell(routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Router {
-    let origins = Origins::new(&config.cors_origins);
-    routes.fallback(async || failed(&Error::not_found("This path"))).layer(Common { origins, ids })
+/// Puts what is common around the server's routes, and an answer for paths that there are not.
+pub fn shell(routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Shelled {
+    let routes = routes.fallback(async || failed(&Error::not_found("This path")));
+    Shelled { routes, origins: Origins::new(&config.cors_origins), ids }
 }
 
+/// The routes with all that is common around them.
 #[derive(Clone)]
-struct Common {
+pub struct Shelled {
+    routes: Router,
     origins: Origins,
     ids: Arc<dyn Ids>,
 }
 
-impl Layer<Route> for Common {
-    type Service = Shelled;
-
-    fn layer(&self, route: Route) -> Shelled {
-        Shelled { common: self.clone(), packed: CompressionLayer::new().gzip(true).layer(route.clone()), plain: route }
+impl Shelled {
+    /// The same as a router, for those who take one.
+    #[must_use]
+    pub fn into_router(self) -> Router {
+        Router::new().fallback_service(self)
     }
-}
-
-/// A route with all that is common around it.
-#[derive(Clone)]
-struct Shelled {
-    common: Common,
-    packed: Compression<Route>,
-    plain: Route,
 }
 
 impl Service<Request> for Shelled {
@@ -66,26 +59,28 @@ impl Service<Request> for Shelled {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request>::poll_ready(&mut self.plain, context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = RequestId(given_id(&request).unwrap_or_else(|| self.common.ids.uuid()));
-        let reading = Reading::of(&self.common.origins, &request);
+        let id = RequestId(given_id(&request).unwrap_or_else(|| self.ids.request()));
+        let reading = Reading::of(&self.origins, &request);
         let answered = if reading.is_settled() {
             None
         } else {
             request.extensions_mut().insert(id);
             let answered = if is_answered_in_bytes(request.uri().path()) {
-                Either::Left(self.plain.call(request))
+                // A span that is on costs more than many of these answers.
+                let span = debug_span!("request", request.id = %id.0);
+                Either::Left(self.routes.call(request).instrument(span))
             } else {
-                let packed = self.packed.call(request);
-                Either::Right(async { packed.await.map(|response| response.map(Body::new)) })
+                let span = info_span!("request", request.id = %id.0);
+                let packed = Compression::new(self.routes.clone()).gzip(true).call(request);
+                Either::Right(async { packed.await.map(|response| response.map(Body::new)) }.instrument(span))
             };
-            let span = info_span!("request", request.id = %id.0);
             // What a panic leaves behind belongs to this request alone.
-            Some(AssertUnwindSafe(answered.instrument(span)).catch_unwind())
+            Some(AssertUnwindSafe(answered).catch_unwind())
         };
         Box::pin(async move {
             let mut response = match answered {

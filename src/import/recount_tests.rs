@@ -127,7 +127,7 @@ async fn a_real_log_gives_what_a_recount_gives() {
     let agents = crate::ingest::agent::Agents::default();
     let mut by_line: HashMap<(i64, &str), Vec<String>> = HashMap::new();
     for seen in &seen {
-        by_line.entry((seen.at, &seen.path)).or_default().push(agents.read(&seen.who.1).browser.clone());
+        by_line.entry((seen.at, &seen.path)).or_default().push(agents.known(&seen.who.1).agent.browser.clone());
     }
     assert!(events.iter().all(|event| by_line[&(event.time_ms / 1000, &*event.path)].contains(&event.agent.browser)));
 }

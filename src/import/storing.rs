@@ -76,7 +76,7 @@ pub(super) fn build(
             let place = enricher.place(address);
             Arc::clone(known.entry((*place).clone()).or_insert(place))
         })?;
-        let agent = once(&mut agents, client.user_agent, || enricher.agent(user_agent))?;
+        let agent = once(&mut agents, client.user_agent, || enricher.known(user_agent).agent)?;
         events.push(Event {
             website: target.website,
             id,

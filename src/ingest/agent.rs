@@ -83,12 +83,13 @@ pub struct Agents {
     known: moka::sync::Cache<Box<str>, Known>,
 }
 
-/// What a user agent tells.
+/// What a user agent tells. Equal strings share one value.
 #[derive(Clone)]
-struct Known {
-    agent: Arc<Agent>,
-    /// The rule that tells it from people.
-    machine: Option<&'static str>,
+pub struct Known {
+    /// Browser, operating system and device.
+    pub agent: Arc<Agent>,
+    /// Why it is a machine, or `None` for what seems to be a person's browser.
+    pub machine: Option<&'static str>,
 }
 
 impl Default for Agents {
@@ -103,19 +104,9 @@ impl Agents {
         LazyLock::force(&COMPILED);
     }
 
-    /// What the string tells. Equal strings share one value.
+    /// What the string tells.
     #[must_use]
-    pub fn read(&self, user_agent: &str) -> Arc<Agent> {
-        self.known(user_agent).agent
-    }
-
-    /// Why it is a machine, or `None` for what seems to be a person's browser.
-    #[must_use]
-    pub fn machine(&self, user_agent: &str) -> Option<&'static str> {
-        self.known(user_agent).machine
-    }
-
-    fn known(&self, user_agent: &str) -> Known {
+    pub fn known(&self, user_agent: &str) -> Known {
         if let Some(known) = self.known.get(user_agent) {
             return known;
         }
@@ -315,6 +306,6 @@ mod tests {
     fn equal_strings_share_one_value() {
         let agents = Agents::default();
         let text = "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0";
-        assert!(Arc::ptr_eq(&agents.read(text), &agents.read(text)));
+        assert!(Arc::ptr_eq(&agents.known(text).agent, &agents.known(text).agent));
     }
 }

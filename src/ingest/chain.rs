@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{
+    agent::Known,
     beacon::{Beacon, Page, language_of},
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
@@ -73,15 +74,11 @@ impl Chain {
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
         let user_agent = beacon.user_agent.as_deref().filter(|text| !text.is_empty()).unwrap_or(sender.user_agent);
-        let mut agent = self.enricher.agent(user_agent);
+        let Known { mut agent, machine } = self.enricher.known(user_agent);
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        let bot = sender
-            .machine
-            .or_else(|| self.enricher.machine(user_agent))
-            .or_else(|| self.enricher.datacentre(sender.address?))
-            .unwrap_or_default();
+        let bot = sender.machine.or(machine).or_else(|| self.enricher.datacentre(sender.address?)).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;

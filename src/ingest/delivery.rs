@@ -49,7 +49,7 @@ impl Delivery {
     pub async fn catch_up(&mut self) -> Result<i64> {
         loop {
             let from = self.state.delivered.load(Ordering::Acquire);
-            let mut entries = self.state.handover.after(from);
+            let mut entries = self.state.relay.after(from);
             if entries.is_empty() {
                 entries = self.journal.after(from, BATCH).await?;
             }

@@ -3,12 +3,12 @@
 use std::{net::IpAddr, path::Path, sync::Arc};
 
 use schema::{
-    analytics::event::{Acquisition, Agent, Place},
+    analytics::event::{Acquisition, Place},
     error::Result,
 };
 
 use super::{
-    agent::Agents,
+    agent::{Agents, Known},
     channel::{Campaign, acquire, referrer_host},
     datacentre::{self, Datacentres},
     place::Places,
@@ -30,16 +30,10 @@ impl Enricher {
         Ok(Self { agents: Agents::default(), places, datacentres })
     }
 
-    /// Browser, operating system and device; equal strings share one value.
+    /// What a user agent tells: browser, system and device, and whether it is a machine.
     #[must_use]
-    pub fn agent(&self, user_agent: &str) -> Arc<Agent> {
-        self.agents.read(user_agent)
-    }
-
-    /// Why the user agent is a machine's, or `None` for what seems to be a person's browser.
-    #[must_use]
-    pub fn machine(&self, user_agent: &str) -> Option<&'static str> {
-        self.agents.machine(user_agent)
+    pub fn known(&self, user_agent: &str) -> Known {
+        self.agents.known(user_agent)
     }
 
     /// Why the address is a machine's, or `None` for what may be a person's.

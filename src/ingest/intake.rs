@@ -5,7 +5,6 @@
 //! - Nobody hears of an event that could still be lost: the hub and delivery come after the commit.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -13,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap as HashMap, FxHashSet};
 use schema::{
     analytics::event::{Event, EventKind, VISIT_GAP_MS},
     error::{Error, Result},
@@ -24,8 +23,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    handover::Handover,
     journal::{Counts, Entry, Writer},
+    relay::Relay,
 };
 use crate::live::Hub;
 
@@ -118,7 +117,7 @@ pub struct State {
     /// Bytes that wait for delivery, about.
     pub waiting_bytes: AtomicU64,
     /// What was committed and not delivered yet, as far as it fits.
-    pub handover: Handover,
+    pub relay: Relay,
 }
 
 impl Intake {
@@ -222,8 +221,8 @@ impl Desk {
             state: Arc::clone(&state),
             most_bytes,
             seen: Seen { turned_ms: now_ms, ..Seen::default() },
-            open: HashMap::new(),
-            viewed: HashMap::new(),
+            open: HashMap::default(),
+            viewed: HashMap::default(),
             gone: FxHashSet::default(),
             swept_ms: now_ms,
         };
@@ -313,7 +312,7 @@ impl Desk {
     async fn group(&mut self, group: Vec<Waiting>, now_ms: i64, trim: i64, journal: &mut Writer) -> Result<()> {
         let full = self.state.waiting_bytes.load(Ordering::Acquire) > self.most_bytes;
         let minute = now_ms.div_euclid(60_000);
-        let mut counts = Counts::new();
+        let mut counts = Counts::default();
         let mut events: Vec<Event> = Vec::new();
         let mut undo = Undo::default();
         let mut answers = Vec::with_capacity(group.len());
@@ -357,7 +356,7 @@ impl Desk {
                     let _ = answer.send(Ok(outcomes));
                 }
                 if position > 0 {
-                    self.state.handover.give(Entry { position, events });
+                    self.state.relay.give(Entry { position, events });
                     self.state.written.notify_one();
                 }
                 Ok(())

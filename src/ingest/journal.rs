@@ -46,7 +46,7 @@ fn events_of(blob: &[u8]) -> Result<Vec<Event>> {
 }
 
 /// Counts of a group: website, minute since 1970, outcome.
-pub type Counts = std::collections::HashMap<(Uuid, i64, Outcome), u64>;
+pub type Counts = rustc_hash::FxHashMap<(Uuid, i64, Outcome), u64>;
 
 /// Rows of events as they are read back.
 pub struct Entry {

@@ -57,8 +57,11 @@ pub struct Answering {
     pub remembered: Remembered,
 }
 
-/// What an answer is remembered by: operation, its variables, caller, and moment of the control plane.
-type Asked = (String, String, uuid::Uuid, Moment);
+/// What an answer is remembered by: the request's path and query, the caller, and the moment of the control plane.
+type Asked = (String, uuid::Uuid, Moment);
+
+/// Bytes of a path and query whose answer is remembered at most.
+const REMEMBERED_URL: usize = 512;
 
 /// The data of answers that hold until the control plane changes, for a second at most.
 pub type Remembered = moka::sync::Cache<Asked, Bytes>;
@@ -140,6 +143,10 @@ impl Answering {
         params: std::result::Result<RawPathParams, RawPathParamsRejection>,
         request: Request,
     ) -> std::result::Result<Response<Body>, Fault> {
+        let asked = asked(operation, pass, &request);
+        if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
+            return Ok(self.whole(operation, data));
+        }
         let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
         let (path, malformed) = read_path(operation, params).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
@@ -162,12 +169,6 @@ impl Answering {
         } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
             return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
         }
-        let asked = pass.moment.filter(|_| operation.remember).map(|(caller, moment)| {
-            (operation.name.clone(), serde_json::to_string(&variables).unwrap_or_default(), caller, moment)
-        });
-        if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
-            return Ok(self.whole(operation, &data));
-        }
         let echoes = variables::echoes(operation, &variables);
         let outcome = self.execute(operation, pass, variables).await;
         let now = self.shell.clock.now();
@@ -180,20 +181,20 @@ impl Answering {
         }
         let mut data = Vec::with_capacity(1024);
         project(operation, &outcome.data, &echoes, &mut data);
-        let response = self.whole(operation, &data);
+        let data = Bytes::from(data);
         if let Some(asked) = asked {
-            self.remembered.insert(asked, data.into());
+            self.remembered.insert(asked, data.clone());
         }
-        Ok(response)
+        Ok(self.whole(operation, data))
     }
 
     /// The response around an answer's data.
-    fn whole(&self, operation: &Operation, data: &[u8]) -> Response<Body> {
+    fn whole(&self, operation: &Operation, data: Bytes) -> Response<Body> {
         if operation.bare {
-            return envelope::respond(operation.status, data.to_vec());
+            return envelope::respond(operation.status, data);
         }
         let mut out = envelope::open(data.len());
-        out.extend_from_slice(data);
+        out.extend_from_slice(&data);
         envelope::close(&mut out, self.shell.clock.now());
         envelope::respond(operation.status, out)
     }
@@ -220,6 +221,13 @@ impl Answering {
         question.set_parsed_query(document.clone());
         self.shell.executor.execute((pass.dress)(question)).await
     }
+}
+
+/// What an answer to this request is remembered by; `None` where it is not.
+fn asked(operation: &Operation, pass: &Pass, request: &Request) -> Option<Asked> {
+    let (caller, moment) = pass.moment.filter(|_| operation.remember && !operation.changes)?;
+    let address = request.uri().path_and_query()?.as_str();
+    (address.len() <= REMEMBERED_URL).then(|| (address.to_owned(), caller, moment))
 }
 
 /// Writes what `data` shows of an answer.

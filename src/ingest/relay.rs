@@ -1,4 +1,4 @@
-//! Handover: groups go from the desk to delivery in memory as they were committed, so that delivery need not read and decode them again.
+//! The relay: groups go from the desk to delivery in memory as they were committed, so that delivery need not read and decode them again.
 //!
 //! - What delivery misses (it was slow, or the process is new) it reads from the journal: nothing here has to be kept.
 
@@ -17,7 +17,7 @@ const BATCH: usize = 30_000;
 
 /// Committed groups on their way.
 #[derive(Default)]
-pub struct Handover(Mutex<Held>);
+pub struct Relay(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
@@ -26,7 +26,7 @@ struct Held {
     events: usize,
 }
 
-impl Handover {
+impl Relay {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,33 +77,33 @@ mod tests {
 
     #[test]
     fn a_run_ends_at_a_gap_and_what_was_reached_otherwise_goes() {
-        let handover = Handover::default();
-        assert!(handover.after(0).is_empty());
+        let relay = Relay::default();
+        assert!(relay.after(0).is_empty());
         for position in [3, 4, 6] {
-            handover.give(entry(position, 1));
+            relay.give(entry(position, 1));
         }
-        assert!(handover.after(1).is_empty(), "2 is in the journal only");
-        assert_eq!(positions(&handover.after(2)), [3, 4]);
-        assert!(handover.after(4).is_empty(), "5 is in the journal only");
-        handover.give(entry(7, 1));
-        assert_eq!(positions(&handover.after(6)), [7], "6 came from the journal");
-        assert_eq!(handover.held().events, 0);
+        assert!(relay.after(1).is_empty(), "2 is in the journal only");
+        assert_eq!(positions(&relay.after(2)), [3, 4]);
+        assert!(relay.after(4).is_empty(), "5 is in the journal only");
+        relay.give(entry(7, 1));
+        assert_eq!(positions(&relay.after(6)), [7], "6 came from the journal");
+        assert_eq!(relay.held().events, 0);
     }
 
     #[test]
     fn what_is_too_much_is_left_to_the_journal() {
-        let handover = Handover::default();
+        let relay = Relay::default();
         for position in 1..=3 {
-            handover.give(entry(position, 20_000));
+            relay.give(entry(position, 20_000));
         }
-        assert!(handover.after(0).is_empty());
-        handover.give(entry(4, 20_000));
-        handover.give(entry(5, 20_000));
-        assert!(handover.after(0).is_empty(), "the first ones are in the journal");
-        assert_eq!(positions(&handover.after(3)), [4, 5]);
-        handover.give(entry(6, BATCH));
-        handover.give(entry(7, 1));
-        assert_eq!(positions(&handover.after(5)), [6], "a delivery has its bound");
-        assert_eq!(positions(&handover.after(6)), [7]);
+        assert!(relay.after(0).is_empty());
+        relay.give(entry(4, 20_000));
+        relay.give(entry(5, 20_000));
+        assert!(relay.after(0).is_empty(), "the first ones are in the journal");
+        assert_eq!(positions(&relay.after(3)), [4, 5]);
+        relay.give(entry(6, BATCH));
+        relay.give(entry(7, 1));
+        assert_eq!(positions(&relay.after(5)), [6], "a delivery has its bound");
+        assert_eq!(positions(&relay.after(6)), [7]);
     }
 }
