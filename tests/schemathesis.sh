@@ -10,8 +10,9 @@ footfall=$(realpath "$footfall") schemathesis=$(realpath -s "$schemathesis")
 cd "$folder" # where schemathesis keeps its notes
 trap 'kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
 export FOOTFALL_DATA=$folder/data FOOTFALL_PASSWORD='correct horse battery' FOOTFALL_SIGNUP=open FOOTFALL_TOKEN_MINUTES=120
+export FOOTFALL_TRUSTED_PROXIES=127.0.0.1/32 # so that tests/schemathesis_accounts.py can come from many addresses
 "$footfall" user create --email owner@shop.example >/dev/null
-"$footfall" website create shop.example --email owner@shop.example >/dev/null
+site=$("$footfall" website create shop.example --email owner@shop.example | grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' | head -1)
 key=$("$footfall" key create --name Check --email owner@shop.example | grep -o 'zv_[A-Za-z0-9]*' | head -1)
 "$footfall" serve --listen 127.0.0.1:0 >"$folder/log" 2>&1 &
 server=$!
@@ -21,13 +22,26 @@ for _ in $(seq 300); do
 done
 token=$(curl -sf "$base/api/auth/sign-in" -H 'Content-Type: application/json' \
   -d "{\"email\": \"owner@shop.example\", \"password\": \"$FOOTFALL_PASSWORD\"}" | grep -o '"access_token":"[^"]*' | cut -d'"' -f4)
-options=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-50}" --workers 2 --suppress-health-check all)
-# What ends the session or the account comes after the rest, with an account for each request.
+options=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-50}" --workers 1 --suppress-health-check all)
+dashboard='^/api/(users|websites|teams|auth|api-keys|conversations|onboarding)'
+public='^/(api/external|api/v1|e/|c/|live|widgets|health|.well-known)'
+check() {
+  "$schemathesis" --config-file "$1" run "$base/openapi.json" "${options[@]}" "${@:2}"
+}
+# With ids that there are, so that what lies behind them is reached.
+query="{\"query\": \"{ website(id: \\\"$site\\\") { trackingCode team { databaseId } } }\"}"
+known=$(curl -sf "$base/graphql" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -d "$query")
+code=$(grep -o 'ZV_[A-Za-z0-9]*' <<<"$known") team=$(grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' <<<"$known" | head -1)
+{
+  printf '[parameters]\nwebsiteId = "%s"\ntrackingCode = "%s"\n' "$site" "$code"
+  printf '[[operations]]\ninclude-operation-id = "website"\nparameters = { id = "%s" }\n' "$site"
+  printf '[[operations]]\ninclude-path-regex = "^/api/teams/"\nparameters = { id = "%s" }\n' "$team"
+  cat "$config"
+} >"$folder/known.toml"
+check "$folder/known.toml" -H "X-API-Key: $key" -H "Origin: https://shop.example" --include-path-regex "$public"
+check "$folder/known.toml" -H "Authorization: Bearer $token" --include-path-regex '^/api/(websites|teams)/[{]' --exclude-operation-id=websiteDelete
+# With any ids. What ends the session or the account comes last, with an account for each request.
 ends=(userDelete authSignOut authPasswordChange)
-"$schemathesis" --config-file "$config" run "$base/openapi.json" -H "Authorization: Bearer $token" "${options[@]}" \
-  --include-path-regex '^/api/(users|websites|teams|auth|api-keys|conversations|onboarding)' \
-  "${ends[@]/#/--exclude-operation-id=}"
-FOOTFALL_BASE=$base SCHEMATHESIS_HOOKS=$accounts "$schemathesis" --config-file "$config" run "$base/openapi.json" "${options[@]}" \
-  "${ends[@]/#/--include-operation-id=}"
-"$schemathesis" --config-file "$config" run "$base/openapi.json" -H "X-API-Key: $key" "${options[@]}" \
-  --include-path-regex '^/(api/external|api/v1|e/|c/|live|widgets|health|.well-known)'
+check "$config" -H "X-API-Key: $key" --include-path-regex "$public"
+check "$config" -H "Authorization: Bearer $token" --include-path-regex "$dashboard" "${ends[@]/#/--exclude-operation-id=}"
+FOOTFALL_BASE=$base SCHEMATHESIS_HOOKS=$accounts check "$config" "${ends[@]/#/--include-operation-id=}"

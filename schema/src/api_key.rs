@@ -22,7 +22,8 @@ use crate::{
     ports::Ports,
     scalars::{BigInt, Instant},
     team::Team,
-    website::{checked_name, team_meant},
+    text,
+    website::team_meant,
 };
 
 pub mod calling;
@@ -143,7 +144,7 @@ where
             "belongs to another team than teamId; leave teamId out or name that team",
         ));
     }
-    let name = checked_name("name", name, 64)?;
+    let name = text::name("name", name, 64)?;
     let txn = ports.begin().await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;

@@ -20,7 +20,8 @@ use crate::{
     ports::Ports,
     scalars::Instant,
     team::Team,
-    website::{checked_name, team_meant},
+    text,
+    website::team_meant,
 };
 
 pub mod messages;
@@ -107,7 +108,7 @@ pub struct ConversationAppendMessagePayload {
 const MISSING: &str = "The conversation";
 
 fn checked_title(title: &str) -> Result<String> {
-    checked_name("title", title, LONGEST_TITLE)
+    text::name("title", title, LONGEST_TITLE)
 }
 
 /// The conversations of a team. Errors: `Forbidden` for an API key.

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod realtime;
 pub mod session;
 pub mod team;
+mod text;
 pub mod traffic;
 pub mod user;
 pub mod website;

@@ -82,21 +82,6 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
     ))
 }
 
-/// Trims a name. Errors: `Invalid` for `field` when it is empty, longer than `most` characters, or on several lines.
-pub(crate) fn checked_name(field: &str, text: &str, most: usize) -> Result<String> {
-    let name = text.trim();
-    match name.chars().count() {
-        0 => Err(Error::invalid(field, format!("is empty; 1 to {most} characters are right"))),
-        length if length > most => {
-            Err(Error::invalid(field, format!("has {length} characters; 1 to {most} are right")))
-        }
-        _ if name.contains(char::is_control) => {
-            Err(Error::invalid(field, "holds a control character; plain text on one line is right"))
-        }
-        _ => Ok(name.to_owned()),
-    }
-}
-
 pub(crate) const TAKEN: &str = "The team has a website with this domain already.";
 
 /// One page of a list of websites, oldest first.

@@ -20,6 +20,8 @@ struct Wire {
     ua: Option<String>,
     ip: Option<String>,
     r: Option<String>,
+    #[expect(dead_code, reason = "says who sends; only its type is checked")]
+    src: Option<String>,
 }
 
 /// A machine's visit to a page.
@@ -36,7 +38,10 @@ pub struct Crawl {
 pub fn read(body: &[u8]) -> Result<Crawl> {
     let wire: Option<Wire> = if is_object(body) { serde_json::from_slice(body).ok() } else { None };
     let wire = wire.ok_or_else(|| {
-        Error::invalid("body", "must be one JSON object with the strings u (URL), ua (user agent), ip and r (referrer)")
+        Error::invalid(
+            "body",
+            "must be one JSON object with the strings u (URL), ua (user agent), ip, r (referrer) and src (who sends)",
+        )
     })?;
     let url = wire.u.ok_or_else(|| Error::invalid("u", "is missing"))?;
     let user_agent = wire.ua.filter(|ua| !ua.trim().is_empty()).ok_or_else(|| Error::invalid("ua", "is missing"))?;
@@ -69,6 +74,7 @@ mod tests {
             (br#"{"u":"https://a.example/"}"#, "ua"),
             (br#"{"u":"/x","ua":"GPTBot"}"#, "u"),
             (br#"{"u":5,"ua":"GPTBot"}"#, "body"),
+            (br#"{"u":"https://a.example/","ua":"GPTBot","src":{}}"#, "body"),
             (b"[", "body"),
         ] {
             assert_eq!(read(body).err().unwrap().field(), Some(field));

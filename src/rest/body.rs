@@ -98,8 +98,8 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
                 ("String" | "ID", Json::String(_)) | ("Boolean", Json::Bool(_)) => Ok(plain(json)),
                 ("Float", Json::Number(_)) => Ok(plain(json)),
-                ("Int", Json::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {
-                    Ok(plain(json))
+                ("Int", Json::Number(number)) => {
+                    whole(number).map_or_else(|| wrong("must be a whole number of at most 32 bits"), |n| Ok(n.into()))
                 }
                 ("String" | "ID", _) => wrong("must be a string"),
                 ("Boolean", _) => wrong("must be true or false"),
@@ -136,6 +136,16 @@ fn object(json: Json, name: &str, field: &str, sdl: &Sdl) -> Result<Value> {
     match missing {
         Some(input) => Err(Error::invalid(within(&snake(&input.name.node)), MISSING)),
         None => Ok(Value::Object(object)),
+    }
+}
+
+/// A number of 32 bits; `3.0` is one to JSON.
+fn whole(number: &serde_json::Number) -> Option<i32> {
+    let of_float = || number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= f64::from(i32::MAX));
+    match number.as_i64() {
+        Some(number) => i32::try_from(number).ok(),
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within the bounds")]
+        None => of_float().map(|float| float as i32),
     }
 }
 
@@ -183,6 +193,10 @@ mod tests {
         });
         let value = read(body).unwrap();
         assert_eq!(value, expected);
+        assert_eq!(
+            read(r#"{"website_name":"A","kpi_goal":3.0}"#).unwrap(),
+            value!({ "websiteName": "A", "kpiGoal": 3 })
+        );
         assert_eq!(read(r#"{"website_name":"A"}"#).unwrap(), value!({ "websiteName": "A" }), "absent stays absent");
     }
 
@@ -199,6 +213,8 @@ mod tests {
             (r##"{"website_name":"A","primary_color":7}"##, "primary_color: must be a string"),
             (r#"{"website_name":"A","role":"OWNER"}"#, "role: must be one of owner, viewer"),
             (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be a whole number of at most 32 bits"),
+            (r#"{"website_name":"A","kpi_goal":3.5}"#, "kpi_goal: must be a whole number of at most 32 bits"),
+            (r#"{"website_name":"A","kpi_goal":3e9}"#, "kpi_goal: must be a whole number of at most 32 bits"),
             (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),
             (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
             (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),

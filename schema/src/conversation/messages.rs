@@ -23,6 +23,7 @@ use crate::{
     id::{Kind, opaque, read_opaque},
     ports::Ports,
     scalars::Instant,
+    text,
 };
 
 // Vocabulary
@@ -118,7 +119,7 @@ fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
 
 /// Checks who speaks and what. `at`: where the message stands in the input, as a prefix of its fields.
 fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
-    let role = crate::website::checked_name(&format!("{at}role"), role, LONGEST_ROLE)?;
+    let role = text::name(&format!("{at}role"), role, LONGEST_ROLE)?;
     if role.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{at}role"), "holds a control character; a word such as user is right"));
     }

@@ -21,7 +21,7 @@ use crate::{
     id::Kind,
     plan::PlanName,
     ports::Ports,
-    website::checked_name,
+    text,
 };
 
 // Vocabulary
@@ -132,7 +132,7 @@ pub(crate) async fn insert_owner(txn: &DatabaseTransaction, ports: &Ports, team:
 /// Makes a team that the caller owns, on the plan Free. Returns its id. Errors: `Invalid`, `Conflict` for whoever owns too
 /// many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
-    let name = checked_name("name", name, 100)?;
+    let name = text::name("name", name, 100)?;
     let txn = ports.begin().await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
@@ -159,7 +159,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
 
 /// Renames a team. Errors: `Invalid`, `NotFound` when it is gone meanwhile.
 pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
-    let name = checked_name("name", name, 100)?;
+    let name = text::name("name", name, 100)?;
     if name == team.team().name {
         return Ok(team.clone());
     }

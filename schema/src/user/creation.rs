@@ -18,6 +18,7 @@ use crate::{
     scalars::{EmailAddress, Instant},
     session::{self, Issued},
     team::manage,
+    text,
 };
 
 // Vocabulary
@@ -61,16 +62,9 @@ pub(crate) fn checked_password(field: &str, password: &str) -> Result<()> {
     Err(Error::invalid(field, format!("has {characters} characters; 8 to 200 are right")))
 }
 
-/// Trims a name; an empty one is none. Errors: `Invalid` when it is longer than 100 characters.
+/// A person's name; an empty one is none. Errors: `Invalid` when it is longer than 100 characters, or on several lines.
 pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
-    let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    match name {
-        Some(name) if name.chars().count() > 100 => Err(Error::invalid("fullName", "is longer than 100 characters")),
-        Some(name) if name.contains(char::is_control) => {
-            Err(Error::invalid("fullName", "holds a control character; plain text on one line is right"))
-        }
-        name => Ok(name),
-    }
+    Ok(name.map(|name| text::line("fullName", &name, 100)).transpose()?.flatten())
 }
 
 /// An account to make.

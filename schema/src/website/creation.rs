@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, checked_name, domains::TOKEN_LENGTH, team_meant};
+use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH, team_meant};
 use crate::{
     access::{self, Admin, Level, On, Role, Site, stated},
     audit::{self, AuditAction, Line},
@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     ports::Ports,
     scalars::TimeZone,
+    text,
 };
 
 // Vocabulary
@@ -62,7 +63,7 @@ where
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         domain: Set(checked_domain("domain", &new.domain)?),
-        name: Set(checked_name("name", &new.name, 100)?),
+        name: Set(text::name("name", &new.name, 100)?),
         tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
         timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
         is_active: Set(true),

@@ -16,6 +16,7 @@ use crate::{
     cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
+    text,
 };
 
 pub mod ip;
@@ -43,19 +44,9 @@ const LONGEST_NOTE: usize = 200;
 
 const MISSING: &str = "The exclusion";
 
-/// Checks a note; an empty one is none. Errors: `Invalid`.
-fn checked_note(note: Option<String>) -> Result<Option<String>> {
-    let note = note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
-    let wrong = |why: String| Err(Error::invalid("description", why));
-    match &note {
-        Some(note) if note.chars().any(char::is_control) => {
-            wrong("holds a control character; plain text on one line is right".to_owned())
-        }
-        Some(note) if note.chars().count() > LONGEST_NOTE => {
-            wrong(format!("has {} characters; at most {LONGEST_NOTE} are right", note.chars().count()))
-        }
-        _ => Ok(note),
-    }
+/// A note; an empty one is none. Errors: `Invalid`.
+fn note(note: Option<String>) -> Result<Option<String>> {
+    Ok(note.map(|note| text::line("description", &note, LONGEST_NOTE)).transpose()?.flatten())
 }
 
 /// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MOST`] of them.

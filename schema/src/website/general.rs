@@ -5,7 +5,7 @@ use entity::website;
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
-    Change, Website, checked_domain, checked_name,
+    Change, Website, checked_domain,
     settings::{self, ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettingsInput},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     ports::Ports,
     scalars::{HexColor, TimeZone},
+    text,
 };
 
 // Vocabulary
@@ -106,7 +107,7 @@ pub async fn update_general(
         row.domain = Set(checked_domain("domain", &domain)?);
     }
     if let Some(name) = required("name", input.name)? {
-        row.name = Set(checked_name("name", &name, 100)?);
+        row.name = Set(text::name("name", &name, 100)?);
     }
     if let Some(zone) = required("timezone", input.timezone)? {
         row.timezone = Set(zone.0.name().to_owned());

@@ -7,6 +7,7 @@ use async_graphql::{
     parser::types::{BaseType, InputValueDefinition, Type},
 };
 use regex::Regex;
+use schema::website::revenue::currencies;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -25,11 +26,43 @@ static LENGTHS: LazyLock<Option<Regex>> =
 /// A name: on one line, and more than white space.
 const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
 
+/// A text on one line, which may be empty.
+const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
+
 /// A text of several lines: more than white space.
 const TEXT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
 
 /// A host name.
-const HOST: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
+const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*";
+
+/// A path whose views are not counted.
+const PATH: &str = r"^/[^?#\u0000-\u001F\u007F-\u009F]*$";
+
+/// IPv4 and IPv6 networks; addresses have formats of their own.
+const NETWORK_4: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])$";
+const NETWORK_6: &str = r"^([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$";
+
+/// Adds what a field may hold beyond its type, where its rule is narrower.
+fn narrow(schema: &mut Map<String, Value>, key: &str) {
+    let rule = match key {
+        "domain" => json!({ "pattern": format!("^{HOST}$") }),
+        "allowed_domains" => json!({
+            "items": { "type": "string", "pattern": format!(r"^(\*\.)?{HOST}$"), "maxLength": 253 }, "maxItems": 100
+        }),
+        "path_pattern" => json!({ "pattern": PATH }),
+        "description" | "full_name" => json!({ "pattern": LINE }),
+        "ip_address" => json!({
+            "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }, { "pattern": NETWORK_4 }, { "pattern": NETWORK_6 }]
+        }),
+        "kpi_goal" => json!({ "minimum": 1 }),
+        "revenue_currency" => json!({ "enum": currencies().collect::<Vec<_>>() }),
+        _ => return,
+    };
+    if let Value::Object(rule) = rule {
+        schema.remove("pattern");
+        schema.extend(rule);
+    }
+}
 
 /// Adds the bounds of a text to its schema.
 fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
@@ -56,11 +89,6 @@ fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
     }
     // No text holds a NUL character.
     schema.entry("pattern").or_insert_with(|| r"^[^\u0000]*$".into());
-    match key {
-        "domain" => drop(schema.insert("pattern".to_owned(), HOST.into())),
-        "revenue_currency" => drop(schema.insert("pattern".to_owned(), "^[A-Z]{3}$".into())),
-        _ => {}
-    }
 }
 
 /// Schemas of input objects, by name, as bodies spell them.
@@ -145,6 +173,7 @@ impl Inputs<'_> {
             }
             if let Some(members) = schema.as_object_mut() {
                 bind(members, &key, about);
+                narrow(members, &key);
                 if let Some(about) = &input.description {
                     members.insert("description".to_owned(), about.node.clone().into());
                 }

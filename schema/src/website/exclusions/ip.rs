@@ -10,7 +10,7 @@ use entity::ip_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{Line, MISSING, checked_note};
+use super::{Line, MISSING, note};
 use crate::{
     access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
     audit::AuditAction,
@@ -139,7 +139,7 @@ pub async fn exclude_ip(
         id: Set(ports.ids.uuid()),
         website_id: Set(site.id()),
         ip_address: Set(checked_network("ipAddress", &input.ip_address)?),
-        description: Set(checked_note(input.description)?),
+        description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
     let taken = "This address or network is excluded already.";

@@ -7,7 +7,7 @@ use entity::path_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{Line, MISSING, checked_note};
+use super::{Line, MISSING, note};
 use crate::{
     access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
     audit::AuditAction,
@@ -118,7 +118,7 @@ pub async fn exclude_path(
         id: Set(ports.ids.uuid()),
         website_id: Set(site.id()),
         path_pattern: Set(checked_pattern("pathPattern", &input.path_pattern)?),
-        description: Set(checked_note(input.description)?),
+        description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
     let taken = "This path pattern is excluded already.";

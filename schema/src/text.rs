@@ -1,0 +1,38 @@
+//! Text that people give for names and notes: bounded, on one line, kept without the white space around it.
+
+use crate::error::{Error, Result};
+
+/// A text on one line of at most so many characters; nothing but white space is none. Errors: `Invalid` for `field`.
+pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String>> {
+    match text.chars().count() {
+        length if length > most => {
+            Err(Error::invalid(field, format!("has {length} characters; at most {most} are right")))
+        }
+        _ if text.contains(char::is_control) => {
+            Err(Error::invalid(field, "holds a control character; plain text on one line is right"))
+        }
+        _ => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+    }
+}
+
+/// As [`line`], where something must stand. Errors: `Invalid` for `field`.
+pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<String> {
+    line(field, text, most)?.ok_or_else(|| Error::invalid(field, format!("is empty; 1 to {most} characters are right")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_around_a_text_is_counted_and_not_kept() {
+        assert_eq!(name("name", " Ada ", 5).unwrap(), "Ada");
+        assert_eq!(name("name", " Ada  ", 5).unwrap_err().message(), "name: has 6 characters; at most 5 are right");
+        assert_eq!(name("name", "  ", 5).unwrap_err().message(), "name: is empty; 1 to 5 characters are right");
+        assert_eq!(line("note", "  ", 5).unwrap(), None);
+        for text in ["a\nb", "\u{85}a", "a\0"] {
+            let why = "note: holds a control character; plain text on one line is right";
+            assert_eq!(line("note", text, 5).unwrap_err().message(), why);
+        }
+    }
+}
