@@ -318,9 +318,7 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         .with("autoinstall_known_extensions", "false")?
         // Rows of one appender keep their order all the same; this one lets large results take less memory.
         .with("preserve_insertion_order", "false")?
-        .with("default_null_order", "nulls_last")?
-        // Each checkpoint writes the youngest rows anew: fewer of them are worth a longer log, which a start reads in about a second.
-        .with("checkpoint_threshold", "64MiB")?;
+        .with("default_null_order", "nulls_last")?;
     if let Some(path) = path {
         config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
     }

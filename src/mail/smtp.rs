@@ -41,12 +41,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Errors: a host that is no host name.
+    /// A server whose certificate one of the web's authorities vouches for. Errors: a host that is no host name.
     pub(super) fn new(settings: &MailSettings) -> std::result::Result<Self, StartError> {
+        Self::trusting(settings, RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+    }
+
+    fn trusting(settings: &MailSettings, roots: RootCertStore) -> std::result::Result<Self, StartError> {
         let wrong = |why: String| StartError::new(format!("the mail settings cannot be used: {why}"));
         let name = ServerName::try_from(settings.host.clone())
             .map_err(|_| wrong(format!("mail_host {:?} is no host name", settings.host)))?;
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(error.to_string()))?
@@ -211,3 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         Err(broken())
     }
 }
+
+#[cfg(test)]
+#[path = "smtp_tests.rs"]
+mod tests;

@@ -249,6 +249,29 @@ async fn the_first_token_of_the_issuer_makes_an_account_with_its_provider() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_token_that_opened_it() {
+    let app = trusting(None, Some(SECRET)).await;
+    let token = hs256(&claims(&app, "ada", "ada@shop.example"));
+    let answer = app.token(&token).gql("{ viewer { defaultTeam { databaseId } } }", json!({})).await;
+    let team = answer["data"]["viewer"]["defaultTeam"]["databaseId"].as_str().unwrap().to_owned();
+    let ada = Person { token: token.clone(), refresh_token: String::new(), team };
+    let site = app.website(&ada, "shop.example", "UTC").await;
+    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ id }} }}");
+    let request = app.token(&token).request(Method::POST, "/graphql").header("accept", "text/event-stream");
+    let mut stream = request.json(&json!({ "query": query })).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    app.pass(Duration::hours(1) + Duration::seconds(5));
+    let mut said = String::new();
+    let ended = async {
+        while let Some(bytes) = stream.chunk().await.unwrap() {
+            said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.unwrap();
+    assert!(said.contains("UNAUTHORIZED"), "{said}");
+}
+
+#[tokio::test]
 async fn tokens_of_the_issuer_are_refused_unless_everything_about_them_is_right() {
     let (url, _) = jwks().await;
     let app = trusting(Some(url), Some(SECRET)).await;
