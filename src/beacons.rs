@@ -13,7 +13,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Path, Request},
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
     routing::any,
 };
@@ -87,13 +87,8 @@ pub fn routes(gateway: Gateway) -> Router {
     // Shared: the router copies its handlers for each request.
     let gateway = Arc::new(gateway);
     paths.into_iter().fold(Router::new(), |router, (path, kind)| {
-        let gateway = gateway.clone();
-        router.route(
-            &path,
-            any(async move |code: Option<Path<String>>, request: Request| {
-                gateway.answer(kind, code.map(|Path(code)| code), request).await
-            }),
-        )
+        let (gateway, has_code) = (gateway.clone(), path.ends_with('}'));
+        router.route(&path, any(async move |request: Request| gateway.answer(kind, has_code, request).await))
     })
 }
 
@@ -123,16 +118,21 @@ impl Head {
 }
 
 impl Gateway {
-    async fn answer(&self, kind: Kind, code: Option<String>, request: Request) -> Response<Body> {
-        let now = self.ports.clock.now();
+    /// `has_code`: whether the tracking code is the last segment of the path.
+    async fn answer(&self, kind: Kind, has_code: bool, request: Request) -> Response<Body> {
         let answered = match kind {
             Kind::Batch => self.batch(request).await,
-            _ => self.single(kind, code, request).await.map(|outcome| stored(outcome, kind)),
+            _ => self.single(kind, has_code, request).await.map(|outcome| stored(outcome, kind)),
         };
-        answered.unwrap_or_else(|error| refuse(&Fault::of(&error, now), now))
+        answered.unwrap_or_else(|error| {
+            let now = self.ports.clock.now();
+            refuse(&Fault::of(&error, now), now)
+        })
     }
 
-    async fn single(&self, kind: Kind, code: Option<String>, request: Request) -> Result<Outcome> {
+    async fn single(&self, kind: Kind, has_code: bool, request: Request) -> Result<Outcome> {
+        // No code holds a letter that paths escape.
+        let code = has_code.then(|| request.uri().path().rsplit('/').next().unwrap_or_default().to_owned());
         let (head, query, body) = self.opened(request)?;
         let unknown = || Error::unauthenticated("The tracking code is not known; copy it from the website's settings.");
         // The code of an alias stands in the body, which is then read before anything is known of the sender.

@@ -27,11 +27,7 @@ mod toy;
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_graphql::{Value, Variables};
-use axum::{
-    Router,
-    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
-    routing::any,
-};
+use axum::{Router, extract::Request, routing::any};
 
 use self::{
     answer::{Answering, Route},
@@ -169,12 +165,7 @@ impl Rest {
         routes.chain(fixed).fold(Router::new(), |router, (path, route)| {
             let answering = answering.clone();
             let route = Arc::new(route);
-            router.route(
-                &path,
-                any(async move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-                    answering.answer(&route, params, request).await
-                }),
-            )
+            router.route(&path, any(async move |request: Request| answering.answer(&route, request).await))
         })
     }
 }

@@ -4,6 +4,7 @@
 //! - Sign-ins belong to an account; an admin sees those of the team's active members.
 
 use async_graphql::{Context, Enum, ID, Object};
+use chrono::{DateTime, Utc};
 use entity::{audit_entry, membership, user};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _,
@@ -153,6 +154,20 @@ pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_
 pub(crate) async fn note_about(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>, user: Uuid) -> Result<()> {
     let actor = if line.caller == Caller::Operator { "operator" } else { "anonymous" };
     write(db, ports, line, Some(user), actor.to_owned()).await
+}
+
+/// Whether something was done to an account after an instant.
+pub(crate) async fn has_line_after(
+    db: &impl ConnectionTrait,
+    action: AuditAction,
+    user: Uuid,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let lines = audit_entry::Entity::find()
+        .filter(audit_entry::Column::UserId.eq(user))
+        .filter(audit_entry::Column::Action.eq(action.text()))
+        .filter(audit_entry::Column::CreatedAt.gt(at));
+    Ok(lines.one(db).await?.is_some())
 }
 
 async fn write(

@@ -6,6 +6,7 @@ use async_graphql::{
     Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
 };
 use axum::{
+    RequestExt as _,
     body::{Body, Bytes},
     extract::{ConnectInfo, RawPathParams, Request, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
@@ -80,13 +81,8 @@ struct Told {
 
 impl Answering {
     /// Answers one request, within the span that the outer layer opened for it. A panic of a resolver becomes a 500 in the envelope.
-    pub async fn answer(
-        &self,
-        route: &Route,
-        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
-        request: Request,
-    ) -> Response<Body> {
-        let told = AssertUnwindSafe(self.tell(route, params, request)).catch_unwind().await;
+    pub async fn answer(&self, route: &Route, request: Request) -> Response<Body> {
+        let told = AssertUnwindSafe(self.tell(route, request)).catch_unwind().await;
         let told = told.unwrap_or_else(|_| self.refused(&Error::broken("the gate panicked")));
         let mut response = match told.outcome {
             Ok(response) => response,
@@ -102,12 +98,7 @@ impl Answering {
         Told { outcome: Err(Fault::of(error, self.shell.clock.now())), meter: None }
     }
 
-    async fn tell(
-        &self,
-        route: &Route,
-        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
-        request: Request,
-    ) -> Told {
+    async fn tell(&self, route: &Route, request: Request) -> Told {
         if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > URL_LIMIT) {
             return Told { outcome: Err(Fault::long_url(URL_LIMIT)), meter: None };
         }
@@ -131,7 +122,7 @@ impl Answering {
             Err(refusal) => return Told { meter: refusal.meter, ..self.refused(&refusal.error) },
         };
         let meter = pass.meter.clone();
-        let outcome = AssertUnwindSafe(self.admitted(operation, &pass, params, request)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.admitted(operation, &pass, request)).catch_unwind().await;
         let broken = || Fault::of(&Error::broken("a resolver panicked"), self.shell.clock.now());
         Told { outcome: outcome.unwrap_or_else(|_| Err(broken())), meter }
     }
@@ -140,15 +131,14 @@ impl Answering {
         &self,
         operation: &Operation,
         pass: &Pass,
-        params: std::result::Result<RawPathParams, RawPathParamsRejection>,
-        request: Request,
+        mut request: Request,
     ) -> std::result::Result<Response<Body>, Fault> {
         let asked = asked(operation, pass, &request);
         if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
             return Ok(self.whole(operation, data));
         }
         let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
-        let (path, malformed) = read_path(operation, params).map_err(shown)?;
+        let (path, malformed) = read_path(operation, request.extract_parts().await).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
             self.shell.gate.reach(pass, &operation.access, &operation.arguments(&path)).await.map_err(shown)?;
         }

@@ -244,6 +244,19 @@ async fn the_first_token_of_the_issuer_makes_an_account_with_its_provider() {
     assert_eq!(me["data"]["id"], data["id"]);
     let (_, me) = app.token(&hs256(&claims(&app, "ada", "new@shop.example"))).get(ME).await;
     assert_eq!(me["data"]["email"], "new@shop.example");
+    let lines = log(&app, &token, &person.team).await;
+    assert!(lines.contains(&("USER_UPDATE_EMAIL".into(), "new@shop.example".into())), "{lines:?}");
+    // A token from before that change is still good, and changes nothing back.
+    app.pass(Duration::minutes(1));
+    let later = hs256(&claims(&app, "ada", "newest@shop.example"));
+    app.pass(Duration::seconds(5));
+    let email = async |token: &str| app.token(token).get(ME).await.1["data"]["email"].clone();
+    email(&later).await;
+    assert_eq!(
+        (email(&later).await, email(&token).await),
+        (json!("newest@shop.example"), json!("newest@shop.example"))
+    );
+    assert_eq!(email(&later).await, "newest@shop.example");
     app.pass(Duration::hours(1) + Duration::seconds(5));
     is_refused(&app, &token, "an expired token").await;
 }

@@ -76,16 +76,27 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
     Ok(user)
 }
 
-/// An address that was changed at the issuer changes here, unless another account has it.
+/// An address that was changed at the issuer changes here, unless another account has it. Tokens from before the last change, which stay
+/// good for a while, change nothing back.
 async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> Result<()> {
     let Some(email) = claims.email.as_ref().filter(|email| email.as_str() != user.email) else { return Ok(()) };
+    let txn = ports.begin().await?;
+    if let Some(issued_at) = claims.issued_at
+        && audit::has_line_after(&txn, AuditAction::UserUpdateEmail, user.id, issued_at).await?
+    {
+        return Ok(());
+    }
     let row = user::ActiveModel { id: Unchanged(user.id), email: Set(email.as_str().to_owned()), ..Default::default() };
-    match row.update(&ports.writer).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
-        Ok(_) => Ok(()),
+    match row.update(&txn).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
+        Ok(_) => {}
         Err(Error::Conflict { .. }) => {
             tracing::warn!(user.id = %user.id, "another account has the address that the external issuer names");
-            Ok(())
+            return Ok(());
         }
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
     }
+    let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
+    let line = Line::of_account(AuditAction::UserUpdateEmail, caller, email.as_str(), &["email"]);
+    audit::note(&txn, ports, line).await?;
+    Ok(txn.commit().await?)
 }
