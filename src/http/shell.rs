@@ -48,7 +48,6 @@ pub struct Shelled {
 
 impl Shelled {
     /// The same as a router, for those who take one.
-    #[must_use]
     pub fn into_router(self) -> Router {
         Router::new().fallback_service(self)
     }
