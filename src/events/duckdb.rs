@@ -24,11 +24,10 @@ use uuid::Uuid;
 
 use super::{
     ddl,
+    groups::{Groups, Who},
     rows::{EVENT_COLUMNS, append_event, append_visit, event_of},
     visits::{Visit, visits_of},
 };
-
-type Who = (Uuid, u64);
 
 /// Visits that a next event may still reach.
 #[derive(Debug, Default)]
@@ -331,31 +330,6 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
     Ok(connection)
 }
 
-/// Events of a batch by whose they are, each one's in the order of time.
-struct Groups<'a>(Vec<&'a Event>);
-
-impl<'a> Groups<'a> {
-    /// Of events that are in the order of time.
-    fn of(events: &'a [Event]) -> Self {
-        let mut order: Vec<&Event> = events.iter().collect();
-        order.sort_by_key(|event| (event.website, event.visitor));
-        Self(order)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (Who, &[&'a Event])> {
-        let runs = self.0.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor));
-        runs.filter_map(|run| run.first().map(|event| ((event.website, event.visitor), run)))
-    }
-
-    /// One visitor's events.
-    fn get(&self, who: Who) -> &[&'a Event] {
-        let of = |event: &&Event| (event.website, event.visitor);
-        let (from, until) =
-            (self.0.partition_point(|event| of(event) < who), self.0.partition_point(|event| of(event) <= who));
-        self.0.get(from..until).unwrap_or_default()
-    }
-}
-
 /// What a batch does to [`Open`] once it is committed.
 #[derive(Debug, Default)]
 struct Change {
@@ -435,7 +409,7 @@ fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb:
 fn visits_touched(connection: &Connection, open: &Open, groups: &Groups<'_>) -> duckdb::Result<HashSet<Who>> {
     let reach = |website: Uuid| open.closed_until.get(&website).map_or(i64::MIN, |ms| ms.saturating_add(VISIT_GAP_MS));
     let mut reached: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
-    for event in groups.0.iter().filter(|event| event.time_ms <= reach(event.website)) {
+    for event in groups.all().filter(|event| event.time_ms <= reach(event.website)) {
         let span = reached.entry(event.website).or_insert((event.time_ms, event.time_ms));
         *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
     }
