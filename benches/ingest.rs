@@ -28,7 +28,7 @@ use axum::{
     body::Bytes,
     routing::{get, post},
 };
-use measure::{Server, median, memory_mib, row, set_up};
+use measure::{Server, cpu_seconds, median, memory_mib, row, set_up, settle};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -39,26 +39,74 @@ use wire::{Wire, batches, beacon, graphql, request};
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 512;
 
-/// Requests per second of so many connections, each sending what `make` says.
-async fn rate(address: &str, seconds: f64, make: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> f64 {
-    let (make, count) = (Arc::new(make), Arc::new(AtomicU64::new(0)));
+/// Seconds that are not counted: what a server does later than it answers begins in them, and goes on in those that are.
+const WARM_UP: f64 = 1.5;
+
+/// What a server did in the counted seconds.
+struct Pace {
+    /// Requests a second.
+    rate: f64,
+    /// Processor time of the server for each request, in microseconds.
+    cpu_us: f64,
+}
+
+/// Asks a server over all connections, each request as `make` says. The server has nothing else to do when this begins and ends.
+async fn pace(address: &str, pid: u32, seconds: f64, make: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> Pace {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let (make, count) = (Arc::new(make), Arc::new(AtomicU64::new(0)));
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..CONNECTIONS {
         let (make, count, mut wire) = (make.clone(), count.clone(), Wire::open(address).await);
         tasks.push(tokio::spawn(async move {
-            while begun.elapsed().as_secs_f64() < seconds {
+            while begun.elapsed().as_secs_f64() < WARM_UP + seconds {
                 let (status, _) = wire.ask(&make(NUMBER.fetch_add(1, Ordering::Relaxed))).await;
                 assert_eq!(status, 200);
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }));
     }
+    tokio::time::sleep(Duration::from_secs_f64(WARM_UP).saturating_sub(begun.elapsed())).await;
+    let (before, cpu, counted) = (count.load(Ordering::Relaxed), cpu_seconds(pid), Instant::now());
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+    let done = (count.load(Ordering::Relaxed) - before) as f64;
+    let pace = Pace {
+        rate: done / counted.elapsed().as_secs_f64(),
+        cpu_us: (cpu_seconds(pid) - cpu) * 1e6 / done,
+    };
     for task in tasks {
         task.await.expect("no panic");
     }
-    count.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+    settle(pid);
+    pace
+}
+
+/// Both servers in turn, the same requests; answers the median ratio of their paces, which it prints.
+async fn beside(
+    what: &str,
+    (ours, pid): (&str, u32),
+    bare: &Bare,
+    seconds: f64,
+    make: impl Fn(u64) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> f64 {
+    let (mut mine, mut base, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let a = pace(ours, pid, seconds, make.clone()).await;
+        let b = pace(&bare.address, bare.child.id(), seconds, make.clone()).await;
+        ratios.push(a.rate / b.rate);
+        mine.push(a);
+        base.push(b);
+    }
+    let middle = |paces: &[Pace], of: fn(&Pace) -> f64| median(paces.iter().map(of).collect());
+    let (rate, cpu): (fn(&Pace) -> f64, fn(&Pace) -> f64) = (|pace| pace.rate, |pace| pace.cpu_us);
+    println!(
+        "{what}: {:.0}/s, {:.1} us of processor time each; a bare handler {:.0}/s, {:.1} us; {CONNECTIONS} connections",
+        middle(&mine, rate),
+        middle(&mine, cpu),
+        middle(&base, rate),
+        middle(&base, cpu)
+    );
+    median(ratios)
 }
 
 /// The argument that makes this program the bare server: a process of its own, as ours is.
@@ -145,41 +193,17 @@ async fn main() {
     let server = Server::start(&data);
     let ours = server.base.trim_start_matches("http://").to_owned();
     let bare = Bare::start();
-    let theirs = bare.address.clone();
     let answer = graphql(&ours, &key, &format!("{{ website(id: \"{site}\") {{ trackingCode }} }}")).await;
     let code = answer["data"]["website"]["trackingCode"].as_str().expect("a code").to_owned();
     let path = format!("/e/{code}");
 
-    let (mut mine, mut base, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        let (one, other) = (path.clone(), path.clone());
-        let a = rate(&ours, 2.0, move |number| beacon(&one, number)).await;
-        let b = rate(&theirs, 2.0, move |number| beacon(&other, number)).await;
-        if round > 0 {
-            mine.push(a);
-            base.push(b);
-            ratios.push(a / b);
-        }
-    }
-    println!(
-        "single beacons: {:.0}/s durable; a bare handler {:.0}/s; {CONNECTIONS} connections",
-        median(mine),
-        median(base)
-    );
-    let ratio = median(ratios);
+    let server_at = (ours.as_str(), server.child.id());
+    let one = path.clone();
+    let ratio = beside("single beacons", server_at, &bare, 5.0, move |number| beacon(&one, number)).await;
     row("single beacons, durable / bare axum handler", format!("{ratio:.2}"), ">= 0.50", ratio >= 0.5);
 
     let live = format!("/e/live/{code}");
-    let mut ratios = Vec::new();
-    for round in 0..=ROUNDS {
-        let (one, other) = (live.clone(), live.clone());
-        let a = rate(&ours, 1.0, move |_| request("GET", &one, "", "")).await;
-        let b = rate(&theirs, 1.0, move |_| request("GET", &other, "", "")).await;
-        if round > 0 {
-            ratios.push(a / b);
-        }
-    }
-    let ratio = median(ratios);
+    let ratio = beside("/e/live", server_at, &bare, 2.0, move |_| request("GET", &live, "", "")).await;
     row("/e/live/:code / bare axum handler", format!("{ratio:.2}"), ">= 0.80", ratio >= 0.8);
 
     let rate_of_batches = batches(&ours, &key, &code, "rate", 50).await;

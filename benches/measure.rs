@@ -33,6 +33,27 @@ pub fn memory_mib(pid: u32, figure: &str) -> f64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
+/// Processor time of a process so far, in seconds. Linux only.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // User and system time are the 12th and 13th field after the name; a tick is a hundredth of a second.
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+    fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Waits until a process has nothing left to do: what it put off would be paid for by whoever is measured next.
+pub fn settle(pid: u32) {
+    let mut before = cpu_seconds(pid);
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = cpu_seconds(pid);
+        if now - before < 0.03 {
+            return;
+        }
+        before = now;
+    }
+}
+
 /// Runs a command to its end. Answers how long it took, the peak of its memory in MiB, and what it printed.
 pub fn run_watched(command: &mut Command) -> (Duration, f64, String) {
     let begun = Instant::now();

@@ -3,7 +3,7 @@
 //! - The intake comes first: once it has forgotten the website, no row of the journal that follows holds an event of it. What the
 //!   journal held by then is delivered, and then goes with the rest. So a crash at any point leaves nothing that comes back.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use schema::{
@@ -42,20 +42,8 @@ impl Erasure for Eraser {
 impl Eraser {
     /// Waits until the event store has everything up to a position of the journal.
     async fn delivered(&self, position: i64) -> Result<()> {
-        let state = self.intake.state();
-        let reached = async {
-            loop {
-                // Armed before the position is read, so that no delivery falls between.
-                let stored = state.stored.notified();
-                if state.delivered.load(Ordering::Acquire) >= position {
-                    return;
-                }
-                state.written.notify_one();
-                stored.await;
-            }
-        };
         let why = "The event store does not take what was sent before.".to_owned();
-        tokio::time::timeout(PATIENCE, reached).await.map_err(|_| Error::Unavailable { retry_after: 5, why })
+        tokio::time::timeout(PATIENCE, self.intake.state().until(position)).await.map_err(|_| Error::Unavailable { retry_after: 5, why })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod crawler;
 pub mod datacentre;
 pub mod delivery;
 pub mod enrich;
+pub mod fresh;
 pub mod identity;
 pub mod intake;
 pub mod journal;
@@ -23,6 +24,7 @@ pub mod relay;
 pub mod rules;
 pub mod salts;
 pub mod sites;
+pub mod state;
 
 #[cfg(test)]
 mod tests;

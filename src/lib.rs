@@ -60,6 +60,7 @@ use crate::{
         chain::Chain,
         delivery::Delivery,
         enrich::Enricher,
+        fresh::Fresh,
         intake::{self, DRAIN, Desk, Intake, SEEN_MS},
         journal,
         ledger::{Book, Notes},
@@ -374,7 +375,8 @@ async fn inflow(
     hub.take(&recent);
     let most_bytes = u64::from(config.journal_mib) << 20;
     let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, position);
-    delivery.state = state;
+    delivery.state = Arc::clone(&state);
+    ports.events = Arc::new(Fresh { events: ports.events.clone(), state });
     let (intake, desk) = desk.start(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {

@@ -1,6 +1,7 @@
 //! Delivery: from the journal to the event store, in order, each row once.
 //!
 //! - A slow or absent store only lengthens the journal.
+//! - Events are carried over when somebody asks, when there are many, and at the latest after a few seconds.
 //! - The store keeps the position with the events, so that a crash between the two cannot happen.
 
 use std::{
@@ -15,13 +16,16 @@ use schema::{
 
 use tokio::sync::oneshot;
 
-use super::{intake::State, journal::Reader};
+use super::{journal::Reader, state::State};
 
 /// Bytes of one delivery from the journal, about.
 const BATCH: usize = 8 << 20;
 
-/// Time between two deliveries, so that a trickle does not become a transaction per event.
-const PACE: Duration = Duration::from_millis(400);
+/// How long events wait where nobody asks, so that a trickle does not become a transaction per event.
+const LAZY: Duration = Duration::from_secs(3);
+
+/// Time before a second attempt.
+const SOON: Duration = Duration::from_millis(400);
 
 /// Longest time between two attempts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,8 +51,16 @@ impl Delivery {
     /// # Errors
     /// Whatever the store or the journal refuses; what was delivered before stays so.
     pub async fn catch_up(&mut self) -> Result<i64> {
+        self.reach(i64::MAX).await
+    }
+
+    /// Delivers what waits up to a position, at least. Answers the position reached.
+    async fn reach(&mut self, position: i64) -> Result<i64> {
         loop {
             let from = self.state.delivered.load(Ordering::Acquire);
+            if from >= position {
+                return Ok(from);
+            }
             let mut entries = self.state.relay.after(from);
             if entries.is_empty() {
                 entries = self.journal.after(from, BATCH).await?;
@@ -60,10 +72,9 @@ impl Delivery {
             let events: Vec<_> = entries.into_iter().flat_map(|entry| entry.events).collect();
             let settled_ms = self.clock.now().timestamp_millis() - LATE_MS;
             self.sink.deliver(events, settled_ms, last).await?;
-            self.state.delivered.store(last, Ordering::Release);
+            self.state.reached(last);
             let waiting = self.journal.waiting(last).await?;
             self.state.waiting_bytes.store(waiting, Ordering::Release);
-            self.state.stored.notify_waiters();
         }
     }
 
@@ -74,8 +85,15 @@ impl Delivery {
                 () = self.state.written.notified() => {}
                 _ = &mut *stop => return,
             }
-            let mut pause = PACE;
-            while let Err(error) = self.catch_up().await {
+            tokio::select! {
+                () = self.state.wanted.notified() => {}
+                () = tokio::time::sleep(LAZY) => {}
+                _ = &mut *stop => return,
+            }
+            let mut pause = SOON;
+            // What is committed meanwhile is the next delivery's.
+            while let Err(error) = self.reach(self.state.committed.load(Ordering::Acquire)).await {
+                self.state.is_away.store(true, Ordering::Release);
                 tracing::warn!(
                     error.code = error.code(),
                     "the event store takes no events now; they wait in the journal"
@@ -85,10 +103,7 @@ impl Delivery {
                     _ = &mut *stop => return,
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(PACE) => {}
-                _ = &mut *stop => return,
-            }
+            self.state.is_away.store(false, Ordering::Release);
         }
     }
 }

@@ -5,10 +5,7 @@
 //! - Nobody hears of an event that could still be lost: the hub and delivery come after the commit.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -19,12 +16,12 @@ use schema::{
     ports::Clock,
     traffic::Outcome,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
     journal::{Counts, Entry, Writer},
-    relay::Relay,
+    state::State,
 };
 use crate::live::Hub;
 
@@ -103,21 +100,6 @@ struct Waiting {
 pub struct Intake {
     send: mpsc::Sender<Asked>,
     state: Arc<State>,
-}
-
-/// What intake and delivery tell each other.
-#[derive(Default)]
-pub struct State {
-    /// There is something to deliver.
-    pub written: Notify,
-    /// Something was delivered.
-    pub stored: Notify,
-    /// The position up to which the event store has everything.
-    pub delivered: AtomicI64,
-    /// Bytes that wait for delivery, about.
-    pub waiting_bytes: AtomicU64,
-    /// What was committed and not delivered yet, as far as it fits.
-    pub relay: Relay,
 }
 
 impl Intake {
@@ -213,7 +195,7 @@ impl Desk {
         recent: &[Event],
         position: i64,
     ) -> (Self, Arc<State>) {
-        let state = Arc::new(State { delivered: position.into(), ..State::default() });
+        let state = Arc::new(State::after(position));
         let now_ms = clock.now().timestamp_millis();
         let mut desk = Self {
             clock,
@@ -356,8 +338,7 @@ impl Desk {
                     let _ = answer.send(Ok(outcomes));
                 }
                 if position > 0 {
-                    self.state.relay.give(Entry { position, events });
-                    self.state.written.notify_one();
+                    self.state.give(Entry { position, events });
                 }
                 Ok(())
             }

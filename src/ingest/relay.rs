@@ -10,10 +10,10 @@ use std::{
 use super::journal::Entry;
 
 /// Events held at most. They bound the memory that a slow store costs.
-const HELD: usize = 50_000;
+const HELD: usize = 100_000;
 
 /// Events of one delivery, about.
-const BATCH: usize = 30_000;
+const BATCH: usize = 60_000;
 
 /// Committed groups on their way.
 #[derive(Default)]
@@ -31,15 +31,17 @@ impl Relay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a group over; where too much is held, all that is held goes: delivery is behind then and reads the journal.
-    pub fn give(&self, entry: Entry) {
+    /// Hands a group over, and answers how many events are held; where that is too much, all of them go: delivery is behind then and
+    /// reads the journal.
+    pub fn give(&self, entry: Entry) -> usize {
         let mut held = self.held();
         if held.events + entry.events.len() > HELD {
             *held = Held::default();
-            return;
+            return HELD;
         }
         held.events += entry.events.len();
         held.entries.push_back(entry);
+        held.events
     }
 
     /// The groups that follow a position without a gap; none where the next one is not here.
@@ -94,11 +96,11 @@ mod tests {
     fn what_is_too_much_is_left_to_the_journal() {
         let relay = Relay::default();
         for position in 1..=3 {
-            relay.give(entry(position, 20_000));
+            relay.give(entry(position, 40_000));
         }
         assert!(relay.after(0).is_empty());
         relay.give(entry(4, 20_000));
-        relay.give(entry(5, 20_000));
+        assert_eq!(relay.give(entry(5, 20_000)), 40_000);
         assert!(relay.after(0).is_empty(), "the first ones are in the journal");
         assert_eq!(positions(&relay.after(3)), [4, 5]);
         relay.give(entry(6, BATCH));

@@ -1,0 +1,76 @@
+//! Questions see what was answered before them: whoever asks has delivery carry over what waits.
+//!
+//! - What is younger than [`YOUNG`] is left out, so that many questions do not become as many transactions.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use schema::{
+    analytics::{
+        event::Event,
+        plan::{Answer, Plan},
+    },
+    error::Result,
+    ports::{Appended, Events, OpenVisit},
+};
+use uuid::Uuid;
+
+use super::state::State;
+
+/// How long a committed event may be missing in an answer.
+pub const YOUNG: Duration = Duration::from_millis(400);
+
+/// How long a question waits for the events before it; then it is answered without them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The event store, brought up to date before each question.
+pub struct Fresh {
+    /// The store.
+    pub events: Arc<dyn Events>,
+    /// What waits for it.
+    pub state: Arc<State>,
+}
+
+impl Fresh {
+    async fn freshen(&self) {
+        // A store that refuses events is asked all the same.
+        if self.state.is_away.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(position) = self.state.waiting_for(YOUNG)
+            && tokio::time::timeout(PATIENCE, self.state.until(position)).await.is_err()
+        {
+            tracing::warn!("a question is answered without the events of the last seconds: the event store is slow");
+        }
+    }
+}
+
+#[async_trait]
+impl Events for Fresh {
+    async fn ask(&self, plan: &Plan) -> Result<Vec<Answer>> {
+        self.freshen().await;
+        self.events.ask(plan).await
+    }
+
+    async fn first_event(&self, website: Uuid) -> Result<Option<i64>> {
+        self.freshen().await;
+        self.events.first_event(website).await
+    }
+
+    async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
+        self.freshen().await;
+        self.events.count_since(websites, since_ms).await
+    }
+
+    async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
+        self.events.append(events, settled_ms).await
+    }
+
+    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
+        self.freshen().await;
+        self.events.visits_open_at(website, at_ms).await
+    }
+}

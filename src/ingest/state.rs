@@ -1,0 +1,118 @@
+//! What intake, delivery and those who ask tell each other: how far the event store is, since when something waits, and who hurries.
+//!
+//! - Delivery is in no hurry as long as nobody asks: many events in one transaction cost a fraction of few.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{journal::Entry, relay::Relay};
+
+/// Events that are carried over at once, whoever asks: more would take too long when somebody does.
+const ENOUGH: usize = 40_000;
+
+/// Commits within this time are one mark.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// Marks at most, however long the store is away.
+const MARKS: usize = 200;
+
+/// Commits that the event store does not have yet.
+struct Mark {
+    /// When the first of them was committed.
+    since: Instant,
+    /// Position of the last of them.
+    last: i64,
+}
+
+/// What is told.
+#[derive(Default)]
+pub struct State {
+    /// There is something to deliver.
+    pub written: Notify,
+    /// It is wanted now.
+    pub wanted: Notify,
+    /// Something was delivered.
+    pub stored: Notify,
+    /// The position up to which the event store has everything.
+    pub delivered: AtomicI64,
+    /// The position of the last commit.
+    pub committed: AtomicI64,
+    /// Whether the event store refused the last delivery.
+    pub is_away: AtomicBool,
+    /// Bytes that wait for delivery, about.
+    pub waiting_bytes: AtomicU64,
+    /// What was committed and not delivered yet, as far as it fits.
+    pub relay: Relay,
+    /// Since when what waits.
+    marks: Mutex<VecDeque<Mark>>,
+}
+
+impl State {
+    /// Everything up to a position is in the event store.
+    #[must_use]
+    pub fn after(position: i64) -> Self {
+        Self { delivered: position.into(), committed: position.into(), ..Self::default() }
+    }
+
+    fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a committed group to delivery.
+    pub fn give(&self, entry: Entry) {
+        let (now, last) = (Instant::now(), entry.position);
+        self.committed.store(last, Ordering::Release);
+        {
+            let mut marks = self.marks();
+            let is_full = marks.len() >= MARKS;
+            match marks.back_mut() {
+                Some(mark) if is_full || now - mark.since < TOGETHER => mark.last = last,
+                _ => marks.push_back(Mark { since: now, last }),
+            }
+        }
+        if self.relay.give(entry) >= ENOUGH {
+            self.wanted.notify_one();
+        }
+        self.written.notify_one();
+    }
+
+    /// The event store has everything up to a position.
+    pub fn reached(&self, position: i64) {
+        self.delivered.store(position, Ordering::Release);
+        let mut marks = self.marks();
+        while marks.front().is_some_and(|mark| mark.last <= position) {
+            marks.pop_front();
+        }
+        drop(marks);
+        self.stored.notify_waiters();
+    }
+
+    /// The last position that was committed so long ago and is not in the event store.
+    #[must_use]
+    pub fn waiting_for(&self, long: Duration) -> Option<i64> {
+        let now = Instant::now();
+        self.marks().iter().rev().find(|mark| now - mark.since >= long).map(|mark| mark.last)
+    }
+
+    /// Waits until the event store has everything up to a position. The caller bounds the time.
+    pub async fn until(&self, position: i64) {
+        loop {
+            // Armed before the position is read, so that no delivery falls between.
+            let stored = self.stored.notified();
+            if self.delivered.load(Ordering::Acquire) >= position {
+                return;
+            }
+            self.written.notify_one();
+            self.wanted.notify_one();
+            stored.await;
+        }
+    }
+}
