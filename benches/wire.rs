@@ -33,15 +33,16 @@ impl Wire {
         loop {
             self.stream.read_buf(&mut self.buffer).await.expect("an answer");
             let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let text = String::from_utf8_lossy(&self.buffer[..head]).to_lowercase();
+            let text = std::str::from_utf8(&self.buffer[..head]).expect("a head");
+            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
             let length: usize = text
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"))
-                .map_or(0, |value| value.trim().parse().expect("a length"));
+                .split("\r\n")
+                .filter_map(|line| line.split_once(':'))
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                .map_or(0, |(_, value)| value.trim().parse().expect("a length"));
             while self.buffer.len() < head + 4 + length {
                 self.stream.read_buf(&mut self.buffer).await.expect("the rest");
             }
-            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
             return (status, self.buffer[head + 4..head + 4 + length].to_vec());
         }
     }

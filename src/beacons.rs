@@ -11,11 +11,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
-    routing::any,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header},
 };
 use schema::{
     Ports,
@@ -26,13 +24,14 @@ use schema::{
 
 use crate::{
     body::{self, Unread},
+    http::shell::Direct,
     ingest::{
         address::Proxies,
         beacon::{self, Beacon},
         bots,
         chain::{Chain, Sender},
         crawler,
-        intake::{Intake, Submission},
+        intake::{Answer, Intake, Submission},
         ledger::Notes,
         limiter::Limiter,
         rules::{Origin, Site},
@@ -65,33 +64,6 @@ pub struct Gateway {
     pub limiter: Arc<Limiter>,
 }
 
-/// Mounts the endpoints.
-pub fn routes(gateway: Gateway) -> Router {
-    let beacon = |path: &str| (path.to_owned(), Kind::Beacon);
-    let heartbeat = |path: &str| (path.to_owned(), Kind::Heartbeat);
-    let paths = [
-        beacon("/e/{p2}"),
-        heartbeat("/e/heartbeat/{p3}"),
-        ("/c/{p2}".to_owned(), Kind::Crawler),
-        ("/api/v1/events".to_owned(), Kind::Batch),
-        // Names of earlier trackers; the tracking code stands in the body or in `?id=`.
-        beacon("/track"),
-        heartbeat("/heartbeat"),
-        // The paths of a first-party proxy.
-        beacon("/api/_z/e/{p4}"),
-        heartbeat("/api/_z/e/heartbeat/{p5}"),
-        beacon("/api/_z/{p3}"),
-        heartbeat("/api/_z/heartbeat/{p4}"),
-        ("/api/_z/c/{p4}".to_owned(), Kind::Crawler),
-    ];
-    // Shared: the router copies its handlers for each request.
-    let gateway = Arc::new(gateway);
-    paths.into_iter().fold(Router::new(), |router, (path, kind)| {
-        let (gateway, has_code) = (gateway.clone(), path.ends_with('}'));
-        router.route(&path, any(async move |request: Request| gateway.answer(kind, has_code, request).await))
-    })
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Beacon,
@@ -100,8 +72,45 @@ enum Kind {
     Batch,
 }
 
+impl Kind {
+    /// What is sent to a path, and whether the tracking code is its last segment; `None` for paths that are not ours.
+    fn of(path: &str) -> Option<(Self, bool)> {
+        match path {
+            "/api/v1/events" => return Some((Self::Batch, false)),
+            // Names of earlier trackers; the tracking code stands in the body or in `?id=`.
+            "/track" => return Some((Self::Beacon, false)),
+            "/heartbeat" => return Some((Self::Heartbeat, false)),
+            _ => {}
+        }
+        // The paths of a first-party proxy have shorter forms beside them.
+        let (rest, is_proxied) = match path.strip_prefix("/api/_z/") {
+            Some(rest) => (rest, true),
+            None => (path.strip_prefix('/')?, false),
+        };
+        let mut segments = rest.split('/');
+        let kind = match (segments.next()?, segments.next(), segments.next(), segments.next()) {
+            ("e", Some("heartbeat"), Some(code), None) if !code.is_empty() => Self::Heartbeat,
+            ("heartbeat", Some(code), None, None) if is_proxied && !code.is_empty() => Self::Heartbeat,
+            ("e", Some(code), None, None) if !code.is_empty() => Self::Beacon,
+            ("c", Some(code), None, None) if !code.is_empty() => Self::Crawler,
+            (code, None, None, None) if is_proxied && !code.is_empty() => Self::Beacon,
+            _ => return None,
+        };
+        Some((kind, true))
+    }
+}
+
+impl Direct for Arc<Gateway> {
+    fn answer(&self, request: Request) -> Result<impl Future<Output = Response<Body>> + Send + 'static, Request> {
+        let Some((kind, has_code)) = Kind::of(request.uri().path()) else { return Err(request) };
+        let gateway = Self::clone(self);
+        Ok(async move { gateway.answer_to(kind, has_code, request).await })
+    }
+}
+
 /// A request's head, as far as ingest looks at it.
 pub(super) struct Head {
+    uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) address: IpAddr,
 }
@@ -119,9 +128,10 @@ impl Head {
 
 impl Gateway {
     /// `has_code`: whether the tracking code is the last segment of the path.
-    async fn answer(&self, kind: Kind, has_code: bool, request: Request) -> Response<Body> {
+    async fn answer_to(&self, kind: Kind, has_code: bool, request: Request) -> Response<Body> {
         let answered = match kind {
-            Kind::Batch => self.batch(request).await,
+            // Boxed: what batches need is no burden for beacons.
+            Kind::Batch => Box::pin(self.batch(request)).await,
             _ => self.single(kind, has_code, request).await.map(|outcome| stored(outcome, kind)),
         };
         answered.unwrap_or_else(|error| {
@@ -131,80 +141,91 @@ impl Gateway {
     }
 
     async fn single(&self, kind: Kind, has_code: bool, request: Request) -> Result<Outcome> {
-        // No code holds a letter that paths escape.
-        let code = has_code.then(|| request.uri().path().rsplit('/').next().unwrap_or_default().to_owned());
-        let (head, query, body) = self.opened(request)?;
-        let unknown = || Error::unauthenticated("The tracking code is not known; copy it from the website's settings.");
-        // The code of an alias stands in the body, which is then read before anything is known of the sender.
-        let (code, body) = match code {
-            Some(code) => (code, Read::Not(body)),
-            None => {
+        // What a beacon is made of is gone when this is decided: only the answer is waited for.
+        let judged = {
+            let (head, body) = self.opened(request)?;
+            let unknown =
+                || Error::unauthenticated("The tracking code is not known; copy it from the website's settings.");
+            if has_code {
+                // No code holds a letter that paths escape.
+                let code = head.uri.path().rsplit('/').next().unwrap_or_default();
+                let site = self.sites.by_code(code).await?.ok_or_else(unknown)?;
+                self.admit(kind, &site, &head)?;
+                let bytes = bounded(&head.headers, body, BEACON_BYTES).await;
+                self.judge(kind, &site, &head, &bytes.map_err(|error| self.malformed(&site, error))?)?
+            } else {
+                // The code of an alias stands in the body, which is then read before anything is known of the sender.
                 let bytes = bounded(&head.headers, body, BEACON_BYTES).await?;
-                let code = code_in_query(&query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
-                (code, Read::Done(bytes))
+                let query = head.uri.query().unwrap_or_default();
+                let code = code_in_query(query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
+                let site = self.sites.by_code(&code).await?.ok_or_else(unknown)?;
+                self.admit(kind, &site, &head)?;
+                self.judge(kind, &site, &head, &bytes)?
             }
         };
-        let site = self.sites.by_code(&code).await?.ok_or_else(unknown)?;
-        let website = site.rules.website;
-        if kind != Kind::Crawler {
-            let origin = Origin::of(head.text(&header::ORIGIN), head.text(&header::REFERER));
-            site.admits(origin).map_err(|outcome| self.foreign(&site, origin, outcome))?;
-        }
-        self.limiter.count(head.address, self.ports.clock.now().timestamp_millis()).map_err(|retry_after| {
-            self.intake.count(website, Outcome::RateLimited);
-            Error::RateLimited { retry_after, limit: self.limiter.most() }
-        })?;
-        let malformed = |error: Error| {
-            self.intake.count(website, Outcome::Malformed);
-            error
-        };
-        json_or_text(&head.headers).map_err(malformed)?;
-        let body = match body {
-            Read::Done(bytes) => bytes,
-            Read::Not(body) => bounded(&head.headers, body, BEACON_BYTES).await.map_err(malformed)?,
-        };
-        match kind {
-            Kind::Crawler => {
-                let crawl = crawler::read(&body).map_err(malformed)?;
-                let (beacon, user_agent, address) = (crawl.beacon, crawl.user_agent, crawl.address);
-                let machine = bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
-                let address = address.unwrap_or(head.address);
-                let sender = Sender {
-                    address: Some(address),
-                    user_agent: &user_agent,
-                    opted_out: false,
-                    machine: Some(machine),
-                    collapses: false,
-                };
-                self.take(&site, beacon, &sender, address).await
-            }
-            _ => {
-                let read = if kind == Kind::Heartbeat { beacon::read_heartbeat } else { beacon::read };
-                let beacon = read(&body).map_err(malformed)?;
-                let now_ms = self.ports.clock.now().timestamp_millis();
-                let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
-                self.notes.hit(website, head.address, skew_ms);
-                let sender = Sender {
-                    address: Some(head.address),
-                    user_agent: head.text(&header::USER_AGENT).unwrap_or_default(),
-                    opted_out: head.opted_out(),
-                    machine: None,
-                    collapses: true,
-                };
-                self.take(&site, beacon, &sender, head.address).await
-            }
+        match judged {
+            Judged::Dropped(outcome) => Ok(outcome),
+            Judged::Taken(answer) => Ok(answer.outcomes().await?.first().copied().unwrap_or(Outcome::Accepted)),
         }
     }
 
-    async fn take(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>, address: IpAddr) -> Result<Outcome> {
+    /// Errors: why the sender may not send this, before anything of it is read.
+    fn admit(&self, kind: Kind, site: &Site, head: &Head) -> Result<()> {
+        if kind != Kind::Crawler {
+            let origin = Origin::of(head.text(&header::ORIGIN), head.text(&header::REFERER));
+            site.admits(origin).map_err(|outcome| self.foreign(site, origin, outcome))?;
+        }
+        self.limiter.count(head.address, self.ports.clock.now().timestamp_millis()).map_err(|retry_after| {
+            self.intake.count(site.rules.website, Outcome::RateLimited);
+            Error::RateLimited { retry_after, limit: self.limiter.most() }
+        })?;
+        json_or_text(&head.headers).map_err(|error| self.malformed(site, error))
+    }
+
+    fn malformed(&self, site: &Site, error: Error) -> Error {
+        self.intake.count(site.rules.website, Outcome::Malformed);
+        error
+    }
+
+    fn judge(&self, kind: Kind, site: &Site, head: &Head, body: &[u8]) -> Result<Judged> {
+        let malformed = |error: Error| self.malformed(site, error);
+        if kind == Kind::Crawler {
+            let crawl = crawler::read(body).map_err(malformed)?;
+            let (beacon, user_agent, address) = (crawl.beacon, crawl.user_agent, crawl.address);
+            let machine = bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
+            let address = address.unwrap_or(head.address);
+            let sender = Sender {
+                address: Some(address),
+                user_agent: &user_agent,
+                opted_out: false,
+                machine: Some(machine),
+                collapses: false,
+            };
+            return self.take(site, beacon, &sender, address);
+        }
+        let read = if kind == Kind::Heartbeat { beacon::read_heartbeat } else { beacon::read };
+        let beacon = read(body).map_err(malformed)?;
+        let now_ms = self.ports.clock.now().timestamp_millis();
+        let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
+        self.notes.hit(site.rules.website, head.address, skew_ms);
+        let sender = Sender {
+            address: Some(head.address),
+            user_agent: head.text(&header::USER_AGENT).unwrap_or_default(),
+            opted_out: head.opted_out(),
+            machine: None,
+            collapses: true,
+        };
+        self.take(site, beacon, &sender, head.address)
+    }
+
+    fn take(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>, address: IpAddr) -> Result<Judged> {
         let counted = site.counts(address, &beacon.page.path).and_then(|()| site.records(&beacon.name));
         if let Err(outcome) = counted {
             self.intake.count(site.rules.website, outcome);
-            return Ok(outcome);
+            return Ok(Judged::Dropped(outcome));
         }
-        let incoming = self.chain.event(site, beacon, sender)?;
-        let outcomes = self.intake.take(Submission { events: vec![incoming], dropped: Vec::new() }).await?;
-        Ok(outcomes.first().copied().unwrap_or(Outcome::Accepted))
+        let events = vec![self.chain.event(site, beacon, sender)?];
+        self.intake.submit(Submission { events, dropped: Vec::new() }).map(Judged::Taken)
     }
 
     fn foreign(&self, site: &Site, origin: Origin<'_>, outcome: Outcome) -> Error {
@@ -222,12 +243,12 @@ impl Gateway {
     }
 
     async fn batch(&self, request: Request) -> Result<Response<Body>> {
-        let (head, _, body) = self.opened(request)?;
+        let (head, body) = self.opened(request)?;
         batch::answer(self, &head, body).await
     }
 
     /// Takes a request apart. Errors: another method than POST.
-    fn opened(&self, request: Request) -> Result<(Head, String, Body)> {
+    fn opened(&self, request: Request) -> Result<(Head, Body)> {
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
             return Err(Error::MethodNotAllowed { allow: "POST".into() });
@@ -235,14 +256,16 @@ impl Gateway {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let address = self.proxies.client(peer, &parts.headers);
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok((Head { headers: parts.headers, address }, query, body))
+        Ok((Head { uri: parts.uri, headers: parts.headers, address }, body))
     }
 }
 
-enum Read {
-    Not(Body),
-    Done(Bytes),
+/// What a beacon comes to.
+enum Judged {
+    /// A rule leaves it out.
+    Dropped(Outcome),
+    /// It is on its way to the disk.
+    Taken(Answer),
 }
 
 fn code_in_query(query: &str) -> Option<String> {

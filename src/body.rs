@@ -35,16 +35,24 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<B
         }
         return Err(Unread::TooLarge);
     }
-    let mut bytes = Vec::new();
+    // Most bodies come whole, and are not copied then.
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unread::BrokenOff)?.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
+        if first.len().max(all.len()) + data.len() > limit {
             drain(body).await;
             return Err(Unread::TooLarge);
         }
-        bytes.extend_from_slice(&data);
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
     }
-    Ok(bytes.into())
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// Throws away what the client still sends, within bounds.

@@ -152,7 +152,7 @@ pub struct App {
     /// Imports access logs.
     pub importer: Importer,
     config: Config,
-    service: Shelled,
+    service: Shelled<Arc<Gateway>>,
     store: Store,
     inflow: Inflow,
     intake: Intake,
@@ -397,7 +397,7 @@ async fn inflow(
     Ok((Inflow { desk, delivery }, gateway))
 }
 
-fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Shelled, StartError> {
+fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Shelled<Arc<Gateway>>, StartError> {
     let rest = rest_api()?;
     let http = HttpConfig {
         trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
@@ -428,10 +428,10 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
         .routes()
         .merge(rest)
         .merge(fixed)
-        .merge(beacons::routes(gateway))
         .merge(tracker::routes())
         .merge(widgets);
-    Ok(shell(routes, &http, ports.ids.clone()))
+    // Shared: the server copies what it serves for each connection.
+    Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }
 
 /// Finds the websites that imports name.

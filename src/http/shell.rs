@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    future::Ready,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -32,28 +33,48 @@ use super::{
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What is asked before the router, which costs a beacon as much as reading it.
+pub trait Direct: Clone + Send + Sync + 'static {
+    /// The answer to a request.
+    ///
+    /// # Errors
+    /// The request itself, when its path is the router's.
+    fn answer(&self, request: Request) -> Result<impl Future<Output = Response> + Send + 'static, Request>;
+}
+
+/// Everything is the router's.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl Direct for Nothing {
+    fn answer(&self, request: Request) -> Result<impl Future<Output = Response> + Send + 'static, Request> {
+        Err::<Ready<Response>, _>(request)
+    }
+}
+
 /// Puts what is common around the server's routes, and an answer for paths that there are not.
-pub fn shell(routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Shelled {
+pub fn shell<D: Direct>(direct: D, routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Shelled<D> {
     let routes = routes.fallback(async || failed(&Error::not_found("This path")));
-    Shelled { routes, origins: Origins::new(&config.cors_origins), ids }
+    Shelled { direct, routes, origins: Origins::new(&config.cors_origins), ids }
 }
 
 /// The routes with all that is common around them.
 #[derive(Clone)]
-pub struct Shelled {
+pub struct Shelled<D> {
+    direct: D,
     routes: Router,
     origins: Origins,
     ids: Arc<dyn Ids>,
 }
 
-impl Shelled {
+impl<D: Direct> Shelled<D> {
     /// The same as a router, for those who take one.
     pub fn into_router(self) -> Router {
         Router::new().fallback_service(self)
     }
 }
 
-impl Service<Request> for Shelled {
+impl<D: Direct> Service<Request> for Shelled<D> {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -69,14 +90,21 @@ impl Service<Request> for Shelled {
             None
         } else {
             request.extensions_mut().insert(id);
-            let answered = if is_answered_in_bytes(request.uri().path()) {
-                // A span that is on costs more than many of these answers.
-                let span = debug_span!("request", request.id = %id.0);
-                Either::Left(self.routes.call(request).instrument(span))
-            } else {
-                let span = info_span!("request", request.id = %id.0);
-                let packed = Compression::new(self.routes.clone()).gzip(true).call(request);
-                Either::Right(async { packed.await.map(|response| response.map(Body::new)) }.instrument(span))
+            let answered = match self.direct.answer(request) {
+                Ok(answered) => {
+                    // A span that is on costs more than many of these answers.
+                    let span = debug_span!("request", request.id = %id.0);
+                    Either::Left(Either::Left(answered.map(Ok).instrument(span)))
+                }
+                Err(request) if is_answered_in_bytes(request.uri().path()) => {
+                    let span = debug_span!("request", request.id = %id.0);
+                    Either::Left(Either::Right(self.routes.call(request).instrument(span)))
+                }
+                Err(request) => {
+                    let span = info_span!("request", request.id = %id.0);
+                    let packed = Compression::new(self.routes.clone()).gzip(true).call(request);
+                    Either::Right(async { packed.await.map(|response| response.map(Body::new)) }.instrument(span))
+                }
             };
             // What a panic leaves behind belongs to this request alone.
             Some(AssertUnwindSafe(answered).catch_unwind())
@@ -106,7 +134,7 @@ fn given_id(request: &Request) -> Option<Uuid> {
 
 /// Whether answers of this path are too short to be packed.
 fn is_answered_in_bytes(path: &str) -> bool {
-    path.starts_with("/e/") || path.starts_with("/c/") || path.starts_with("/api/_z/")
+    path.starts_with("/e/")
 }
 
 /// What a handler's panic is answered with; the panic itself is in the log.

@@ -3,11 +3,13 @@
 //! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
 //! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
 
+use std::{borrow::Cow, fmt};
+
 use schema::{
     analytics::event::EventKind,
     error::{Error, Result},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
 use super::properties::{self, Properties, clean};
@@ -87,25 +89,74 @@ pub struct Beacon {
     pub money: Option<Money>,
 }
 
+/// A text of the JSON, copied only where it has escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsItIs;
+        impl<'de> Visitor<'de> for AsItIs {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(AsItIs)
+    }
+}
+
+impl Text<'_> {
+    fn owned(text: Option<Self>) -> Option<String> {
+        text.map(|text| text.0.into_owned())
+    }
+
+    fn or_empty<'t>(text: &'t Option<Self>) -> &'t str {
+        text.as_ref().map_or("", |text| &text.0)
+    }
+}
+
 /// The JSON as it comes.
 #[derive(Deserialize)]
-struct Wire {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    event_type: Option<String>,
-    name: Option<String>,
-    event_id: Option<String>,
-    session_id: Option<String>,
-    visitor_id: Option<String>,
-    url: Option<String>,
-    title: Option<String>,
-    referrer: Option<String>,
-    user_agent: Option<String>,
-    device_type: Option<String>,
-    browser: Option<String>,
-    os: Option<String>,
-    screen_resolution: Option<String>,
-    language: Option<String>,
+struct Wire<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    event_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    event_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    session_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    visitor_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    url: Option<Text<'a>>,
+    #[serde(borrow)]
+    title: Option<Text<'a>>,
+    #[serde(borrow)]
+    referrer: Option<Text<'a>>,
+    #[serde(borrow)]
+    user_agent: Option<Text<'a>>,
+    #[serde(borrow)]
+    device_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    browser: Option<Text<'a>>,
+    #[serde(borrow)]
+    os: Option<Text<'a>>,
+    #[serde(borrow)]
+    screen_resolution: Option<Text<'a>>,
+    #[serde(borrow)]
+    language: Option<Text<'a>>,
     timestamp: Option<f64>,
     sent_at: Option<f64>,
     data: Option<Properties>,
@@ -156,7 +207,7 @@ pub fn read(body: &[u8]) -> Result<Beacon> {
 pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     let wire = parse(body)?;
     let (duration, scroll_depth, had_interaction) = (wire.duration, wire.scroll_depth, wire.had_interaction);
-    let mut beacon = checked(Wire { kind: Some("heartbeat".to_owned()), event_type: None, name: None, ..wire })?;
+    let mut beacon = checked(Wire { kind: Some(Text(Cow::Borrowed("heartbeat"))), event_type: None, name: None, ..wire })?;
     beacon.properties = Properties::default();
     for (name, value, most) in [("duration", duration, 86_400.0), ("scroll_depth", scroll_depth, 100.0)] {
         if let Some(value) = value.filter(|value| value.is_finite()) {
@@ -190,7 +241,7 @@ pub fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
 }
 
-fn parse(body: &[u8]) -> Result<Wire> {
+fn parse(body: &[u8]) -> Result<Wire<'_>> {
     let wire = if is_object(body) { serde_json::from_slice(body).ok() } else { None };
     wire.ok_or_else(|| diagnosis(body))
 }
@@ -214,34 +265,34 @@ fn diagnosis(body: &[u8]) -> Error {
         .unwrap_or_else(|| Error::invalid("body", "names a field twice"))
 }
 
-fn checked(wire: Wire) -> Result<Beacon> {
+fn checked(wire: Wire<'_>) -> Result<Beacon> {
     let session = wire.session_id.ok_or_else(|| Error::invalid("session_id", "is missing"))?;
-    if !(8..=128).contains(&session.chars().count()) {
+    if !(8..=128).contains(&session.0.chars().count()) {
         return Err(Error::invalid("session_id", "must have 8 to 128 characters"));
     }
     let url = wire.url.ok_or_else(|| Error::invalid("url", "is missing"))?;
-    let page = page_of(&url)?;
+    let page = page_of(&url.0)?;
     let properties = wire.data.or(wire.event_data).unwrap_or_default();
     if let Some(device) = &wire.device_type
-        && !matches!(device.as_str(), "desktop" | "mobile" | "tablet")
+        && !matches!(&*device.0, "desktop" | "mobile" | "tablet")
     {
         return Err(Error::invalid("device_type", "must be desktop, mobile or tablet"));
     }
     Thing {
-        kind: wire.kind.or(wire.event_type).unwrap_or_default(),
-        name: wire.name.unwrap_or_default(),
-        event_id: wire.event_id,
-        visitor_id: wire.visitor_id,
+        kind: Text::owned(wire.kind.or(wire.event_type)).unwrap_or_default(),
+        name: Text::owned(wire.name).unwrap_or_default(),
+        event_id: Text::owned(wire.event_id),
+        visitor_id: Text::owned(wire.visitor_id),
         page,
         properties,
     }
     .into_beacon(|beacon| Beacon {
-        title: clean(wire.title.as_deref().unwrap_or_default(), 300),
-        referrer: clean(wire.referrer.as_deref().unwrap_or_default(), LONGEST_URL),
-        user_agent: wire.user_agent,
-        device: wire.device_type.unwrap_or_default(),
-        screen: screen_of(wire.screen_resolution.as_deref().unwrap_or_default()),
-        language: language_of(wire.language.as_deref().unwrap_or_default()),
+        title: clean(Text::or_empty(&wire.title), 300),
+        referrer: clean(Text::or_empty(&wire.referrer), LONGEST_URL),
+        user_agent: Text::owned(wire.user_agent),
+        device: Text::owned(wire.device_type).unwrap_or_default(),
+        screen: screen_of(Text::or_empty(&wire.screen_resolution)),
+        language: language_of(Text::or_empty(&wire.language)),
         at_ms: wire.timestamp.and_then(whole),
         sent_ms: wire.sent_at.and_then(whole),
         ..beacon

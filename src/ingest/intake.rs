@@ -103,15 +103,23 @@ pub struct Intake {
 }
 
 impl Intake {
+    /// Takes a submission in. The answer comes when it is on disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when too much waits: nothing of the submission was taken then.
+    pub fn submit(&self, submission: Submission) -> Result<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { submission, answer: Some(answer) };
+        self.send.try_send(Asked::Take(waiting)).map_err(|_| busy())?;
+        Ok(Answer(answered))
+    }
+
     /// Takes a submission in and waits until it is on disk. Answers an outcome for each event, in order.
     ///
     /// # Errors
     /// `Unavailable` when too much waits, or the disk is full: nothing of the submission was taken then.
     pub async fn take(&self, submission: Submission) -> Result<Vec<Outcome>> {
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { submission, answer: Some(answer) };
-        self.send.try_send(Asked::Take(waiting)).map_err(|_| busy())?;
-        answered.await.map_err(|_| busy())?
+        self.submit(submission)?.outcomes().await
     }
 
     /// Counts an outcome; nobody waits for it.
@@ -140,6 +148,19 @@ impl Intake {
         let (answer, answered) = oneshot::channel();
         self.send.send(Asked::Trim(answer)).await.map_err(|_| busy())?;
         answered.await.map_err(|_| busy())?
+    }
+}
+
+/// What becomes of a submission, once that is known.
+pub struct Answer(oneshot::Receiver<Result<Vec<Outcome>>>);
+
+impl Answer {
+    /// An outcome for each event, in order, when they are on disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk is full: nothing of the submission was taken then.
+    pub async fn outcomes(self) -> Result<Vec<Outcome>> {
+        self.0.await.map_err(|_| busy())?
     }
 }
 

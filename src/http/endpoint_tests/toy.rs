@@ -22,7 +22,7 @@ use crate::http::{
     HttpConfig,
     credential::{Asker, Credential},
     graphql::{Admit, Admitted, Endpoint},
-    shell,
+    shell::{Nothing, shell},
 };
 
 struct Fixed(AtomicU64);
@@ -155,5 +155,5 @@ pub(super) fn app(config: HttpConfig) -> Router {
     let sdl = schema.sdl();
     let fixed = Arc::new(Fixed(AtomicU64::new(1)));
     let endpoint = Endpoint::new(schema, Toy, &sdl, config.clone(), fixed.clone()).expect("an SDL that parses");
-    shell(endpoint.routes(), &config, fixed).into_router()
+    shell(Nothing, endpoint.routes(), &config, fixed).into_router()
 }
