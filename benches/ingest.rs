@@ -70,10 +70,7 @@ async fn pace(address: &str, pid: u32, seconds: f64, make: impl Fn(u64) -> Vec<u
     let (before, cpu, counted) = (count.load(Ordering::Relaxed), cpu_seconds(pid), Instant::now());
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     let done = (count.load(Ordering::Relaxed) - before) as f64;
-    let pace = Pace {
-        rate: done / counted.elapsed().as_secs_f64(),
-        cpu_us: (cpu_seconds(pid) - cpu) * 1e6 / done,
-    };
+    let pace = Pace { rate: done / counted.elapsed().as_secs_f64(), cpu_us: (cpu_seconds(pid) - cpu) * 1e6 / done };
     for task in tasks {
         task.await.expect("no panic");
     }

@@ -93,7 +93,8 @@ impl Kind {
             ("heartbeat", Some(code), None, None) if is_proxied && !code.is_empty() => Self::Heartbeat,
             ("e", Some(code), None, None) if !code.is_empty() => Self::Beacon,
             ("c", Some(code), None, None) if !code.is_empty() => Self::Crawler,
-            (code, None, None, None) if is_proxied && !code.is_empty() => Self::Beacon,
+            // No code has a dot; the proxy's script has.
+            (code, None, None, None) if is_proxied && !code.is_empty() && !code.contains('.') => Self::Beacon,
             _ => return None,
         };
         Some((kind, true))
@@ -312,4 +313,49 @@ pub fn is_kept(outcome: Outcome) -> bool {
 #[must_use]
 pub fn is_browsers(kind: EventKind) -> bool {
     kind == EventKind::Heartbeat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_say_what_is_sent() {
+        let coded = |kind| Some((kind, true));
+        for (path, expected) in [
+            ("/e/ZV_x", coded(Kind::Beacon)),
+            ("/e/heartbeat/ZV_x", coded(Kind::Heartbeat)),
+            ("/c/ZV_x", coded(Kind::Crawler)),
+            ("/api/v1/events", Some((Kind::Batch, false))),
+            ("/track", Some((Kind::Beacon, false))),
+            ("/heartbeat", Some((Kind::Heartbeat, false))),
+            ("/api/_z/e/ZV_x", coded(Kind::Beacon)),
+            ("/api/_z/e/heartbeat/ZV_x", coded(Kind::Heartbeat)),
+            ("/api/_z/ZV_x", coded(Kind::Beacon)),
+            ("/api/_z/heartbeat/ZV_x", coded(Kind::Heartbeat)),
+            ("/api/_z/c/ZV_x", coded(Kind::Crawler)),
+        ] {
+            assert_eq!(Kind::of(path), expected, "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "/e",
+            "/e/",
+            "/c/",
+            "/e/heartbeat/",
+            "/e/live/ZV_x",
+            "/e/ZV_x/status",
+            "/e/ZV_x/",
+            "/c/ZV_x/y",
+            "/heartbeat/ZV_x",
+            "/api/_z/",
+            "/api/_z/z.js",
+            "/api/_z/e/heartbeat/ZV_x/y",
+            "/api/v1/events/",
+            "/graphql",
+        ] {
+            assert_eq!(Kind::of(path), None, "{path}");
+        }
+    }
 }

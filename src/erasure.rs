@@ -43,7 +43,9 @@ impl Eraser {
     /// Waits until the event store has everything up to a position of the journal.
     async fn delivered(&self, position: i64) -> Result<()> {
         let why = "The event store does not take what was sent before.".to_owned();
-        tokio::time::timeout(PATIENCE, self.intake.state().until(position)).await.map_err(|_| Error::Unavailable { retry_after: 5, why })
+        tokio::time::timeout(PATIENCE, self.intake.state().until(position))
+            .await
+            .map_err(|_| Error::Unavailable { retry_after: 5, why })
     }
 }
 

@@ -397,7 +397,12 @@ async fn inflow(
     Ok((Inflow { desk, delivery }, gateway))
 }
 
-fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gateway) -> Result<Shelled<Arc<Gateway>>, StartError> {
+fn routes(
+    config: &Config,
+    ports: &Ports,
+    keyring: Arc<Keyring>,
+    gateway: Gateway,
+) -> Result<Shelled<Arc<Gateway>>, StartError> {
     let rest = rest_api()?;
     let http = HttpConfig {
         trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
@@ -424,12 +429,7 @@ fn routes(config: &Config, ports: &Ports, keyring: Arc<Keyring>, gateway: Gatewa
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
-    let routes = graphql
-        .routes()
-        .merge(rest)
-        .merge(fixed)
-        .merge(tracker::routes())
-        .merge(widgets);
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets);
     // Shared: the server copies what it serves for each connection.
     Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }

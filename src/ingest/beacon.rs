@@ -207,7 +207,8 @@ pub fn read(body: &[u8]) -> Result<Beacon> {
 pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     let wire = parse(body)?;
     let (duration, scroll_depth, had_interaction) = (wire.duration, wire.scroll_depth, wire.had_interaction);
-    let mut beacon = checked(Wire { kind: Some(Text(Cow::Borrowed("heartbeat"))), event_type: None, name: None, ..wire })?;
+    let mut beacon =
+        checked(Wire { kind: Some(Text(Cow::Borrowed("heartbeat"))), event_type: None, name: None, ..wire })?;
     beacon.properties = Properties::default();
     for (name, value, most) in [("duration", duration, 86_400.0), ("scroll_depth", scroll_depth, 100.0)] {
         if let Some(value) = value.filter(|value| value.is_finite()) {

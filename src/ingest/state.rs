@@ -8,10 +8,10 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
 use super::{journal::Entry, relay::Relay};
 
@@ -68,20 +68,21 @@ impl State {
 
     /// Hands a committed group to delivery.
     pub fn give(&self, entry: Entry) {
-        let (now, last) = (Instant::now(), entry.position);
-        self.committed.store(last, Ordering::Release);
-        {
-            let mut marks = self.marks();
-            let is_full = marks.len() >= MARKS;
-            match marks.back_mut() {
-                Some(mark) if is_full || now - mark.since < TOGETHER => mark.last = last,
-                _ => marks.push_back(Mark { since: now, last }),
-            }
-        }
+        self.committed.store(entry.position, Ordering::Release);
+        self.mark(entry.position, Instant::now());
         if self.relay.give(entry) >= ENOUGH {
             self.wanted.notify_one();
         }
         self.written.notify_one();
+    }
+
+    fn mark(&self, last: i64, now: Instant) {
+        let mut marks = self.marks();
+        let is_full = marks.len() >= MARKS;
+        match marks.back_mut() {
+            Some(mark) if is_full || now - mark.since < TOGETHER => mark.last = last,
+            _ => marks.push_back(Mark { since: now, last }),
+        }
     }
 
     /// The event store has everything up to a position.
@@ -98,7 +99,10 @@ impl State {
     /// The last position that was committed so long ago and is not in the event store.
     #[must_use]
     pub fn waiting_for(&self, long: Duration) -> Option<i64> {
-        let now = Instant::now();
+        self.waiting_at(Instant::now(), long)
+    }
+
+    fn waiting_at(&self, now: Instant, long: Duration) -> Option<i64> {
         self.marks().iter().rev().find(|mark| now - mark.since >= long).map(|mark| mark.last)
     }
 
@@ -114,5 +118,41 @@ impl State {
             self.wanted.notify_one();
             stored.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_known_by_its_age() {
+        let (state, begin) = (State::after(10), Instant::now());
+        let waiting = |ms, long| state.waiting_at(begin + Duration::from_millis(ms), Duration::from_millis(long));
+        assert_eq!(waiting(0, 0), None);
+        state.mark(11, begin);
+        let later = begin + Duration::from_millis(100);
+        state.mark(12, later);
+        state.mark(13, later + TOGETHER / 2);
+        assert_eq!(waiting(100, 101), None);
+        assert_eq!(waiting(100, 100), Some(11));
+        assert_eq!(waiting(100, 0), Some(13));
+        state.reached(12);
+        assert_eq!(waiting(100, 0), Some(13), "one of two that came together is not there yet");
+        state.reached(13);
+        assert_eq!(waiting(500, 0), None);
+    }
+
+    #[test]
+    fn a_store_that_is_away_for_long_costs_no_more() {
+        let (state, mut now) = (State::after(0), Instant::now());
+        for position in 1..=1_000 {
+            now += TOGETHER;
+            state.mark(position, now);
+        }
+        assert_eq!(state.marks().len(), MARKS);
+        assert_eq!(state.waiting_at(now, Duration::ZERO), Some(1_000));
+        state.reached(1_000);
+        assert_eq!(state.waiting_at(now, Duration::ZERO), None);
     }
 }

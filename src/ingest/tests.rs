@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use schema::{
     analytics::event::{Event, EventKind},
     error::{Error, Result},
-    ports::{Appended, Clock, Sink},
+    ports::{Appended, Clock, Events, Sink},
     traffic::Outcome,
 };
 use tokio::sync::oneshot;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
+    fresh::{Fresh, YOUNG},
     intake::{Desk, Incoming, Intake, Running, Submission, Who},
     journal,
 };
@@ -100,6 +101,18 @@ impl Works {
 
     async fn stored(&self) -> usize {
         self.sink.since(0).await.unwrap().len()
+    }
+
+    /// The store as questions ask it.
+    fn fresh(&self) -> Fresh {
+        Fresh { events: Arc::new(self.sink.store.clone()), state: self.intake.state() }
+    }
+
+    /// Waits until something is committed that a question has to show.
+    async fn until_old_enough(&self) {
+        while self.intake.state().waiting_for(YOUNG).is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn until_stored(&self, count: usize) {
@@ -214,4 +227,38 @@ async fn a_journal_younger_than_the_store_begins_after_it() {
     let works = start(folder.path(), 1 << 30).await;
     works.intake.take(incoming(20)).await.unwrap();
     works.until_stored(21).await;
+}
+
+#[tokio::test]
+async fn a_question_sees_what_was_answered_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    let fresh = works.fresh();
+    let website = [Uuid::from_u128(1)];
+    for number in 0..3 {
+        works.intake.take(incoming(number)).await.unwrap();
+        works.until_old_enough().await;
+        // Nobody else asks, so that delivery alone would leave it for seconds.
+        assert_eq!(fresh.count_since(&website, 0).await.unwrap(), u64::try_from(number).unwrap() + 1);
+        assert_eq!(works.intake.state().waiting_for(Duration::ZERO), None);
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_answered_while_the_store_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    let fresh = works.fresh();
+    let website = [Uuid::from_u128(1)];
+    works.sink.is_away.store(true, Ordering::SeqCst);
+    works.intake.take(incoming(0)).await.unwrap();
+    works.until_old_enough().await;
+    assert_eq!(fresh.count_since(&website, 0).await.unwrap(), 0);
+    // That is known by now, and nobody waits for it a second time.
+    assert!(works.intake.state().is_away.load(Ordering::SeqCst));
+    let soon = tokio::time::timeout(Duration::from_secs(1), fresh.count_since(&website, 0)).await;
+    assert_eq!(soon.unwrap().unwrap(), 0);
+    works.sink.is_away.store(false, Ordering::SeqCst);
+    works.until_stored(1).await;
+    assert_eq!(fresh.count_since(&website, 0).await.unwrap(), 1);
 }
