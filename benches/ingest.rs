@@ -94,14 +94,14 @@ async fn beside(
         mine.push(a);
         base.push(b);
     }
-    let middle = |paces: &[Pace], of: fn(&Pace) -> f64| median(paces.iter().map(of).collect());
-    let (rate, cpu): (fn(&Pace) -> f64, fn(&Pace) -> f64) = (|pace| pace.rate, |pace| pace.cpu_us);
+    let rate = |paces: &[Pace]| median(paces.iter().map(|pace| pace.rate).collect());
+    let cpu_us = |paces: &[Pace]| median(paces.iter().map(|pace| pace.cpu_us).collect());
     println!(
         "{what}: {:.0}/s, {:.1} us of processor time each; a bare handler {:.0}/s, {:.1} us; {CONNECTIONS} connections",
-        middle(&mine, rate),
-        middle(&mine, cpu),
-        middle(&base, rate),
-        middle(&base, cpu)
+        rate(&mine),
+        cpu_us(&mine),
+        rate(&base),
+        cpu_us(&base)
     );
     median(ratios)
 }

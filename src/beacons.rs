@@ -7,6 +7,7 @@ mod batch;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::ControlFlow,
     sync::Arc,
 };
 
@@ -102,10 +103,10 @@ impl Kind {
 }
 
 impl Direct for Arc<Gateway> {
-    fn answer(&self, request: Request) -> Result<impl Future<Output = Response<Body>> + Send + 'static, Request> {
-        let Some((kind, has_code)) = Kind::of(request.uri().path()) else { return Err(request) };
+    fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response<Body>> + Send + 'static, Request> {
+        let Some((kind, has_code)) = Kind::of(request.uri().path()) else { return ControlFlow::Continue(request) };
         let gateway = Self::clone(self);
-        Ok(async move { gateway.answer_to(kind, has_code, request).await })
+        ControlFlow::Break(async move { gateway.answer_to(kind, has_code, request).await })
     }
 }
 

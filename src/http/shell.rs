@@ -5,6 +5,7 @@
 use std::{
     convert::Infallible,
     future::Ready,
+    ops::ControlFlow,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -35,11 +36,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is asked before the router, which costs a beacon as much as reading it.
 pub trait Direct: Clone + Send + Sync + 'static {
-    /// The answer to a request.
-    ///
-    /// # Errors
-    /// The request itself, when its path is the router's.
-    fn answer(&self, request: Request) -> Result<impl Future<Output = Response> + Send + 'static, Request>;
+    /// The answer to a request, or the request, which goes on to the router.
+    fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response> + Send + 'static, Request>;
 }
 
 /// Everything is the router's.
@@ -47,8 +45,8 @@ pub trait Direct: Clone + Send + Sync + 'static {
 pub struct Nothing;
 
 impl Direct for Nothing {
-    fn answer(&self, request: Request) -> Result<impl Future<Output = Response> + Send + 'static, Request> {
-        Err::<Ready<Response>, _>(request)
+    fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response> + Send + 'static, Request> {
+        ControlFlow::<Ready<Response>, _>::Continue(request)
     }
 }
 
@@ -91,16 +89,16 @@ impl<D: Direct> Service<Request> for Shelled<D> {
         } else {
             request.extensions_mut().insert(id);
             let answered = match self.direct.answer(request) {
-                Ok(answered) => {
+                ControlFlow::Break(answered) => {
                     // A span that is on costs more than many of these answers.
                     let span = debug_span!("request", request.id = %id.0);
                     Either::Left(Either::Left(answered.map(Ok).instrument(span)))
                 }
-                Err(request) if is_answered_in_bytes(request.uri().path()) => {
+                ControlFlow::Continue(request) if is_answered_in_bytes(request.uri().path()) => {
                     let span = debug_span!("request", request.id = %id.0);
                     Either::Left(Either::Right(self.routes.call(request).instrument(span)))
                 }
-                Err(request) => {
+                ControlFlow::Continue(request) => {
                     let span = info_span!("request", request.id = %id.0);
                     let packed = Compression::new(self.routes.clone()).gzip(true).call(request);
                     Either::Right(async { packed.await.map(|response| response.map(Body::new)) }.instrument(span))

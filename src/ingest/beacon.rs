@@ -119,7 +119,7 @@ impl Text<'_> {
         text.map(|text| text.0.into_owned())
     }
 
-    fn or_empty<'t>(text: &'t Option<Self>) -> &'t str {
+    fn or_empty(text: &Option<Self>) -> &str {
         text.as_ref().map_or("", |text| &text.0)
     }
 }
