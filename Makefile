@@ -21,14 +21,11 @@ browser: ## Debian's Chromium, which runs the tracker in the tests; another one 
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	fi
 
-# Our own crates as a release has them; the dependencies are optimised in either profile.
-OPTIMISED := CARGO_PROFILE_DEV_OPT_LEVEL=3
-
 bench: setup ## Prints every benchmark as a ratio
-	$(OPTIMISED) cargo bench --profile dev --bench import --bench dashboard --bench rest --bench ingest
+	cargo bench --bench import --bench dashboard --bench rest --bench ingest
 
 soak: setup ## Ten minutes of traffic, and whether memory stays flat
-	$(OPTIMISED) cargo bench --profile dev --bench soak
+	cargo bench --bench soak
 
 FUZZ_SECONDS ?= 600
 CARGO_FUZZ := $(HOME)/.cache/footfall/tools/cargo-fuzz-0.13.2

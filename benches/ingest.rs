@@ -265,6 +265,7 @@ async fn main() {
     row("an answered event in a query, the slowest of 20", format!("{stored:.0} ms"), "< 1,000 ms", stored < 1000.0);
 
     // 5,000 subscriptions as event streams.
+    settle(server.child.id());
     let before = memory_mib(server.child.id(), "VmRSS");
     let body = json!({ "query": format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ liveCount }} }}") })
         .to_string();
