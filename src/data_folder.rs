@@ -103,6 +103,12 @@ impl DataFolder {
         self.0.join("journal.sqlite")
     }
 
+    /// The folder of the ids of events that were taken in.
+    #[must_use]
+    pub fn seen_ids(&self) -> PathBuf {
+        self.0.join("seen-ids")
+    }
+
     /// The salts of cookieless visitors.
     #[must_use]
     pub fn salts(&self) -> PathBuf {
