@@ -79,7 +79,11 @@ impl Chain {
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        let bot = sender.machine.or(machine).or_else(|| self.enricher.datacentre(sender.address?)).unwrap_or_default();
+        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out.
+        let header = Some(sender.user_agent).filter(|header| !header.is_empty() && *header != user_agent);
+        let of_header = header.and_then(|header| self.enricher.known(header).machine);
+        let in_datacentre = || self.enricher.datacentre(sender.address?);
+        let bot = sender.machine.or(of_header).or(machine).or_else(in_datacentre).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use schema::traffic::{Outcome, Rules, Senders};
+use schema::{
+    analytics::path,
+    traffic::{Outcome, Rules, Senders},
+};
 
 use super::{
     address::Network,
@@ -15,6 +18,8 @@ pub struct Site {
     /// As the control plane has them.
     pub rules: Rules,
     excluded: Vec<Network>,
+    /// Patterns in the spelling that paths are compared in.
+    excluded_paths: Vec<String>,
 }
 
 /// Who a browser says it asks for: `Origin`, else `Referer`.
@@ -46,7 +51,11 @@ impl Site {
     /// Makes rules ready. An excluded address that cannot be read excludes nobody.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { excluded: rules.excluded_ips.iter().filter_map(|text| text.parse().ok()).collect(), rules }
+        Self {
+            excluded: rules.excluded_ips.iter().filter_map(|text| text.parse().ok()).collect(),
+            excluded_paths: rules.excluded_paths.iter().map(|pattern| path::comparable(pattern).into_owned()).collect(),
+            rules,
+        }
     }
 
     /// Errors: why a browser's page may not send for this website.
@@ -77,8 +86,11 @@ impl Site {
         if self.excluded.iter().any(|network| network.holds(address)) {
             return Err(Outcome::ExcludedIp);
         }
-        if self.rules.excluded_paths.iter().any(|pattern| fits(pattern, path)) {
-            return Err(Outcome::ExcludedPath);
+        if !self.excluded_paths.is_empty() {
+            let path = path::comparable(path);
+            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path)) {
+                return Err(Outcome::ExcludedPath);
+            }
         }
         Ok(())
     }
@@ -248,13 +260,16 @@ mod tests {
     fn what_is_excluded_is_not_counted() {
         let shop = site(|rules| {
             rules.excluded_ips = vec!["192.0.2.0/24".into(), "2001:db8::1".into(), "nonsense".into()];
-            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into()];
+            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into(), "/straße".into()];
         });
         let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
         assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("2001:db8::1", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("192.0.3.9", "/admin/users/1"), Err(Outcome::ExcludedPath));
         assert_eq!(ask("192.0.3.9", "/abcz"), Err(Outcome::ExcludedPath));
+        for path in ["//admin/x", "/%61dmin/x", "/admin//x", "/x/../admin/y", "/stra%c3%9fe", "/straße"] {
+            assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
+        }
         for path in ["/admin", "/x/admin/", "/abc", "/"] {
             assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
         }
