@@ -23,6 +23,7 @@ pub mod proof;
 pub mod rest;
 pub mod tokens;
 pub mod tracker;
+pub mod variable_defaults;
 pub mod widgets;
 
 use std::{
