@@ -86,6 +86,22 @@ fn what_is_missing_or_wrong_is_named() {
 }
 
 #[test]
+fn properties_have_a_limit_of_bytes() {
+    let data = |texts: usize, length: usize| {
+        let all: Map<String, Value> =
+            (0..texts).map(|number| (format!("p{number:02}"), "x".repeat(length).into())).collect();
+        json!({ "type": "event", "name": "a", "data": all })
+    };
+    // 16 * (3 + 1,021) bytes are the limit.
+    assert_eq!(with(data(16, 1_021)).unwrap().properties.sent_bytes, 16_384);
+    for (texts, length, bytes) in [(16, 1_022, 16_400), (50, 1_000, 50_150), (1, 20_000, 20_003)] {
+        let error = with(data(texts, length)).unwrap_err();
+        let expected = format!("data: must have at most 16384 bytes of names and values (got {bytes})");
+        assert_eq!((error.status(), error.message()), (400, expected));
+    }
+}
+
+#[test]
 fn kinds_and_names_of_every_generation() {
     for (changes, kind, name) in [
         (json!({ "type": "absent" }), EventKind::Pageview, ""),

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{
-    agent::Known,
+    agent::{Known, cut},
     beacon::{Beacon, Page, language_of},
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
@@ -74,6 +74,7 @@ impl Chain {
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
         let user_agent = beacon.user_agent.as_deref().filter(|text| !text.is_empty()).unwrap_or(sender.user_agent);
+        let user_agent = cut(user_agent);
         let Known { mut agent, machine } = self.enricher.known(user_agent);
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
@@ -103,7 +104,7 @@ impl Chain {
             hostname: shared(&beacon.page.host),
             path: shared(&beacon.page.path),
             title: shared(&beacon.title),
-            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.domain),
+            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.senders.domain),
             place: Arc::new(place),
             agent,
             screen: shared(&beacon.screen),
