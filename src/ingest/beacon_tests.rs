@@ -218,3 +218,25 @@ fn a_name_of_white_space_and_control_characters_is_none() {
     assert_eq!(read(body(" \u{1b}Order\t").as_bytes()).unwrap().name, "Order");
     assert_eq!(code_in(b"[\"ZV_x\"]"), None);
 }
+
+#[test]
+fn hash_routes_are_part_of_the_path_and_anchors_are_not() {
+    for (url, path) in [
+        ("https://a.example/app#/orders", "/app#/orders"),
+        ("https://a.example/app?x=1#!/orders?page=2", "/app#!/orders"),
+        ("https://a.example#/", "/#/"),
+        ("https://a.example/app#top", "/app"),
+        ("https://a.example/app#!top", "/app"),
+        ("https://a.example/app#token=/x", "/app"),
+        ("https://a.example/app#", "/app"),
+    ] {
+        assert_eq!(page_of(url).unwrap().path, path, "{url}");
+    }
+}
+
+#[test]
+fn an_automated_browser_says_so() {
+    assert!(!with(json!({})).unwrap().webdriver);
+    assert!(with(json!({ "webdriver": true })).unwrap().webdriver);
+    assert_eq!(with(json!({ "webdriver": "yes" })).unwrap_err().field(), Some("webdriver"));
+}

@@ -11,6 +11,8 @@ const CRAWLER: &str = "crawler";
 const LIBRARY: &str = "HTTP library or tool";
 /// A browser without a person in front of it.
 const HEADLESS: &str = "headless browser";
+/// A browser that says itself that a program drives it.
+pub const AUTOMATED: &str = "automated browser (navigator.webdriver)";
 /// Reads feeds, makes link previews, watches whether a site is up.
 const FETCHER: &str = "feed reader, preview or monitor";
 

@@ -172,7 +172,7 @@
         webdriver: navigator.webdriver || undefined,
         event_id: uuid(),
         session_id: sessionId(),
-        visitor_id: anonymous() || read(VISITOR) != memory[VISITOR] ? undefined : visitor, // what is not kept identifies nobody
+        visitor_id: anonymous() || read(VISITOR) != memory[VISITOR] ? undefined : visitor, // only an id that is kept
       };
       if (options.debugMode) console.log('zenovay', beacon);
       if (queue.size < 100) queue.add({ path: path + code, text: JSON.stringify(beacon) });

@@ -25,6 +25,13 @@ const PREFERENCES = {
   'toolkit.telemetry.enabled': false,
 };
 
+// What a remote value of WebDriver BiDi stands for.
+const local = ({ type, value }) => {
+  if (type === 'array') return value.map(local);
+  if (type === 'object') return Object.fromEntries(value.map(([key, held]) => [key, local(held)]));
+  return type === 'null' ? null : value;
+};
+
 const within = (promise, what) =>
   Promise.race([
     promise,
@@ -160,16 +167,16 @@ class Page {
     await this.firefox.send('browsingContext.navigate', { context: this.id, url, wait: waitUntil === 'commit' ? 'none' : 'complete' });
   }
 
-  // A function with one JSON argument, or an expression. Answers JSON.
+  // A function with one JSON argument, or an expression. Pages may have broken JSON, so their side does without.
   async evaluate(job, argument) {
     const call = typeof job === 'function' ? `(${job})(${argument === undefined ? '' : JSON.stringify(argument)})` : job;
     const { type, result, exceptionDetails } = await this.firefox.send('script.callFunction', {
-      functionDeclaration: `async () => JSON.stringify({ value: await (${call}) })`,
+      functionDeclaration: `async () => (${call})`,
       awaitPromise: true,
       target: { context: this.id },
     });
     if (type !== 'success') throw new Error(exceptionDetails.text);
-    return JSON.parse(result.value).value;
+    return local(result);
   }
 
   async waitForFunction(job) {
