@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use schema::{
-    analytics::event::EventKind,
+    analytics::{event::EventKind, path},
     error::{Error, Result},
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
@@ -14,11 +14,8 @@ use serde_json::{Map, Value};
 
 use super::properties::{self, Properties, clean};
 
-/// Longest URL, in bytes.
+/// Longest URL that is looked at, in bytes; the rest is cut off.
 const LONGEST_URL: usize = 8_192;
-
-/// Longest path that is kept, in characters.
-const LONGEST_PATH: usize = 2_000;
 
 /// The script's event of a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
@@ -37,7 +34,7 @@ const MOST_MONEY: f64 = 1e12;
 pub struct Page {
     /// Lower case, without port.
     pub host: String,
-    /// As sent, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
+    /// Normalized, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
     pub path: String,
     /// Without its `?`.
     pub query: String,
@@ -459,10 +456,8 @@ fn money_of(properties: &Properties, field: &str) -> Result<Money> {
 /// Takes an absolute http or https URL apart. Errors: `Invalid` for `url`.
 pub fn page_of(url: &str) -> Result<Page> {
     let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
-    if url.len() > LONGEST_URL {
-        return Err(Error::invalid("url", format!("is longer than {LONGEST_URL} bytes")));
-    }
     let url = url.trim();
+    let url = url.get(..url.floor_char_boundary(LONGEST_URL)).unwrap_or(url);
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(wrong());
@@ -471,12 +466,11 @@ pub fn page_of(url: &str) -> Result<Page> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let host = host_of(authority).ok_or_else(wrong)?;
-    let path = clean(path, LONGEST_PATH);
-    let mut path = if path.is_empty() { "/".to_owned() } else { path };
-    if let Some(route) = hash_route(fragment) {
-        path.push('#');
-        path.push_str(&clean(route, LONGEST_PATH));
-    }
+    let path = if path.is_empty() { "/" } else { path };
+    let path = match hash_route(fragment) {
+        Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
+        None => path::normalized(path.as_bytes()).into_owned(),
+    };
     Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
 }
 

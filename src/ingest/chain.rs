@@ -84,12 +84,13 @@ impl Chain {
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        let bot = sender
-            .machine
-            .or(machine)
-            .or(beacon.webdriver.then_some(bots::AUTOMATED))
-            .or_else(|| self.enricher.datacentre(sender.address?))
-            .unwrap_or_default();
+        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out, or send a name of its own.
+        let header = Some(sender.user_agent).filter(|header| !header.is_empty() && *header != user_agent);
+        let of_header = header.and_then(|header| self.enricher.known(header).machine);
+        let of_header = of_header.filter(|rule| *rule != bots::UNLIKE_BROWSERS);
+        let of_itself = beacon.webdriver.then_some(bots::AUTOMATED);
+        let in_datacentre = || self.enricher.datacentre(sender.address?);
+        let bot = sender.machine.or(of_header).or(machine).or(of_itself).or_else(in_datacentre).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
