@@ -388,6 +388,7 @@ async fn inflow(
             enricher: importer.enricher.clone(),
             secret: importer.secret.clone(),
             salts: Arc::new(Salts::new(config.data.salts())),
+            session_agents: Arc::default(),
             clock: ports.clock.clone(),
             ids: ports.ids.clone(),
         },
