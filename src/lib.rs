@@ -248,7 +248,6 @@ impl App {
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
-        config.data.keep_event_store_private();
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };

@@ -19,7 +19,7 @@ use crate::{
     conversation::Told,
     error::{Error, Result},
     scalars::{EmailAddress, Url},
-    traffic::{LiveFigures, Outcome},
+    traffic::{LiveFigures, Outcome, SetUp},
 };
 
 /// The event store.
@@ -141,7 +141,7 @@ pub trait Ledger: Send + Sync {
     async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
 
     /// What looks wrong in the set-up, in sentences for the website's owner.
-    async fn warnings(&self, website: Uuid) -> Result<Vec<String>>;
+    async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;
 }
 
 /// Nobody is there and nothing was sent: for commands that do not serve.
@@ -184,7 +184,7 @@ impl Ledger for NoTraffic {
     async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
         Ok(None)
     }
-    async fn warnings(&self, _: Uuid) -> Result<Vec<String>> {
+    async fn warnings(&self, _: Uuid, _: &SetUp) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 }

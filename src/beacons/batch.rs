@@ -231,7 +231,7 @@ fn incoming(
 fn beacon_of(event: WireEvent, site: &Site, context: &ServerContext) -> Result<Beacon> {
     let place = event.page.unwrap_or_default();
     // What happens on a server has no page: it is the website's, nowhere in particular.
-    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.domain)))?;
+    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.senders.domain)))?;
     let visitor_id = if event.visitor_id.is_some() { "visitorId" } else { "sessionId" };
     let visitor = event.visitor_id.or(event.session_id);
     let mut properties = event.props.unwrap_or_default();

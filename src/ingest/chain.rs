@@ -104,7 +104,7 @@ impl Chain {
             hostname: shared(&beacon.page.host),
             path: shared(&beacon.page.path),
             title: shared(&beacon.title),
-            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.domain),
+            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.senders.domain),
             place: Arc::new(place),
             agent,
             screen: shared(&beacon.screen),

@@ -423,6 +423,19 @@ async fn the_ledger_counts_every_outcome_and_names_a_wrong_set_up() {
     assert_eq!(dropped, [("EXCLUDED_PATH", 1), ("FOREIGN_ORIGIN", 1), ("LOCAL_ORIGIN", 1), ("MALFORMED", 1)]);
     let warnings = ledger["warnings"].to_string();
     assert!(warnings.contains("evil.example") && warnings.contains("allowLocalhost"), "{warnings}");
+    assert!(warnings.contains(r#"[\"shop.example\", \"evil.example\"]"#), "the complete list: {warnings}");
+    // A warning ends when its cause does.
+    let query = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { allowLocalhost: true, allowedDomains: [\"shop.example\", \"evil.example\"] }) { website { id } } }";
+    let answer = shop.app.token(&shop.owner.token).gql(query, json!({ "id": shop.id })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(shop.ledger().await["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn clients_people_use_are_answered_as_they_ask() {
+    let shop = shop().await;
+    let said = crate::app::node("clients.mjs", &[&shop.app.url(""), &shop.owner.token, &shop.id]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");
 }
 
 #[tokio::test]
