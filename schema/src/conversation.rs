@@ -176,13 +176,14 @@ pub async fn update(ports: &Ports, chat: &Chat<Viewer>, input: ConversationUpdat
     if let Some(messages) = messages {
         messages::replace(&txn, ports, row.id, messages).await?;
     }
-    txn.commit().await?;
+    txn.commit_addition().await?;
     chat.changed(row)
 }
 
 /// Deletes a conversation with its messages; who listens to it hears its end. Errors: `NotFound` when it is gone meanwhile.
 pub async fn delete(ports: &Ports, chat: &Chat<Viewer>) -> Result<()> {
     let gone = conversation::Entity::delete_by_id(chat.id()).exec(&ports.writer).await?;
+    ports.changes.mark(&[], &[]);
     ports.told.end(chat.id());
     if gone.rows_affected == 0 { Err(Error::not_found(MISSING)) } else { Ok(()) }
 }

@@ -31,6 +31,7 @@ pub mod session;
 pub mod team;
 mod text;
 pub mod traffic;
+pub mod transaction;
 pub mod user;
 pub mod website;
 

@@ -27,6 +27,7 @@ use crate::{
     plan::PlanName,
     ports::Ports,
     scalars::{EmailAddress, Instant},
+    transaction::Transaction,
     user::UserProfile,
 };
 
@@ -98,7 +99,7 @@ pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
 /// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
 struct Change<'a> {
     ports: &'a Ports,
-    txn: DatabaseTransaction,
+    txn: Transaction,
     team: team::Model,
     caller: Caller,
     held: Role,
@@ -215,7 +216,7 @@ impl<'a> Change<'a> {
             changed,
         };
         audit::note(&self.txn, self.ports, line).await?;
-        Ok(self.txn.commit().await?)
+        self.txn.commit_changing(&[self.team.id], &[]).await
     }
 }
 

@@ -159,7 +159,7 @@ pub async fn sign_up(
     let myself = Myself::signed_in(row, issued.session);
     let line = Line::of_account(AuditAction::SignUp, myself.caller(), email.as_str(), &[]);
     audit::note(&txn, ports, line).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     attempt.succeeded();
     Ok((issued, myself))
 }
@@ -182,7 +182,7 @@ pub async fn create(
     let row = insert(&txn, ports, with_password(&email, hash, full_name, first)).await?;
     let line = Line::of_account(AuditAction::SignUp, Caller::Operator, email.as_str(), &[]);
     audit::note_about(&txn, ports, line, row.id).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok(row.id)
 }
 
