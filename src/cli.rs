@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::{
     StartError, Surroundings,
     config::{Config, Flags},
-    control_plane,
+    control_plane, data_folder,
 };
 
 /// Self-hosted web analytics with a GraphQL API.
@@ -211,6 +211,7 @@ enum SchemaCommand {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    data_folder::make_new_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -23,6 +23,7 @@ pub mod properties;
 pub mod relay;
 pub mod rules;
 pub mod salts;
+pub mod seen;
 pub mod sites;
 pub mod state;
 

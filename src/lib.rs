@@ -61,14 +61,15 @@ use crate::{
         delivery::Delivery,
         enrich::Enricher,
         fresh::Fresh,
-        intake::{self, DRAIN, Desk, Intake, SEEN_MS},
+        intake::{self, DRAIN, Desk, Intake},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
         salts::Salts,
+        seen::{Limits, Seen},
         sites::Sites as Tracked,
     },
-    live::Hub,
+    live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
@@ -248,7 +249,6 @@ impl App {
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
-        config.data.keep_event_store_private();
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
@@ -372,10 +372,12 @@ async fn inflow(
     delivery.state.delivered.store(position, Ordering::Release);
     let position = delivery.catch_up().await?;
     erasure::at_start(ports, &*sink, &mut writer, position).await?;
-    let recent = sink.since(ports.now().timestamp_millis() - SEEN_MS).await?;
-    hub.take(&recent);
+    let recent = sink.since(ports.now().timestamp_millis() - MEMORY_MS).await?;
+    hub.recall(&recent);
+    let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
+        .map_err(|error| StartError::new(format!("the ids of earlier events cannot be opened: {error}")))?;
     let most_bytes = u64::from(config.journal_mib) << 20;
-    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, position);
+    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     ports.events = Arc::new(Fresh { events: ports.events.clone(), state });
     let (intake, desk) = desk.start(writer);

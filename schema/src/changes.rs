@@ -92,7 +92,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Changes {
     /// These teams and websites were changed, and with them, or beside them, who may see what.
-    pub(crate) fn mark(&self, teams: &[Uuid], websites: &[Uuid]) {
+    pub fn mark(&self, teams: &[Uuid], websites: &[Uuid]) {
         // Locked before the version is made, so that the list of websites has no gap behind its last version.
         let mut changed_websites = locked(&self.websites);
         let version = self.count.fetch_add(1, Ordering::SeqCst) + 1;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     analytics::{
-        event::Event,
+        event::{Event, EventKind},
         plan::{Answer, Plan},
     },
     api_key::KeyUsage,
@@ -19,7 +19,7 @@ use crate::{
     conversation::Told,
     error::{Error, Result},
     scalars::{EmailAddress, Url},
-    traffic::{LiveFigures, Outcome},
+    traffic::{LiveFigures, Outcome, SetUp},
     transaction::Transaction,
 };
 
@@ -58,7 +58,26 @@ pub trait Sink: Send + Sync {
     async fn erase(&self, website: Uuid) -> Result<u64>;
 
     /// The events since an instant (milliseconds since 1970 UTC), of every website, in order of time; the latest 100,000.
-    async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
+    async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>>;
+}
+
+/// What a start recalls of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentEvent {
+    /// Which website it belongs to.
+    pub website: Uuid,
+    /// Who did it.
+    pub visitor: u64,
+    /// When it happened, in milliseconds since 1970 UTC.
+    pub time_ms: i64,
+    /// What kind of thing it is.
+    pub kind: EventKind,
+    /// ISO 3166-1 alpha-2; empty where unknown.
+    pub country: String,
+    /// Path of the page; empty where it is unusually long.
+    pub path: String,
+    /// Whether a bot did it.
+    pub is_bot: bool,
 }
 
 /// Erases what was sent to websites that are gone.
@@ -123,7 +142,7 @@ pub trait Ledger: Send + Sync {
     async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
 
     /// What looks wrong in the set-up, in sentences for the website's owner.
-    async fn warnings(&self, website: Uuid) -> Result<Vec<String>>;
+    async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;
 }
 
 /// Nobody is there and nothing was sent: for commands that do not serve.
@@ -166,7 +185,7 @@ impl Ledger for NoTraffic {
     async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
         Ok(None)
     }
-    async fn warnings(&self, _: Uuid) -> Result<Vec<String>> {
+    async fn warnings(&self, _: Uuid, _: &SetUp) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 }

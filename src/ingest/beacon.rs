@@ -3,10 +3,10 @@
 //! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
 //! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use schema::{
-    analytics::event::EventKind,
+    analytics::{event::EventKind, path},
     error::{Error, Result},
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
@@ -14,11 +14,8 @@ use serde_json::{Map, Value};
 
 use super::properties::{self, Properties, clean};
 
-/// Longest URL, in bytes.
+/// Longest URL that is looked at, in bytes; the rest is cut off.
 const LONGEST_URL: usize = 8_192;
-
-/// Longest path that is kept, in characters.
-const LONGEST_PATH: usize = 2_000;
 
 /// The script's event of a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
@@ -37,7 +34,7 @@ const MOST_MONEY: f64 = 1e12;
 pub struct Page {
     /// Lower case, without port.
     pub host: String,
-    /// As sent, without query and fragment; `/` where there is none.
+    /// Normalized, without query and fragment; `/` where there is none.
     pub path: String,
     /// Without its `?`.
     pub query: String,
@@ -280,6 +277,7 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
         return Err(Error::invalid("device_type", "must be desktop, mobile or tablet"));
     }
     Thing {
+        fields: BEACON,
         kind: Text::owned(wire.kind.or(wire.event_type)).unwrap_or_default(),
         name: Text::owned(wire.name).unwrap_or_default(),
         event_id: Text::owned(wire.event_id),
@@ -300,8 +298,26 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     })
 }
 
+/// What senders call the fields that [`Thing`] checks.
+pub struct Fields {
+    /// The id of the event.
+    pub event_id: &'static str,
+    /// Characters that an id of an event may have.
+    pub event_id_length: RangeInclusive<usize>,
+    /// The id of the visitor.
+    pub visitor_id: &'static str,
+    /// The properties.
+    pub properties: &'static str,
+}
+
+/// Fields of a beacon.
+pub const BEACON: Fields =
+    Fields { event_id: "event_id", event_id_length: 8..=64, visitor_id: "visitor_id", properties: "data" };
+
 /// What beacons of browsers and events of servers have in common, unchecked.
 pub struct Thing {
+    /// What errors call its fields.
+    pub fields: Fields,
     /// What the sender calls its kind.
     pub kind: String,
     /// Name of an event or goal.
@@ -319,16 +335,26 @@ pub struct Thing {
 impl Thing {
     /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
-        let id = |field: &str, id: Option<String>| match id {
-            Some(id) if !(8..=64).contains(&id.chars().count()) => {
-                Err(Error::invalid(field, "must have 8 to 64 characters"))
+        let fields = self.fields;
+        let id = |field: &str, id: Option<String>, length: RangeInclusive<usize>| match id
+            .map(|id| (id.chars().count(), id))
+        {
+            Some((characters, _)) if !length.contains(&characters) => {
+                let why = format!("must have {} to {} characters (got {characters})", length.start(), length.end());
+                Err(Error::invalid(field, why))
             }
-            id => Ok(id),
+            id => Ok(id.map(|(_, id)| id)),
         };
-        let (event_id, visitor_id) = (id("event_id", self.event_id)?, id("visitor_id", self.visitor_id)?);
-        if self.properties.sent > properties::MOST {
-            let why = format!("has {} properties; at most {} are allowed", self.properties.sent, properties::MOST);
-            return Err(Error::invalid("data", why));
+        let event_id = id(fields.event_id, self.event_id, fields.event_id_length)?;
+        let visitor_id = id(fields.visitor_id, self.visitor_id, 8..=64)?;
+        let (sent, bytes) = (self.properties.sent, self.properties.sent_bytes);
+        if sent > properties::MOST {
+            let why = format!("must have at most {} properties (got {sent})", properties::MOST);
+            return Err(Error::invalid(fields.properties, why));
+        }
+        if bytes > properties::MAX_BYTES {
+            let why = format!("must have at most {} bytes of names and values (got {bytes})", properties::MAX_BYTES);
+            return Err(Error::invalid(fields.properties, why));
         }
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
@@ -346,7 +372,7 @@ impl Thing {
                 .iter()
                 .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
             {
-                return Err(Error::invalid("data", "an identify needs user_id, customer_id or email"));
+                return Err(Error::invalid(fields.properties, "an identify needs user_id, customer_id or email"));
             }
             // Names and addresses of people are no event properties that anyone could break down by.
             properties = properties.only(&["user_id", "id", "customer_id"]);
@@ -421,10 +447,8 @@ fn money_of(properties: &Properties, field: &str) -> Result<Money> {
 /// Takes an absolute http or https URL apart. Errors: `Invalid` for `url`.
 pub fn page_of(url: &str) -> Result<Page> {
     let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
-    if url.len() > LONGEST_URL {
-        return Err(Error::invalid("url", format!("is longer than {LONGEST_URL} bytes")));
-    }
     let url = url.trim();
+    let url = url.get(..url.floor_char_boundary(LONGEST_URL)).unwrap_or(url);
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(wrong());
@@ -433,10 +457,10 @@ pub fn page_of(url: &str) -> Result<Page> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let host = host_of(authority).ok_or_else(wrong)?;
-    let path = clean(path, LONGEST_PATH);
+    let path = path::normalized(path.as_bytes());
     Ok(Page {
         host,
-        path: if path.is_empty() { "/".to_owned() } else { path },
+        path: if path.is_empty() { "/".to_owned() } else { path.into_owned() },
         query: query.to_owned(),
         fragment: fragment.to_owned(),
     })

@@ -53,7 +53,6 @@ fn what_is_missing_or_wrong_is_named() {
         (json!({ "url": "ftp://shop.example/" }), "url"),
         (json!({ "url": "https://" }), "url"),
         (json!({ "url": "https://a b/" }), "url"),
-        (json!({ "url": format!("https://a.example/{}", "x".repeat(9_000)) }), "url"),
         (json!({ "device_type": "absent" }), "device_type"),
         (json!({ "device_type": "fridge" }), "device_type"),
         (json!({ "browser": "absent" }), "browser"),
@@ -83,6 +82,22 @@ fn what_is_missing_or_wrong_is_named() {
         Some("device_type"),
         "depth alone is read past, without a stack"
     );
+}
+
+#[test]
+fn properties_have_a_limit_of_bytes() {
+    let data = |texts: usize, length: usize| {
+        let all: Map<String, Value> =
+            (0..texts).map(|number| (format!("p{number:02}"), "x".repeat(length).into())).collect();
+        json!({ "type": "event", "name": "a", "data": all })
+    };
+    // 16 * (3 + 1,021) bytes are the limit.
+    assert_eq!(with(data(16, 1_021)).unwrap().properties.sent_bytes, 16_384);
+    for (texts, length, bytes) in [(16, 1_022, 16_400), (50, 1_000, 50_150), (1, 20_000, 20_003)] {
+        let error = with(data(texts, length)).unwrap_err();
+        let expected = format!("data: must have at most 16384 bytes of names and values (got {bytes})");
+        assert_eq!((error.status(), error.message()), (400, expected));
+    }
 }
 
 #[test]
@@ -184,7 +199,7 @@ fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
             }
         }
         for beacon in [read(&body), read_heartbeat(&body)].into_iter().flatten() {
-            assert!(beacon.page.path.chars().count() <= LONGEST_PATH && beacon.name.chars().count() <= 200);
+            assert!(beacon.page.path.len() <= path::MAX_PATH && beacon.name.chars().count() <= 200);
             assert!(!beacon.page.path.chars().chain(beacon.title.chars()).any(char::is_control));
         }
         let _ = (code_in(&body), crate::ingest::crawler::read(&body));
@@ -201,4 +216,17 @@ fn a_name_of_white_space_and_control_characters_is_none() {
     assert!(read(body("\0 \0").as_bytes()).is_err());
     assert_eq!(read(body(" \u{1b}Order\t").as_bytes()).unwrap().name, "Order");
     assert_eq!(code_in(b"[\"ZV_x\"]"), None);
+}
+
+#[test]
+fn one_page_has_one_path_and_a_long_url_is_cut() {
+    for url in ["https://shop.example/caf%C3%A9", "https://shop.example/caf%c3%a9#x", "https://shop.example/café?y"] {
+        assert_eq!(page_of(url).unwrap().path, "/caf%C3%A9", "{url}");
+    }
+    for url in ["https://shop.example/a?x=", "https://shop.example/a#"] {
+        let page = page_of(&format!("{url}{}", "é".repeat(9_000))).unwrap();
+        assert_eq!(page.path, "/a");
+        assert!(page.query.len() + page.fragment.len() <= LONGEST_URL);
+    }
+    assert!(page_of(&format!("https://shop.example/{}", "é".repeat(9_000))).unwrap().path.len() <= path::MAX_PATH);
 }

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{
-    agent::Known,
+    agent::{Known, cut},
     beacon::{Beacon, Page, language_of},
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
@@ -74,11 +74,16 @@ impl Chain {
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
         let user_agent = beacon.user_agent.as_deref().filter(|text| !text.is_empty()).unwrap_or(sender.user_agent);
+        let user_agent = cut(user_agent);
         let Known { mut agent, machine } = self.enricher.known(user_agent);
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        let bot = sender.machine.or(machine).or_else(|| self.enricher.datacentre(sender.address?)).unwrap_or_default();
+        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out.
+        let header = Some(sender.user_agent).filter(|header| !header.is_empty() && *header != user_agent);
+        let of_header = header.and_then(|header| self.enricher.known(header).machine);
+        let in_datacentre = || self.enricher.datacentre(sender.address?);
+        let bot = sender.machine.or(of_header).or(machine).or_else(in_datacentre).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
@@ -103,7 +108,7 @@ impl Chain {
             hostname: shared(&beacon.page.host),
             path: shared(&beacon.page.path),
             title: shared(&beacon.title),
-            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.domain),
+            acquisition: acquisition(&beacon.referrer, &beacon.page.query, &site.rules.senders.domain),
             place: Arc::new(place),
             agent,
             screen: shared(&beacon.screen),

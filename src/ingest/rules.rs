@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use schema::traffic::{Outcome, Rules};
+use schema::{
+    analytics::path,
+    traffic::{Outcome, Rules, Senders},
+};
 
 use super::{
     address::Network,
@@ -15,6 +18,8 @@ pub struct Site {
     /// As the control plane has them.
     pub rules: Rules,
     excluded: Vec<Network>,
+    /// Patterns in the spelling that paths are compared in.
+    excluded_paths: Vec<String>,
 }
 
 /// Who a browser says it asks for: `Origin`, else `Referer`.
@@ -46,7 +51,11 @@ impl Site {
     /// Makes rules ready. An excluded address that cannot be read excludes nobody.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { excluded: rules.excluded_ips.iter().filter_map(|text| text.parse().ok()).collect(), rules }
+        Self {
+            excluded: rules.excluded_ips.iter().filter_map(|text| text.parse().ok()).collect(),
+            excluded_paths: rules.excluded_paths.iter().map(|pattern| path::comparable(pattern).into_owned()).collect(),
+            rules,
+        }
     }
 
     /// Errors: why a browser's page may not send for this website.
@@ -56,19 +65,7 @@ impl Site {
             Origin::Opaque => return Err(Outcome::ForeignOrigin),
             Origin::Host(authority) => host_of(authority).ok_or(Outcome::ForeignOrigin)?,
         };
-        // The setting is the only authority, whatever the website's own domain is.
-        if is_local(&host) {
-            return if self.rules.allow_localhost { Ok(()) } else { Err(Outcome::LocalOrigin) };
-        }
-        let fits = if self.rules.allowed_domains.is_empty() {
-            is_or_under(&host, &self.rules.domain)
-        } else {
-            self.rules.allowed_domains.iter().any(|allowed| match allowed.strip_prefix("*.") {
-                Some(domain) => host != domain && is_or_under(&host, domain),
-                None => is_or_under(&host, allowed),
-            })
-        };
-        if fits { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+        may_send(&host, &self.rules.senders)
     }
 
     /// Errors: that the website does not record this event of the script.
@@ -89,15 +86,37 @@ impl Site {
         if self.excluded.iter().any(|network| network.holds(address)) {
             return Err(Outcome::ExcludedIp);
         }
-        if self.rules.excluded_paths.iter().any(|pattern| fits(pattern, path)) {
-            return Err(Outcome::ExcludedPath);
+        if !self.excluded_paths.is_empty() {
+            let path = path::comparable(path);
+            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path)) {
+                return Err(Outcome::ExcludedPath);
+            }
         }
         Ok(())
     }
 }
 
+/// Whether pages of a host (lower case) may send events. Errors: why they may not.
+pub(super) fn may_send(host: &str, senders: &Senders) -> Result<(), Outcome> {
+    // The setting is the only authority, whatever the website's own domain is.
+    if is_local(host) {
+        return if senders.allow_localhost { Ok(()) } else { Err(Outcome::LocalOrigin) };
+    }
+    let is_allowed = if senders.allowed_domains.is_empty() {
+        is_or_under(host, &senders.domain)
+    } else {
+        senders.allowed_domains.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(domain) => host != domain && is_or_under(host, domain),
+            None => is_or_under(host, allowed),
+        })
+    };
+    if is_allowed { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+}
+
+/// Whether a host is a domain or one of its subdomains; `www.shop.example` stands for `shop.example` too.
 fn is_or_under(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+    domain.strip_prefix("www.") == Some(host)
+        || host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
 }
 
 /// Hosts that only this machine or its network knows.
@@ -153,9 +172,7 @@ mod tests {
             website: Uuid::nil(),
             team: Uuid::nil(),
             tracking_code: "ZV_x".into(),
-            domain: "shop.example".into(),
-            allowed_domains: Vec::new(),
-            allow_localhost: false,
+            senders: Senders { domain: "shop.example".into(), allowed_domains: Vec::new(), allow_localhost: false },
             is_active: true,
             public_realtime: true,
             track_outbound_links: true,
@@ -199,13 +216,26 @@ mod tests {
 
     #[test]
     fn a_list_replaces_the_domain() {
-        let shop = site(|rules| rules.allowed_domains = vec!["app.example".into(), "*.cdn.example".into()]);
+        let shop = site(|rules| rules.senders.allowed_domains = vec!["app.example".into(), "*.cdn.example".into()]);
         for good in ["https://app.example", "https://x.app.example", "https://a.cdn.example", "https://b.a.cdn.example"]
         {
             assert_eq!(from(&shop, good), Ok(()), "{good}");
         }
         for bad in ["https://shop.example", "https://cdn.example"] {
             assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
+        }
+    }
+
+    #[test]
+    fn www_is_no_difference() {
+        let www = site(|rules| rules.senders.domain = "www.shop.example".into());
+        let listed = site(|rules| rules.senders.allowed_domains = vec!["www.shop.example".into()]);
+        for good in ["https://shop.example", "https://www.shop.example", "https://a.www.shop.example"] {
+            assert_eq!(from(&www, good), Ok(()), "{good}");
+            assert_eq!(from(&listed, good), Ok(()), "{good}");
+        }
+        for bad in ["https://other.shop.example", "https://example", "https://wwwshop.example"] {
+            assert_eq!(from(&www, bad), Err(Outcome::ForeignOrigin), "{bad}");
         }
     }
 
@@ -218,8 +248,8 @@ mod tests {
             "http://app.localhost",
             "http://192.168.1.5",
         ];
-        let strict = site(|rules| rules.domain = "localhost".into());
-        let open = site(|rules| rules.allow_localhost = true);
+        let strict = site(|rules| rules.senders.domain = "localhost".into());
+        let open = site(|rules| rules.senders.allow_localhost = true);
         for local in locals {
             assert_eq!(from(&strict, local), Err(Outcome::LocalOrigin), "{local}");
             assert_eq!(from(&open, local), Ok(()), "{local}");
@@ -230,13 +260,16 @@ mod tests {
     fn what_is_excluded_is_not_counted() {
         let shop = site(|rules| {
             rules.excluded_ips = vec!["192.0.2.0/24".into(), "2001:db8::1".into(), "nonsense".into()];
-            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into()];
+            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into(), "/straße".into()];
         });
         let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
         assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("2001:db8::1", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("192.0.3.9", "/admin/users/1"), Err(Outcome::ExcludedPath));
         assert_eq!(ask("192.0.3.9", "/abcz"), Err(Outcome::ExcludedPath));
+        for path in ["//admin/x", "/%61dmin/x", "/admin//x", "/x/../admin/y", "/stra%c3%9fe", "/straße"] {
+            assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
+        }
         for path in ["/admin", "/x/admin/", "/abc", "/"] {
             assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
         }

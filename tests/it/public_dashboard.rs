@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{Caller, line},
+    ingest::{shop, view, with},
     settings::{Team, team},
 };
 
@@ -76,6 +77,7 @@ async fn everything_else_is_for_members() {
         "allowedDomains",
         "allowLocalhost",
         "publicRealtime",
+        "publicDetails",
         "settings { heatmaps }",
         "exclusions { ipExclusions { ipAddress } }",
         "notifications { preferences }",
@@ -89,12 +91,20 @@ async fn everything_else_is_for_members() {
         "visitors(first: 1) { nodes { visitorId } }",
         "breakdown(by: EVENT, property: \"user_id\") { nodes { value } }",
         "breakdown(by: PAGE, orderBy: { metric: REVENUE }) { nodes { value } }",
+        "breakdown(by: TITLE) { nodes { value } }",
+        "breakdown(by: EVENT) { nodes { value } }",
+        "breakdown(by: GOAL) { nodes { value } }",
     ];
     let mut hidden: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
     hidden.extend(analytics.iter().map(|field| format!("analytics({RANGE}) {{ {field} }}")));
     hidden.push(format!(
         "analytics({RANGE}, filters: [{{ dimension: EVENT, property: \"user_id\", operator: IS, values: [\"7\"] }}]) {{ totals {{ visitors }} }}"
     ));
+    for dimension in ["TITLE", "EVENT", "GOAL"] {
+        hidden.push(format!(
+            "analytics({RANGE}, filters: [{{ dimension: {dimension}, operator: CONTAINS, values: [\"a\"] }}]) {{ totals {{ visitors }} }}"
+        ));
+    }
     // Every field of the type is either open or tested here, whoever adds one.
     let sdl = schema::sdl();
     let (_, website) = sdl.split_once("\ntype Website implements Node {").unwrap();
@@ -168,6 +178,37 @@ async fn no_other_way_leads_in() {
     for path in ["notifications", "exclusions", "domains"] {
         assert_eq!(team.ask(&team.stranger, Method::GET, &format!("/{path}"), None).await.0, 403, "{path}");
     }
+}
+
+#[tokio::test]
+async fn titles_and_names_of_events_are_shown_where_the_website_wants_them() {
+    let shop = shop().await;
+    let set = async |input: &str| {
+        let query = format!(
+            "mutation {{ websiteUpdateGeneral(websiteId: \"{}\", input: {{ {input} }}) {{ website {{ id }} }} }}",
+            shop.id
+        );
+        let answer = shop.app.token(&shop.owner.token).gql(&query, json!({})).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    };
+    set("publicDashboard: true").await;
+    assert_eq!(shop.send(with(view("/invoice"), json!({ "title": "Invoice of Alice Smith" }))).await.status, 200);
+    shop.totals(1).await;
+    let ask = async |selection: &str| {
+        let query =
+            format!("{{ website(id: \"{}\") {{ analytics(range: {{ preset: TODAY }}) {{ {selection} }} }} }}", shop.id);
+        shop.app.anon().gql(&query, json!({})).await
+    };
+    let pages = "breakdown(by: PAGE) { nodes { value page { title } } }";
+    let row = |answer: &Value| answer["data"]["website"]["analytics"]["breakdown"]["nodes"][0].clone();
+    assert_eq!(row(&ask(pages).await), json!({ "value": "/invoice", "page": { "title": null } }));
+    assert_eq!(code(&ask("breakdown(by: TITLE) { nodes { value } }").await), "FORBIDDEN");
+    set("publicDetails: true").await;
+    assert_eq!(row(&ask(pages).await), json!({ "value": "/invoice", "page": { "title": "Invoice of Alice Smith" } }));
+    assert_eq!(
+        row(&ask("breakdown(by: TITLE) { nodes { value } }").await),
+        json!({ "value": "Invoice of Alice Smith" })
+    );
 }
 
 #[tokio::test]

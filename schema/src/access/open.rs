@@ -22,9 +22,15 @@ const LONGEST_CODE: usize = 100;
 pub struct Tracked(Arc<website::Model>);
 
 impl Tracked {
+    /// Proves it for figures of who is there. Errors: `NotFound` for a code that no website has, and for a website that keeps these
+    /// figures to its team: a caller who may not see them cannot tell the two apart.
+    pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
+        let tracked = Self::of(cx, code).await?;
+        if PUBLIC_REALTIME.of(&tracked.0) { Ok(tracked) } else { Err(unknown()) }
+    }
+
     /// Proves it. Errors: `NotFound` for a code that no website has.
     pub(crate) async fn of(cx: &Cx, code: &str) -> Result<Self> {
-        let unknown = || Error::not_found("A website with this tracking code");
         let sound = code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !sound {
             return Err(unknown());
@@ -38,6 +44,10 @@ impl Tracked {
     pub fn website(&self) -> &Arc<website::Model> {
         &self.0
     }
+}
+
+fn unknown() -> Error {
+    Error::not_found("A website with this tracking code")
 }
 
 /// Proof that the caller may see a website's live figures: its team may, and so may anyone unless the website keeps them to

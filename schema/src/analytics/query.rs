@@ -125,6 +125,12 @@ impl Dimension {
         }
     }
 
+    /// Whether the values are paths of pages.
+    #[must_use]
+    pub const fn is_path(self) -> bool {
+        matches!(self, Self::Page | Self::EntryPage | Self::ExitPage)
+    }
+
     /// The metric a breakdown is ordered by unless the caller says otherwise.
     #[must_use]
     pub const fn default_order(self) -> Metric {
