@@ -6,6 +6,7 @@ pub mod mail;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -16,7 +17,9 @@ use self::{
     issuer::{IssuerFlags, IssuerSettings},
     mail::{MailFlags, MailSettings, MailTls},
 };
-use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies};
+use crate::{
+    StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies, server::connections,
+};
 
 /// The defaults, with their explanations.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -27,9 +30,9 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 pub enum SignUpSetting {
     /// Anyone.
     Open,
-    /// Those whom a member invited.
+    /// People whom an admin of a team invited.
     Invite,
-    /// Nobody.
+    /// People whom the operator invited.
     Closed,
 }
 
@@ -67,6 +70,9 @@ pub struct Flags {
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", env = "FOOTFALL_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Where browsers reach this server, for links in mails and invitations [default: http:// and the address to listen on]
+    #[arg(long, value_name = "URL", env = "FOOTFALL_PUBLIC_URL")]
+    pub public_url: Option<String>,
     /// Control plane: a postgres:// URL instead of SQLite in the data folder
     #[arg(long, value_name = "URL", env = "FOOTFALL_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
@@ -109,6 +115,21 @@ pub struct Flags {
     /// Beacons that one address may send in a minute; 0 for any number [default: 0]
     #[arg(long, value_name = "N", env = "FOOTFALL_INGEST_PER_MINUTE")]
     pub ingest_per_minute: Option<u64>,
+    /// Connections at once; 0 for as many as the limit of open files allows [default: 0]
+    #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+    /// Connections of one address at once, trusted proxies excepted [default: 1024]
+    #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS_PER_ADDRESS")]
+    pub max_connections_per_address: Option<usize>,
+    /// Seconds for the head of a request, and between two parts of its body [default: 10]
+    #[arg(long, value_name = "S", env = "FOOTFALL_HEADER_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub header_seconds: Option<u64>,
+    /// Seconds for the whole body of a request [default: 60]
+    #[arg(long, value_name = "S", env = "FOOTFALL_BODY_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub body_seconds: Option<u64>,
+    /// Seconds that a connection may be idle between two requests [default: 75]
+    #[arg(long, value_name = "S", env = "FOOTFALL_IDLE_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub idle_seconds: Option<u64>,
     /// Room of the journal, in MiB: what may wait while the event store takes nothing [default: 1024]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub journal_mib: Option<u32>,
@@ -128,6 +149,7 @@ pub struct Flags {
 #[serde(deny_unknown_fields)]
 struct Layer {
     listen: Option<SocketAddr>,
+    public_url: Option<String>,
     database_url: Option<String>,
     signup: Option<SignUpSetting>,
     limits: Option<LimitsSetting>,
@@ -142,6 +164,11 @@ struct Layer {
     token_minutes: Option<u32>,
     trusted_proxies: Option<Vec<String>>,
     ingest_per_minute: Option<u64>,
+    max_connections: Option<usize>,
+    max_connections_per_address: Option<usize>,
+    header_seconds: Option<u64>,
+    body_seconds: Option<u64>,
+    idle_seconds: Option<u64>,
     journal_mib: Option<u32>,
     mail_host: Option<String>,
     mail_port: Option<u16>,
@@ -166,6 +193,7 @@ impl Layer {
     fn under(self, over: Self) -> Self {
         Self {
             listen: over.listen.or(self.listen),
+            public_url: over.public_url.or(self.public_url),
             database_url: over.database_url.or(self.database_url),
             signup: over.signup.or(self.signup),
             limits: over.limits.or(self.limits),
@@ -180,6 +208,11 @@ impl Layer {
             token_minutes: over.token_minutes.or(self.token_minutes),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             ingest_per_minute: over.ingest_per_minute.or(self.ingest_per_minute),
+            max_connections: over.max_connections.or(self.max_connections),
+            max_connections_per_address: over.max_connections_per_address.or(self.max_connections_per_address),
+            header_seconds: over.header_seconds.or(self.header_seconds),
+            body_seconds: over.body_seconds.or(self.body_seconds),
+            idle_seconds: over.idle_seconds.or(self.idle_seconds),
             journal_mib: over.journal_mib.or(self.journal_mib),
             mail_host: over.mail_host.or(self.mail_host),
             mail_port: over.mail_port.or(self.mail_port),
@@ -225,6 +258,8 @@ pub struct Config {
     pub data: DataFolder,
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Where browsers reach this server, without a slash at the end.
+    pub public_url: String,
     /// A PostgreSQL URL, or `None` for SQLite in the data folder.
     pub database_url: Option<String>,
     /// Who may sign up.
@@ -253,6 +288,8 @@ pub struct Config {
     pub trusted_proxies: Proxies,
     /// Beacons that one address may send in a minute; 0 for any number.
     pub ingest_per_minute: u64,
+    /// Limits of connections.
+    pub connections: connections::Limits,
     /// Room of the journal, in MiB.
     pub journal_mib: u32,
     /// The mail server, where one is set up.
@@ -276,6 +313,7 @@ impl Config {
         };
         let over = Layer {
             listen: flags.listen,
+            public_url: flags.public_url,
             database_url: flags.database_url,
             signup: flags.signup,
             limits: flags.limits,
@@ -290,6 +328,11 @@ impl Config {
             token_minutes: flags.token_minutes,
             trusted_proxies: flags.trusted_proxies,
             ingest_per_minute: flags.ingest_per_minute,
+            max_connections: flags.max_connections,
+            max_connections_per_address: flags.max_connections_per_address,
+            header_seconds: flags.header_seconds,
+            body_seconds: flags.body_seconds,
+            idle_seconds: flags.idle_seconds,
             journal_mib: flags.journal_mib,
             log: flags.log,
             ..Layer::default()
@@ -300,11 +343,30 @@ impl Config {
             std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
         let mail = flags.mail.over(layer.mail()).checked()?;
         let issuer = flags.issuer.over(layer.issuer()).checked()?;
+        let listen = layer.listen.ok_or_else(missing)?;
+        let trusted_proxies = Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
+            StartError::new(format!(
+                "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
+            ))
+        })?;
+        let seconds =
+            |seconds: Option<u64>| seconds.map(|seconds| Duration::from_secs(seconds.max(1))).ok_or_else(missing);
+        let connections = connections::Limits {
+            header: seconds(layer.header_seconds)?,
+            body: seconds(layer.body_seconds)?,
+            idle: seconds(layer.idle_seconds)?,
+            connections: layer.max_connections.filter(|most| *most > 0),
+            per_address: layer.max_connections_per_address.ok_or_else(missing)?,
+            proxies: trusted_proxies.clone(),
+        };
         Ok(Self {
             data,
             mail,
             issuer,
-            listen: layer.listen.ok_or_else(missing)?,
+            connections,
+            trusted_proxies,
+            listen,
+            public_url: public_url(layer.public_url, listen)?,
             database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
             sign_up: match layer.signup.ok_or_else(missing)? {
                 SignUpSetting::Open => SignUp::Open,
@@ -327,16 +389,35 @@ impl Config {
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
             token_minutes: layer.token_minutes.ok_or_else(missing)?,
-            trusted_proxies: Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
-                StartError::new(format!(
-                    "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
-                ))
-            })?,
             ingest_per_minute: layer.ingest_per_minute.ok_or_else(missing)?,
             journal_mib: layer.journal_mib.ok_or_else(missing)?,
             log: layer.log.ok_or_else(missing)?,
         })
     }
+}
+
+/// Errors: an address that no browser opens.
+fn public_url(given: Option<String>, listen: SocketAddr) -> Result<String, StartError> {
+    let Some(url) = given.filter(|url| !url.trim().is_empty()) else {
+        let is_everywhere = listen.ip().is_unspecified();
+        return Ok(if is_everywhere {
+            format!("http://localhost:{}", listen.port())
+        } else {
+            format!("http://{listen}")
+        });
+    };
+    let url = url.trim().trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty()
+        || host.starts_with('/')
+        || host.contains(['?', '#', '@', '"', '<'])
+        || host.contains(char::is_whitespace)
+    {
+        return Err(StartError::new(format!(
+            "public_url {url:?} must be an address such as https://analytics.shop.example"
+        )));
+    }
+    Ok(url.to_owned())
 }
 
 /// Errors: a URL of another kind. It is not repeated, as it may carry a password.
@@ -387,6 +468,22 @@ mod tests {
         std::fs::write(folder.path().join("footfall.toml"), "signup = \"open\"\ntimeout_seconds = 9\n").unwrap();
         let config = Config::layered(Flags { timeout_seconds: Some(7), ..flags(folder.path()) }).unwrap();
         assert_eq!((config.sign_up, config.timeout_seconds), (SignUp::Open, 7));
+    }
+
+    #[test]
+    fn links_lead_to_the_public_url_or_to_where_the_server_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |url: &str| {
+            let flags = Flags { public_url: Some(url.to_owned()), ..flags(folder.path()) };
+            Config::layered(flags).map(|config| config.public_url).map_err(|error| error.to_string())
+        };
+        assert_eq!(with("").unwrap(), "http://127.0.0.1:8787");
+        assert_eq!(with("https://a.example/stats/").unwrap(), "https://a.example/stats");
+        for bad in ["a.example", "https://", "ftp://a.example", "https://a.example/?x", "https://a b.example"] {
+            assert!(with(bad).unwrap_err().contains("public_url"), "{bad}");
+        }
+        let flags = Flags { listen: Some("0.0.0.0:99".parse().unwrap()), ..flags(folder.path()) };
+        assert_eq!(Config::layered(flags).unwrap().public_url, "http://localhost:99");
     }
 
     #[test]

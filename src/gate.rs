@@ -1,22 +1,20 @@
 //! Who gets in: credentials become callers, for GraphQL and for REST alike.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher as _, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use async_graphql::{
-    Data, Executor, InputType, Name, Request, Response, Value, Variables, parser::types::OperationType,
-};
+use async_graphql::{InputType, Name, Request, Value, Variables};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use futures_util::{StreamExt as _, stream::BoxStream};
+use hmac::{Hmac, Mac as _};
 use schema::{
-    AddressHash, Cx, Ports, Schema,
+    AddressHash, Cx, Ports,
     access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
     api_key::usage,
-    changes::{Changes, Moment},
+    changes::Moment,
     error::{Error, Result},
     ports::Limits,
 };
-
+use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
@@ -24,7 +22,10 @@ use crate::{
         credential::{Asker, Credential},
         graphql::{Admit, Admitted},
     },
-    ingest::address::{Proxies, household},
+    ingest::{
+        address::{Proxies, household},
+        identity::Secret,
+    },
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
 };
 
@@ -37,21 +38,27 @@ pub struct Door {
     /// Shared: a request that is answered from memory copies nothing of it.
     ports: Arc<Ports>,
     proxies: Arc<Proxies>,
-    /// Keys the hashes of addresses; made anew by each process.
-    keys: RandomState,
+    /// Keys the hashes of addresses, which outlive the process: networks from which accounts signed in are known by them.
+    keyed: Hmac<Sha256>,
 }
 
 impl Door {
     /// A door to what these ports hold, behind these proxies.
     #[must_use]
-    pub fn new(ports: Ports, proxies: Proxies) -> Self {
-        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keys: RandomState::new() }
+    pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
+        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keyed: secret.keyed("network") }
     }
 
     /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.
     fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
         let client = self.proxies.client(peer?, headers);
-        Some(AddressHash(self.keys.hash_one(household(client))))
+        let mut keyed = self.keyed.clone();
+        match household(client) {
+            IpAddr::V4(address) => keyed.update(&address.octets()),
+            IpAddr::V6(address) => keyed.update(&address.octets()),
+        }
+        let hash = keyed.finalize().into_bytes();
+        Some(AddressHash(hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))))
     }
 
     fn ports(&self) -> Ports {
@@ -96,11 +103,8 @@ impl Gate for Door {
         let fits = match (auth, &credential) {
             (Auth::None, _) => {
                 let live = self.ports.live.version();
-                return Ok(self.pass(
-                    Caller::Anonymous,
-                    from,
-                    self.ports.changes.moment(self.ports.now()).with_live(live),
-                ));
+                let moment = self.ports.changes.moment(None, self.ports.now()).with_live(live);
+                return Ok(self.pass(Caller::Anonymous, from, Some((Uuid::nil(), moment))));
             }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
@@ -112,9 +116,13 @@ impl Gate for Door {
             })
             .into());
         }
-        // Taken before anything is read.
-        let moment = self.ports.changes.moment(self.ports.now());
-        Ok(self.pass(self.caller(&credential).await?, from, moment))
+        let caller = self.caller(&credential).await?;
+        let moment = match caller {
+            // Taken before anything of the team is read.
+            Caller::Key { id, team, .. } => Some((id, self.ports.changes.moment(Some(team), self.ports.now()))),
+            _ => None,
+        };
+        Ok(self.pass(caller, from, moment))
     }
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
@@ -125,7 +133,7 @@ impl Gate for Door {
             let field = match on {
                 On::Website => "websiteId",
                 On::Team => "teamId",
-                On::Conversation => "conversationId",
+                On::Conversation | On::AuthoredConversation => "conversationId",
                 On::Public | On::User | On::ApiKey | On::Node => {
                     ask(&cx, on, min, "id", "").await?;
                     continue;
@@ -147,60 +155,13 @@ fn word<T: InputType>(name: &str) -> Result<T> {
 }
 
 impl Door {
-    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Moment) -> Pass {
+    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Option<(Uuid, Moment)>) -> Pass {
         let ports = Arc::clone(&self.ports);
         let meter = usage::standing(&ports, caller).map(|standing| {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
         let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller).from_address(from));
-        let moment = match caller {
-            Caller::Key { id, .. } => Some((id, moment)),
-            Caller::Anonymous => Some((Uuid::nil(), moment)),
-            _ => None,
-        };
         Pass { caller, dress: Arc::new(dress), meter, moment }
-    }
-}
-
-/// The schema, moving the control plane's version after each mutation.
-#[derive(Clone)]
-pub struct Watched {
-    schema: Schema,
-    changes: Arc<Changes>,
-}
-
-impl Watched {
-    /// Watches what this schema executes.
-    #[must_use]
-    pub fn new(schema: Schema, changes: Arc<Changes>) -> Self {
-        Self { schema, changes }
-    }
-}
-
-/// Whether the request holds a mutation. A text that does not parse changes nothing.
-fn changes_something(request: &mut Request) -> bool {
-    request.parsed_query().is_ok_and(|document| {
-        document.operations.iter().any(|(_, operation)| operation.node.ty == OperationType::Mutation)
-    })
-}
-
-impl Executor for Watched {
-    async fn execute(&self, mut request: Request) -> Response {
-        let changes = changes_something(&mut request);
-        let response = Executor::execute(&self.schema, request).await;
-        if changes {
-            self.changes.mark();
-        }
-        response
-    }
-
-    fn execute_stream(&self, mut request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        let changes = changes_something(&mut request).then(|| Arc::clone(&self.changes));
-        let responses = Executor::execute_stream(&self.schema, request, session);
-        match changes {
-            Some(changes) => responses.inspect(move |_| changes.mark()).boxed(),
-            None => responses,
-        }
     }
 }

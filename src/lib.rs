@@ -2,6 +2,7 @@
 //!
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
+pub mod account_pages;
 pub mod ambient;
 pub mod beacons;
 pub mod body;
@@ -21,21 +22,22 @@ pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
+pub mod server;
 pub mod tokens;
 pub mod tracker;
+pub mod variable_defaults;
 pub mod widgets;
 
 use std::{
     fmt,
     future::Future,
-    net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, ServiceExt, extract::Request, routing::get};
+use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
@@ -52,7 +54,7 @@ use crate::{
     data_folder::Held,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
-    gate::{Door, Watched},
+    gate::Door,
     http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
     ingest::{
@@ -73,6 +75,7 @@ use crate::{
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
+    server::connections::Connections,
     tokens::{Keyring, external::External},
 };
 
@@ -212,7 +215,7 @@ pub async fn control_plane(
         limits: config.limits,
         key_usage: Arc::default(),
         attempts: Arc::default(),
-        mail: mail::sender(config.mail.as_ref(), &around.clock, &around.ids)?,
+        mail: mail::sender(config.mail.as_ref(), &config.public_url, &around.clock, &around.ids)?,
         changes: Arc::default(),
         told: Arc::default(),
         live: Arc::new(NoTraffic),
@@ -277,7 +280,7 @@ impl App {
     /// Serves until `stop` resolves, then lets running requests end.
     ///
     /// # Errors
-    /// When the socket for imports cannot be made, or the listener fails.
+    /// When the socket for imports cannot be made.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -308,14 +311,14 @@ impl App {
             }
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(self.service);
         let Inflow { desk, mut delivery } = self.inflow;
         let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
         let delivering = tokio::spawn(async move {
             delivery.run(&mut delivery_stops).await;
             delivery
         });
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let connections = Arc::new(Connections::new(self.config.connections.clone()));
+        let serving = server::serve(listener, self.service, connections, async move {
             stop.await;
             drop(told);
         });
@@ -324,7 +327,7 @@ impl App {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            served = serving => served.map_err(|error| StartError::new(format!("the listener failed: {error}")))?,
+            () = serving => {}
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
@@ -387,6 +390,7 @@ async fn inflow(
             enricher: importer.enricher.clone(),
             secret: importer.secret.clone(),
             salts: Arc::new(Salts::new(config.data.salts())),
+            session_agents: Arc::default(),
             clock: ports.clock.clone(),
             ids: ports.ids.clone(),
         },
@@ -413,17 +417,12 @@ fn routes(
         timeout: Duration::from_secs(config.timeout_seconds),
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.trusted_proxies.clone());
-    let graphql = Endpoint::new(
-        Watched::new(schema::build(), ports.changes.clone()),
-        door.clone(),
-        &schema::sdl(),
-        http.clone(),
-        ports.clock.clone(),
-    )
-    .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
+    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let accounts = account_pages::routes(schema::build_trusted(), door.clone());
     let rest = rest.router(Shell {
-        executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
+        executor: Arc::new(schema::build_trusted()),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
     });
@@ -431,7 +430,7 @@ fn routes(
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets);
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
     Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }

@@ -2,6 +2,7 @@
 
 pub mod country;
 pub mod event;
+pub mod path;
 pub mod plan;
 pub mod query;
 pub mod question;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::stream::BoxStream;
-use sea_orm::{DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome, SetUp},
+    transaction::Transaction,
 };
 
 /// The event store.
@@ -283,6 +284,32 @@ pub trait Issuer: Send + Sync {
     async fn verify(&self, token: &str) -> Result<ExternalClaims>;
 }
 
+/// A page of this server that a mailed link opens. It asks for a click before it does anything: mail programs fetch links ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Confirms an e-mail address.
+    ConfirmEmail,
+    /// Undoes the change of an e-mail address.
+    UndoEmail,
+    /// Signs up with an invitation.
+    Invitation,
+}
+
+impl Page {
+    /// Every page.
+    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::UndoEmail, Self::Invitation];
+
+    /// The path on this server.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "/account/confirm-email",
+            Self::UndoEmail => "/account/undo-email",
+            Self::Invitation => "/account/invitation",
+        }
+    }
+}
+
 /// Mail to the people who have accounts.
 #[async_trait]
 pub trait Mail: Send + Sync {
@@ -291,6 +318,11 @@ pub trait Mail: Send + Sync {
 
     /// The address of the page where a new password is set with this secret; `None` where no page is set up.
     fn reset_page(&self, secret: &str) -> Option<String>;
+
+    /// The link to a page of this server, with a token; a path alone where the server's address is not known.
+    fn page(&self, page: Page, token: &str) -> String {
+        format!("{}?token={token}", page.path())
+    }
 
     /// Sends a plain text. Errors: whatever keeps the mail from being handed over.
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
@@ -318,9 +350,9 @@ impl Mail for NoMail {
 pub enum SignUp {
     /// Anyone.
     Open,
-    /// Those whom a member invited.
+    /// People whom an admin of a team invited.
     Invite,
-    /// Nobody, but for the first account, which becomes the operator's.
+    /// People whom the operator invited, and the first account, which becomes the operator's.
     #[default]
     Closed,
 }
@@ -386,12 +418,12 @@ impl Ports {
     }
 
     /// Begins a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it commits.
-    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+    pub async fn begin(&self) -> Result<Transaction> {
         let options = TransactionOptions {
             sqlite_transaction_mode: (self.writer.get_database_backend() == DbBackend::Sqlite)
                 .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        Ok(Transaction::new(self.writer.begin_with_options(options).await?, Arc::clone(&self.changes)))
     }
 }

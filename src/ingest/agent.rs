@@ -103,6 +103,7 @@ impl Agents {
     /// Compiles the rules now (some tenths of a second), so that no visitor waits for it.
     pub fn warm() {
         LazyLock::force(&COMPILED);
+        bots::warm();
     }
 
     /// What the string tells.
@@ -321,7 +322,7 @@ mod tests {
     fn memory_of_long_strings_is_bounded() {
         let agents = Agents::default();
         for number in 0..8_000 {
-            agents.known(&format!("{number} {}", "x".repeat(60_000)));
+            let _ = agents.known(&format!("{number} {}", "x".repeat(60_000)));
         }
         agents.known.run_pending_tasks();
         let bytes: usize = agents.known.iter().map(|(text, _)| text.len()).sum();

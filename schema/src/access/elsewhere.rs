@@ -65,6 +65,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
         avatar_url: claims.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
         elsewhere: Some((&claims.provider, &claims.subject)),
         is_operator: nobody_yet(&txn).await?,
+        is_proven: true,
     };
     let user = insert(&txn, ports, new).await.map_err(|error| match error {
         Error::Conflict { .. } => Error::unauthenticated(TAKEN_HERE),
@@ -72,7 +73,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
     })?;
     let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
     audit::note(&txn, ports, Line::of_account(AuditAction::SignUp, caller, email.as_str(), &[])).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok(user)
 }
 
@@ -86,7 +87,12 @@ async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> R
     {
         return Ok(());
     }
-    let row = user::ActiveModel { id: Unchanged(user.id), email: Set(email.as_str().to_owned()), ..Default::default() };
+    let row = user::ActiveModel {
+        id: Unchanged(user.id),
+        email: Set(email.as_str().to_owned()),
+        email_verified_at: Set(Some(ports.now())),
+        ..Default::default()
+    };
     match row.update(&txn).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
         Ok(_) => {}
         Err(Error::Conflict { .. }) => {
@@ -98,5 +104,5 @@ async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> R
     let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
     let line = Line::of_account(AuditAction::UserUpdateEmail, caller, email.as_str(), &["email"]);
     audit::note(&txn, ports, line).await?;
-    Ok(txn.commit().await?)
+    txn.commit().await
 }

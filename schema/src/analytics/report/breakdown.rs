@@ -1,6 +1,6 @@
 //! A breakdown: values of a dimension with their numbers, page by page.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Object, SimpleObject, connection::PageInfo};
 
@@ -8,6 +8,7 @@ use super::Metrics;
 use crate::{
     analytics::{
         country::country_name,
+        path,
         plan::{KeyedSums, PageRow},
         query::Dimension,
         question::row_cursor,
@@ -47,13 +48,14 @@ impl BreakdownRow {
         &self.row.key
     }
 
-    /// The value as people read it, such as `Netherlands` for `NL`; null where the value says it itself.
-    async fn label(&self) -> Option<&str> {
+    /// The value as people read it, such as `Netherlands` for `NL` and `/café` for `/caf%C3%A9`; null where the value says it itself.
+    async fn label(&self) -> Option<Cow<'_, str>> {
         match (self.by, self.row.key.as_str()) {
-            (Dimension::Referrer | Dimension::Source, "") => Some("Direct"),
-            (Dimension::Country, "") => Some("Unknown"),
-            (Dimension::Country, code) => country_name(code),
-            (_, "") => Some("(none)"),
+            (Dimension::Referrer | Dimension::Source, "") => Some("Direct".into()),
+            (Dimension::Country, "") => Some("Unknown".into()),
+            (Dimension::Country, code) => country_name(code).map(Cow::Borrowed),
+            (_, "") => Some("(none)".into()),
+            (by, path) if by.is_path() => path::decoded(path).map(Cow::Owned),
             _ => None,
         }
     }
