@@ -4,6 +4,7 @@
 mod ddl;
 mod dialect;
 pub mod duckdb;
+mod duplicates;
 mod groups;
 mod interrupt;
 mod panels;

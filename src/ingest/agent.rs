@@ -94,6 +94,7 @@ pub struct Known {
 
 impl Default for Agents {
     fn default() -> Self {
+        #[expect(clippy::borrowed_box, reason = "the cache hands over its own keys and values")]
         let weigher = |text: &Box<str>, _: &Known| u32::try_from(text.len() + 300).unwrap_or(u32::MAX);
         Self { known: moka::sync::Cache::builder().weigher(weigher).max_capacity(REMEMBERED).build() }
     }

@@ -3,7 +3,7 @@
 //! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
 //! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
 
-use std::{borrow::Cow, fmt, ops::RangeInclusive};
+use std::{borrow::Cow, fmt};
 
 use schema::{
     analytics::{event::EventKind, path},
@@ -12,7 +12,10 @@ use schema::{
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
-use super::properties::{self, Properties, clean};
+use super::{
+    fields::{BEACON, Fields},
+    properties::{Properties, clean},
+};
 
 /// Longest URL that is looked at, in bytes; the rest is cut off.
 const LONGEST_URL: usize = 8_192;
@@ -305,22 +308,6 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     })
 }
 
-/// What senders call the fields that [`Thing`] checks.
-pub struct Fields {
-    /// The id of the event.
-    pub event_id: &'static str,
-    /// Characters that an id of an event may have.
-    pub event_id_length: RangeInclusive<usize>,
-    /// The id of the visitor.
-    pub visitor_id: &'static str,
-    /// The properties.
-    pub properties: &'static str,
-}
-
-/// Fields of a beacon.
-pub const BEACON: Fields =
-    Fields { event_id: "event_id", event_id_length: 8..=64, visitor_id: "visitor_id", properties: "data" };
-
 /// What beacons of browsers and events of servers have in common, unchecked.
 pub struct Thing {
     /// What errors call its fields.
@@ -343,26 +330,8 @@ impl Thing {
     /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
         let fields = self.fields;
-        let id = |field: &str, id: Option<String>, length: RangeInclusive<usize>| match id
-            .map(|id| (id.chars().count(), id))
-        {
-            Some((characters, _)) if !length.contains(&characters) => {
-                let why = format!("must have {} to {} characters (got {characters})", length.start(), length.end());
-                Err(Error::invalid(field, why))
-            }
-            id => Ok(id.map(|(_, id)| id)),
-        };
-        let event_id = id(fields.event_id, self.event_id, fields.event_id_length)?;
-        let visitor_id = id(fields.visitor_id, self.visitor_id, 8..=64)?;
-        let (sent, bytes) = (self.properties.sent, self.properties.sent_bytes);
-        if sent > properties::MOST {
-            let why = format!("must have at most {} properties (got {sent})", properties::MOST);
-            return Err(Error::invalid(fields.properties, why));
-        }
-        if bytes > properties::MAX_BYTES {
-            let why = format!("must have at most {} bytes of names and values (got {bytes})", properties::MAX_BYTES);
-            return Err(Error::invalid(fields.properties, why));
-        }
+        let (event_id, visitor_id) = (fields.event_id(self.event_id)?, fields.visitor_id(self.visitor_id)?);
+        fields.check_properties(&self.properties)?;
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
         if !AUTOMATIC.contains(&name.as_str()) {
