@@ -6,19 +6,25 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo test setup browser bench soak fuzz schemathesis lint drift contract
+.PHONY: demo footfall test setup browser bench soak fuzz schemathesis lint drift contract
 
-demo: setup ## Runs three websites with 90 days of traffic and live visitors
+demo: footfall ## Runs three websites with 90 days of traffic and live visitors
+	./footfall demo
+
+footfall: setup ## Builds the binary and links it into this folder (`cargo build --release` builds the one for a busy site)
 	cargo build --workspace --bins
-	"$(CARGO_TARGET_DIR)/debug/footfall" demo
+	ln -sfn "$(CARGO_TARGET_DIR)/debug/footfall" footfall
 
 test: setup browser ## Runs every test
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
-browser: ## Debian's Chromium, which runs the tracker in the tests; another one by CHROMIUM=PATH
-	@if ! [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; others by CHROMIUM=PATH and FIREFOX=PATH
+	@absent=""; \
+	[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || absent="chromium"; \
+	[ -x "$${FIREFOX:-/usr/bin/firefox-esr}" ] || absent="$$absent firefox-esr"; \
+	if [ -n "$$absent" ]; then \
 	  sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$absent >/dev/null; \
 	fi
 
 bench: setup ## Prints every benchmark as a ratio

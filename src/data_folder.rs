@@ -37,12 +37,17 @@ impl DataFolder {
         }
     }
 
-    /// Takes a folder that holds an installation, or nothing, away from other users' eyes. A folder with other things in it
-    /// is left as it is.
+    /// Takes the folder (mode 0700), and where it holds an installation every file in it (0600), away from other users' eyes: engines
+    /// make files beside their own, and an earlier version or a copy may have left them open.
     fn make_private(&self) {
-        let is_empty = fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_none());
-        if is_empty || self.control_plane().exists() {
+        // A folder that all users share, such as /tmp or the root, stays theirs.
+        let is_shared = self.0.parent().is_none()
+            || fs::metadata(&self.0).is_ok_and(|folder| folder.permissions().mode() & 0o1000 != 0);
+        if !is_shared {
             let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700));
+        }
+        if self.control_plane().exists() {
+            make_files_private(&self.0, 0);
         }
     }
 
@@ -92,15 +97,16 @@ impl DataFolder {
         self.0.join("keys")
     }
 
-    /// Takes the event store's file, which its engine made, away from other users' eyes.
-    pub fn keep_event_store_private(&self) {
-        let _ = fs::set_permissions(self.event_store(), fs::Permissions::from_mode(0o600));
-    }
-
     /// What was answered and may not be in the event store yet, and the ledger.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.sqlite")
+    }
+
+    /// The folder of the ids of events that were taken in.
+    #[must_use]
+    pub fn seen_ids(&self) -> PathBuf {
+        self.0.join("seen-ids")
     }
 
     /// The salts of cookieless visitors.
@@ -145,6 +151,27 @@ impl DataFolder {
         }
         Ok(Secret::new(bytes))
     }
+}
+
+/// Levels of folders within the data folder.
+const MAX_DEPTH: u32 = 4;
+
+/// Files 0600, folders 0700. Links are left alone, and so is what another user owns.
+fn make_files_private(folder: &Path, depth: u32) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() && depth < MAX_DEPTH {
+            let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700));
+            make_files_private(&entry.path(), depth + 1);
+        } else if kind.is_file() {
+            let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o600));
+        }
+    }
+}
+
+/// From now on this process makes files that no other user can read, the engines' included.
+pub fn make_new_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// Writes a file (mode 0600) that is complete under its name or not there at all, and on disk when this returns.

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use ::duckdb::Connection;
+use ::duckdb::{Connection, Row};
 use async_trait::async_trait;
 use schema::{
     analytics::{
@@ -27,7 +27,7 @@ use schema::{
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, OpenVisit, Sink},
+    ports::{Appended, Events, OpenVisit, RecentEvent, Sink},
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -36,7 +36,6 @@ use self::{
     duckdb::{Budget, Database},
     interrupt::{Interrupt, Interruptible},
     panels::answer_all,
-    rows::{EVENT_COLUMNS, event_of},
 };
 
 /// Readers that run questions at the same time; each question uses several threads.
@@ -44,6 +43,9 @@ const READERS: usize = 2;
 
 /// Events that a start recalls at most.
 const RECALLED: u32 = 100_000;
+
+/// Longest path that a start recalls, in bytes.
+const RECALLED_PATH: u32 = 256;
 
 /// Memory that remembered answers may take.
 const REMEMBERED_BYTES: u64 = 32 << 20;
@@ -294,13 +296,25 @@ impl Sink for Store {
             .map_err(refused)
     }
 
-    async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
-        // The latest ones, so that a start after a busy hour keeps its memory small.
+    async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
+        // The latest ones, without long texts, so that a start after a busy hour keeps its memory small.
         let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE time_ms >= {time_ms} ORDER BY time_ms DESC, rowid DESC LIMIT {RECALLED}"
+            "SELECT website_id, visitor, time_ms, kind, country, if(strlen(path) <= {RECALLED_PATH}, path, ''), bot <> '' FROM events \
+             WHERE time_ms >= {time_ms} ORDER BY time_ms DESC, rowid DESC LIMIT {RECALLED}"
         );
-        let mut events: Vec<Event> =
-            self.read(move |_, reader| reader.prepare(&text)?.query_map([], event_of)?.collect()).await?;
+        let recent = |row: &Row<'_>| {
+            Ok(RecentEvent {
+                website: Uuid::from_u128(row.get(0)?),
+                visitor: row.get(1)?,
+                time_ms: row.get(2)?,
+                kind: EventKind::of_number(row.get(3)?),
+                country: row.get(4)?,
+                path: row.get(5)?,
+                is_bot: row.get(6)?,
+            })
+        };
+        let mut events: Vec<RecentEvent> =
+            self.read(move |_, reader| reader.prepare(&text)?.query_map([], recent)?.collect()).await?;
         events.reverse();
         Ok(events)
     }

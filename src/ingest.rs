@@ -23,6 +23,8 @@ pub mod properties;
 pub mod relay;
 pub mod rules;
 pub mod salts;
+pub mod seen;
+pub mod session_agents;
 pub mod sites;
 pub mod state;
 

@@ -2,6 +2,7 @@
 //!
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
+pub mod account_pages;
 pub mod ambient;
 pub mod beacons;
 pub mod body;
@@ -23,6 +24,7 @@ pub mod proof;
 pub mod rest;
 pub mod tokens;
 pub mod tracker;
+pub mod variable_defaults;
 pub mod widgets;
 
 use std::{
@@ -61,14 +63,15 @@ use crate::{
         delivery::Delivery,
         enrich::Enricher,
         fresh::Fresh,
-        intake::{self, DRAIN, Desk, Intake, SEEN_MS},
+        intake::{self, DRAIN, Desk, Intake},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
         salts::Salts,
+        seen::{Limits, Seen},
         sites::Sites as Tracked,
     },
-    live::Hub,
+    live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
@@ -211,7 +214,7 @@ pub async fn control_plane(
         limits: config.limits,
         key_usage: Arc::default(),
         attempts: Arc::default(),
-        mail: mail::sender(config.mail.as_ref(), &around.clock, &around.ids)?,
+        mail: mail::sender(config.mail.as_ref(), &config.public_url, &around.clock, &around.ids)?,
         changes: Arc::default(),
         told: Arc::default(),
         live: Arc::new(NoTraffic),
@@ -247,7 +250,6 @@ impl App {
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
-        config.data.keep_event_store_private();
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
         let scratch = config.data.path().to_path_buf();
@@ -372,10 +374,12 @@ async fn inflow(
     delivery.state.delivered.store(position, Ordering::Release);
     let position = delivery.catch_up().await?;
     erasure::at_start(ports, &*sink, &mut writer, position).await?;
-    let recent = sink.since(ports.now().timestamp_millis() - SEEN_MS).await?;
-    hub.take(&recent);
+    let recent = sink.since(ports.now().timestamp_millis() - MEMORY_MS).await?;
+    hub.recall(&recent);
+    let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
+        .map_err(|error| StartError::new(format!("the ids of earlier events cannot be opened: {error}")))?;
     let most_bytes = u64::from(config.journal_mib) << 20;
-    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, position);
+    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     ports.events = Arc::new(Fresh { events: ports.events.clone(), state });
     let (intake, desk) = desk.start(writer);
@@ -386,6 +390,7 @@ async fn inflow(
             enricher: importer.enricher.clone(),
             secret: importer.secret.clone(),
             salts: Arc::new(Salts::new(config.data.salts())),
+            session_agents: Arc::default(),
             clock: ports.clock.clone(),
             ids: ports.ids.clone(),
         },
@@ -412,7 +417,7 @@ fn routes(
         timeout: Duration::from_secs(config.timeout_seconds),
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.trusted_proxies.clone());
+    let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
     let graphql = Endpoint::new(
         Watched::new(schema::build(), ports.changes.clone()),
         door.clone(),
@@ -421,6 +426,7 @@ fn routes(
         ports.clock.clone(),
     )
     .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let accounts = account_pages::routes(Watched::new(schema::build_trusted(), ports.changes.clone()), door.clone());
     let rest = rest.router(Shell {
         executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
@@ -430,7 +436,7 @@ fn routes(
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets);
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
     Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }

@@ -4,7 +4,7 @@
 //! - A visitor is there for five minutes after the last event or heartbeat (CONTRACT 14).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -13,10 +13,10 @@ use std::{
 };
 
 use futures_util::stream::{BoxStream, StreamExt as _, unfold};
-use rustc_hash::{FxHashMap as HashMap, FxHashSet};
+use rustc_hash::FxHashMap as HashMap;
 use schema::{
     analytics::event::{Event, EventKind},
-    ports::{Clock, Live},
+    ports::{Clock, Live, RecentEvent},
     traffic::LiveFigures,
 };
 use tokio::sync::{Notify, broadcast};
@@ -34,28 +34,84 @@ pub const MEMORY_MS: i64 = MINUTES * 60 * 1000;
 /// Paths of [`LiveFigures::pages`].
 const PAGES: usize = 20;
 
+/// Bytes of the paths that one website's visitors are on, at most; visitors on further pages count, and their pages have no names.
+const PAGES_BYTES: usize = 4 << 20;
+
 /// Events a subscriber may be behind before it misses some.
 const BEHIND: usize = 1_024;
 
 /// Time between two figures of one subscription.
 const PACE: Duration = Duration::from_millis(200);
 
-struct Present {
-    last_ms: i64,
-    country: Arc<str>,
-    path: Arc<str>,
+/// A visitor of the last half hour. There may be millions: each takes 24 bytes with its key.
+#[derive(Clone, Copy)]
+struct Seat {
+    /// Seconds since 1970 of the last sign of life.
+    last: u32,
+    /// A bit for each minute of the half hour before that in which there was one, by the minute modulo 32.
+    minutes: u32,
+    /// Number of the page.
+    page: u16,
+    /// ISO 3166-1 alpha-2; zeros where unknown.
+    country: [u8; 2],
+}
+
+/// Pages by number; 0 is a page that is not named.
+#[derive(Default)]
+struct Pages {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u16>,
+    bytes: usize,
+}
+
+impl Pages {
+    /// The number of a page; 0 where too many are known already.
+    fn number(&mut self, path: &Arc<str>) -> u16 {
+        if let Some(number) = self.numbers.get(path) {
+            return *number;
+        }
+        let number = u16::try_from(self.names.len() + 1).unwrap_or(0);
+        if path.is_empty() || number == 0 || self.is_full() {
+            return 0;
+        }
+        self.bytes += path.len();
+        self.names.push(Arc::clone(path));
+        self.numbers.insert(Arc::clone(path), number);
+        number
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= PAGES_BYTES || self.names.len() >= usize::from(u16::MAX)
+    }
+
+    fn name(&self, number: u16) -> Option<&Arc<str>> {
+        self.names.get(usize::from(number).checked_sub(1)?)
+    }
 }
 
 /// One website's crowd.
 #[derive(Default)]
 struct Crowd {
-    present: HashMap<u64, Present>,
-    /// By last sign of life, the longest silent first.
-    silence: BTreeSet<(i64, u64)>,
+    /// By the halves of the visitor's number, which need no alignment of eight bytes.
+    seats: HashMap<[u32; 2], Seat>,
+    /// How many visitors were heard of last in a second.
+    last: BTreeMap<u32, u64>,
     /// Page views by second.
     views: VecDeque<(i64, u64)>,
-    /// Who was heard of, by minute.
-    heard: BTreeMap<i64, FxHashSet<u64>>,
+    /// How many were heard of in a minute.
+    heard: BTreeMap<u32, u64>,
+    pages: Pages,
+    /// When seats were last cleared, in seconds since 1970.
+    swept: u32,
+}
+
+/// What a crowd learns of an event.
+struct Sign<'a> {
+    visitor: u64,
+    time_ms: i64,
+    kind: EventKind,
+    country: &'a str,
+    path: &'a Arc<str>,
 }
 
 struct Site {
@@ -91,10 +147,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn seconds(time_ms: i64) -> u32 {
+    u32::try_from(time_ms.div_euclid(1000)).unwrap_or_default()
+}
+
+/// The first second whose visitors are still there: a visitor's second counts whole.
+fn present_from(now_ms: i64) -> u32 {
+    seconds(now_ms - PRESENT_MS)
+}
+
 impl Crowd {
-    fn take(&mut self, event: &Event) {
-        if event.kind == EventKind::Pageview {
-            let second = event.time_ms.div_euclid(1000);
+    fn take(&mut self, sign: &Sign<'_>) {
+        if sign.kind == EventKind::Pageview {
+            let second = sign.time_ms.div_euclid(1000);
             // Late ones find their second among the last few.
             let at = self.views.iter().rposition(|(known, _)| *known <= second);
             match at.and_then(|at| self.views.get_mut(at)) {
@@ -102,33 +167,66 @@ impl Crowd {
                 _ => self.views.insert(at.map_or(0, |at| at + 1), (second, 1)),
             }
         }
-        self.heard.entry(event.time_ms.div_euclid(60_000)).or_default().insert(event.visitor);
-        let present = self.present.entry(event.visitor).or_insert_with(|| Present {
-            last_ms: i64::MIN,
-            country: event.place.country.as_str().into(),
-            path: Arc::clone(&event.path),
-        });
-        if event.time_ms >= present.last_ms {
-            self.silence.remove(&(present.last_ms, event.visitor));
-            self.silence.insert((event.time_ms, event.visitor));
-            present.last_ms = event.time_ms;
-            present.path = Arc::clone(&event.path);
+        let second = seconds(sign.time_ms);
+        let [a, b, c, d, e, f, g, h] = sign.visitor.to_le_bytes();
+        let key = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
+        let country = sign.country.as_bytes().try_into().unwrap_or_default();
+        let fresh = Seat { last: 0, minutes: 0, page: 0, country };
+        let seat = self.seats.entry(key).or_insert(fresh);
+        if second >= seat.last {
+            if let Some(count) = self.last.get_mut(&seat.last) {
+                *count -= 1;
+                if *count == 0 {
+                    self.last.remove(&seat.last);
+                }
+            }
+            *self.last.entry(second).or_default() += 1;
+            // The bits of the minutes that passed meanwhile stood for minutes that are over.
+            let passed = second / 60 - seat.last / 60;
+            for minute in (second / 60 + 1).saturating_sub(passed.min(32))..=second / 60 {
+                seat.minutes &= !(1 << (minute % 32));
+            }
+            seat.last = second;
+            seat.page = self.pages.number(sign.path);
+        }
+        let (minute, bit) = (second / 60, 1 << (second / 60 % 32));
+        if seat.minutes & bit == 0 {
+            seat.minutes |= bit;
+            *self.heard.entry(minute).or_default() += 1;
         }
     }
 
     /// Forgets who has gone.
     fn prune(&mut self, now_ms: i64) {
-        while let Some((last_ms, visitor)) = self.silence.first().copied() {
-            if last_ms > now_ms - PRESENT_MS {
-                break;
-            }
-            self.silence.pop_first();
-            self.present.remove(&visitor);
-        }
         while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {
             self.views.pop_front();
         }
-        self.heard = self.heard.split_off(&(now_ms.div_euclid(60_000) - MINUTES + 1));
+        self.last = self.last.split_off(&present_from(now_ms));
+        self.heard = self.heard.split_off(&(seconds(now_ms - MEMORY_MS) / 60 + 1));
+        let now = seconds(now_ms);
+        if now.abs_diff(self.swept) < if self.pages.is_full() { 5 } else { 60 } {
+            return;
+        }
+        self.swept = now;
+        let oldest = seconds(now_ms - MEMORY_MS);
+        self.seats.retain(|_, seat| seat.last >= oldest);
+        if self.seats.len() < self.seats.capacity() / 4 {
+            self.seats.shrink_to_fit();
+        }
+        self.forget_pages(now_ms);
+    }
+
+    /// Numbers the pages anew that visitors are on.
+    fn forget_pages(&mut self, now_ms: i64) {
+        let (before, from) = (std::mem::take(&mut self.pages), present_from(now_ms));
+        for seat in self.seats.values_mut() {
+            let name = before.name(seat.page).filter(|_| seat.last >= from);
+            seat.page = name.map_or(0, |name| self.pages.number(name));
+        }
+    }
+
+    fn visitors(&self, now_ms: i64) -> u64 {
+        self.last.range(present_from(now_ms)..).map(|(_, count)| count).sum()
     }
 
     fn figures(&self, now_ms: i64) -> LiveFigures {
@@ -144,23 +242,27 @@ impl Crowd {
                 pageviews += count;
             }
         }
-        let visitor_minutes = (minute - MINUTES + 1..=minute)
-            .map(|minute| self.heard.get(&minute).map_or(0, |visitors| visitors.len() as u64))
-            .collect();
-        let mut countries: HashMap<&str, u64> = HashMap::default();
-        let mut pages: HashMap<&Arc<str>, u64> = HashMap::default();
-        for present in self.present.values() {
-            *countries.entry(&present.country).or_default() += 1;
-            *pages.entry(&present.path).or_default() += 1;
+        let heard = |minute: i64| u32::try_from(minute).ok().and_then(|minute| self.heard.get(&minute));
+        let visitor_minutes =
+            (minute - MINUTES + 1..=minute).map(|minute| heard(minute).copied().unwrap_or(0)).collect();
+        let mut countries: HashMap<[u8; 2], u64> = HashMap::default();
+        let mut on: Vec<u64> = vec![0; self.pages.names.len() + 1];
+        let from = present_from(now_ms);
+        for seat in self.seats.values().filter(|seat| seat.last >= from) {
+            *countries.entry(seat.country).or_default() += 1;
+            if let Some(count) = on.get_mut(usize::from(seat.page)) {
+                *count += 1;
+            }
         }
+        let name = |code: [u8; 2]| String::from_utf8_lossy(&code).trim_matches('\0').to_owned();
         let mut countries: Vec<(String, u64)> =
-            countries.into_iter().map(|(code, count)| (code.to_owned(), count)).collect();
+            countries.into_iter().map(|(code, count)| (name(code), count)).collect();
         countries.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        let mut pages: Vec<(Arc<str>, u64)> =
-            pages.into_iter().map(|(path, count)| (Arc::clone(path), count)).collect();
+        let named = self.pages.names.iter().zip(on.into_iter().skip(1)).filter(|(_, count)| *count > 0);
+        let mut pages: Vec<(Arc<str>, u64)> = named.map(|(path, count)| (Arc::clone(path), count)).collect();
         pages.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
         pages.truncate(PAGES);
-        LiveFigures { visitors: self.present.len() as u64, pageviews, minutes, visitor_minutes, countries, pages }
+        LiveFigures { visitors: self.visitors(now_ms), pageviews, minutes, visitor_minutes, countries, pages }
     }
 }
 
@@ -198,7 +300,23 @@ impl Hub {
         }
     }
 
-    /// Takes events that can no longer be lost. Machines are nobody.
+    /// Takes what a start recalls. Bots are left out.
+    pub fn recall(&self, events: &[RecentEvent]) {
+        let now_ms = self.now_ms();
+        let mut pages: HashMap<&str, Arc<str>> = HashMap::default();
+        for event in events.iter().filter(|event| !event.is_bot && event.time_ms > now_ms - MEMORY_MS) {
+            let path = pages.entry(&event.path).or_insert_with(|| event.path.as_str().into());
+            locked(&self.site(event.website).crowd).take(&Sign {
+                visitor: event.visitor,
+                time_ms: event.time_ms,
+                kind: event.kind,
+                country: &event.country,
+                path,
+            });
+        }
+    }
+
+    /// Takes events that can no longer be lost. Bots are left out.
     pub fn take(&self, events: &[Event]) {
         let now_ms = self.now_ms();
         let mut touched: HashMap<Uuid, Vec<&Event>> = HashMap::default();
@@ -208,10 +326,16 @@ impl Hub {
         for (website, events) in touched {
             let site = self.site(website);
             let mut crowd = locked(&site.crowd);
-            for event in events.iter().filter(|event| event.time_ms > now_ms - MEMORY_MS) {
-                crowd.take(event);
-            }
             crowd.prune(now_ms);
+            for event in events.iter().filter(|event| event.time_ms > now_ms - MEMORY_MS) {
+                crowd.take(&Sign {
+                    visitor: event.visitor,
+                    time_ms: event.time_ms,
+                    kind: event.kind,
+                    country: &event.place.country,
+                    path: &event.path,
+                });
+            }
             drop(crowd);
             site.version.fetch_add(1, Ordering::Release);
             self.version.fetch_add(1, Ordering::Release);
@@ -257,7 +381,7 @@ impl Live for Hub {
         self.known(website).map_or(0, |site| {
             let mut crowd = locked(&site.crowd);
             crowd.prune(now_ms);
-            crowd.present.len() as u64
+            crowd.visitors(now_ms)
         })
     }
 

@@ -72,6 +72,52 @@ fn people_are_there_for_five_minutes_after_their_last_sign() {
 }
 
 #[test]
+fn minutes_count_each_visitor_once_and_know_no_others() {
+    let (hub, clock) = hub(NOW);
+    for minute in 0..70 {
+        let at = NOW + minute * 60_000;
+        *locked(&clock.0) = DateTime::from_timestamp_millis(at).unwrap();
+        // One is there in every minute, one in every tenth, one once; late and repeated signs change nothing.
+        let mut signs = vec![
+            event(1, EventKind::Heartbeat, at, "/", "DE"),
+            event(1, EventKind::Heartbeat, at - 120_000, "/", "DE"),
+        ];
+        if minute % 10 == 0 {
+            signs.extend([
+                event(2, EventKind::Heartbeat, at, "/", "DE"),
+                event(2, EventKind::Pageview, at + 1, "/", "DE"),
+            ]);
+        }
+        if minute == 50 {
+            signs.push(event(3, EventKind::Pageview, at - 1_700_000, "/", "DE"));
+        }
+        hub.take(&signs);
+        let minutes = hub.figures(SITE).visitor_minutes;
+        let expected: Vec<u64> = (minute - 29..=minute)
+            .map(|of| {
+                let first = of >= -2 && (of, minute) != (-1, 0);
+                u64::from(first) + u64::from(of >= 0 && of % 10 == 0) + u64::from(minute >= 50 && of == 22)
+            })
+            .collect();
+        assert_eq!(minutes, expected, "minute {minute}");
+    }
+}
+
+#[test]
+fn many_long_paths_are_bounded_and_their_visitors_count() {
+    let (hub, _) = hub(NOW);
+    let views: Vec<Event> = (0..10_000)
+        .map(|number| event(number, EventKind::Pageview, NOW, &format!("/{number}{}", "x".repeat(2_000)), "DE"))
+        .collect();
+    hub.take(&views);
+    let bytes: usize = locked(&hub.site(SITE).crowd).pages.names.iter().map(|path| path.len()).sum();
+    assert!(bytes <= PAGES_BYTES + 2_005, "{bytes}");
+    let figures = hub.figures(SITE);
+    assert_eq!((figures.visitors, figures.pageviews, figures.pages.len()), (10_000, 10_000, PAGES));
+    assert_eq!(figures.countries, [("DE".to_owned(), 10_000)]);
+}
+
+#[test]
 fn machines_are_nobody() {
     let (hub, _) = hub(NOW);
     hub.take(&[Event { bot: "crawler".into(), ..event(1, EventKind::Pageview, NOW, "/", "") }]);

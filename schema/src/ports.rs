@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     analytics::{
-        event::Event,
+        event::{Event, EventKind},
         plan::{Answer, Plan},
     },
     api_key::KeyUsage,
@@ -19,7 +19,7 @@ use crate::{
     conversation::Told,
     error::{Error, Result},
     scalars::{EmailAddress, Url},
-    traffic::{LiveFigures, Outcome},
+    traffic::{LiveFigures, Outcome, SetUp},
 };
 
 /// The event store.
@@ -57,7 +57,26 @@ pub trait Sink: Send + Sync {
     async fn erase(&self, website: Uuid) -> Result<u64>;
 
     /// The events since an instant (milliseconds since 1970 UTC), of every website, in order of time; the latest 100,000.
-    async fn since(&self, time_ms: i64) -> Result<Vec<Event>>;
+    async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>>;
+}
+
+/// What a start recalls of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentEvent {
+    /// Which website it belongs to.
+    pub website: Uuid,
+    /// Who did it.
+    pub visitor: u64,
+    /// When it happened, in milliseconds since 1970 UTC.
+    pub time_ms: i64,
+    /// What kind of thing it is.
+    pub kind: EventKind,
+    /// ISO 3166-1 alpha-2; empty where unknown.
+    pub country: String,
+    /// Path of the page; empty where it is unusually long.
+    pub path: String,
+    /// Whether a bot did it.
+    pub is_bot: bool,
 }
 
 /// Erases what was sent to websites that are gone.
@@ -122,7 +141,7 @@ pub trait Ledger: Send + Sync {
     async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
 
     /// What looks wrong in the set-up, in sentences for the website's owner.
-    async fn warnings(&self, website: Uuid) -> Result<Vec<String>>;
+    async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;
 }
 
 /// Nobody is there and nothing was sent: for commands that do not serve.
@@ -165,7 +184,7 @@ impl Ledger for NoTraffic {
     async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
         Ok(None)
     }
-    async fn warnings(&self, _: Uuid) -> Result<Vec<String>> {
+    async fn warnings(&self, _: Uuid, _: &SetUp) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 }
@@ -264,6 +283,32 @@ pub trait Issuer: Send + Sync {
     async fn verify(&self, token: &str) -> Result<ExternalClaims>;
 }
 
+/// A page of this server that a mailed link opens. It asks for a click before it does anything: mail programs fetch links ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Confirms an e-mail address.
+    ConfirmEmail,
+    /// Undoes the change of an e-mail address.
+    UndoEmail,
+    /// Signs up with an invitation.
+    Invitation,
+}
+
+impl Page {
+    /// Every page.
+    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::UndoEmail, Self::Invitation];
+
+    /// The path on this server.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "/account/confirm-email",
+            Self::UndoEmail => "/account/undo-email",
+            Self::Invitation => "/account/invitation",
+        }
+    }
+}
+
 /// Mail to the people who have accounts.
 #[async_trait]
 pub trait Mail: Send + Sync {
@@ -272,6 +317,11 @@ pub trait Mail: Send + Sync {
 
     /// The address of the page where a new password is set with this secret; `None` where no page is set up.
     fn reset_page(&self, secret: &str) -> Option<String>;
+
+    /// The link to a page of this server, with a token; a path alone where the server's address is not known.
+    fn page(&self, page: Page, token: &str) -> String {
+        format!("{}?token={token}", page.path())
+    }
 
     /// Sends a plain text. Errors: whatever keeps the mail from being handed over.
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
@@ -299,9 +349,9 @@ impl Mail for NoMail {
 pub enum SignUp {
     /// Anyone.
     Open,
-    /// Those whom a member invited.
+    /// People whom an admin of a team invited.
     Invite,
-    /// Nobody, but for the first account, which becomes the operator's.
+    /// People whom the operator invited, and the first account, which becomes the operator's.
     #[default]
     Closed,
 }

@@ -73,7 +73,7 @@ pub struct LiveCountry {
 /// A page and who looks at it now.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct LivePage {
-    /// Path of the page, without query and fragment.
+    /// Path of the page with its hash route (`/app#/orders`), without query and anchor.
     pub path: String,
     /// Visitors of the last five minutes whose latest page it is.
     pub visitors: BigInt,
@@ -314,7 +314,7 @@ pub struct RealtimeQuery;
 
 #[Object]
 impl RealtimeQuery {
-    /// A website's live counts. Ask at most every ten seconds, or subscribe to `liveVisitors`.
+    /// A website's live counts. Ask at most every ten seconds, or subscribe to `liveVisitors`. `NOT_FOUND` where `publicRealtime` is off.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = stated::access::apply(On::Public, None, None))]
     async fn live_site(
@@ -323,7 +323,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<LiveSite>> {
         let answer: async_graphql::Result<Option<LiveSite>> = async {
-            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            let tracked = Tracked::live(ctx.cx()?, &tracking_code).await?;
             let asked = ctx.look_ahead();
             let whole = ["pageviews", "minutes", "countries"].iter().any(|field| asked.field(field).exists());
             Ok(Some(LiveSite::of(ctx.cx()?.ports(), &tracked, whole)))
@@ -348,7 +348,7 @@ impl RealtimeQuery {
         answer.transpose()
     }
 
-    /// A website's counts of today, this week and this month, in its zone.
+    /// A website's counts of today, this week and this month, in its zone. `NOT_FOUND` where `publicRealtime` is off.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = stated::access::apply(On::Public, None, None))]
     async fn site_stats(
@@ -357,7 +357,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStats>> {
         let answer: async_graphql::Result<Option<SiteStats>> = async {
-            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            let tracked = Tracked::live(ctx.cx()?, &tracking_code).await?;
             Ok(Some(stats(ctx.cx()?, &tracked).await?))
         }
         .await;

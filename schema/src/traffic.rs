@@ -127,6 +127,32 @@ pub struct LiveFigures {
     pub pages: Vec<(Arc<str>, u64)>,
 }
 
+/// Which pages may send events for a website.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Senders {
+    /// The website's host name, lower case.
+    pub domain: String,
+    /// Host names instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains.
+    pub allowed_domains: Vec<String>,
+    /// Whether pages on local hosts may send.
+    pub allow_localhost: bool,
+}
+
+impl From<&website::Model> for Senders {
+    fn from(row: &website::Model) -> Self {
+        Self { domain: row.domain.clone(), allowed_domains: domains_of(row), allow_localhost: ALLOW_LOCALHOST.of(row) }
+    }
+}
+
+/// What a website's owner has set, as far as warnings concern it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetUp {
+    /// Which pages may send.
+    pub senders: Senders,
+    /// Whether events are taken in.
+    pub is_active: bool,
+}
+
 /// What ingest knows of one website.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -136,12 +162,8 @@ pub struct Rules {
     pub team: Uuid,
     /// What pages send events with.
     pub tracking_code: String,
-    /// Host name, lower case.
-    pub domain: String,
-    /// Host names instead of `domain`; `*.` stands for every subdomain.
-    pub allowed_domains: Vec<String>,
-    /// Whether pages on local hosts may send.
-    pub allow_localhost: bool,
+    /// Which pages may send.
+    pub senders: Senders,
     /// Whether events are taken in.
     pub is_active: bool,
     /// Whether `/e/realtime` answers anyone.
@@ -176,8 +198,7 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
     let rules = rows.into_iter().map(|row| Rules {
         website: row.id,
         team: row.team_id,
-        allowed_domains: domains_of(&row),
-        allow_localhost: ALLOW_LOCALHOST.of(&row),
+        senders: Senders::from(&row),
         public_realtime: PUBLIC_REALTIME.of(&row),
         track_outbound_links: TRACK_OUTBOUND_LINKS.of(&row),
         track_downloads: TRACK_DOWNLOADS.of(&row),
@@ -186,7 +207,6 @@ pub async fn rules(ports: &Ports, _operator: &Operator) -> Result<Vec<Rules>> {
         excluded_ips: ips.remove(&row.id).unwrap_or_default(),
         excluded_paths: paths.remove(&row.id).unwrap_or_default(),
         tracking_code: row.tracking_code,
-        domain: row.domain,
         currency: row.currency,
         timezone: row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC),
     });

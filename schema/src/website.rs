@@ -38,7 +38,7 @@ pub mod settings;
 use change::Change;
 pub use creation::{NewWebsite, create};
 use ingest::Ingest;
-use settings::{ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettings};
+use settings::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, WebsiteSettings};
 
 // Vocabulary
 
@@ -69,7 +69,7 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
     let host = bare.trim_end_matches('/').trim_end_matches('.');
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -203,9 +203,15 @@ impl Website {
         Ok(ALLOW_LOCALHOST.of(self.0.member()?.website()))
     }
 
-    /// Whether `/e/realtime` and `liveWebsite` answer anyone; true unless it was set.
+    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are open to anyone; true unless it was set.
     async fn public_realtime(&self) -> Result<bool> {
         Ok(PUBLIC_REALTIME.of(self.0.member()?.website()))
+    }
+
+    /// Whether the public dashboard shows page titles and names of events and goals, which may hold names of people; false unless it was
+    /// set.
+    async fn public_details(&self) -> Result<bool> {
+        Ok(PUBLIC_DETAILS.of(self.0.member()?.website()))
     }
 
     /// What is recorded of a visit, and how.
@@ -257,7 +263,8 @@ impl Website {
     }
 
     /// Numbers of this website: totals, series, breakdowns, visitors. Everything in the answer shares the range, zone and filters.
-    /// To the public aggregates only: no visitors, no event properties, no money.
+    /// To the public aggregates only: no visitors, no event properties, no money, and unless `publicDetails` is on no page titles and no
+    /// names of events and goals.
     async fn analytics(
         &self,
         ctx: &Context<'_>,
@@ -275,7 +282,10 @@ impl Website {
             website: row.id,
             zone: zone_of(row),
             currency: row.currency.clone(),
-            audience: if self.0.is_public() { Audience::Public } else { Audience::Team },
+            audience: match self.0.is_public() {
+                true => Audience::Public { has_details: PUBLIC_DETAILS.of(row) },
+                false => Audience::Team,
+            },
         };
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();

@@ -17,7 +17,7 @@ use crate::{
     http::credential::Credential,
     ingest::{
         address::address_of,
-        beacon::{Beacon, Thing, is_object, page_of},
+        beacon::{Beacon, Fields, Thing, is_object, page_of},
         chain::Sender,
         identity::DAY_MS,
         intake::{Incoming, Submission},
@@ -231,13 +231,15 @@ fn incoming(
 fn beacon_of(event: WireEvent, site: &Site, context: &ServerContext) -> Result<Beacon> {
     let place = event.page.unwrap_or_default();
     // What happens on a server has no page: it is the website's, nowhere in particular.
-    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.domain)))?;
+    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.senders.domain)))?;
+    let visitor_id = if event.visitor_id.is_some() { "visitorId" } else { "sessionId" };
     let visitor = event.visitor_id.or(event.session_id);
     let mut properties = event.props.unwrap_or_default();
     // Stored beside browser events, told apart by this.
     properties.set("source", "server");
     let name = event.name.or_else(|| properties.text("name").map(str::to_owned)).unwrap_or_default();
     let thing = Thing {
+        fields: Fields { event_id: "idempotencyKey", event_id_length: 1..=200, visitor_id, properties: "props" },
         kind: event.kind.ok_or_else(|| Error::invalid("type", "is missing"))?,
         name,
         event_id: event.idempotency_key,

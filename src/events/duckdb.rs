@@ -261,7 +261,10 @@ impl Database {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         events.retain(|event| !open.gone.contains_key(&event.website));
         let before = events.len();
-        leave_out_stored(connection, &mut events)?;
+        // The journal's events come once: the intake knows their ids, and its position moves in this transaction.
+        if journal.is_none() {
+            leave_out_stored(connection, &mut events)?;
+        }
         change.appended = Appended { stored: events.len() as u64, duplicates: (before - events.len()) as u64 };
         if !events.is_empty() {
             let mut appender = connection.appender("events")?;
@@ -411,24 +414,32 @@ fn recovered(connection: &Connection) -> duckdb::Result<Open> {
 
 /// Leaves out events whose id is stored at the same time on the same website, and later copies within the batch.
 fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb::Result<()> {
-    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity_and_hasher(events.len(), FxBuildHasher);
-    let mut spans: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
+    let (Some(from), Some(until)) =
+        (events.iter().map(|event| event.time_ms).min(), events.iter().map(|event| event.time_ms).max())
+    else {
+        return Ok(());
+    };
+    connection
+        .execute_batch("CREATE OR REPLACE TEMP TABLE sent (website_id UHUGEINT, event_id UHUGEINT, time_ms BIGINT)")?;
+    let mut appender = connection.appender_to_catalog_and_db("sent", "temp", "main")?;
     for event in events.iter() {
-        let span = spans.entry(event.website).or_insert((event.time_ms, event.time_ms));
-        *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
+        appender.append_row(params![event.website.as_u128(), event.id.as_u128(), event.time_ms])?;
     }
-    for (website, (from, until)) in spans {
-        let mut statement = connection.prepare(&format!(
-            "SELECT event_id, time_ms FROM events WHERE website_id = {} AND time_ms >= {from} AND time_ms <= {until}",
-            literal(website)
-        ))?;
-        for row in statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))? {
-            let (id, time_ms) = row?;
-            seen.insert((website, id, time_ms));
-        }
+    appender.flush()?;
+    drop(appender);
+    // Only what is there twice leaves the engine, however many events lie between the first and the last of the batch.
+    let mut statement = connection.prepare(&format!(
+        "SELECT website_id, event_id, time_ms FROM events SEMI JOIN temp.sent USING (website_id, event_id, time_ms) \
+         WHERE time_ms BETWEEN {from} AND {until}"
+    ))?;
+    let stored = statement
+        .query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), Uuid::from_u128(row.get(1)?), row.get::<_, i64>(2)?)))?;
+    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity_and_hasher(events.len(), FxBuildHasher);
+    for known in stored {
+        seen.insert(known?);
     }
     events.retain(|event| seen.insert((event.website, event.id, event.time_ms)));
-    Ok(())
+    connection.execute_batch("DROP TABLE temp.sent")
 }
 
 /// Those of the batch who have a closed visit that one of their events reaches.

@@ -1,4 +1,4 @@
-//! Content negotiation of the GraphQL endpoint: which of our three media types an `Accept` header prefers.
+//! Content negotiation of the GraphQL endpoint: which of our media types an `Accept` header prefers.
 
 /// What the endpoint can answer with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,6 +7,8 @@ pub enum Offer {
     Response,
     /// `application/json`: 200 for every well-formed request.
     Json,
+    /// `text/event-stream`: a stream of answers.
+    EventStream,
     /// `text/html`: the playground page.
     Html,
 }
@@ -18,6 +20,7 @@ impl Offer {
         match self {
             Self::Response => "application/graphql-response+json; charset=utf-8",
             Self::Json => "application/json; charset=utf-8",
+            Self::EventStream => "text/event-stream",
             Self::Html => "text/html; charset=utf-8",
         }
     }
@@ -38,6 +41,7 @@ pub fn negotiate(accept: Option<&str>, page: bool) -> Option<Offer> {
             "application/json" => Offer::Json,
             "application/*" | "*/*" if !refused("application/json") => Offer::Json,
             "application/*" | "*/*" if !refused("application/graphql-response+json") => Offer::Response,
+            "text/event-stream" => Offer::EventStream,
             "text/html" if page => Offer::Html,
             _ => continue,
         };
@@ -46,6 +50,13 @@ pub fn negotiate(accept: Option<&str>, page: bool) -> Option<Offer> {
         }
     }
     best.map(|(offer, _)| offer)
+}
+
+/// Whether a stream is acceptable, preferred or not. Wildcards do not ask for one.
+#[must_use]
+pub fn accepts_event_stream(accept: Option<&str>) -> bool {
+    let mut ranges = accept.unwrap_or_default().split(',').filter_map(range);
+    ranges.any(|(name, q)| q > 0 && name.eq_ignore_ascii_case("text/event-stream"))
 }
 
 /// A media range and its weight in thousandths; `None` for one that asks for another character set, or that is malformed.
@@ -86,6 +97,20 @@ mod tests {
             (Some("application/graphql-response+json; charset=iso-8859-1, application/json"), Some(Offer::Json)),
             (Some("application/json;q=0, */*"), Some(Offer::Response)),
             (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), Some(Offer::Html)),
+            (
+                Some("application/graphql-response+json, application/json;q=0.9, text/event-stream"),
+                Some(Offer::Response),
+            ),
+            (
+                Some(
+                    "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed",
+                ),
+                Some(Offer::Response),
+            ),
+            (Some("text/event-stream"), Some(Offer::EventStream)),
+            (Some("text/event-stream, application/json"), Some(Offer::EventStream)),
+            (Some("text/event-stream;q=0.5, application/json"), Some(Offer::Json)),
+            (Some("text/event-stream;q=0, */*"), Some(Offer::Json)),
             (Some("application/json;q=0"), None),
             (Some("text/plain"), None),
             (Some("nonsense"), None),
@@ -93,6 +118,19 @@ mod tests {
         for (accept, offer) in cases {
             assert_eq!(negotiate(accept, true), offer, "{accept:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_is_acceptable_where_it_is_named() {
+        for (accept, expected) in [
+            ("application/json, text/event-stream", true),
+            ("Text/Event-Stream; q=0.1", true),
+            ("text/event-stream;q=0", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(accepts_event_stream(Some(accept)), expected, "{accept}");
+        }
+        assert!(!accepts_event_stream(None));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use serde_json::json;
 
 use super::{
     HttpConfig, RequestId,
-    accept::{Offer, negotiate},
+    accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
     blame::field_at_fault,
     credential::{Asker, Credential},
@@ -38,7 +38,9 @@ use super::{
     refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
     shape::Shape,
-    sse, ws,
+    sse,
+    stream::Opened,
+    ws,
 };
 use crate::body::{self, Unread};
 
@@ -106,8 +108,9 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let get = matches!(parts.method, Method::GET | Method::HEAD);
         let accept = accept(&parts.headers);
-        let streams = sse::is_asked(accept.as_deref());
-        let offer = if streams { Some(Offer::Json) } else { negotiate(accept.as_deref(), get) };
+        let preferred = negotiate(accept.as_deref(), get);
+        // Refusals of the request itself are no events.
+        let offer = if preferred == Some(Offer::EventStream) { Some(Offer::Json) } else { preferred };
         let Some(offer) = offer else {
             let offers = "application/graphql-response+json, application/json".to_owned();
             return refuse(&Error::NotAcceptable { offers }.into(), Offer::Json, id);
@@ -132,10 +135,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 media_type(&parts.headers)?;
                 from_json(&self.body(&parts.headers, body).await?)?
             };
-            if streams {
-                let opened = self.open(asked, asker, get, id).await;
-                return match opened {
+            if accepts_event_stream(accept.as_deref()) {
+                return match self.open(asked, asker, get, id).await {
                     Err(refusal) if refusal.transport => Err(refusal),
+                    // Clients name a stream beside JSON in each request and read it for subscriptions only.
+                    Ok(Opened::One(answer)) if preferred != Some(Offer::EventStream) => Ok(render(*answer, offer)),
+                    Err(refusal) if preferred != Some(Offer::EventStream) => Err(refusal),
                     opened => Ok(sse::respond(opened, id)),
                 };
             }

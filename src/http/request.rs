@@ -75,12 +75,17 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
         None | Some(Value::Null) => None,
         Some(_) => return Err(Refusal::parameter("documentId", "must be a string such as sha256:<hex>, or null")),
     };
+    let extensions = object_or_null(members.remove("extensions"), "extensions")?;
     let query = match members.remove("query") {
         Some(Value::String(_)) if document_id.is_some() => {
             return Err(Refusal::parameter("documentId", "goes without query; give one of them"));
         }
         Some(Value::String(text)) => text,
         None | Some(Value::Null) if document_id.is_some() => String::new(),
+        None | Some(Value::Null) if extensions.contains_key("persistedQuery") => {
+            // The message and the code by which clients of automatic persisted queries know to send the whole document from now on.
+            return Err(Refusal::document("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported").about("query"));
+        }
         None | Some(Value::Null) => return Err(Refusal::parameter("query", "a GraphQL document is required")),
         Some(_) => return Err(Refusal::parameter("query", "must be a string that holds a GraphQL document")),
     };
@@ -90,7 +95,6 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
         Some(_) => return Err(Refusal::parameter("operationName", "must be a string or null")),
     };
     let variables = object_or_null(members.remove("variables"), "variables")?;
-    object_or_null(members.remove("extensions"), "extensions")?;
     Ok(Asked { query, document_id, operation_name, variables })
 }
 
@@ -142,6 +146,20 @@ mod tests {
         let asked =
             from_json(br#"{"query":"{a}","variables":null,"operationName":null,"extensions":null}"#).expect("asked");
         assert_eq!(asked, Asked { query: "{a}".into(), ..Asked::default() });
+    }
+
+    #[test]
+    fn persisted_queries_are_refused_in_the_words_that_clients_know() {
+        let body =
+            br#"{"operationName":"A","variables":{},"extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}"#;
+        let refusal = from_json(body).expect_err("a refusal");
+        assert_eq!(
+            (refusal.message.as_str(), refusal.code),
+            ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+        );
+        assert!(!refusal.transport, "an answer of the media type that was asked for");
+        let whole = br#"{"query":"{a}","extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}"#;
+        assert_eq!(from_json(whole).expect("asked").query, "{a}");
     }
 
     #[test]

@@ -18,16 +18,6 @@ use super::{RequestId, refusal::Refusal, stream::Opened};
 /// Time between two signs of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Whether an `Accept` header asks for a stream of events.
-#[must_use]
-pub fn is_asked(accept: Option<&str>) -> bool {
-    accept.is_some_and(|accept| {
-        accept
-            .split(',')
-            .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream"))
-    })
-}
-
 /// Streams what was opened, or what is wrong with the document.
 #[must_use]
 pub fn respond(opened: Result<Opened, Refusal>, id: RequestId) -> Response {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::Executor;
+use async_graphql::{Executor, Request};
 use axum::{
     Extension,
     extract::{
@@ -46,6 +46,9 @@ const PING: Duration = Duration::from_secs(25);
 
 /// How long a connection may be silent, pongs included.
 const SILENCE: Duration = Duration::from_secs(70);
+
+/// How long the closing of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Operations of one connection at a time.
 const MOST: usize = 100;
@@ -124,8 +127,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         let Close(code, reason) = if agreed {
             match self.converse(&mut socket).await {
                 Err(close) => close,
-                // The client went away.
-                Ok(()) => return,
+                Ok(()) => return part(&mut socket).await,
             }
         } else {
             Close(4406, "Subprotocol not acceptable".into())
@@ -196,6 +198,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 Heard::Gone => return Ok(None),
                 Heard::Said(Said::ConnectionInit { payload }) => {
                     let credential = self.credential(&payload.unwrap_or_default())?;
+                    self.check(&credential).await?;
                     tell(socket, &json!({ "type": "connection_ack" })).await?;
                     return Ok(Some(credential));
                 }
@@ -223,6 +226,19 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         }
         let headers = if named.is_empty() { &self.headers } else { &named };
         Credential::read(headers).map_err(|error| Close(4403, shortened(&error.message())))
+    }
+
+    /// Errors: 4403 for a credential that does not work.
+    async fn check(&self, credential: &Credential) -> Result<(), Close> {
+        if matches!(credential, Credential::None) {
+            return Ok(());
+        }
+        let asker = self.endpoint.asker(credential.clone(), self.peer, &self.headers);
+        match self.endpoint.admit.admit(asker, Request::new("")).await {
+            Ok(admitted) if admitted.is_known => Ok(()),
+            Ok(_) => Err(Close(4403, "Forbidden: the credential is not valid or no longer works".into())),
+            Err(error) => Err(Close(4403, shortened(&error.message()))),
+        }
     }
 
     fn subscribe(
@@ -332,6 +348,11 @@ fn read(message: Option<Result<Message, axum::Error>>) -> Result<Heard, Close> {
             Err(_) => Err(Close(4400, "This is no message of graphql-transport-ws".into())),
         },
     }
+}
+
+/// Lets the other end know that its closing frame arrived: the frame that answers it is sent while reading on.
+async fn part(socket: &mut WebSocket) {
+    let _ = tokio::time::timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
 }
 
 async fn tell(socket: &mut WebSocket, message: &Value) -> Result<(), Close> {

@@ -13,8 +13,8 @@ use ua_parser::{Regexes, os, user_agent};
 /// uap-core's rules, embedded so that the binary runs from any folder.
 const RULES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.vendor/node_modules/uap-core/regexes.yaml"));
 
-/// Distinct strings whose answer is kept; a busy site sees a few thousand.
-const REMEMBERED: u64 = 20_000;
+/// Memory of strings whose answer is kept, about, in bytes; a busy site sees a few thousand strings.
+const REMEMBERED: u64 = 8 << 20;
 
 /// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
 const LONGEST: usize = 1_024;
@@ -94,7 +94,8 @@ pub struct Known {
 
 impl Default for Agents {
     fn default() -> Self {
-        Self { known: moka::sync::Cache::new(REMEMBERED) }
+        let weigher = |text: &Box<str>, _: &Known| u32::try_from(text.len() + 300).unwrap_or(u32::MAX);
+        Self { known: moka::sync::Cache::builder().weigher(weigher).max_capacity(REMEMBERED).build() }
     }
 }
 
@@ -108,6 +109,7 @@ impl Agents {
     /// What the string tells.
     #[must_use]
     pub fn known(&self, user_agent: &str) -> Known {
+        let user_agent = cut(user_agent);
         if let Some(known) = self.known.get(user_agent) {
             return known;
         }
@@ -117,8 +119,14 @@ impl Agents {
     }
 }
 
+/// The part of a user agent that is looked at and that tells visitors apart.
+#[must_use]
+pub fn cut(user_agent: &str) -> &str {
+    user_agent.get(..user_agent.floor_char_boundary(LONGEST)).unwrap_or(user_agent)
+}
+
 fn read(user_agent: &str) -> Agent {
-    let user_agent = user_agent.get(..user_agent.floor_char_boundary(LONGEST)).unwrap_or(user_agent);
+    let user_agent = cut(user_agent);
     let Some(rules) = COMPILED.as_ref() else { return Agent::default() };
     let (browser, browser_version) = match rules.browser.extract(user_agent) {
         Some(found) => (family(&found.family), version(found.major, found.minor)),
@@ -308,5 +316,16 @@ mod tests {
         let agents = Agents::default();
         let text = "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0";
         assert!(Arc::ptr_eq(&agents.known(text).agent, &agents.known(text).agent));
+    }
+
+    #[test]
+    fn memory_of_long_strings_is_bounded() {
+        let agents = Agents::default();
+        for number in 0..8_000 {
+            agents.known(&format!("{number} {}", "x".repeat(60_000)));
+        }
+        agents.known.run_pending_tasks();
+        let bytes: usize = agents.known.iter().map(|(text, _)| text.len()).sum();
+        assert!(bytes <= 8 << 20, "{bytes}");
     }
 }

@@ -3,7 +3,7 @@
 //! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
 //! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
 use schema::{
     analytics::{event::EventKind, path},
@@ -34,7 +34,7 @@ const MOST_MONEY: f64 = 1e12;
 pub struct Page {
     /// Lower case, without port.
     pub host: String,
-    /// Normalized, without query and fragment; `/` where there is none.
+    /// Normalized, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
     pub path: String,
     /// Without its `?`.
     pub query: String,
@@ -62,6 +62,8 @@ pub struct Beacon {
     pub event_id: Option<String>,
     /// The sender's id of the visitor, where it keeps one.
     pub visitor_id: Option<String>,
+    /// The browser's id of the visit; empty for what servers send.
+    pub session: String,
     /// Where it happened.
     pub page: Page,
     /// Title of the page.
@@ -70,6 +72,8 @@ pub struct Beacon {
     pub referrer: String,
     /// The visitor's browser, where the sender says so.
     pub user_agent: Option<String>,
+    /// Whether the browser says that a program drives it (`navigator.webdriver`).
+    pub webdriver: bool,
     /// `desktop`, `mobile` or `tablet`, where the sender says so.
     pub device: String,
     /// `WIDTHxHEIGHT`.
@@ -161,6 +165,7 @@ struct Wire<'a> {
     duration: Option<f64>,
     scroll_depth: Option<f64>,
     had_interaction: Option<bool>,
+    webdriver: Option<bool>,
 }
 
 /// Fields of [`Wire`] by what they must be.
@@ -259,7 +264,7 @@ fn diagnosis(body: &[u8]) -> Error {
     wrong(TEXTS, Value::is_string, "a string")
         .or_else(|| wrong(NUMBERS, Value::is_number, "a number"))
         .or_else(|| wrong(RECORDS, Value::is_object, "an object of strings, numbers and booleans"))
-        .or_else(|| wrong(&["had_interaction"], Value::is_boolean, "true or false"))
+        .or_else(|| wrong(&["had_interaction", "webdriver"], Value::is_boolean, "true or false"))
         .unwrap_or_else(|| Error::invalid("body", "names a field twice"))
 }
 
@@ -277,6 +282,7 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
         return Err(Error::invalid("device_type", "must be desktop, mobile or tablet"));
     }
     Thing {
+        fields: BEACON,
         kind: Text::owned(wire.kind.or(wire.event_type)).unwrap_or_default(),
         name: Text::owned(wire.name).unwrap_or_default(),
         event_id: Text::owned(wire.event_id),
@@ -287,7 +293,9 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     .into_beacon(|beacon| Beacon {
         title: clean(Text::or_empty(&wire.title), 300),
         referrer: clean(Text::or_empty(&wire.referrer), LONGEST_URL),
+        session: session.0.into_owned(),
         user_agent: Text::owned(wire.user_agent),
+        webdriver: wire.webdriver.unwrap_or_default(),
         device: Text::owned(wire.device_type).unwrap_or_default(),
         screen: screen_of(Text::or_empty(&wire.screen_resolution)),
         language: language_of(Text::or_empty(&wire.language)),
@@ -297,8 +305,26 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     })
 }
 
+/// What senders call the fields that [`Thing`] checks.
+pub struct Fields {
+    /// The id of the event.
+    pub event_id: &'static str,
+    /// Characters that an id of an event may have.
+    pub event_id_length: RangeInclusive<usize>,
+    /// The id of the visitor.
+    pub visitor_id: &'static str,
+    /// The properties.
+    pub properties: &'static str,
+}
+
+/// Fields of a beacon.
+pub const BEACON: Fields =
+    Fields { event_id: "event_id", event_id_length: 8..=64, visitor_id: "visitor_id", properties: "data" };
+
 /// What beacons of browsers and events of servers have in common, unchecked.
 pub struct Thing {
+    /// What errors call its fields.
+    pub fields: Fields,
     /// What the sender calls its kind.
     pub kind: String,
     /// Name of an event or goal.
@@ -316,16 +342,26 @@ pub struct Thing {
 impl Thing {
     /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
-        let id = |field: &str, id: Option<String>| match id {
-            Some(id) if !(8..=64).contains(&id.chars().count()) => {
-                Err(Error::invalid(field, "must have 8 to 64 characters"))
+        let fields = self.fields;
+        let id = |field: &str, id: Option<String>, length: RangeInclusive<usize>| match id
+            .map(|id| (id.chars().count(), id))
+        {
+            Some((characters, _)) if !length.contains(&characters) => {
+                let why = format!("must have {} to {} characters (got {characters})", length.start(), length.end());
+                Err(Error::invalid(field, why))
             }
-            id => Ok(id),
+            id => Ok(id.map(|(_, id)| id)),
         };
-        let (event_id, visitor_id) = (id("event_id", self.event_id)?, id("visitor_id", self.visitor_id)?);
-        if self.properties.sent > properties::MOST {
-            let why = format!("has {} properties; at most {} are allowed", self.properties.sent, properties::MOST);
-            return Err(Error::invalid("data", why));
+        let event_id = id(fields.event_id, self.event_id, fields.event_id_length)?;
+        let visitor_id = id(fields.visitor_id, self.visitor_id, 8..=64)?;
+        let (sent, bytes) = (self.properties.sent, self.properties.sent_bytes);
+        if sent > properties::MOST {
+            let why = format!("must have at most {} properties (got {sent})", properties::MOST);
+            return Err(Error::invalid(fields.properties, why));
+        }
+        if bytes > properties::MAX_BYTES {
+            let why = format!("must have at most {} bytes of names and values (got {bytes})", properties::MAX_BYTES);
+            return Err(Error::invalid(fields.properties, why));
         }
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
@@ -343,7 +379,7 @@ impl Thing {
                 .iter()
                 .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
             {
-                return Err(Error::invalid("data", "an identify needs user_id, customer_id or email"));
+                return Err(Error::invalid(fields.properties, "an identify needs user_id, customer_id or email"));
             }
             // Names and addresses of people are no event properties that anyone could break down by.
             properties = properties.only(&["user_id", "id", "customer_id"]);
@@ -358,7 +394,9 @@ impl Thing {
             money,
             title: String::new(),
             referrer: String::new(),
+            session: String::new(),
             user_agent: None,
+            webdriver: false,
             device: String::new(),
             screen: String::new(),
             language: String::new(),
@@ -428,13 +466,18 @@ pub fn page_of(url: &str) -> Result<Page> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let host = host_of(authority).ok_or_else(wrong)?;
-    let path = path::normalized(path.as_bytes());
-    Ok(Page {
-        host,
-        path: if path.is_empty() { "/".to_owned() } else { path.into_owned() },
-        query: query.to_owned(),
-        fragment: fragment.to_owned(),
-    })
+    let path = if path.is_empty() { "/" } else { path };
+    let path = match hash_route(fragment) {
+        Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
+        None => path::normalized(path.as_bytes()).into_owned(),
+    };
+    Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
+}
+
+/// The route that a fragment such as `/orders?page=2` or `!/orders` stands for, without its query; `None` for an anchor.
+fn hash_route(fragment: &str) -> Option<&str> {
+    let route = fragment.split('?').next()?;
+    (route.starts_with('/') || route.starts_with("!/")).then_some(route)
 }
 
 /// The host of an authority such as `user@Shop.Example:8080`, lower case.

@@ -85,6 +85,22 @@ fn what_is_missing_or_wrong_is_named() {
 }
 
 #[test]
+fn properties_have_a_limit_of_bytes() {
+    let data = |texts: usize, length: usize| {
+        let all: Map<String, Value> =
+            (0..texts).map(|number| (format!("p{number:02}"), "x".repeat(length).into())).collect();
+        json!({ "type": "event", "name": "a", "data": all })
+    };
+    // 16 * (3 + 1,021) bytes are the limit.
+    assert_eq!(with(data(16, 1_021)).unwrap().properties.sent_bytes, 16_384);
+    for (texts, length, bytes) in [(16, 1_022, 16_400), (50, 1_000, 50_150), (1, 20_000, 20_003)] {
+        let error = with(data(texts, length)).unwrap_err();
+        let expected = format!("data: must have at most 16384 bytes of names and values (got {bytes})");
+        assert_eq!((error.status(), error.message()), (400, expected));
+    }
+}
+
+#[test]
 fn kinds_and_names_of_every_generation() {
     for (changes, kind, name) in [
         (json!({ "type": "absent" }), EventKind::Pageview, ""),
@@ -200,6 +216,28 @@ fn a_name_of_white_space_and_control_characters_is_none() {
     assert!(read(body("\0 \0").as_bytes()).is_err());
     assert_eq!(read(body(" \u{1b}Order\t").as_bytes()).unwrap().name, "Order");
     assert_eq!(code_in(b"[\"ZV_x\"]"), None);
+}
+
+#[test]
+fn hash_routes_are_part_of_the_path_and_anchors_are_not() {
+    for (url, path) in [
+        ("https://a.example/app#/orders", "/app#/orders"),
+        ("https://a.example/app?x=1#!/orders?page=2", "/app#!/orders"),
+        ("https://a.example#/", "/#/"),
+        ("https://a.example/app#top", "/app"),
+        ("https://a.example/app#!top", "/app"),
+        ("https://a.example/app#token=/x", "/app"),
+        ("https://a.example/app#", "/app"),
+    ] {
+        assert_eq!(page_of(url).unwrap().path, path, "{url}");
+    }
+}
+
+#[test]
+fn an_automated_browser_says_so() {
+    assert!(!with(json!({})).unwrap().webdriver);
+    assert!(with(json!({ "webdriver": true })).unwrap().webdriver);
+    assert_eq!(with(json!({ "webdriver": "yes" })).unwrap_err().field(), Some("webdriver"));
 }
 
 #[test]

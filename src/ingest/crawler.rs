@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     address::address_of,
-    beacon::{Beacon, Thing, is_object, page_of},
+    beacon::{BEACON, Beacon, Thing, is_object, page_of},
     properties::{Properties, clean},
 };
 
@@ -48,6 +48,7 @@ pub fn read(body: &[u8]) -> Result<Crawl> {
     let page =
         page_of(&url).map_err(|_| Error::invalid("u", "must be absolute, such as https://shop.example/pricing"))?;
     let thing = Thing {
+        fields: BEACON,
         kind: "pageview".to_owned(),
         name: String::new(),
         event_id: None,

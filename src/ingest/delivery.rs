@@ -65,16 +65,12 @@ impl Delivery {
             if entries.is_empty() {
                 entries = self.journal.after(from, BATCH).await?;
             }
-            let Some(last) = entries.last().map(|entry| entry.position) else {
-                self.state.waiting_bytes.store(0, Ordering::Release);
-                return Ok(from);
-            };
+            let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(from) };
+            let bytes = entries.iter().map(|entry| entry.bytes).sum();
             let events: Vec<_> = entries.into_iter().flat_map(|entry| entry.events).collect();
             let settled_ms = self.clock.now().timestamp_millis() - LATE_MS;
             self.sink.deliver(events, settled_ms, last).await?;
-            self.state.reached(last);
-            let waiting = self.journal.waiting(last).await?;
-            self.state.waiting_bytes.store(waiting, Ordering::Release);
+            self.state.reached(last, bytes);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - What waits while a group is being written becomes the next group: one sync answers them all.
 //! - An id, or a page view, that was seen before is a duplicate; it is answered no sooner than the first one.
+//! - What waits is bounded by its bytes: in the queue, in a group, and in the journal.
 //! - Nobody hears of an event that could still be lost: the hub and delivery come after the commit.
 
 use std::{
@@ -13,14 +14,16 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet};
 use schema::{
     analytics::event::{Event, EventKind, VISIT_GAP_MS},
     error::{Error, Result},
-    ports::Clock,
+    ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    journal::{Counts, Entry, Writer},
+    identity::DAY_MS,
+    journal::{Counts, Entry, Group, Writer, Written},
+    seen::{Seen, key_of},
     state::State,
 };
 use crate::live::Hub;
@@ -28,14 +31,11 @@ use crate::live::Hub;
 /// Submissions that may wait.
 const WAITING: usize = 8_192;
 
-/// Events of one group, about.
-const GROUP: usize = 20_000;
+/// Memory of the events that may wait, in bytes.
+const WAITING_BYTES: usize = 32 << 20;
 
-/// How long an id is remembered at least, in milliseconds.
-pub const SEEN_MS: i64 = 60 * 60 * 1000;
-
-/// Ids of one generation at most: they bound the memory where much is sent.
-const GENERATION: usize = 500_000;
+/// Memory of the events of one group, about.
+const GROUP_BYTES: usize = 12 << 20;
 
 /// Page views of one visitor and address within this time are one, in milliseconds (CONTRACT 9.4).
 const COLLAPSE_MS: i64 = 5_000;
@@ -91,6 +91,10 @@ enum Asked {
 
 struct Waiting {
     submission: Submission,
+    /// Memory of its events.
+    bytes: usize,
+    /// Its part of [`WAITING_BYTES`].
+    room: Option<OwnedSemaphorePermit>,
     /// `None`: nobody waits.
     answer: Option<oneshot::Sender<Result<Vec<Outcome>>>>,
 }
@@ -99,6 +103,7 @@ struct Waiting {
 #[derive(Clone)]
 pub struct Intake {
     send: mpsc::Sender<Asked>,
+    room: Arc<Semaphore>,
     state: Arc<State>,
 }
 
@@ -108,8 +113,12 @@ impl Intake {
     /// # Errors
     /// `Unavailable` when too much waits: nothing of the submission was taken then.
     pub fn submit(&self, submission: Submission) -> Result<Answer> {
+        let bytes: usize = submission.events.iter().map(|incoming| memory_of(&incoming.event)).sum();
+        // What is larger than all of the room comes in alone.
+        let permits = u32::try_from(bytes.min(WAITING_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { submission, answer: Some(answer) };
+        let waiting = Waiting { submission, bytes, room: Some(room), answer: Some(answer) };
         self.send.try_send(Asked::Take(waiting)).map_err(|_| busy())?;
         Ok(Answer(answered))
     }
@@ -126,7 +135,7 @@ impl Intake {
     pub fn count(&self, website: Uuid, outcome: Outcome) {
         let submission = Submission { events: Vec::new(), dropped: vec![(website, outcome)] };
         // Where even counting would have to wait, a count is missing: the answer is a refusal anyway.
-        let _ = self.send.try_send(Asked::Take(Waiting { submission, answer: None }));
+        let _ = self.send.try_send(Asked::Take(Waiting { submission, bytes: 0, room: None, answer: None }));
     }
 
     /// Takes nothing of a website in any more, and forgets its counts and who is there. Answers the last position of the journal that
@@ -164,6 +173,24 @@ impl Answer {
     }
 }
 
+/// What an event takes in memory, about, in bytes: its parts, and the texts that its sender chose.
+#[must_use]
+pub fn memory_of(event: &Event) -> usize {
+    let from = &event.acquisition;
+    let shared = [&event.name, &event.hostname, &event.path, &event.title, &event.properties];
+    let owned = [
+        &from.referrer,
+        &from.source,
+        &from.utm_source,
+        &from.utm_medium,
+        &from.utm_campaign,
+        &from.utm_term,
+        &from.utm_content,
+    ];
+    let texts = shared.iter().map(|text| text.len()).chain(owned.iter().map(|text| text.len()));
+    600 + texts.sum::<usize>()
+}
+
 fn busy() -> Error {
     Error::Unavailable { retry_after: 1, why: "More is being sent than can be written.".into() }
 }
@@ -176,8 +203,8 @@ pub struct Desk {
     /// Most bytes that may wait for delivery.
     most_bytes: u64,
     seen: Seen,
-    /// When each visitor was last heard of, by website.
-    open: HashMap<(Uuid, u64), i64>,
+    /// When each visitor was last heard of.
+    open: HashMap<u64, i64>,
     /// When each page was last viewed.
     viewed: HashMap<(Uuid, u64, u64), i64>,
     /// Websites that are gone. A beacon that was on its way when its website went may still arrive.
@@ -185,35 +212,21 @@ pub struct Desk {
     swept_ms: i64,
 }
 
-/// Senders' ids of the last hour or two, in two generations. (The event store finds older ones, by id and time.)
-#[derive(Default)]
-struct Seen {
-    new: FxHashSet<Uuid>,
-    old: FxHashSet<Uuid>,
-    turned_ms: i64,
-}
-
-impl Seen {
-    fn turn(&mut self, now_ms: i64) {
-        if now_ms - self.turned_ms >= SEEN_MS || self.new.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.new);
-            self.turned_ms = now_ms;
-        }
-    }
-
-    fn has(&self, id: Uuid) -> bool {
-        self.new.contains(&id) || self.old.contains(&id)
-    }
+/// Visitor and website in one number. There may be millions.
+fn visitor_key(website: Uuid, visitor: u64) -> u64 {
+    // The visitor is a hash that is keyed by the website already.
+    visitor ^ website.as_u64_pair().1
 }
 
 impl Desk {
-    /// A desk that remembers these events of the last hour.
+    /// A desk that remembers the visitors of these events.
     #[must_use]
     pub fn new(
         clock: Arc<dyn Clock>,
         hub: Hub,
         most_bytes: u64,
-        recent: &[Event],
+        recent: &[RecentEvent],
+        seen: Seen,
         position: i64,
     ) -> (Self, Arc<State>) {
         let state = Arc::new(State::after(position));
@@ -223,15 +236,14 @@ impl Desk {
             hub,
             state: Arc::clone(&state),
             most_bytes,
-            seen: Seen { turned_ms: now_ms, ..Seen::default() },
+            seen,
             open: HashMap::default(),
             viewed: HashMap::default(),
             gone: FxHashSet::default(),
             swept_ms: now_ms,
         };
         for event in recent {
-            desk.seen.new.insert(event.id);
-            desk.heard(event);
+            desk.heard(event.website, event.visitor, event.time_ms);
         }
         (desk, state)
     }
@@ -243,7 +255,8 @@ impl Desk {
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&self.state);
         let task = tokio::spawn(self.run(journal, waiting, stopped));
-        (Intake { send, state }, Running { stop, task })
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
+        (Intake { send, room, state }, Running { stop, task })
     }
 
     async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Asked>, mut stop: oneshot::Receiver<()>) {
@@ -265,18 +278,20 @@ impl Desk {
             while let Some(asked) = next.take() {
                 match asked {
                     Asked::Take(waiting) => {
-                        size += waiting.submission.events.len();
+                        size += waiting.bytes;
                         group.push(waiting);
                     }
                     // Asked for after the group, and done after it.
                     asked => other = Some(asked),
                 }
-                if size < GROUP && other.is_none() {
+                if size < GROUP_BYTES && other.is_none() {
                     next = waiting.try_recv().ok();
                 }
             }
             let now_ms = self.clock.now().timestamp_millis();
-            self.seen.turn(now_ms);
+            if let Err(error) = self.turn(now_ms, &mut journal).await {
+                tracing::warn!(error.code = error.code(), "ids of events stay in the journal");
+            }
             self.sweep(now_ms, &mut journal).await;
             let delivered = self.state.delivered.load(Ordering::Acquire);
             let trim = if delivered > trimmed { delivered } else { 0 };
@@ -299,12 +314,23 @@ impl Desk {
         if let Err(error) = journal.trim(delivered).await {
             tracing::warn!(error.code = error.code(), "the journal was not trimmed");
         }
+        self.seen.settle(true).await;
+    }
+
+    /// Moves ids from memory and journal into a file, when it is time.
+    async fn turn(&mut self, now_ms: i64, journal: &mut Writer) -> Result<()> {
+        self.seen.settle(false).await;
+        let today = now_ms.div_euclid(DAY_MS);
+        if self.seen.is_due(today) {
+            let position = journal.last_ids().await?;
+            self.seen.seal(today, position).await;
+        }
+        Ok(())
     }
 
     /// Takes nothing of a website in any more.
     async fn forget_website(&mut self, website: Uuid, journal: &mut Writer) -> Result<i64> {
         self.gone.insert(website);
-        self.open.retain(|(of, _), _| *of != website);
         self.viewed.retain(|(of, _, _), _| *of != website);
         self.hub.forget(website);
         journal.forget_website(website).await?;
@@ -313,23 +339,34 @@ impl Desk {
 
     /// Decides on a group, writes it, answers, and tells.
     async fn group(&mut self, group: Vec<Waiting>, now_ms: i64, trim: i64, journal: &mut Writer) -> Result<()> {
-        let full = self.state.waiting_bytes.load(Ordering::Acquire) > self.most_bytes;
+        let mut waits = self.state.waiting_bytes();
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
         let mut events: Vec<Event> = Vec::new();
         let mut undo = Undo::default();
         let mut answers = Vec::with_capacity(group.len());
-        for Waiting { submission, answer } in group {
+        let mut rooms = Vec::with_capacity(group.len());
+        for Waiting { submission, bytes, room, answer } in group {
+            rooms.push(room);
             for (website, outcome) in submission.dropped.into_iter().filter(|(website, _)| !self.gone.contains(website))
             {
                 *counts.entry((website, minute, outcome)).or_default() += 1;
             }
-            if full && !submission.events.is_empty() {
-                if let Some(answer) = answer {
-                    let why = "The journal is full, as the event store does not take what was sent before.".to_owned();
-                    let _ = answer.send(Err(Error::Unavailable { retry_after: 10, why }));
+            if !submission.events.is_empty() {
+                // What is larger than the whole journal comes in alone.
+                let is_full = waits > 0 && waits.saturating_add(bytes as u64) > self.most_bytes;
+                if is_full || self.seen.is_full() {
+                    if let Some(answer) = answer {
+                        let why = if is_full {
+                            "The journal is full, as the event store does not take what was sent before."
+                        } else {
+                            "Ids of events cannot be written now (the disk may be full)."
+                        };
+                        let _ = answer.send(Err(Error::Unavailable { retry_after: 10, why: why.into() }));
+                    }
+                    continue;
                 }
-                continue;
+                waits += bytes as u64;
             }
             let mut outcomes = Vec::with_capacity(submission.events.len());
             for incoming in submission.events {
@@ -347,11 +384,16 @@ impl Desk {
                 answers.push((answer, outcomes));
             }
         }
-        match journal.commit(&events, &counts, trim).await {
-            Ok(position) => {
+        let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
+        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
+        match journal.commit(&group).await {
+            Ok(Written { position, bytes }) => {
+                if !undo.seen.is_empty() {
+                    self.seen.written();
+                }
+                self.seen.trimmed(sealed);
                 if position > 0 {
-                    // An event takes about so many bytes in the journal.
-                    self.state.waiting_bytes.fetch_add(events.len() as u64 * 300, Ordering::AcqRel);
+                    self.state.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
                     self.hub.take(&events);
                 }
                 for (answer, outcomes) in answers {
@@ -359,7 +401,10 @@ impl Desk {
                     let _ = answer.send(Ok(outcomes));
                 }
                 if position > 0 {
-                    self.state.give(Entry { position, events });
+                    self.state.give(Entry { position, events, bytes });
+                }
+                if self.state.waiting_bytes() > self.most_bytes / 4 {
+                    self.state.wanted.notify_one();
                 }
                 Ok(())
             }
@@ -383,46 +428,49 @@ impl Desk {
                 yesterday.filter(|visitor| !goes_on(&today) && goes_on(visitor)).unwrap_or(today)
             }
         };
+        let key = key_of(event.id);
+        if is_named && self.seen.has(key) {
+            return Outcome::Duplicate;
+        }
         if event.kind == EventKind::Heartbeat && !self.is_open(website, event.visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
-        if is_named && self.seen.has(event.id) {
-            return Outcome::Duplicate;
+        if is_named {
+            // Also of what is a repetition for another reason: sent again, it still is one.
+            self.seen.insert(key);
+            undo.seen.push(key);
         }
         if let Some(page) = collapse {
-            let key = (website, event.visitor, page);
-            let last = self.viewed.get(&key).copied();
+            let view = (website, event.visitor, page);
+            let last = self.viewed.get(&view).copied();
             if last.is_some_and(|last| (event.time_ms - last).abs() < COLLAPSE_MS) {
                 return Outcome::Duplicate;
             }
-            self.viewed.insert(key, event.time_ms);
-            undo.viewed.push((key, last));
+            self.viewed.insert(view, event.time_ms);
+            undo.viewed.push((view, last));
         }
-        if is_named {
-            self.seen.new.insert(event.id);
-            undo.seen.push(event.id);
-        }
-        let who = (website, event.visitor);
+        let who = visitor_key(website, event.visitor);
         undo.open.push((who, self.open.get(&who).copied()));
-        self.heard(&event);
+        self.heard(website, event.visitor, event.time_ms);
         let outcome = if event.bot.is_empty() { Outcome::Accepted } else { Outcome::Bot };
         events.push(event);
         outcome
     }
 
     fn is_open(&self, website: Uuid, visitor: u64, time_ms: i64) -> bool {
-        self.open.get(&(website, visitor)).is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
+        let last = self.open.get(&visitor_key(website, visitor));
+        last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
     }
 
-    fn heard(&mut self, event: &Event) {
-        let last = self.open.entry((event.website, event.visitor)).or_insert(event.time_ms);
-        *last = (*last).max(event.time_ms);
+    fn heard(&mut self, website: Uuid, visitor: u64, time_ms: i64) {
+        let last = self.open.entry(visitor_key(website, visitor)).or_insert(time_ms);
+        *last = (*last).max(time_ms);
     }
 
     /// What was not written was not seen.
     fn forget(&mut self, undo: Undo) {
-        for id in undo.seen {
-            self.seen.new.remove(&id);
+        for key in undo.seen {
+            self.seen.remove(key);
         }
         for (key, last) in undo.viewed.into_iter().rev() {
             match last {
@@ -445,6 +493,9 @@ impl Desk {
         }
         self.swept_ms = now_ms;
         self.open.retain(|_, last| now_ms - *last <= VISIT_GAP_MS);
+        if self.open.len() < self.open.capacity() / 4 {
+            self.open.shrink_to_fit();
+        }
         self.viewed.retain(|_, last| now_ms - *last <= COLLAPSE_MS);
         if let Err(error) = journal.forget(now_ms.div_euclid(60_000) - LEDGER_DAYS * 24 * 60).await {
             tracing::warn!(error.code = error.code(), "old counts of the ledger stay");
@@ -470,9 +521,10 @@ impl Running {
 /// What a group changed in the desk's memory, in order.
 #[derive(Default)]
 struct Undo {
-    seen: Vec<Uuid>,
+    /// Keys of ids: what the journal keeps of them.
+    seen: Vec<u64>,
     viewed: Vec<((Uuid, u64, u64), Option<i64>)>,
-    open: Vec<((Uuid, u64), Option<i64>)>,
+    open: Vec<(u64, Option<i64>)>,
 }
 
 impl Intake {

@@ -1,6 +1,6 @@
 //! The journal: what was answered and may not be in the event store yet, on disk, in one SQLite file beside the ledger.
 //!
-//! - A group of events is one row and one transaction with its ledger counts; the answer waits for its commit.
+//! - A group of events is one row and one transaction with its ledger counts and its senders' ids; the answer waits for its commit.
 //! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
 //!   crash neither loses nor doubles. Rows at or before that position are trimmed.
 
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     website BLOB NOT NULL, minute INTEGER NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (website, minute, outcome)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recent_ids (position INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, ids BLOB NOT NULL);
 ";
 
 /// First byte of each row: how its events are written. Raise it when [`Event`] changes, and go on reading the older ones.
@@ -48,12 +49,40 @@ fn events_of(blob: &[u8]) -> Result<Vec<Event>> {
 /// Counts of a group: website, minute since 1970, outcome.
 pub type Counts = rustc_hash::FxHashMap<(Uuid, i64, Outcome), u64>;
 
+/// What is written together.
+#[derive(Default)]
+pub struct Group<'a> {
+    /// Events, one row.
+    pub events: &'a [Event],
+    /// Keys of the ids that their senders gave them.
+    pub ids: &'a [u64],
+    /// The UTC day on which they came, in days since 1970.
+    pub day: i64,
+    /// Counts of the ledger.
+    pub counts: Counts,
+    /// Up to this position rows of events may go; 0 for none.
+    pub delivered: i64,
+    /// Up to this position rows of ids may go; 0 for none.
+    pub sealed: i64,
+}
+
+/// A row that was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its position; 0 for a group without events.
+    pub position: i64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
 /// Rows of events as they are read back.
 pub struct Entry {
     /// Its position.
     pub position: i64,
     /// What it holds.
     pub events: Vec<Event>,
+    /// Its bytes in the journal.
+    pub bytes: u64,
 }
 
 async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
@@ -115,27 +144,61 @@ pub async fn ledger(path: &Path) -> Result<SqliteConnection> {
 }
 
 impl Writer {
-    /// Writes a group and its counts, all or nothing, and answers its position (0 for a group without events).
-    /// On disk when it returns. `trim` names a position up to which rows may go.
+    /// Writes a group, all or nothing. On disk when it returns.
     ///
     /// # Errors
     /// `Unavailable` for a full disk; nothing is written then.
-    pub async fn commit(&mut self, events: &[Event], counts: &Counts, trim: i64) -> Result<i64> {
-        let bytes = written(events)?;
+    pub async fn commit(&mut self, group: &Group<'_>) -> Result<Written> {
+        let events = written(group.events)?;
         let before = self.last;
         let connection = self.connected().await?;
-        let Err(error) = write(connection, &bytes, counts, trim).await.map(|position| self.last = position.max(before))
-        else {
-            return Ok(if bytes.is_empty() { 0 } else { self.last });
+        let outcome = write(connection, &events, group).await;
+        let done = |position| Written { position, bytes: events.len() as u64 };
+        let error = match outcome {
+            Ok(position) => {
+                self.last = position.max(before);
+                return Ok(done(position));
+            }
+            Err(error) => error,
         };
         // A commit that failed may have reached the disk all the same: nobody else writes, so a new row is ours.
         self.connection = None;
         let newest = newest(self.connected().await?).await?;
-        if !bytes.is_empty() && newest > before {
+        if !events.is_empty() && newest > before {
             self.last = newest;
-            return Ok(newest);
+            return Ok(done(newest));
         }
         Err(refused(error))
+    }
+
+    /// The ids that are kept here, by row: day and keys.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn recent_ids(&mut self) -> Result<Vec<(i64, Vec<u64>)>> {
+        let connection = self.connected().await?;
+        let rows = sqlx::query("SELECT day, ids FROM recent_ids ORDER BY position")
+            .fetch_all(connection)
+            .await
+            .map_err(refused)?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            let (keys, _) = row.try_get::<&[u8], _>(1)?.as_chunks();
+            Ok((row.try_get(0)?, keys.iter().copied().map(u64::from_le_bytes).collect()))
+        };
+        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused)
+    }
+
+    /// The position of the last row of ids.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn last_ids(&mut self) -> Result<i64> {
+        let connection = self.connected().await?;
+        let row = sqlx::query("SELECT coalesce(max(position), 0) FROM recent_ids")
+            .fetch_one(connection)
+            .await
+            .map_err(refused)?;
+        row.try_get(0).map_err(refused)
     }
 
     async fn connected(&mut self) -> Result<&mut SqliteConnection> {
@@ -222,15 +285,20 @@ async fn newest(connection: &mut SqliteConnection) -> Result<i64> {
     row.try_get(0).map_err(refused)
 }
 
-/// One transaction. Answers the position of its row, 0 without one.
-async fn write(connection: &mut SqliteConnection, bytes: &[u8], counts: &Counts, trim: i64) -> sqlx::Result<i64> {
+/// One transaction. Answers the position of its row of events, 0 without one.
+async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'_>) -> sqlx::Result<i64> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut position = 0;
-    if !bytes.is_empty() {
-        let insert = sqlx::query("INSERT INTO journal (events) VALUES (?)").bind(bytes);
+    if !events.is_empty() {
+        let insert = sqlx::query("INSERT INTO journal (events) VALUES (?)").bind(events);
         position = insert.execute(&mut *transaction).await?.last_insert_rowid();
     }
-    for ((website, minute, outcome), count) in counts {
+    if !group.ids.is_empty() {
+        let ids: Vec<u8> = group.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        let insert = sqlx::query("INSERT INTO recent_ids (day, ids) VALUES (?, ?)").bind(group.day).bind(ids);
+        insert.execute(&mut *transaction).await?;
+    }
+    for ((website, minute, outcome), count) in &group.counts {
         sqlx::query(
             "INSERT INTO ledger VALUES (?, ?, ?, ?) ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + excluded.count",
         )
@@ -241,55 +309,54 @@ async fn write(connection: &mut SqliteConnection, bytes: &[u8], counts: &Counts,
         .execute(&mut *transaction)
         .await?;
     }
-    if trim > 0 {
-        sqlx::query("DELETE FROM journal WHERE position <= ?").bind(trim).execute(&mut *transaction).await?;
+    let trims = [
+        ("DELETE FROM journal WHERE position <= ?", group.delivered),
+        ("DELETE FROM recent_ids WHERE position <= ?", group.sealed),
+    ];
+    for (delete, until) in trims.into_iter().filter(|(_, until)| *until > 0) {
+        sqlx::query(delete).bind(until).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(position)
 }
 
 impl Reader {
-    /// The rows after a position, in order, until about so many bytes.
+    /// The rows after a position, in order, of at most so many bytes together; a longer one comes alone.
     ///
     /// # Errors
     /// Whatever SQLite refuses; a row that cannot be read.
     pub async fn after(&mut self, position: i64, bytes: usize) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        let (mut at, mut taken) = (position, 0);
-        while taken < bytes {
-            let rows =
-                sqlx::query("SELECT position, events FROM journal WHERE position > ? ORDER BY position LIMIT 16")
-                    .bind(at)
-                    .fetch_all(&mut self.0)
-                    .await
-                    .map_err(refused)?;
-            if rows.is_empty() {
+        let lengths =
+            sqlx::query("SELECT position, length(events) FROM journal WHERE position > ? ORDER BY position LIMIT 1000")
+                .bind(position)
+                .fetch_all(&mut self.0)
+                .await
+                .map_err(refused)?;
+        let (mut until, mut taken) = (None, 0_usize);
+        for row in lengths {
+            let length: i64 = row.try_get(1).map_err(refused)?;
+            taken = taken.saturating_add(usize::try_from(length).unwrap_or(0));
+            if until.is_some() && taken > bytes {
                 break;
             }
-            for row in rows {
-                at = row.try_get(0).map_err(refused)?;
-                let blob: &[u8] = row.try_get(1).map_err(refused)?;
-                if taken >= bytes {
-                    return Ok(entries);
-                }
-                taken += blob.len() + 1;
-                entries.push(Entry { position: at, events: events_of(blob)? });
-            }
+            until = Some(row.try_get::<i64, _>(0).map_err(refused)?);
         }
-        Ok(entries)
-    }
-
-    /// Bytes of events that wait, about.
-    ///
-    /// # Errors
-    /// Whatever SQLite refuses.
-    pub async fn waiting(&mut self, position: i64) -> Result<u64> {
-        let row = sqlx::query("SELECT coalesce(sum(length(events)), 0) FROM journal WHERE position > ?")
-            .bind(position)
-            .fetch_one(&mut self.0)
-            .await
-            .map_err(refused)?;
-        let bytes: i64 = row.try_get(0).map_err(refused)?;
-        Ok(u64::try_from(bytes).unwrap_or(0))
+        let Some(until) = until else { return Ok(Vec::new()) };
+        let rows =
+            sqlx::query("SELECT position, events FROM journal WHERE position > ? AND position <= ? ORDER BY position")
+                .bind(position)
+                .bind(until)
+                .fetch_all(&mut self.0)
+                .await
+                .map_err(refused)?;
+        let read = |row: sqlx::sqlite::SqliteRow| {
+            let events: &[u8] = row.try_get(1).map_err(refused)?;
+            Ok(Entry {
+                position: row.try_get(0).map_err(refused)?,
+                events: events_of(events)?,
+                bytes: events.len() as u64,
+            })
+        };
+        rows.into_iter().map(read).collect()
     }
 }

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use schema::{
     error::{Error, Result},
     ports::{Clock, Ledger},
-    traffic::Outcome,
+    traffic::{Outcome, Senders, SetUp},
 };
 use sea_orm::sqlx::{self, Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::journal;
+use super::{beacon::host_of, journal, rules::may_send};
 
 /// Hits that a warning needs at least.
 const ENOUGH: u64 = 20;
@@ -30,7 +30,7 @@ struct Signs {
     private: u64,
     /// Those whose clock is more than five minutes off.
     skewed: u64,
-    /// The last host that was refused.
+    /// The last host that was refused, as `Origin` names it without its port.
     foreign: Option<String>,
 }
 
@@ -58,7 +58,9 @@ impl Notes {
 
     /// A page of this host was refused.
     pub fn foreign(&self, website: Uuid, host: &str) {
-        self.signs().entry(website).or_default().foreign = Some(host.chars().take(100).collect());
+        if let Some(host) = host_of(host) {
+            self.signs().entry(website).or_default().foreign = Some(host);
+        }
     }
 }
 
@@ -117,7 +119,7 @@ impl Ledger for Book {
         Ok(minute.map(|minute| minute * 60_000))
     }
 
-    async fn warnings(&self, website: Uuid) -> Result<Vec<String>> {
+    async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>> {
         let hour_ago = self.clock.now().timestamp_millis() - 60 * 60 * 1000;
         let counts: HashMap<Outcome, u64> = self.counts(website, hour_ago).await?.into_iter().collect();
         let count = |outcome: Outcome| counts.get(&outcome).copied().unwrap_or(0);
@@ -132,16 +134,79 @@ impl Ledger for Book {
                     .to_owned(),
             );
         }
-        if count(Outcome::ForeignOrigin) > 0 {
-            let host = signs.foreign.map(|host| format!(" (such as {host})")).unwrap_or_default();
-            warnings.push(format!("Pages of other hosts{host} send with this tracking code and are refused; add their hosts to allowedDomains if they are yours."));
-        }
-        if count(Outcome::LocalOrigin) > 0 {
+        warnings.extend(about_senders(&set_up.senders, signs.foreign.as_deref()));
+        if count(Outcome::LocalOrigin) > 0 && !set_up.senders.allow_localhost {
             warnings.push("Pages on a local host are refused; switch allowLocalhost on to count them.".to_owned());
         }
-        if count(Outcome::Paused) > 0 {
-            warnings.push("Tracking is paused: what is sent is not counted.".to_owned());
+        if count(Outcome::Paused) > 0 && !set_up.is_active {
+            warnings.push("Tracking is paused: events are answered and not counted.".to_owned());
         }
         Ok(warnings)
+    }
+}
+
+/// Warnings about the hosts that may send: following one never locks another host out, since the list replaces the domain.
+fn about_senders(senders: &Senders, refused: Option<&str>) -> Vec<String> {
+    let is_refused = |host: &str| may_send(host, senders) == Err(Outcome::ForeignOrigin);
+    // The list as it would have to be for these hosts to count too.
+    let complete = |missing: &[&str]| {
+        let own = Some(senders.domain.as_str()).filter(|own| senders.allowed_domains.is_empty() || is_refused(own));
+        let listed = senders.allowed_domains.iter().map(String::as_str);
+        let mut hosts: Vec<&str> = own.into_iter().chain(listed).chain(missing.iter().copied()).collect();
+        hosts.dedup();
+        serde_json::json!(hosts).to_string().replace(',', ", ")
+    };
+    let mut warnings = Vec::new();
+    if is_refused(&senders.domain) {
+        warnings.push(format!(
+            "allowedDomains leaves out the website's own domain, so pages of {} are refused: the list replaces the domain. To count them set allowedDomains to {}.",
+            senders.domain,
+            complete(&[])
+        ));
+    }
+    if let Some(host) = refused.filter(|host| is_refused(host)).filter(|host| *host != senders.domain) {
+        warnings.push(format!(
+            "Pages of {host} send with this tracking code and are refused. If they are yours, set allowedDomains to {}.",
+            complete(&[host])
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn senders(allowed_domains: &[&str]) -> Senders {
+        let allowed_domains = allowed_domains.iter().map(|&host| host.to_owned()).collect();
+        Senders { domain: "trap.example".into(), allowed_domains, allow_localhost: false }
+    }
+
+    /// The list that a warning tells to set.
+    fn advised(warning: &str) -> Vec<String> {
+        let (_, list) = warning.split_once("set allowedDomains to ").expect("a list");
+        serde_json::from_str(list.trim_end_matches('.')).expect("JSON")
+    }
+
+    #[test]
+    fn following_a_warning_loses_no_host() {
+        let now = senders(&[]);
+        let warnings = about_senders(&now, Some("other.example"));
+        let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert!(warning.contains("other.example"));
+        let then = Senders { allowed_domains: advised(warning), ..now };
+        for host in ["trap.example", "www.trap.example", "other.example"] {
+            assert_eq!(may_send(host, &then), Ok(()), "{host}");
+        }
+        assert!(about_senders(&then, Some("other.example")).is_empty());
+    }
+
+    #[test]
+    fn a_list_without_the_own_domain_is_warned_about() {
+        let now = senders(&["other.example"]);
+        let warnings = about_senders(&now, None);
+        assert_eq!(advised(&warnings[0]), ["trap.example", "other.example"]);
+        assert_eq!(about_senders(&now, Some("third.example")).len(), 2);
+        assert!(about_senders(&senders(&["www.trap.example", "other.example"]), None).is_empty());
     }
 }

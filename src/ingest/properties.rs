@@ -1,7 +1,7 @@
 //! Custom properties of an event: a flat record of strings, numbers and booleans (CONTRACT 9.4).
 //!
 //! - Nested values and nulls are left out, and so are reserved names but in events that the tracker makes by itself.
-//! - Control characters go, and a long text is cut: a property never makes an event unusable.
+//! - Control characters go, and a long text is cut. Only too many properties, or too long ones together, are refused.
 
 use std::fmt;
 
@@ -13,6 +13,9 @@ use serde_json::{Map, Number, Value};
 
 /// The most properties of one event.
 pub const MOST: usize = 50;
+
+/// Bytes of names and values of one event together, as they are sent.
+pub const MAX_BYTES: usize = 16 * 1024;
 
 /// Longest name and longest text, in characters.
 const LONGEST_NAME: usize = 100;
@@ -27,6 +30,8 @@ pub struct Properties {
     values: Map<String, Value>,
     /// How many were sent, nested ones included.
     pub sent: usize,
+    /// Bytes of the names and of the texts that were sent.
+    pub sent_bytes: usize,
 }
 
 impl Properties {
@@ -57,7 +62,8 @@ impl Properties {
     #[must_use]
     pub fn only(&self, names: &[&str]) -> Self {
         let kept = self.values.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        Self { values: kept.map(|(name, value)| (name.clone(), value.clone())).collect(), sent: self.sent }
+        let values = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { values, sent: self.sent, sent_bytes: self.sent_bytes }
     }
 
     /// A flat JSON object; empty for none.
@@ -101,7 +107,8 @@ impl<'de> Visitor<'de> for Record {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let value = map.next_value::<Flat>()?.0;
+            let Flat { value, bytes } = map.next_value::<Flat>()?;
+            properties.sent_bytes += name.len() + bytes;
             let name = clean(&name, LONGEST_NAME);
             if let Some(value) = value
                 && !name.is_empty()
@@ -113,48 +120,63 @@ impl<'de> Visitor<'de> for Record {
     }
 }
 
-/// A string, number or boolean; `None` for anything else.
-struct Flat(Option<Value>);
+/// A string, number or boolean.
+struct Flat {
+    /// `None` for anything else.
+    value: Option<Value>,
+    /// How long a text was, in bytes.
+    bytes: usize,
+}
 
 impl<'de> Deserialize<'de> for Flat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FlatVisitor).map(Flat)
+        deserializer.deserialize_any(FlatVisitor)
     }
 }
 
 struct FlatVisitor;
 
+impl FlatVisitor {
+    fn short<E>(value: impl Into<Value>) -> Result<Flat, E> {
+        Ok(Flat { value: Some(value.into()), bytes: size_of::<f64>() })
+    }
+
+    fn nothing<E>() -> Result<Flat, E> {
+        Ok(Flat { value: None, bytes: 0 })
+    }
+}
+
 impl<'de> Visitor<'de> for FlatVisitor {
-    type Value = Option<Value>;
+    type Value = Flat;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Some(Value::Bool(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<Flat, E> {
+        Self::short(value)
     }
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Some(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Flat, E> {
+        Self::short(value)
     }
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Some(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Flat, E> {
+        Self::short(value)
     }
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Number::from_f64(value).map(Value::Number))
+    fn visit_f64<E>(self, value: f64) -> Result<Flat, E> {
+        Number::from_f64(value).map_or_else(Self::nothing, Self::short)
     }
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Some(Value::String(clean(value, LONGEST_TEXT))))
+    fn visit_str<E>(self, value: &str) -> Result<Flat, E> {
+        Ok(Flat { value: Some(Value::String(clean(value, LONGEST_TEXT))), bytes: value.len() })
     }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E>(self) -> Result<Flat, E> {
+        Self::nothing()
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Flat, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Self::nothing()
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Flat, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Self::nothing()
     }
 }
 
@@ -186,6 +208,7 @@ mod tests {
         let long = read(&format!(r#"{{"a":"{}","{}":1}}"#, "é".repeat(5_000), "k".repeat(500)));
         assert_eq!(long.text("a").unwrap().chars().count(), LONGEST_TEXT);
         assert!(long.values.contains_key(&"k".repeat(LONGEST_NAME)));
+        assert_eq!(long.sent_bytes, 1 + 10_000 + 500 + 8, "as sent, not as kept");
         assert_eq!(read(r#"{"a":"x\u0000y\u0007z"}"#).text("a"), Some("xyz"));
     }
 }

@@ -7,13 +7,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::journal::Entry;
+use super::{intake::memory_of, journal::Entry};
 
-/// Events held at most. They bound the memory that a slow store costs.
-const HELD: usize = 100_000;
+/// Memory of the events held at most, in bytes: it bounds what a slow store costs.
+const HELD: usize = 48 << 20;
 
-/// Events of one delivery, about.
-const BATCH: usize = 60_000;
+/// Memory of the events of one delivery, about.
+const BATCH: usize = 32 << 20;
 
 /// Committed groups on their way.
 #[derive(Default)]
@@ -22,8 +22,8 @@ pub struct Relay(Mutex<Held>);
 #[derive(Default)]
 struct Held {
     /// In the order of their positions.
-    entries: VecDeque<Entry>,
-    events: usize,
+    entries: VecDeque<(Entry, usize)>,
+    bytes: usize,
 }
 
 impl Relay {
@@ -31,32 +31,33 @@ impl Relay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a group over, and answers how many events are held; where that is too much, all of them go: delivery is behind then and
+    /// Hands a group over, and answers how many bytes are held; where that is too much, all of them go: delivery is behind then and
     /// reads the journal.
     pub fn give(&self, entry: Entry) -> usize {
+        let bytes = entry.events.iter().map(memory_of).sum();
         let mut held = self.held();
-        if held.events + entry.events.len() > HELD {
+        if held.bytes.saturating_add(bytes) > HELD {
             *held = Held::default();
             return HELD;
         }
-        held.events += entry.events.len();
-        held.entries.push_back(entry);
-        held.events
+        held.bytes += bytes;
+        held.entries.push_back((entry, bytes));
+        held.bytes
     }
 
     /// The groups that follow a position without a gap; none where the next one is not here.
     pub fn after(&self, position: i64) -> Vec<Entry> {
         let mut held = self.held();
-        let (mut run, mut events, mut at) = (Vec::new(), 0, position);
-        while let Some(entry) = held.entries.pop_front() {
-            if entry.position > at + 1 || events >= BATCH {
-                held.entries.push_front(entry);
+        let (mut run, mut taken, mut at) = (Vec::new(), 0, position);
+        while let Some((entry, bytes)) = held.entries.pop_front() {
+            if entry.position > at + 1 || taken >= BATCH {
+                held.entries.push_front((entry, bytes));
                 break;
             }
-            held.events -= entry.events.len();
+            held.bytes -= bytes;
             if entry.position == at + 1 {
                 at = entry.position;
-                events += entry.events.len();
+                taken += bytes;
                 run.push(entry);
             }
         }
@@ -69,8 +70,11 @@ mod tests {
     use super::*;
     use crate::ingest::tests::event;
 
-    fn entry(position: i64, events: usize) -> Entry {
-        Entry { position, events: vec![event(1); events] }
+    /// A group that takes so many MiB.
+    fn entry(position: i64, mib: usize) -> Entry {
+        let mut event = event(1);
+        event.properties = "x".repeat((1 << 20) - memory_of(&event)).into();
+        Entry { position, events: vec![event; mib], bytes: 0 }
     }
 
     fn positions(run: &[Entry]) -> Vec<i64> {
@@ -89,21 +93,21 @@ mod tests {
         assert!(relay.after(4).is_empty(), "5 is in the journal only");
         relay.give(entry(7, 1));
         assert_eq!(positions(&relay.after(6)), [7], "6 came from the journal");
-        assert_eq!(relay.held().events, 0);
+        assert_eq!(relay.held().bytes, 0);
     }
 
     #[test]
     fn what_is_too_much_is_left_to_the_journal() {
         let relay = Relay::default();
         for position in 1..=3 {
-            relay.give(entry(position, 40_000));
+            relay.give(entry(position, 20));
         }
         assert!(relay.after(0).is_empty());
-        relay.give(entry(4, 20_000));
-        assert_eq!(relay.give(entry(5, 20_000)), 40_000);
+        relay.give(entry(4, 10));
+        assert_eq!(relay.give(entry(5, 10)), 20 << 20);
         assert!(relay.after(0).is_empty(), "the first ones are in the journal");
         assert_eq!(positions(&relay.after(3)), [4, 5]);
-        relay.give(entry(6, BATCH));
+        relay.give(entry(6, 32));
         relay.give(entry(7, 1));
         assert_eq!(positions(&relay.after(5)), [6], "a delivery has its bound");
         assert_eq!(positions(&relay.after(6)), [7]);

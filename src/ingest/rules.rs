@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use schema::{
     analytics::path,
-    traffic::{Outcome, Rules},
+    traffic::{Outcome, Rules, Senders},
 };
 
 use super::{
@@ -27,9 +27,9 @@ pub struct Site {
 pub enum Origin<'a> {
     /// Neither header was sent.
     Missing,
-    /// `null`, or no URL.
-    Opaque,
-    /// The host of the page, as sent.
+    /// `null`: the page's policy or sandbox hides it, and the address in the body tells the host.
+    Hidden,
+    /// The host of the page, as sent; empty for what is no URL.
     Host(&'a str),
 }
 
@@ -37,12 +37,13 @@ impl<'a> Origin<'a> {
     /// Reads both headers.
     #[must_use]
     pub fn of(origin: Option<&'a str>, referrer: Option<&'a str>) -> Self {
-        match origin.or(referrer).map(str::trim) {
+        match origin.map(str::trim).or(referrer) {
             None | Some("") => Self::Missing,
-            Some(url) => match url.split_once("://") {
-                Some((_, rest)) => Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default()),
-                None => Self::Opaque,
-            },
+            Some("null") => referrer.map_or(Self::Hidden, |referrer| Self::of(None, Some(referrer))),
+            Some(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default())
+            }
         }
     }
 }
@@ -58,26 +59,18 @@ impl Site {
         }
     }
 
-    /// Errors: why a browser's page may not send for this website.
+    /// Errors: why a browser's page may not send for this website. A hidden origin is for [`Site::admits_page`] to judge.
     pub fn admits(&self, origin: Origin<'_>) -> Result<(), Outcome> {
-        let host = match origin {
-            Origin::Missing => return Err(Outcome::MissingOrigin),
-            Origin::Opaque => return Err(Outcome::ForeignOrigin),
-            Origin::Host(authority) => host_of(authority).ok_or(Outcome::ForeignOrigin)?,
-        };
-        // The setting is the only authority, whatever the website's own domain is.
-        if is_local(&host) {
-            return if self.rules.allow_localhost { Ok(()) } else { Err(Outcome::LocalOrigin) };
+        match origin {
+            Origin::Missing => Err(Outcome::MissingOrigin),
+            Origin::Hidden => Ok(()),
+            Origin::Host(authority) => self.admits_page(&host_of(authority).ok_or(Outcome::ForeignOrigin)?),
         }
-        let fits = if self.rules.allowed_domains.is_empty() {
-            is_or_under(&host, &self.rules.domain)
-        } else {
-            self.rules.allowed_domains.iter().any(|allowed| match allowed.strip_prefix("*.") {
-                Some(domain) => host != domain && is_or_under(&host, domain),
-                None => is_or_under(&host, allowed),
-            })
-        };
-        if fits { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+    }
+
+    /// Errors: why a page of this host (lower case) may not send for this website.
+    pub fn admits_page(&self, host: &str) -> Result<(), Outcome> {
+        may_send(host, &self.rules.senders)
     }
 
     /// Errors: that the website does not record this event of the script.
@@ -100,7 +93,9 @@ impl Site {
         }
         if !self.excluded_paths.is_empty() {
             let path = path::comparable(path);
-            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path)) {
+            // A pattern for a page holds for its hash routes too.
+            let page = path.split('#').next().unwrap_or_default();
+            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path) || fits(pattern, page)) {
                 return Err(Outcome::ExcludedPath);
             }
         }
@@ -108,8 +103,27 @@ impl Site {
     }
 }
 
+/// Whether pages of a host (lower case) may send events. Errors: why they may not.
+pub(super) fn may_send(host: &str, senders: &Senders) -> Result<(), Outcome> {
+    // The setting is the only authority, whatever the website's own domain is.
+    if is_local(host) {
+        return if senders.allow_localhost { Ok(()) } else { Err(Outcome::LocalOrigin) };
+    }
+    let is_allowed = if senders.allowed_domains.is_empty() {
+        is_or_under(host, &senders.domain)
+    } else {
+        senders.allowed_domains.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(domain) => host != domain && is_or_under(host, domain),
+            None => is_or_under(host, allowed),
+        })
+    };
+    if is_allowed { Ok(()) } else { Err(Outcome::ForeignOrigin) }
+}
+
+/// Whether a host is a domain or one of its subdomains; `www.shop.example` stands for `shop.example` too.
 fn is_or_under(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+    domain.strip_prefix("www.") == Some(host)
+        || host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
 }
 
 /// Hosts that only this machine or its network knows.
@@ -165,9 +179,7 @@ mod tests {
             website: Uuid::nil(),
             team: Uuid::nil(),
             tracking_code: "ZV_x".into(),
-            domain: "shop.example".into(),
-            allowed_domains: Vec::new(),
-            allow_localhost: false,
+            senders: Senders { domain: "shop.example".into(), allowed_domains: Vec::new(), allow_localhost: false },
             is_active: true,
             public_realtime: true,
             track_outbound_links: true,
@@ -197,11 +209,20 @@ mod tests {
         ] {
             assert_eq!(from(&shop, good), Ok(()), "{good}");
         }
-        for bad in ["https://notshop.example", "https://shop.example.evil.example", "null", "https://", "evil"] {
+        for bad in ["https://notshop.example", "https://shop.example.evil.example", "https://", "evil", "nul"] {
             assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
         }
         assert_eq!(shop.admits(Origin::of(None, None)), Err(Outcome::MissingOrigin));
         assert_eq!(shop.admits(Origin::of(None, Some("https://shop.example/page?x=1"))), Ok(()));
+        for (referrer, expected) in [
+            (None, Origin::Hidden),
+            (Some("https://evil.example/"), Origin::Host("evil.example")),
+            (Some("https://shop.example/x"), Origin::Host("shop.example")),
+        ] {
+            assert_eq!(Origin::of(Some("null"), referrer), expected, "{referrer:?}");
+        }
+        assert_eq!(shop.admits_page("evil.example"), Err(Outcome::ForeignOrigin));
+        assert_eq!(shop.admits_page("localhost"), Err(Outcome::LocalOrigin));
         assert_eq!(
             shop.admits(Origin::of(Some("https://evil.example"), Some("https://shop.example/"))),
             Err(Outcome::ForeignOrigin),
@@ -211,13 +232,26 @@ mod tests {
 
     #[test]
     fn a_list_replaces_the_domain() {
-        let shop = site(|rules| rules.allowed_domains = vec!["app.example".into(), "*.cdn.example".into()]);
+        let shop = site(|rules| rules.senders.allowed_domains = vec!["app.example".into(), "*.cdn.example".into()]);
         for good in ["https://app.example", "https://x.app.example", "https://a.cdn.example", "https://b.a.cdn.example"]
         {
             assert_eq!(from(&shop, good), Ok(()), "{good}");
         }
         for bad in ["https://shop.example", "https://cdn.example"] {
             assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
+        }
+    }
+
+    #[test]
+    fn www_is_no_difference() {
+        let www = site(|rules| rules.senders.domain = "www.shop.example".into());
+        let listed = site(|rules| rules.senders.allowed_domains = vec!["www.shop.example".into()]);
+        for good in ["https://shop.example", "https://www.shop.example", "https://a.www.shop.example"] {
+            assert_eq!(from(&www, good), Ok(()), "{good}");
+            assert_eq!(from(&listed, good), Ok(()), "{good}");
+        }
+        for bad in ["https://other.shop.example", "https://example", "https://wwwshop.example"] {
+            assert_eq!(from(&www, bad), Err(Outcome::ForeignOrigin), "{bad}");
         }
     }
 
@@ -230,8 +264,8 @@ mod tests {
             "http://app.localhost",
             "http://192.168.1.5",
         ];
-        let strict = site(|rules| rules.domain = "localhost".into());
-        let open = site(|rules| rules.allow_localhost = true);
+        let strict = site(|rules| rules.senders.domain = "localhost".into());
+        let open = site(|rules| rules.senders.allow_localhost = true);
         for local in locals {
             assert_eq!(from(&strict, local), Err(Outcome::LocalOrigin), "{local}");
             assert_eq!(from(&open, local), Ok(()), "{local}");
@@ -242,7 +276,8 @@ mod tests {
     fn what_is_excluded_is_not_counted() {
         let shop = site(|rules| {
             rules.excluded_ips = vec!["192.0.2.0/24".into(), "2001:db8::1".into(), "nonsense".into()];
-            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into(), "/straße".into()];
+            rules.excluded_paths =
+                ["/admin/*", "/a*z", "/straße", "/staff", "/app*secret*"].map(str::to_owned).to_vec();
         });
         let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
         assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
@@ -252,7 +287,10 @@ mod tests {
         for path in ["//admin/x", "/%61dmin/x", "/admin//x", "/x/../admin/y", "/stra%c3%9fe", "/straße"] {
             assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
         }
-        for path in ["/admin", "/x/admin/", "/abc", "/"] {
+        for path in ["/staff", "/staff#/orders", "/app#/secret/1", "/admin/#/"] {
+            assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
+        }
+        for path in ["/admin", "/x/admin/", "/abc", "/", "/app", "/app#/open", "/x#/staff"] {
             assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
         }
         let paused = site(|rules| rules.is_active = false);

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use super::{journal::Entry, relay::Relay};
 
-/// Events that are carried over at once, whoever asks: more would take too long when somebody does.
-const ENOUGH: usize = 40_000;
+/// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
+const ENOUGH: usize = 20 << 20;
 
 /// Commits within this time are one mark.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -47,8 +47,10 @@ pub struct State {
     pub committed: AtomicI64,
     /// Whether the event store refused the last delivery.
     pub is_away: AtomicBool,
-    /// Bytes that wait for delivery, about.
-    pub waiting_bytes: AtomicU64,
+    /// Bytes that were written to the journal since the start.
+    pub committed_bytes: AtomicU64,
+    /// Those of them that were delivered.
+    delivered_bytes: AtomicU64,
     /// What was committed and not delivered yet, as far as it fits.
     pub relay: Relay,
     /// Since when what waits.
@@ -64,6 +66,13 @@ impl State {
 
     fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of the journal that wait for delivery.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        let delivered = self.delivered_bytes.load(Ordering::Acquire);
+        self.committed_bytes.load(Ordering::Acquire).saturating_sub(delivered)
     }
 
     /// Hands a committed group to delivery.
@@ -85,9 +94,10 @@ impl State {
         }
     }
 
-    /// The event store has everything up to a position.
-    pub fn reached(&self, position: i64) {
+    /// The event store has everything up to a position: so many bytes of the journal more than before.
+    pub fn reached(&self, position: i64, bytes: u64) {
         self.delivered.store(position, Ordering::Release);
+        self.delivered_bytes.fetch_add(bytes, Ordering::AcqRel);
         let mut marks = self.marks();
         while marks.front().is_some_and(|mark| mark.last <= position) {
             marks.pop_front();
@@ -137,9 +147,9 @@ mod tests {
         assert_eq!(waiting(100, 101), None);
         assert_eq!(waiting(100, 100), Some(11));
         assert_eq!(waiting(100, 0), Some(13));
-        state.reached(12);
+        state.reached(12, 0);
         assert_eq!(waiting(100, 0), Some(13), "one of two that came together is not there yet");
-        state.reached(13);
+        state.reached(13, 0);
         assert_eq!(waiting(500, 0), None);
     }
 
@@ -152,7 +162,7 @@ mod tests {
         }
         assert_eq!(state.marks().len(), MARKS);
         assert_eq!(state.waiting_at(now, Duration::ZERO), Some(1_000));
-        state.reached(1_000);
+        state.reached(1_000, 0);
         assert_eq!(state.waiting_at(now, Duration::ZERO), None);
     }
 }

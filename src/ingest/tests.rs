@@ -4,16 +4,17 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schema::{
     analytics::event::{Event, EventKind},
     error::{Error, Result},
-    ports::{Appended, Clock, Events, Sink},
+    ports::{Appended, Clock, Events, RecentEvent, Sink},
     traffic::Outcome,
 };
 use tokio::sync::oneshot;
@@ -24,6 +25,7 @@ use super::{
     fresh::{Fresh, YOUNG},
     intake::{Desk, Incoming, Intake, Running, Submission, Who},
     journal,
+    seen::{Limits, Seen},
 };
 use crate::{
     ambient::SystemClock,
@@ -53,7 +55,7 @@ impl Sink for Flaky {
     async fn erase(&self, website: Uuid) -> Result<u64> {
         self.store.erase(website).await
     }
-    async fn since(&self, time_ms: i64) -> Result<Vec<Event>> {
+    async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         self.store.since(time_ms).await
     }
 }
@@ -66,11 +68,33 @@ struct Works {
     delivering: tokio::task::JoinHandle<Delivery>,
 }
 
+/// A clock that tests move.
+struct Moved(AtomicI64);
+
+impl Moved {
+    fn ahead() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(0)))
+    }
+
+    fn by_hours(&self, hours: i64) {
+        self.0.fetch_add(hours, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Moved {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + chrono::Duration::hours(self.0.load(Ordering::SeqCst))
+    }
+}
+
 async fn start(folder: &Path, most_bytes: u64) -> Works {
+    start_with(folder, most_bytes, Arc::new(SystemClock), Limits::default()).await
+}
+
+async fn start_with(folder: &Path, most_bytes: u64, clock: Arc<dyn Clock>, limits: Limits) -> Works {
     let budget = Budget { memory_mib: 128, threads: 1 };
     let store = Store::open(Some(&folder.join("events.duckdb")), budget, Duration::from_secs(20)).unwrap();
     let sink = Arc::new(Flaky { store, is_away: AtomicBool::new(false), refusals: AtomicU64::new(0) });
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (mut writer, reader) = journal::open(&folder.join("journal.sqlite")).await.unwrap();
     let position = sink.delivered().await.unwrap();
     writer.begin_after(position).await.unwrap();
@@ -78,7 +102,8 @@ async fn start(folder: &Path, most_bytes: u64) -> Works {
     delivery.state.delivered.store(position, Ordering::SeqCst);
     let position = delivery.catch_up().await.unwrap();
     let recent = sink.since(0).await.unwrap();
-    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock), most_bytes, &recent, position);
+    let seen = Seen::open(&folder.join("ids"), writer.recent_ids().await.unwrap(), limits).unwrap();
+    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
     delivery.state = state;
     let (intake, desk) = desk.start(writer);
     let (stop, mut stopped) = oneshot::channel();
@@ -152,6 +177,115 @@ pub fn event(number: u128) -> Event {
 fn incoming(number: u128) -> Submission {
     let incoming = Incoming { event: event(number), who: Who::Known(7), collapse: None, is_named: true };
     Submission { events: vec![incoming], dropped: Vec::new() }
+}
+
+/// A named event that the sender dates so many minutes back, with so many bytes of properties.
+fn sent(number: u128, minutes: i64, bytes: usize) -> Incoming {
+    let mut event = event(number);
+    event.time_ms -= minutes * 60_000;
+    event.properties = "x".repeat(bytes).into();
+    Incoming { event, who: Who::Known(7), collapse: None, is_named: true }
+}
+
+impl Works {
+    async fn send(&self, number: u128, minutes: i64) -> Outcome {
+        let submission = Submission { events: vec![sent(number, minutes, 0)], dropped: Vec::new() };
+        self.intake.take(submission).await.unwrap()[0]
+    }
+}
+
+#[tokio::test]
+async fn an_id_counts_once_within_a_week_whatever_happens_in_between() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Moved::ahead());
+    let limits = Limits { ids: 20_000, rows: 50, ..Limits::default() };
+    let again = || start_with(folder.path(), 1 << 30, clock.clone(), limits);
+    let works = again().await;
+    assert_eq!(works.send(1, 0).await, Outcome::Accepted);
+    assert_eq!(works.send(1, 90).await, Outcome::Duplicate, "with another time");
+    works.stop(false).await;
+    let works = again().await;
+    assert_eq!(works.send(1, 0).await, Outcome::Duplicate, "after a restart");
+    for thousand in 1..=120 {
+        let others = (0..1_000).map(|number| sent(thousand * 1_000 + number, 0, 0)).collect();
+        let outcomes = works.intake.take(Submission { events: others, dropped: Vec::new() }).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Accepted));
+    }
+    assert_eq!(works.send(1, 0).await, Outcome::Duplicate, "after 120,000 others");
+    works.stop(false).await;
+    let mut works = again().await;
+    for day in 1..=6 {
+        clock.by_hours(24);
+        assert_eq!(works.send(1_000_000 + day, 0).await, Outcome::Accepted);
+        assert_eq!(works.send(1, 10 * 60).await, Outcome::Duplicate, "{day} days later");
+        if day == 3 {
+            works.stop(true).await;
+            works = again().await;
+        }
+    }
+    clock.by_hours(23);
+    for hours in [0, 30 * 24, -30 * 24, -60 * 24, 60 * 24] {
+        clock.by_hours(hours);
+        for number in [1, 1_000, 120_999, 1_000_003] {
+            assert_eq!(works.send(number, 5).await, Outcome::Duplicate, "{number}, the clock moved by {hours} hours");
+        }
+    }
+    works.stop(true).await;
+    assert_eq!(again().await.stored().await, 120_007.min(100_000));
+}
+
+#[tokio::test]
+async fn a_retry_of_a_repeated_page_view_is_a_repetition() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    let view = |number, time_ms| {
+        let event = Event { time_ms, ..event(number) };
+        let incoming = Incoming { event, who: Who::Known(7), collapse: Some(5), is_named: true };
+        Submission { events: vec![incoming], dropped: Vec::new() }
+    };
+    let now_ms = SystemClock.now().timestamp_millis();
+    assert_eq!(works.intake.take(view(1, now_ms)).await.unwrap(), [Outcome::Accepted]);
+    assert_eq!(works.intake.take(view(2, now_ms)).await.unwrap(), [Outcome::Duplicate]);
+    works.stop(false).await;
+    let works = start(folder.path(), 1 << 30).await;
+    assert_eq!(works.intake.take(view(2, now_ms + 60_000)).await.unwrap(), [Outcome::Duplicate]);
+}
+
+#[tokio::test]
+async fn the_journal_counts_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 20).await;
+    works.sink.is_away.store(true, Ordering::SeqCst);
+    let mut taken = 0;
+    let large = |number| Submission { events: vec![sent(number, 0, 16_000)], dropped: Vec::new() };
+    while works.intake.take(large(taken)).await.is_ok() {
+        taken += 1;
+    }
+    assert!((55..=66).contains(&taken), "{taken} of 16 kB in 1 MiB");
+    assert_eq!(works.send(1_000, 0).await, Outcome::Accepted, "a small one still fits");
+    works.sink.is_away.store(false, Ordering::SeqCst);
+    works.until_stored(usize::try_from(taken).unwrap() + 1).await;
+    works.intake.take(large(taken)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_by_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    // Nothing is awaited, so that nothing is written meanwhile.
+    let mut answers = Vec::new();
+    let refused = loop {
+        let events = (0..100).map(|number| sent(answers.len() as u128 * 100 + number, 0, 16_000)).collect();
+        match works.intake.submit(Submission { events, dropped: Vec::new() }) {
+            Ok(answer) => answers.push(answer),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.status(), 503);
+    assert!((15..=21).contains(&answers.len()), "{} of 1.6 MB in 32 MiB", answers.len());
+    for answer in answers {
+        answer.outcomes().await.unwrap();
+    }
+    assert_eq!(works.send(1_000_000, 0).await, Outcome::Accepted);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The widgets' addresses: finds the website, asks for its numbers, draws.
 //!
-//! - Counts only, and always public: nothing here tells a page, a visitor or a referrer.
+//! - Counts only: nothing here tells a page, a visitor or a referrer. Public unless the website's `publicRealtime` is off.
 //! - A parameter that cannot be used falls back to its default; an unknown code is a small page that says so.
 
 use std::sync::Arc;
@@ -105,8 +105,8 @@ fn look(wishes: Wished) -> Look {
 
 impl Widgets {
     async fn rules(&self, code: &str) -> Result<Rules> {
-        let site = self.sites.by_code(code).await?;
-        site.map(|site| site.rules.clone()).ok_or_else(|| Error::not_found("The website of this tracking code"))
+        let site = self.sites.by_code(code).await?.filter(|site| site.rules.public_realtime);
+        site.map(|site| site.rules.clone()).ok_or_else(|| Error::not_found("A website with this tracking code"))
     }
 
     /// The last 24 hours: this one and the 23 before.

@@ -1,8 +1,10 @@
 //! The binary as an operator meets it: set-up, imports beside a server, and refusals that say what to do.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
@@ -109,6 +111,56 @@ async fn a_log_is_imported_alone_and_beside_a_running_server_with_the_same_numbe
         run(footfall(&data).args(["import", "access-log", "--website", &site, "--keep-bots"]).arg(&log));
     assert!(ok && out.contains("0  page views stored\n"), "{out}{err}");
     assert_eq!(pageviews(&server.base, &key, &site).await, both);
+}
+
+/// Files and folders below (and with) a folder that other users may read or write.
+fn open_to_others(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(path) = waiting.pop() {
+        let data = fs::symlink_metadata(&path).unwrap();
+        if data.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        if data.permissions().mode() & 0o077 != 0 {
+            found.push((path, data.permissions().mode()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_other_user_reads_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // The folder is there already, open to everyone, and so is the shell's mask.
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let (site, key) = set_up(&data);
+    let traffic = async |base: &str| {
+        let client = reqwest::Client::new();
+        let query = json!({ "query": format!("{{ website(id: \"{site}\") {{ trackingCode }} }}") });
+        let answer =
+            client.post(format!("{base}/graphql")).header("X-API-Key", &key).json(&query).send().await.unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        let code = answer["data"]["website"]["trackingCode"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        let body = crate::ingest::view("/private").to_string();
+        let sent = client.post(format!("{base}/e/{code}")).header("origin", "https://shop.example").body(body);
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+    };
+    let server = Server::start(footfall(&data).arg("serve"));
+    traffic(&server.base).await;
+    assert!(data.join("journal.sqlite-wal").exists() && data.join("events.duckdb.wal").exists());
+    assert_eq!(open_to_others(&data), []);
+    drop(server);
+    // An earlier version or a copy left files open.
+    for name in [".", "journal.sqlite", "events.duckdb", "footfall.sqlite", "secret", "keys"] {
+        let mode = if data.join(name).is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let server = Server::start(footfall(&data).arg("serve"));
+    traffic(&server.base).await;
+    assert_eq!(open_to_others(&data), []);
 }
 
 #[test]

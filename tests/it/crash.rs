@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use footfall::ambient::SystemClock;
 use reqwest::Client;
+use schema::ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::command_line::{Server, footfall, run, set_up};
@@ -120,6 +122,20 @@ async fn each_counts_once(base: &str, key: &str, site: &str, book: &Arc<Mutex<Bo
     }
 }
 
+/// Sends of what was answered each of these again, dated back: every one is a duplicate.
+async fn again(base: &str, code: &str, numbers: Vec<usize>) {
+    let client = Client::new();
+    let hour_ago = SystemClock.now().timestamp_millis() - 60 * 60 * 1000;
+    for number in numbers {
+        let mut body = beacon(number);
+        body["timestamp"] = hour_ago.into();
+        let request = client.post(format!("{base}/e/{code}")).header("origin", "https://shop.example");
+        let sent = request.json(&body).send().await.unwrap();
+        let dropped = sent.headers().get("x-footfall-dropped").map(|it| it.to_str().unwrap());
+        assert_eq!((sent.status().as_u16(), dropped), (200, Some("Duplicate")), "{number}");
+    }
+}
+
 /// Sends everything that was not answered yet, until it is.
 async fn finish(base: &str, code: &str, book: &Arc<Mutex<Book>>) {
     let client = Client::new();
@@ -144,6 +160,9 @@ async fn every_answered_event_survives_fifty_kills_exactly_once() {
         let mut server = Server::start(footfall(&data).arg("serve"));
         let base = server.base.clone();
         let code = code(&site, &key, &base).await;
+        let mut last: Vec<usize> = book.lock().unwrap().answered.iter().copied().collect();
+        last.sort_unstable();
+        again(&base, &code, last.split_off(last.len().saturating_sub(20))).await;
         // Random moments, the same in every run: between 10 and 250 milliseconds under load.
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let after = Duration::from_millis(10 + (moment >> 33) % 240);
@@ -159,6 +178,9 @@ async fn every_answered_event_survives_fifty_kills_exactly_once() {
     each_counts_once(&server.base, &key, &site, &book).await;
     // What was in flight at a kill is sent again with its id: whether it was stored or not, it counts once.
     finish(&server.base, &code, &book).await;
+    each_counts_once(&server.base, &key, &site, &book).await;
+    let some = book.lock().unwrap().answered.iter().copied().step_by(7).collect();
+    again(&server.base, &code, some).await;
     each_counts_once(&server.base, &key, &site, &book).await;
 }
 

@@ -190,6 +190,40 @@ async fn what_was_sent_before_counts_once() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_batch_has_any_1_to_200_characters_and_counts_once_at_any_time() {
+    let shop = shop().await;
+    let bearer = format!("Bearer {}", shop.app.api_key(&shop.owner, None).await);
+    let now = 1_772_600_767_000_i64;
+    let send = async |events: Value| {
+        let body = json!({ "trackingCode": shop.code, "events": events }).to_string();
+        let sent = shop.post("/api/v1/events", body, &[("authorization", bearer.as_str()), ("origin", "")]).await;
+        assert_eq!(sent.status, 200, "{}", sent.body);
+        sent.body["data"].clone()
+    };
+    let event = |key: &str, ts: i64| json!({ "type": "event", "name": "order", "ts": ts, "visitorId": "visitor-1234", "idempotencyKey": key });
+    let keys = ["7", "order 17/ü", &"k".repeat(200)];
+    let first = send(keys.iter().map(|key| event(key, now - 1_000)).collect()).await;
+    assert_eq!((&first["accepted"], first["rejected"].as_array().unwrap().len()), (&json!(3), 0), "{first}");
+    let again = send(keys.iter().map(|key| event(key, now - 5 * 86_400_000)).collect()).await;
+    assert_eq!(again["accepted"], 0);
+    assert!(again["rejected"].as_array().unwrap().iter().all(|it| it["reason"] == "duplicate"), "{again}");
+    assert_eq!(shop.ledger().await["duplicates"], 3);
+    for (event, message) in [
+        (event("", now), "idempotencyKey: must have 1 to 200 characters (got 0)"),
+        (event(&"k".repeat(201), now), "idempotencyKey: must have 1 to 200 characters (got 201)"),
+        (with(event("8", now), json!({ "visitorId": "short" })), "visitorId: must have 8 to 64 characters (got 5)"),
+        (
+            with(event("9", now), json!({ "props": { "text": "x".repeat(20_000) } })),
+            "props: must have at most 16384 bytes of names and values (got 20004)",
+        ),
+    ] {
+        let refused = send(json!([event])).await;
+        assert_eq!((&refused["accepted"], &refused["rejected"][0]["message"]), (&json!(0), &json!(message)));
+    }
+    assert_eq!(shop.totals_with(0, 3).await["events"], 3);
+}
+
+#[tokio::test]
 async fn machines_are_kept_apart_and_heartbeats_only_lengthen() {
     let shop = shop().await;
     let bot = with(view("/"), json!({ "user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)" }));
@@ -389,6 +423,19 @@ async fn the_ledger_counts_every_outcome_and_names_a_wrong_set_up() {
     assert_eq!(dropped, [("EXCLUDED_PATH", 1), ("FOREIGN_ORIGIN", 1), ("LOCAL_ORIGIN", 1), ("MALFORMED", 1)]);
     let warnings = ledger["warnings"].to_string();
     assert!(warnings.contains("evil.example") && warnings.contains("allowLocalhost"), "{warnings}");
+    assert!(warnings.contains(r#"[\"shop.example\", \"evil.example\"]"#), "the complete list: {warnings}");
+    // A warning ends when its cause does.
+    let query = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { allowLocalhost: true, allowedDomains: [\"shop.example\", \"evil.example\"] }) { website { id } } }";
+    let answer = shop.app.token(&shop.owner.token).gql(query, json!({ "id": shop.id })).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(shop.ledger().await["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn clients_people_use_are_answered_as_they_ask() {
+    let shop = shop().await;
+    let said = crate::app::node("clients.mjs", &[&shop.app.url(""), &shop.owner.token, &shop.id]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");
 }
 
 #[tokio::test]

@@ -80,7 +80,26 @@ async fn what_is_unknown_is_404_and_what_is_kept_to_the_team_is_403() {
     assert!(answer.get("errors").is_none(), "{answer}");
     let (status, body) = app.anon().get(&format!("/e/realtime/{site}")).await;
     assert_eq!((status.as_u16(), refused(&body)), (403, (json!(false), "FORBIDDEN".into())));
-    assert_eq!(app.anon().get(&format!("/e/live/{code}")).await.0, 200, "a count is no secret");
+    // By its code the website is as unknown as one that does not exist.
+    for path in ["/e/live/CODE", "/live/CODE", "/e/stats/CODE"] {
+        let (_, unknown) = app.anon().get(&path.replace("CODE", "ZV_unknown")).await;
+        let (status, body) = app.anon().get(&path.replace("CODE", &code)).await;
+        assert_eq!((status.as_u16(), &body["error"]["message"]), (404, &unknown["error"]["message"]), "{path}");
+    }
+    for widget in ["realtime", "preview", "recent"] {
+        let text = async |code: &str| {
+            let response = app.anon().request(Method::GET, &format!("/widgets/{code}/{widget}")).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let closed = text(&code).await;
+        assert_eq!(closed.0, 404, "{widget}");
+        assert_eq!(closed, text("ZV_unknown").await, "{widget}");
+    }
+    let live = format!(
+        "{{ liveSite(trackingCode: \"{code}\") {{ liveCount }} siteStats(trackingCode: \"{code}\") {{ __typename }} }}"
+    );
+    let answer = app.anon().gql(&live, json!({})).await;
+    assert_eq!(answer["data"], json!({ "liveSite": null, "siteStats": null }), "{answer}");
     let (_, body) = app.anon().get(&format!("/e/{code}/status")).await;
     assert_eq!(body["active"], false);
     let stranger = app.sign_up("stranger@else.example").await;

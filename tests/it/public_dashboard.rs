@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{Caller, line},
+    ingest::{shop, view, with},
     settings::{Team, team},
 };
 
@@ -24,8 +25,8 @@ async fn open() -> Team {
 
 impl Team {
     /// Those whom an open website is open to.
-    fn public(&self) -> [Caller<'_>; 3] {
-        [self.app.anon(), self.app.token("nonsense"), self.app.token(&self.stranger.token)]
+    fn public(&self) -> [Caller<'_>; 2] {
+        [self.app.anon(), self.app.token(&self.stranger.token)]
     }
 
     async fn asked(&self, caller: &Caller<'_>, selection: &str) -> Value {
@@ -76,6 +77,7 @@ async fn everything_else_is_for_members() {
         "allowedDomains",
         "allowLocalhost",
         "publicRealtime",
+        "publicDetails",
         "settings { heatmaps }",
         "exclusions { ipExclusions { ipAddress } }",
         "notifications { preferences }",
@@ -89,12 +91,20 @@ async fn everything_else_is_for_members() {
         "visitors(first: 1) { nodes { visitorId } }",
         "breakdown(by: EVENT, property: \"user_id\") { nodes { value } }",
         "breakdown(by: PAGE, orderBy: { metric: REVENUE }) { nodes { value } }",
+        "breakdown(by: TITLE) { nodes { value } }",
+        "breakdown(by: EVENT) { nodes { value } }",
+        "breakdown(by: GOAL) { nodes { value } }",
     ];
     let mut hidden: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
     hidden.extend(analytics.iter().map(|field| format!("analytics({RANGE}) {{ {field} }}")));
     hidden.push(format!(
         "analytics({RANGE}, filters: [{{ dimension: EVENT, property: \"user_id\", operator: IS, values: [\"7\"] }}]) {{ totals {{ visitors }} }}"
     ));
+    for dimension in ["TITLE", "EVENT", "GOAL"] {
+        hidden.push(format!(
+            "analytics({RANGE}, filters: [{{ dimension: {dimension}, operator: CONTAINS, values: [\"a\"] }}]) {{ totals {{ visitors }} }}"
+        ));
+    }
     // Every field of the type is either open or tested here, whoever adds one.
     let sdl = schema::sdl();
     let (_, website) = sdl.split_once("\ntype Website implements Node {").unwrap();
@@ -122,6 +132,24 @@ async fn everything_else_is_for_members() {
     // One hidden field hides only itself where it can be null.
     let answer = team.asked(&team.app.anon(), "name kpiGoal").await;
     assert_eq!(answer["data"]["website"], json!({ "name": "shop.example", "kpiGoal": null }), "{answer}");
+}
+
+/// A client with an old token must hear that it is old, or it never renews it.
+#[tokio::test]
+async fn a_credential_that_does_not_work_is_unauthorized() {
+    let team = open().await;
+    let live = format!("{{ liveWebsite(websiteId: \"{}\") {{ __typename }} }}", team.site);
+    for caller in [team.app.token("nonsense"), team.app.key("zv_nonsense")] {
+        for selection in ["name", "trackingCode", &format!("analytics({RANGE}) {{ totals {{ visitors }} }}")] {
+            assert_eq!(code(&team.asked(&caller, selection).await), "UNAUTHORIZED", "{selection}");
+        }
+        assert_eq!(code(&caller.gql(&live, json!({})).await), "UNAUTHORIZED");
+        // What nobody needs a credential for still answers, so that a client can sign in again.
+        let answer = caller.gql("{ plans { name } }", json!({})).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    }
+    let answer = team.app.anon().gql(&live, json!({})).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
 }
 
 #[tokio::test]
@@ -168,6 +196,37 @@ async fn no_other_way_leads_in() {
     for path in ["notifications", "exclusions", "domains"] {
         assert_eq!(team.ask(&team.stranger, Method::GET, &format!("/{path}"), None).await.0, 403, "{path}");
     }
+}
+
+#[tokio::test]
+async fn titles_and_names_of_events_are_shown_where_the_website_wants_them() {
+    let shop = shop().await;
+    let set = async |input: &str| {
+        let query = format!(
+            "mutation {{ websiteUpdateGeneral(websiteId: \"{}\", input: {{ {input} }}) {{ website {{ id }} }} }}",
+            shop.id
+        );
+        let answer = shop.app.token(&shop.owner.token).gql(&query, json!({})).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    };
+    set("publicDashboard: true").await;
+    assert_eq!(shop.send(with(view("/invoice"), json!({ "title": "Invoice of Alice Smith" }))).await.status, 200);
+    shop.totals(1).await;
+    let ask = async |selection: &str| {
+        let query =
+            format!("{{ website(id: \"{}\") {{ analytics(range: {{ preset: TODAY }}) {{ {selection} }} }} }}", shop.id);
+        shop.app.anon().gql(&query, json!({})).await
+    };
+    let pages = "breakdown(by: PAGE) { nodes { value page { title } } }";
+    let row = |answer: &Value| answer["data"]["website"]["analytics"]["breakdown"]["nodes"][0].clone();
+    assert_eq!(row(&ask(pages).await), json!({ "value": "/invoice", "page": { "title": null } }));
+    assert_eq!(code(&ask("breakdown(by: TITLE) { nodes { value } }").await), "FORBIDDEN");
+    set("publicDetails: true").await;
+    assert_eq!(row(&ask(pages).await), json!({ "value": "/invoice", "page": { "title": "Invoice of Alice Smith" } }));
+    assert_eq!(
+        row(&ask("breakdown(by: TITLE) { nodes { value } }").await),
+        json!({ "value": "Invoice of Alice Smith" })
+    );
 }
 
 #[tokio::test]

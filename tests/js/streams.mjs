@@ -78,12 +78,28 @@ for (const [messages, expected, protocol] of [
   [[{ type: 'unheard of' }], 4400],
   [[subscribe('1')], 4401],
   [[{ type: 'connection_init', payload: { Authorization: 'nonsense' } }], 4403],
+  [[{ type: 'connection_init', payload: { Authorization: `Bearer ${token}x` } }], 4403],
+  [[{ type: 'connection_init', payload: { 'X-API-Key': 'zv_unknown' } }], 4403],
   [[init, subscribe('1'), subscribe('1')], 4409],
   [[init, init], 4429],
   [[], 4408],
   [[init], 4406, 'graphql-ws'],
 ]) {
   assert.equal(await closedWith(messages, protocol).catch((error) => (protocol ? 4406 : Promise.reject(error))), expected);
+}
+// A client that closes hears its own frame back; without one its library reports 1006, a broken connection.
+for (const messages of [[], [init]]) {
+  const closed = await new Promise((resolve, reject) => {
+    const raw = new WebSocket(socket, 'graphql-transport-ws');
+    raw.on('open', () => {
+      messages.forEach((message) => raw.send(JSON.stringify(message)));
+      if (!messages.length) raw.close(1000, 'done');
+    });
+    raw.on('message', () => raw.close(1000, 'done'));
+    raw.on('close', resolve);
+    raw.on('error', reject);
+  });
+  assert.equal(closed, 1000);
 }
 console.log('ok close codes');
 

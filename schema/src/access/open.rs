@@ -22,9 +22,15 @@ const LONGEST_CODE: usize = 100;
 pub struct Tracked(Arc<website::Model>);
 
 impl Tracked {
+    /// Proves it for figures of who is there. Errors: `NotFound` for a code that no website has, and for a website that keeps these
+    /// figures to its team: a caller who may not see them cannot tell the two apart.
+    pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
+        let tracked = Self::of(cx, code).await?;
+        if PUBLIC_REALTIME.of(&tracked.0) { Ok(tracked) } else { Err(unknown()) }
+    }
+
     /// Proves it. Errors: `NotFound` for a code that no website has.
     pub(crate) async fn of(cx: &Cx, code: &str) -> Result<Self> {
-        let unknown = || Error::not_found("A website with this tracking code");
         let sound = code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !sound {
             return Err(unknown());
@@ -40,15 +46,20 @@ impl Tracked {
     }
 }
 
+fn unknown() -> Error {
+    Error::not_found("A website with this tracking code")
+}
+
 /// Proof that the caller may see a website's live figures: its team may, and so may anyone unless the website keeps them to
 /// its team.
 #[derive(Debug, Clone)]
 pub struct Watching(Arc<website::Model>);
 
 impl Watching {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 400
-    /// (malformed id), 404, 403.
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 401
+    /// (a credential that does not work), 400 (malformed id), 404, 403.
     pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().not_refused()?;
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
@@ -86,15 +97,15 @@ enum Standpoint {
 }
 
 impl Shown {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. A stranger's token counts as none at
-    /// all. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. The token of a
+    /// user outside the team counts as none at all; a credential that does not work is refused. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
     pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let refusal = match cx.site::<Viewer>(field, id).await {
             Ok(site) => return Ok(site.into()),
             Err(refusal) => refusal,
         };
         let is_about_the_caller = matches!(refusal, Error::Unauthenticated { .. } | Error::Forbidden { .. });
-        if !is_about_the_caller || matches!(cx.caller(), Caller::Key { .. }) {
+        if !is_about_the_caller || matches!(cx.caller(), Caller::Key { .. } | Caller::Refused(_)) {
             return Err(refusal);
         }
         let Ok(id) = Kind::Website.read(field, id) else { return Err(refusal) };

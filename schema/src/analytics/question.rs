@@ -54,7 +54,10 @@ pub enum Audience {
     /// The website's team.
     Team,
     /// Anyone: aggregates only.
-    Public,
+    Public {
+        /// Whether page titles and names of events and goals are shown.
+        has_details: bool,
+    },
 }
 
 impl Audience {
@@ -62,7 +65,20 @@ impl Audience {
     pub(crate) fn members_only(self) -> Result<()> {
         match self {
             Self::Team => Ok(()),
-            Self::Public => Err(for_members()),
+            Self::Public { .. } => Err(for_members()),
+        }
+    }
+
+    /// Whether page titles and names of events and goals are shown: pages write into them what they like, names of people included.
+    pub(crate) const fn has_details(self) -> bool {
+        matches!(self, Self::Team | Self::Public { has_details: true })
+    }
+
+    /// Errors: `Forbidden` for the public where values of the dimension are for members.
+    pub(crate) fn may_ask(self, dimension: Dimension) -> Result<()> {
+        match dimension {
+            Dimension::Title | Dimension::Event | Dimension::Goal if !self.has_details() => Err(for_members()),
+            _ => Ok(()),
         }
     }
 }
@@ -96,6 +112,7 @@ impl Question {
     ) -> Result<Self> {
         for filter in &filters {
             check_filter(filter)?;
+            subject.audience.may_ask(filter.dimension)?;
             if filter.property.is_some() {
                 // Properties are whatever pages send, people's ids included.
                 subject.audience.members_only()?;

@@ -97,7 +97,7 @@ impl Analytics {
     pub fn new(question: Question) -> Self {
         let currency = match question.audience {
             Audience::Team => Some(Arc::from(question.basis.currency.as_str())),
-            Audience::Public => None,
+            Audience::Public { .. } => None,
         };
         Self { question: Arc::new(question), currency }
     }
@@ -196,7 +196,7 @@ impl Analytics {
 
     /// Numbers per value of a dimension. Default order: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by VISITS, EVENT by
     /// EVENTS, else VISITORS, descending; ties by value, so that paging never skips or repeats a row. The public may neither name a
-    /// property nor order by REVENUE.
+    /// property nor order by REVENUE; it may break down by TITLE, EVENT and GOAL only where the website's `publicDetails` is on.
     #[expect(clippy::too_many_arguments, reason = "one per argument of the field")]
     async fn breakdown(
         &self,
@@ -212,6 +212,7 @@ impl Analytics {
         search: Option<String>,
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
+        self.question.audience.may_ask(by)?;
         if property.is_some() || order_by.as_ref().is_some_and(|order| order.metric == Metric::Revenue) {
             self.question.audience.members_only()?;
         }
@@ -257,6 +258,11 @@ impl Analytics {
             Vec::new()
         }
         .into_iter();
+        let has_titles = self.question.audience.has_details();
+        let page_of = |row| {
+            let page = Page::from(row);
+            if has_titles { page } else { Page { title: None, ..page } }
+        };
         let whole = whole.map_or(0, |metrics| metrics.sums.visitors);
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
         let share = |row: &KeyedSums| (whole > 0).then(|| row.sums.visitors as f64 / whole as f64);
@@ -267,7 +273,7 @@ impl Analytics {
                     by,
                     share: share(&row),
                     row,
-                    page: pages.next().map(Page::from),
+                    page: pages.next().map(page_of),
                     currency: self.currency.clone(),
                 })
                 .collect(),

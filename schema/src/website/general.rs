@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
     Change, Website, checked_domain,
-    settings::{self, ALLOW_LOCALHOST, PUBLIC_REALTIME, WebsiteSettingsInput},
+    settings::{self, ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, WebsiteSettingsInput},
 };
 use crate::{
     access::{Editor, On, Role, Site, stated},
@@ -37,8 +37,10 @@ pub struct WebsiteUpdateGeneralInput {
     pub public_dashboard: MaybeUndefined<bool>,
     /// Whether pages on local hosts (`localhost`, private addresses) may send events. Null is refused.
     pub allow_localhost: MaybeUndefined<bool>,
-    /// Whether `/e/realtime` and `liveWebsite` answer anyone. Null is refused.
+    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are open to anyone. Null is refused.
     pub public_realtime: MaybeUndefined<bool>,
+    /// Whether the public dashboard shows page titles and names of events and goals. Null is refused.
+    pub public_details: MaybeUndefined<bool>,
     /// Whether events are taken in; false pauses tracking: beacons are answered and dropped. Null is refused.
     pub is_active: MaybeUndefined<bool>,
     /// Switches of what is recorded of a visit, and how. Null is refused.
@@ -135,7 +137,11 @@ pub async fn update_general(
         row.is_active = Set(active);
     }
     let switches = settings::switches_of(required("settings", input.settings)?.unwrap_or_default());
-    let own = [(ALLOW_LOCALHOST, input.allow_localhost), (PUBLIC_REALTIME, input.public_realtime)];
+    let own = [
+        (ALLOW_LOCALHOST, input.allow_localhost),
+        (PUBLIC_REALTIME, input.public_realtime),
+        (PUBLIC_DETAILS, input.public_details),
+    ];
     let switches = settings::given(&[&own[..], &switches[..]].concat())?;
     let change = Change::begin(ports, site).await?;
     let mut switched = Vec::new();

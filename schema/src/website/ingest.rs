@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     ports::Ports,
     scalars::{BigInt, Instant},
-    traffic::Outcome,
+    traffic::{Outcome, SetUp},
 };
 
 // Vocabulary
@@ -105,7 +105,9 @@ impl Ingest {
 
     /// What looks wrong in the set-up, in sentences; empty when nothing does.
     async fn warnings(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<String>> {
-        Ok(ctx.cx()?.ports().ledger.warnings(self.site.id()).await?)
+        let row = self.site.website();
+        let set_up = SetUp { senders: row.into(), is_active: row.is_active };
+        Ok(ctx.cx()?.ports().ledger.warnings(self.site.id(), &set_up).await?)
     }
 }
 

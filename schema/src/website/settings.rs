@@ -57,6 +57,7 @@ pub(crate) struct Switch {
 
 pub(crate) const ALLOW_LOCALHOST: Switch = switch("allow_localhost", "allowLocalhost", false);
 pub(crate) const PUBLIC_REALTIME: Switch = switch("public_realtime", "publicRealtime", true);
+pub(crate) const PUBLIC_DETAILS: Switch = switch("public_details", "publicDetails", false);
 pub(crate) const TRACK_OUTBOUND_LINKS: Switch = switch("track_outbound_links", "settings.trackOutboundLinks", true);
 pub(crate) const TRACK_DOWNLOADS: Switch = switch("track_downloads", "settings.trackDownloads", true);
 const SESSION_REPLAY: Switch = switch("session_replay", "settings.sessionReplay", false);

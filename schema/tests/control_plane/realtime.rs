@@ -13,7 +13,7 @@ use footfall_schema::{
         plan::{Answer, Panel, Plan, Sums},
     },
     ports::{Appended, Events, Ledger, Live, OpenVisit},
-    traffic::{LiveFigures, Outcome},
+    traffic::{LiveFigures, Outcome, SetUp},
 };
 use futures_util::{
     StreamExt as _,
@@ -89,7 +89,7 @@ impl Ledger for Traffic {
     async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
         Ok(Some(1_772_600_000_000))
     }
-    async fn warnings(&self, _: Uuid) -> Result<Vec<String>> {
+    async fn warnings(&self, _: Uuid, _: &SetUp) -> Result<Vec<String>> {
         Ok(vec!["Nearly all events come from one private address.".into()])
     }
 }

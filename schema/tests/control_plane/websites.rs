@@ -160,5 +160,5 @@ async fn switches_are_set_one_by_one_and_keep_their_neighbours() {
     }
     let operator = Operator::holding_the_data_folder();
     let rules = traffic::rules(&app.ports, &operator).await.unwrap();
-    assert_eq!((rules[0].allow_localhost, rules[0].public_realtime, rules[0].is_active), (true, false, false));
+    assert_eq!((rules[0].senders.allow_localhost, rules[0].public_realtime, rules[0].is_active), (true, false, false));
 }

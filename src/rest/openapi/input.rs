@@ -33,7 +33,8 @@ const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 const TEXT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
 
 /// A host name.
-const HOST: &str = r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*";
+const HOST: &str =
+    r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*";
 
 /// A path whose views are not counted.
 const PATH: &str = r"^/[^?#\u0000-\u001F\u007F-\u009F]*$";

@@ -19,7 +19,7 @@ use crate::{
 /// What a page has beside its metrics.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Page {
-    /// Latest title in the range; null where none was sent.
+    /// Latest title in the range; null where none was sent, and to the public unless the website's `publicDetails` is on.
     pub title: Option<String>,
     /// Visits that start in the range with this page as their first.
     pub entries: BigInt,
