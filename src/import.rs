@@ -1,21 +1,30 @@
 //! Import of access logs: a file or stream of lines in, page views with their original times out.
 //!
+//! - The format, and where a line has what, is decided once, from the first lines; lines that do not fit are told by their number.
+//! - Memory does not grow with the log: page views that do not fit wait in a file of the data folder that has no name.
 //! - Everything is read and judged before the first event is stored, so a file that breaks off stores nothing.
 //! - Importing the same file twice changes nothing: a line's identity is its text and its number among equal lines.
 //! - The origin rule and the collapse of repeated page views do not apply here.
 
+mod alb;
+mod clf;
+mod format;
 pub mod handover;
 mod intern;
-pub mod line;
+mod json;
 #[cfg(test)]
 pub(crate) mod memory;
 mod reading;
+mod record;
 mod source;
+mod spill;
 mod storing;
 mod summary;
 pub mod terminal;
+mod time;
+mod w3c;
 
-use std::{io::Read, sync::Arc, time::Instant};
+use std::{io::Read, path::PathBuf, sync::Arc, time::Instant};
 
 use schema::{
     error::{Error, Result},
@@ -25,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 use uuid::Uuid;
 
-pub use self::summary::{BrokenLine, Dropped, Reason, Summary};
+pub use self::summary::{BrokenLine, Dropped, Reason, Summary, Warning};
 use crate::ingest::{
     enrich::Enricher,
     identity::{Identity, Secret, Visits},
@@ -72,6 +81,8 @@ pub struct Importer {
     pub enricher: Arc<Enricher>,
     /// The installation's secret.
     pub secret: Secret,
+    /// The folder of temporary files: page views wait in one, without a name, until they are in order.
+    pub scratch: PathBuf,
 }
 
 impl Importer {
@@ -90,10 +101,13 @@ impl Importer {
         let progress = Arc::new(progress);
         let website = target.website;
         let reading = {
-            let (progress, domain) = (Arc::clone(&progress), target.domain.clone());
-            spawn_blocking(move || reading::read(source, website, &domain, options, progress.as_ref()))
-                .await
-                .map_err(Error::internal)??
+            let (progress, domain, scratch) = (Arc::clone(&progress), target.domain.clone(), self.scratch.clone());
+            spawn_blocking(move || {
+                let task = reading::Task { website, domain: &domain, options, scratch: &scratch };
+                reading::read(source, &task, progress.as_ref())
+            })
+            .await
+            .map_err(Error::internal)??
         };
         let mut summary = reading.summary.clone();
         let mut at = reading.progress;
@@ -120,7 +134,8 @@ impl Importer {
             summary.duplicates += appended.duplicates;
             progress(at);
         }
-        building.await.map_err(Error::internal)??;
+        let without_country = building.await.map_err(Error::internal)??;
+        summary.warn(Warning::NoCountry, without_country, at.page_views);
         // Nothing older than now is to come, so the file's last visits close as well.
         self.events.append(Vec::new(), self.clock.now().timestamp_millis()).await?;
         summary.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -253,7 +253,8 @@ impl App {
             .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
-        let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret };
+        let scratch = config.data.path().to_path_buf();
+        let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret, scratch };
         let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
         let service = routes(&config, &ports, keyring, gateway)?;

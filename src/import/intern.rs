@@ -1,43 +1,82 @@
-//! Equal strings once: each gets a number, so that a record of a million lines stays small.
+//! Equal values once: each gets a number, as long as they fit, so that a record of a million lines stays small.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    collections::{HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
 };
 
-use schema::error::{Error, Result};
+/// Bytes that one list's values may take, about. What comes after that is not numbered.
+const MAX_BYTES: usize = 16 << 20;
 
-/// Strings by number. The hash is keyed: a log is full of strings that strangers chose.
-#[derive(Default)]
-pub(super) struct Strings<S: BuildHasher = RandomState> {
-    numbers: HashMap<Arc<str>, u32, S>,
-    all: Vec<Arc<str>>,
+/// Bytes that a value takes beside its text, about.
+const OVERHEAD: usize = 128;
+
+/// Values by number. The hash is keyed: a log is full of strings that strangers chose.
+pub(super) struct Numbered<K, V> {
+    numbers: HashMap<K, u32>,
+    all: Vec<V>,
+    bytes: usize,
 }
 
-impl Strings {
-    /// The string's number, and whether it is new. Errors: `TooLarge` at four billion distinct strings.
-    pub(super) fn number(&mut self, text: &str) -> Result<(u32, bool)> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok((*number, false));
-        }
-        let number = next(self.all.len())?;
-        let text: Arc<str> = text.into();
-        self.all.push(Arc::clone(&text));
-        self.numbers.insert(text, number);
-        Ok((number, true))
+impl<K, V> Default for Numbered<K, V> {
+    fn default() -> Self {
+        Self { numbers: HashMap::new(), all: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<K: Hash + Eq, V> Numbered<K, V> {
+    /// The key's number, if it has one.
+    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<u32>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.numbers.get(key).copied()
     }
 
-    /// The strings in order of their numbers; the numbering itself is given up.
-    pub(super) fn into_list(self) -> Vec<Arc<str>> {
+    /// Numbers a new key whose text is so long; `None` where there is no room.
+    pub(super) fn add(&mut self, key: K, value: V, bytes: usize) -> Option<u32> {
+        let number = u32::try_from(self.all.len()).ok()?;
+        if self.bytes > MAX_BYTES {
+            return None;
+        }
+        self.bytes += bytes + OVERHEAD;
+        self.all.push(value);
+        self.numbers.insert(key, number);
+        Some(number)
+    }
+
+    /// The value with a number.
+    pub(super) fn get(&self, number: u32) -> Option<&V> {
+        self.all.get(number as usize)
+    }
+
+    /// The values in order of their numbers; the numbering itself is given up.
+    pub(super) fn into_list(self) -> Vec<V> {
         self.all
     }
 }
 
-/// The number after `count` others. Errors: `TooLarge` where 32 bits do not hold it.
-pub(super) fn next(count: usize) -> Result<u32> {
-    u32::try_from(count)
-        .map_err(|_| Error::TooLarge { limit: "an import takes 4 billion different values at most".to_owned() })
+/// Shares equal texts among records that are near each other.
+#[derive(Default)]
+pub(super) struct Shared(HashSet<Arc<str>>);
+
+impl Shared {
+    /// Texts that are remembered at most.
+    const MAX: usize = 32_768;
+
+    /// The text, shared with earlier equal ones as far as they are remembered.
+    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= Self::MAX {
+            self.0.clear();
+        }
+        let text: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&text));
+        text
+    }
 }
 
 #[cfg(test)]
@@ -45,11 +84,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_strings_have_one_number() {
-        let mut strings = Strings::default();
-        assert_eq!(strings.number("a").unwrap(), (0, true));
-        assert_eq!(strings.number("b").unwrap(), (1, true));
-        assert_eq!(strings.number("a").unwrap(), (0, false));
-        assert_eq!(strings.into_list().iter().map(|text| &**text).collect::<Vec<_>>(), ["a", "b"]);
+    fn equal_values_have_one_number_until_there_is_no_room() {
+        let mut numbered = Numbered::<Box<str>, char>::default();
+        assert_eq!(numbered.find("a"), None);
+        assert_eq!(numbered.add("a".into(), 'A', 1), Some(0));
+        assert_eq!(numbered.add("b".into(), 'B', MAX_BYTES), Some(1));
+        assert_eq!(numbered.add("c".into(), 'C', 1), None);
+        assert_eq!((numbered.find("a"), numbered.find("b"), numbered.find("c")), (Some(0), Some(1), None));
+        assert_eq!(numbered.get(1), Some(&'B'));
+        assert_eq!(numbered.into_list(), ['A', 'B']);
+    }
+
+    #[test]
+    fn texts_are_shared_and_forgotten() {
+        let mut shared = Shared::default();
+        let first = shared.text("/");
+        assert!(Arc::ptr_eq(&first, &shared.text("/")));
+        for number in 0..=Shared::MAX {
+            shared.text(&number.to_string());
+        }
+        assert!(shared.0.len() <= Shared::MAX);
+        assert_eq!(shared.text("/"), first);
     }
 }

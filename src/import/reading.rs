@@ -1,21 +1,22 @@
 //! The first half of an import: every line is read, judged, and kept as a small record if it is a page view.
 
-use std::{collections::HashMap, io::Read, sync::Arc};
+use std::{io::Read, path::Path, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
 use schema::{
-    analytics::event::Acquisition,
+    analytics::{event::Acquisition, path},
     error::{Error, Result},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    BrokenLine, Options, Progress, Reason, Summary,
-    intern::{Strings, next},
-    line::{self, Line},
+    BrokenLine, Options, Progress, Reason, Summary, Warning,
+    format::{self, Format, Line},
+    intern::Numbered,
+    record::{Record, is_page, path_and_query},
     source::{LONGEST, Lines},
+    spill::{Sorted, Sorter, UNNUMBERED, View},
 };
 use crate::ingest::{
     bots,
@@ -28,73 +29,79 @@ const SHOWN: usize = 10;
 /// Lines between two reports of progress.
 const REPORT_EVERY: u64 = 20_000;
 
-/// One page view: 40 bytes, whatever its line was.
-pub(super) struct View {
-    pub(super) time_ms: i64,
-    /// SHA-256 of website and line, cut to 128 bits.
-    pub(super) digest: [u8; 16],
-    pub(super) client: u32,
-    pub(super) path: u32,
-    pub(super) arrival: u32,
-}
+/// First and last of the times that were counted, in milliseconds since 1970 UTC.
+struct Span(i64, i64);
 
-/// Who asked: numbers of an address and a user agent.
-#[derive(Clone, Copy)]
-pub(super) struct Client {
-    pub(super) address: u32,
-    pub(super) user_agent: u32,
-}
+impl Span {
+    const EMPTY: Self = Self(i64::MAX, i64::MIN);
 
-/// First and last of the times.
-fn range(times: impl Iterator<Item = i64>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let (first, last) = times.fold((i64::MAX, i64::MIN), |(first, last), time| (first.min(time), last.max(time)));
-    DateTime::from_timestamp_millis(first)
-        .zip(DateTime::from_timestamp_millis(last))
-        .filter(|(first, last)| first <= last)
+    fn ends(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let ends = DateTime::from_timestamp_millis(self.0).zip(DateTime::from_timestamp_millis(self.1));
+        ends.filter(|(first, last)| first <= last)
+    }
 }
 
 /// All that a log held.
 pub(super) struct Reading {
-    /// In order of the file.
-    pub(super) views: Vec<View>,
-    pub(super) clients: Vec<Client>,
-    pub(super) addresses: Vec<Arc<str>>,
-    pub(super) user_agents: Vec<Arc<str>>,
-    pub(super) paths: Vec<Arc<str>>,
+    /// In order of time.
+    pub(super) views: Sorted,
+    /// By number.
+    pub(super) user_agents: Vec<UserAgent>,
+    /// By number.
     pub(super) arrivals: Vec<Arc<Acquisition>>,
     pub(super) summary: Summary,
     pub(super) progress: Progress,
 }
 
-/// Reads to the end. Errors: `Invalid` for a source that fails, a damaged archive, and a log without one readable line.
-pub(super) fn read(
-    source: impl Read,
-    website: Uuid,
-    domain: &str,
-    options: Options,
-    progress: &impl Fn(Progress),
-) -> Result<Reading> {
-    let mut gathering = Gathering::new(website, domain, options);
+/// A user agent of the log.
+pub(super) struct UserAgent {
+    pub(super) text: Arc<str>,
+    is_bot: bool,
+}
+
+/// What a log is read with.
+pub(super) struct Task<'a> {
+    pub(super) website: Uuid,
+    pub(super) domain: &'a str,
+    pub(super) options: Options,
+    /// Where views wait that do not fit in memory.
+    pub(super) scratch: &'a Path,
+}
+
+/// Reads to the end. Errors: `Invalid` for a source that fails, a damaged archive, and a log without one readable line;
+/// `Unavailable` where there is no room for what waits.
+pub(super) fn read(source: impl Read, task: &Task<'_>, progress: &impl Fn(Progress)) -> Result<Reading> {
     let mut lines = Lines::open(source).map_err(|_| breaks_off(false, 0))?;
+    let packed = lines.is_gzip();
     let mut at = Progress::default();
-    loop {
-        let packed = lines.is_gzip();
-        let Some(text) = lines.next().map_err(|_| breaks_off(packed, at.lines))? else { break };
-        at.lines += 1;
+    // The first lines decide how all are read, so they wait until that is known.
+    let mut sample: Vec<Vec<u8>> = Vec::new();
+    while sample.len() < format::SAMPLE {
+        let count = sample.len() as u64;
+        let Some(text) = lines.next().map_err(|_| breaks_off(packed, count))? else { break };
         // Editors on Windows put a byte order mark in front.
-        let text = if at.lines == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
+        let text = if sample.is_empty() { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
+        sample.push(text.to_vec());
+    }
+    let mut gathering = Gathering::new(task, Format::of_lines(&sample));
+    for text in &sample {
+        at.lines += 1;
+        gathering.take(text, at.lines)?;
+    }
+    while let Some(text) = lines.next().map_err(|_| breaks_off(packed, at.lines))? {
+        at.lines += 1;
         gathering.take(text, at.lines)?;
         if at.lines.is_multiple_of(REPORT_EVERY) {
             progress(Progress { bytes: lines.bytes(), ..at });
         }
     }
-    gathering.summary.lines = at.lines;
-    if gathering.summary.broken == at.lines {
-        return Err(no_log(at.lines));
+    gathering.summary.lines = at.lines - gathering.directives;
+    if gathering.summary.broken == gathering.summary.lines {
+        return Err(no_log(&gathering.summary));
     }
-    at = Progress { bytes: lines.bytes(), page_views: gathering.views.len() as u64, ..at };
+    at = Progress { bytes: lines.bytes(), page_views: gathering.views.count, ..at };
     progress(at);
-    Ok(gathering.finish(at))
+    gathering.finish(at)
 }
 
 fn breaks_off(packed: bool, lines: u64) -> Error {
@@ -105,17 +112,20 @@ fn breaks_off(packed: bool, lines: u64) -> Error {
     )
 }
 
-fn no_log(lines: u64) -> Error {
-    let what = match lines {
+fn no_log(summary: &Summary) -> Error {
+    let what = match summary.lines {
         0 => "it is empty".to_owned(),
         1 => "its only line cannot be read as one".to_owned(),
-        _ => format!("none of its {lines} lines can be read as one"),
+        lines => format!("none of its {lines} lines can be read as one"),
     };
+    let first = summary.first_broken.first();
+    let example = first.map(|line| format!(" (line {}: {})", line.number, line.text)).unwrap_or_default();
     Error::invalid(
         "file",
         format!(
-            "this is not an access log: {what}. The combined or common format of Apache and nginx is expected, plain or gzip, \
-             such as: 192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET /page HTTP/1.1\" 200 2326 \"https://example.org/\" \"Mozilla/5.0\""
+            "this is not an access log: {what}{example}. What is expected is {}, plain or gzip, \
+             such as: 192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET /page HTTP/1.1\" 200 2326 \"https://example.org/\" \"Mozilla/5.0\"",
+            format::KNOWN
         ),
     )
 }
@@ -123,109 +133,134 @@ fn no_log(lines: u64) -> Error {
 struct Gathering<'a> {
     domain: &'a str,
     options: Options,
+    format: Format,
     /// Hash of what all lines' identities begin with.
     keyed: Sha256,
-    views: Vec<View>,
-    addresses: Strings,
-    user_agents: Strings,
-    /// By number of the user agent.
-    machines: Vec<bool>,
-    paths: Strings,
-    clients: Vec<Client>,
-    client_numbers: FxHashMap<(u32, u32), u32>,
-    arrivals: Vec<Arc<Acquisition>>,
-    arrival_numbers: HashMap<(String, Campaign), u32>,
+    views: Sorter,
+    user_agents: Numbered<Arc<str>, UserAgent>,
+    arrivals: Numbered<(String, Campaign), Arc<Acquisition>>,
+    span: Span,
+    /// Lines that only say how others are to be read.
+    directives: u64,
+    /// Requests of pages, bots' included, and how many of them name no user agent.
+    pages: u64,
+    without_user_agent: u64,
+    /// Page views that name no referrer.
+    without_referrer: u64,
     summary: Summary,
     dropped: [u64; Reason::ALL.len()],
 }
 
 impl<'a> Gathering<'a> {
-    fn new(website: Uuid, domain: &'a str, options: Options) -> Self {
+    fn new(task: &Task<'a>, format: Format) -> Self {
         Self {
-            domain,
-            options,
-            keyed: Sha256::new_with_prefix(website.as_bytes()),
-            views: Vec::new(),
-            addresses: Strings::default(),
-            user_agents: Strings::default(),
-            machines: Vec::new(),
-            paths: Strings::default(),
-            clients: Vec::new(),
-            client_numbers: FxHashMap::default(),
-            arrivals: Vec::new(),
-            arrival_numbers: HashMap::new(),
+            domain: task.domain,
+            options: task.options,
+            format,
+            keyed: Sha256::new_with_prefix(task.website.as_bytes()),
+            views: Sorter::new(task.scratch),
+            user_agents: Numbered::default(),
+            arrivals: Numbered::default(),
+            span: Span::EMPTY,
+            directives: 0,
+            pages: 0,
+            without_user_agent: 0,
+            without_referrer: 0,
             summary: Summary::default(),
             dropped: [0; Reason::ALL.len()],
         }
     }
 
     fn take(&mut self, text: &[u8], number: u64) -> Result<()> {
-        let parsed = if text.len() > LONGEST { None } else { line::parse(text) };
-        let Some(parsed) = parsed else {
-            self.summary.broken += 1;
-            if self.summary.first_broken.len() < SHOWN {
-                self.summary.first_broken.push(BrokenLine::new(number, text));
+        let line = if text.len() > LONGEST { Line::Broken } else { self.format.read(text) };
+        match line {
+            Line::Request(record) => {
+                if let Some(reason) = self.judge(text, &record)?
+                    && let Some(count) = self.dropped.get_mut(reason as usize)
+                {
+                    *count += 1;
+                }
             }
-            return Ok(());
-        };
-        if let Some(reason) = self.judge(text, parsed)?
-            && let Some(count) = self.dropped.get_mut(reason as usize)
-        {
-            *count += 1;
+            Line::Directive => self.directives += 1,
+            Line::Broken => {
+                self.summary.broken += 1;
+                if self.summary.first_broken.len() < SHOWN {
+                    self.summary.first_broken.push(BrokenLine::new(number, text));
+                }
+            }
         }
         Ok(())
     }
 
     /// Keeps the line as a page view, or says why not.
-    fn judge(&mut self, text: &[u8], line: Line<'_>) -> Result<Option<Reason>> {
-        let request = line::unescape(line.request);
-        let Some(("GET", target)) = line::request(&request) else { return Ok(Some(Reason::NotGet)) };
-        if !matches!(line.status, 200..=299 | 304) {
+    fn judge(&mut self, text: &[u8], record: &Record<'_>) -> Result<Option<Reason>> {
+        let Some(target) = &record.target else { return Ok(Some(Reason::NotGet)) };
+        if !matches!(record.status, 200..=299 | 304) {
             return Ok(Some(Reason::Status));
         }
-        let (path, query) = line::path_and_query(target);
-        if !line::is_page(path) {
+        let target = target.bytes();
+        let (path, query) = path_and_query(&target);
+        let path = path::normalized(path);
+        if !is_page(&path) {
             return Ok(Some(Reason::StaticFile));
         }
-        // The common format has no user agent at all, which says nothing about who asked.
-        let user_agent = line::unescape(line.user_agent.unwrap_or_default());
-        let (user_agent_number, new) = self.user_agents.number(&user_agent)?;
-        if new {
-            self.machines.push(bots::machine(&user_agent).is_some());
-        }
-        let is_machine = line.user_agent.is_some() && self.machines.get(user_agent_number as usize) == Some(&true);
-        if is_machine && !self.options.keep_bots {
+        self.pages += 1;
+        // A log without user agents says nothing about who asked.
+        let is_told = record.user_agent.is_some();
+        self.without_user_agent += u64::from(!record.user_agent.as_ref().is_some_and(|field| field.is_given()));
+        let user_agent = record.user_agent.as_ref().map(|field| field.text()).unwrap_or_default();
+        let (user_agent_number, is_bot) = self.user_agent(&user_agent);
+        if is_told && is_bot && !self.options.keep_bots {
             return Ok(Some(Reason::Bot));
         }
-        let (address, _) = self.addresses.number(&line::unescape(line.address))?;
-        let client = self.client(address, user_agent_number)?;
-        let (path, _) = self.paths.number(path)?;
-        let arrival = self.arrival(&line::unescape(line.referrer.unwrap_or_default()), query)?;
-        self.views.push(View { time_ms: line.time_ms, digest: self.digest(text), client, path, arrival });
+        let referrer = record.referrer.as_ref().filter(|field| field.is_given()).map(|field| field.text());
+        self.without_referrer += u64::from(referrer.is_none());
+        let query = String::from_utf8_lossy(query);
+        let query = if Campaign::is_in(&query) { &*query } else { "" };
+        let referrer = referrer_host(&referrer.unwrap_or_default(), self.domain);
+        let (arrival, referrer) = self.arrival(referrer, query);
+        let is_numbered = |number: u32| number != UNNUMBERED;
+        self.views.add(&View {
+            time_ms: record.time_ms,
+            digest: self.digest(text),
+            user_agent: user_agent_number,
+            arrival,
+            address: &record.address,
+            path: &path,
+            user_agent_text: if is_numbered(user_agent_number) { "" } else { &user_agent },
+            referrer: &referrer,
+            query: if is_numbered(arrival) { "" } else { query },
+        })?;
+        self.span = Span(self.span.0.min(record.time_ms), self.span.1.max(record.time_ms));
         Ok(None)
     }
 
-    fn client(&mut self, address: u32, user_agent: u32) -> Result<u32> {
-        if let Some(number) = self.client_numbers.get(&(address, user_agent)) {
-            return Ok(*number);
+    /// The user agent's number, and whether it is a bot's.
+    fn user_agent(&mut self, text: &str) -> (u32, bool) {
+        if let Some(number) = self.user_agents.find(text) {
+            return (number, self.user_agents.get(number).is_some_and(|known| known.is_bot));
         }
-        let number = next(self.clients.len())?;
-        self.clients.push(Client { address, user_agent });
-        self.client_numbers.insert((address, user_agent), number);
-        Ok(number)
+        let is_bot = bots::machine(text).is_some();
+        let shared: Arc<str> = text.into();
+        let known = UserAgent { text: Arc::clone(&shared), is_bot };
+        (self.user_agents.add(shared, known, text.len()).unwrap_or(UNNUMBERED), is_bot)
     }
 
-    /// Numbers arrivals by host and campaign, which are few, not by referring page, which are many.
-    fn arrival(&mut self, referrer: &str, query: &str) -> Result<u32> {
-        let campaign = if Campaign::is_in(query) { Campaign::of_query(query) } else { Campaign::default() };
-        let key = (referrer_host(referrer, self.domain), campaign);
-        if let Some(number) = self.arrival_numbers.get(&key) {
-            return Ok(*number);
+    /// Numbers arrivals by host and campaign, which are few, not by referring page, which are many. Gives the host back where there
+    /// is no number left.
+    fn arrival(&mut self, referrer: String, query: &str) -> (u32, String) {
+        let campaign = if query.is_empty() { Campaign::default() } else { Campaign::of_query(query) };
+        let key = (referrer, campaign);
+        if let Some(number) = self.arrivals.find(&key) {
+            return (number, String::new());
         }
-        let number = next(self.arrivals.len())?;
-        self.arrivals.push(Arc::new(acquire(key.0.clone(), key.1.clone())));
-        self.arrival_numbers.insert(key, number);
-        Ok(number)
+        let bytes = key.0.len() + query.len();
+        let arrival = Arc::new(acquire(key.0.clone(), key.1.clone()));
+        let referrer = key.0.clone();
+        match self.arrivals.add(key, arrival, 2 * bytes) {
+            Some(number) => (number, String::new()),
+            None => (UNNUMBERED, referrer),
+        }
     }
 
     fn digest(&self, text: &[u8]) -> [u8; 16] {
@@ -237,21 +272,20 @@ impl<'a> Gathering<'a> {
         digest
     }
 
-    fn finish(mut self, progress: Progress) -> Reading {
-        if let Some((first, last)) = range(self.views.iter().map(|view| view.time_ms)) {
+    fn finish(mut self, progress: Progress) -> Result<Reading> {
+        if let Some((first, last)) = self.span.ends() {
             self.summary.first_at = Some(first);
             self.summary.last_at = Some(last);
         }
+        self.summary.warn(Warning::NoUserAgent, self.without_user_agent, self.pages);
+        self.summary.warn(Warning::NoReferrer, self.without_referrer, self.views.count);
         self.summary.dropped = Reason::ALL.into_iter().zip(self.dropped).map(Into::into).collect();
-        Reading {
-            views: self.views,
-            clients: self.clients,
-            addresses: self.addresses.into_list(),
+        Ok(Reading {
+            views: self.views.sorted()?,
             user_agents: self.user_agents.into_list(),
-            paths: self.paths.into_list(),
-            arrivals: self.arrivals,
+            arrivals: self.arrivals.into_list(),
             summary: self.summary,
             progress,
-        }
+        })
     }
 }

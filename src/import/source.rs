@@ -75,13 +75,29 @@ impl<R: Read> Lines<R> {
 
 fn take_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     let limit = LONGEST as u64 + 1;
+    let skipped = skip_zeros(text)?;
     if text.by_ref().take(limit).read_until(b'\n', line)? == 0 {
-        return Ok(false);
+        return Ok(skipped);
     }
     if line.len() > LONGEST && !line.ends_with(b"\n") {
         text.skip_until(b'\n')?;
     }
     Ok(true)
+}
+
+/// Passes over zero bytes, as a log begins with after a rotation that truncates it: any number of them. Answers whether there were some.
+fn skip_zeros(text: &mut impl BufRead) -> io::Result<bool> {
+    let mut skipped = false;
+    loop {
+        let held = text.fill_buf()?;
+        let zeros = held.iter().take_while(|byte| **byte == 0).count();
+        let is_over = zeros < held.len() || held.is_empty();
+        text.consume(zeros);
+        skipped |= zeros > 0;
+        if is_over {
+            return Ok(skipped);
+        }
+    }
 }
 
 /// Counts what passes.
@@ -131,6 +147,14 @@ mod tests {
         assert_eq!(all(&[gzip(b"one\ntw"), gzip(b"o\n\nlast without end")].concat()).unwrap(), expected);
         assert!(all(b"").unwrap().is_empty());
         assert_eq!(all(b"x").unwrap(), [b"x"]);
+    }
+
+    #[test]
+    fn zeros_before_a_line_are_no_part_of_it() {
+        let text = [vec![0; 3 * LONGEST], b"one\n\0two\n".to_vec()].concat();
+        assert_eq!(all(&text).unwrap(), [b"one", b"two"]);
+        assert_eq!(all(&gzip(&text)).unwrap(), [b"one", b"two"]);
+        assert_eq!(all(&[0; 9]).unwrap(), [b""]);
     }
 
     #[test]

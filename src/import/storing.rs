@@ -1,6 +1,10 @@
 //! The second half of an import: page views in order of time, with their visitors, in batches for the event store.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
 
 use rustc_hash::FxHashMap;
 use schema::{
@@ -11,8 +15,9 @@ use schema::{
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use super::{Target, reading::Reading};
+use super::{Target, intern::Shared, reading::Reading, spill::UNNUMBERED};
 use crate::ingest::{
+    channel::{Campaign, acquire},
     enrich::Enricher,
     identity::{DAY_MS, Visits},
 };
@@ -26,7 +31,8 @@ pub(super) struct Batch {
     pub(super) settled_ms: i64,
 }
 
-/// Builds all batches and sends each; stops early when `send` answers that nobody listens any more.
+/// Builds all batches and sends each; stops early when `send` answers that nobody listens any more. Answers how many page views
+/// have no country.
 ///
 /// `recall` tells the visits that the store held open at an instant, in milliseconds since 1970 UTC.
 pub(super) fn build(
@@ -36,23 +42,21 @@ pub(super) fn build(
     enricher: &Enricher,
     recall: impl Fn(i64) -> Result<Vec<OpenVisit>>,
     mut send: impl FnMut(Batch) -> bool,
-) -> Result<()> {
-    let Reading { mut views, clients, addresses, user_agents, paths, arrivals, .. } = reading;
-    // Stable: ties stay in order of the file.
-    views.sort_by_key(|view| view.time_ms);
-
+) -> Result<u64> {
+    let Reading { mut views, user_agents, arrivals, .. } = reading;
     let empty: Arc<str> = "".into();
     let hostname: Arc<str> = target.domain.to_lowercase().into();
-    let mut places: Vec<Option<Arc<Place>>> = vec![None; addresses.len()];
-    // A million addresses are in some hundred places.
-    let mut known: FxHashMap<Place, Arc<Place>> = FxHashMap::default();
-    let mut agents: Vec<Option<Arc<Agent>>> = vec![None; user_agents.len()];
+    let mut places = Places::default();
+    let mut agents = Agents { numbered: vec![None; user_agents.len()], known: FxHashMap::default() };
+    let mut paths = Shared::default();
     // Equal lines have equal times, so they are counted within one instant and forgotten after it.
     let mut equal: FxHashMap<[u8; 16], u64> = FxHashMap::default();
+    let clients = RandomState::new();
     let (mut now_ms, mut today) = (i64::MIN, i64::MIN);
-    let mut events = Vec::with_capacity(BATCH.min(views.len()));
+    let mut without_country = 0;
+    let mut events = Vec::new();
 
-    for view in views {
+    while let Some(view) = views.next()? {
         if view.time_ms != now_ms {
             let day = view.time_ms.div_euclid(DAY_MS);
             if day != today {
@@ -68,15 +72,18 @@ pub(super) fn build(
         let id = event_id(view.digest, *before);
         *before += 1;
 
-        let client = *get(&clients, view.client)?;
-        let address = get(&addresses, client.address)?;
-        let user_agent = get(&user_agents, client.user_agent)?;
-        let visitor = visits.visitor(view.client as usize, address, user_agent, view.time_ms);
-        let place = once(&mut places, client.address, || {
-            let place = enricher.place(address);
-            Arc::clone(known.entry((*place).clone()).or_insert(place))
-        })?;
-        let agent = once(&mut agents, client.user_agent, || enricher.known(user_agent).agent)?;
+        let user_agent = match view.user_agent {
+            UNNUMBERED => view.user_agent_text,
+            number => &get(&user_agents, number)?.text,
+        };
+        let client = clients.hash_one((view.address, view.user_agent, view.user_agent_text));
+        let visitor = visits.visitor(client, view.address, user_agent, view.time_ms);
+        let place = places.of(view.address, enricher);
+        without_country += u64::from(place.country.is_empty());
+        let acquisition = match view.arrival {
+            UNNUMBERED => Arc::new(acquire(view.referrer.to_owned(), Campaign::of_query(view.query))),
+            number => Arc::clone(get(&arrivals, number)?),
+        };
         events.push(Event {
             website: target.website,
             id,
@@ -85,11 +92,11 @@ pub(super) fn build(
             kind: EventKind::Pageview,
             name: Arc::clone(&empty),
             hostname: Arc::clone(&hostname),
-            path: Arc::clone(get(&paths, view.path)?),
+            path: paths.text(view.path),
             title: Arc::clone(&empty),
-            acquisition: Arc::clone(get(&arrivals, view.arrival)?),
+            acquisition,
             place,
-            agent,
+            agent: agents.of(view.user_agent, user_agent, enricher),
             screen: Arc::clone(&empty),
             language: Arc::clone(&empty),
             properties: Arc::clone(&empty),
@@ -100,14 +107,68 @@ pub(super) fn build(
         if events.len() == BATCH {
             let full = std::mem::replace(&mut events, Vec::with_capacity(BATCH));
             if !send(Batch { events: full, settled_ms: now_ms }) {
-                return Ok(());
+                return Ok(without_country);
             }
         }
     }
     if !events.is_empty() {
         send(Batch { events, settled_ms: now_ms });
     }
-    Ok(())
+    Ok(without_country)
+}
+
+/// Places of addresses. A million addresses are in some hundred places.
+#[derive(Default)]
+struct Places {
+    by_address: HashMap<Box<str>, Arc<Place>>,
+    known: FxHashMap<Place, Arc<Place>>,
+}
+
+impl Places {
+    /// Addresses, and places, that are remembered at most.
+    const MAX: usize = 32_768;
+
+    fn of(&mut self, address: &str, enricher: &Enricher) -> Arc<Place> {
+        if let Some(place) = self.by_address.get(address) {
+            return Arc::clone(place);
+        }
+        if self.by_address.len() >= Self::MAX {
+            self.by_address.clear();
+        }
+        if self.known.len() >= Self::MAX {
+            self.known.clear();
+        }
+        let found = enricher.place(address);
+        let place = Arc::clone(self.known.entry((*found).clone()).or_insert(found));
+        self.by_address.insert(address.into(), Arc::clone(&place));
+        place
+    }
+}
+
+/// What user agents tell. A hundred thousand of them are some thousand browsers.
+struct Agents {
+    numbered: Vec<Option<Arc<Agent>>>,
+    known: FxHashMap<Agent, Arc<Agent>>,
+}
+
+impl Agents {
+    /// Browsers that are remembered at most.
+    const MAX: usize = 32_768;
+
+    fn of(&mut self, number: u32, text: &str, enricher: &Enricher) -> Arc<Agent> {
+        if let Some(Some(agent)) = self.numbered.get(number as usize) {
+            return Arc::clone(agent);
+        }
+        if self.known.len() >= Self::MAX {
+            self.known.clear();
+        }
+        let found = enricher.known(text).agent;
+        let agent = Arc::clone(self.known.entry((*found).clone()).or_insert(found));
+        if let Some(slot) = self.numbered.get_mut(number as usize) {
+            *slot = Some(Arc::clone(&agent));
+        }
+        agent
+    }
 }
 
 /// The identity of a line: its text (by digest) and how many equal lines came before it.
@@ -125,11 +186,4 @@ fn event_id(digest: [u8; 16], before: u64) -> Uuid {
 
 fn get<T>(list: &[T], number: u32) -> Result<&T> {
     list.get(number as usize).ok_or_else(|| Error::broken("a record of the import names a number that nobody gave"))
-}
-
-fn once<T>(known: &mut [Option<Arc<T>>], number: u32, find: impl FnOnce() -> Arc<T>) -> Result<Arc<T>> {
-    let slot = known
-        .get_mut(number as usize)
-        .ok_or_else(|| Error::broken("a record of the import names a number that nobody gave"))?;
-    Ok(Arc::clone(slot.get_or_insert_with(find)))
 }

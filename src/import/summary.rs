@@ -48,6 +48,34 @@ impl From<(Reason, u64)> for Dropped {
     }
 }
 
+/// What nearly all lines lack, which mostly means that the log has it in another place, or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// Addresses whose country is known.
+    NoCountry,
+    /// Referrers.
+    NoReferrer,
+    /// User agents.
+    NoUserAgent,
+}
+
+impl Warning {
+    const fn says(self) -> &'static str {
+        match self {
+            Self::NoCountry => {
+                "Nearly all page views lack a country: their addresses are private ones, host names or a proxy's. Log the visitor's address."
+            }
+            Self::NoReferrer => {
+                "Nearly all page views lack a referrer: sources are unknown. Log the Referer header, as the combined format does."
+            }
+            Self::NoUserAgent => {
+                "Nearly all lines lack a user agent: bots and browsers are unknown. Log the User-Agent header, as the combined format does."
+            }
+        }
+    }
+}
+
 /// A line that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenLine {
@@ -93,8 +121,20 @@ pub struct Summary {
     pub first_at: Option<DateTime<Utc>>,
     /// Time of the last page view, UTC.
     pub last_at: Option<DateTime<Utc>>,
+    /// What nearly all lines lack.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
     /// How long the import took, in milliseconds.
     pub duration_ms: u64,
+}
+
+impl Summary {
+    /// Warns where at least 19 of 20 lack it.
+    pub(super) fn warn(&mut self, warning: Warning, lacking: u64, all: u64) {
+        if all > 0 && lacking.saturating_mul(20) >= all.saturating_mul(19) {
+            self.warnings.push(warning);
+        }
+    }
 }
 
 impl fmt::Display for Summary {
@@ -116,6 +156,9 @@ impl fmt::Display for Summary {
         }
         if let (Some(first), Some(last)) = (self.first_at, self.last_at) {
             writeln!(out, "Page views from {} to {} UTC.", first.format("%F %T"), last.format("%F %T"))?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "Warning: {}", warning.says())?;
         }
         let rate = self.lines.saturating_mul(1000) / self.duration_ms.max(1);
         write!(
@@ -161,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_needs_nearly_all() {
+        let mut summary = Summary::default();
+        for (lacking, all) in [(0, 0), (0, 9), (18, 20)] {
+            summary.warn(Warning::NoReferrer, lacking, all);
+        }
+        assert_eq!(summary.warnings, []);
+        summary.warn(Warning::NoReferrer, 19, 20);
+        assert_eq!(summary.warnings, [Warning::NoReferrer]);
+    }
+
+    #[test]
     fn the_text_names_every_reason_and_broken_line() {
         let summary = Summary {
             lines: 1_234,
@@ -168,6 +222,7 @@ mod tests {
             dropped: Reason::ALL.into_iter().map(|reason| Dropped { reason, count: 0 }).collect(),
             broken: 12,
             first_broken: vec![BrokenLine::new(7, b"oops")],
+            warnings: vec![Warning::NoCountry],
             duration_ms: 1_500,
             ..Summary::default()
         };
@@ -181,6 +236,7 @@ mod tests {
             "a bot",
             "line 7: oops",
             "and 11 more",
+            "Warning: Nearly all page views lack a country",
             "1.500 s",
         ] {
             assert!(text.contains(part), "{part} in {text}");

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, io::Cursor};
 
 use flate2::{Compression, write::GzEncoder};
+use schema::analytics::event::Event;
 
 use super::{
     memory::{Memory, Still, visits},
@@ -17,6 +18,7 @@ pub(crate) fn importer(store: &Arc<Memory>) -> Importer {
         clock: Arc::new(Still(chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())),
         enricher: Arc::new(Enricher::new(None, None).unwrap()),
         secret: Secret::new([9; 32]),
+        scratch: std::env::temp_dir(),
     }
 }
 
@@ -179,7 +181,7 @@ async fn what_is_no_log_is_refused_and_stores_nothing() {
     let packed = packed.finish().unwrap();
     for (log, says) in [
         (Vec::new(), "it is empty"),
-        (b"hello\nworld\n".to_vec(), "none of its 2 lines"),
+        (b"hello\nworld\n".to_vec(), "none of its 2 lines can be read as one (line 1: hello)"),
         (vec![0; 300_000], "its only line"),
         (b"\x89PNG\r\n\x1a\n".to_vec(), "not an access log"),
         (packed[..packed.len() - 9].to_vec(), "damaged or ends early"),
@@ -225,4 +227,146 @@ async fn batches_ids_and_progress_add_up() {
         Progress { bytes: length, lines: 120_000, page_views: 120_000, handled: 120_000 }
     );
     assert!(seen.windows(2).all(|pair| pair[0].lines <= pair[1].lines && pair[0].handled <= pair[1].handled));
+}
+
+/// Imports a log of the repository.
+async fn case(name: &str) -> (Arc<Memory>, Summary) {
+    let log = std::fs::read(format!("{}/tests/data/logs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let store = Arc::new(Memory::default());
+    let summary = run(&store, log, false).await.unwrap();
+    (store, summary)
+}
+
+/// Visitors, visits and countries of what was stored.
+fn facts(store: &Memory) -> (usize, usize, Vec<String>) {
+    let events = store.events.lock().unwrap();
+    let visitors: HashSet<_> = events.iter().map(|event| event.visitor).collect();
+    let countries: HashSet<_> = events.iter().map(|event| event.place.country.clone()).collect();
+    let mut countries: Vec<_> = countries.into_iter().collect();
+    countries.sort();
+    (visitors.len(), visits(&events).len(), countries)
+}
+
+#[tokio::test]
+async fn one_client_is_one_visitor_however_the_log_spells_it() {
+    let countries = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>();
+    for (name, visitors, visits, codes) in [
+        ("ip-with-port.log", 3, 3, &["AU", "NL", "US"][..]),
+        ("forwarded-for-first.log", 2, 2, &["NL", "US"]),
+        ("one-address-two-spellings.log", 2, 2, &["NL", "US"]),
+        ("leading-nuls.log", 1, 1, &["US"]),
+    ] {
+        let (store, summary) = case(name).await;
+        assert_eq!(facts(&store), (visitors, visits, countries(codes)), "{name}");
+        assert_eq!((summary.broken, summary.stored), (0, summary.lines), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_between_size_and_referrer_hides_no_bot() {
+    let (store, summary) = case("host-before-referrer.log").await;
+    assert_eq!((summary.stored, dropped(&summary, Reason::Bot)), (3, 1));
+    let events = store.events.lock().unwrap();
+    assert!(events.iter().all(|event| event.agent.browser == "Chrome" && event.acquisition.referrer == "google.com"));
+}
+
+#[tokio::test]
+async fn health_checks_are_bots_and_one_page_has_one_path() {
+    let (_, summary) = case("health-checks.log").await;
+    assert_eq!((summary.stored, dropped(&summary, Reason::Bot)), (0, 8));
+    let (store, summary) = case("one-page-three-spellings.log").await;
+    assert_eq!(summary.stored, 3);
+    assert!(store.events.lock().unwrap().iter().all(|event| &*event.path == "/caf%C3%A9"));
+}
+
+#[tokio::test]
+async fn logs_of_other_servers_tell_the_same() {
+    let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0";
+    let w3c = browser.replace(' ', "+");
+    let cloudfront = browser.replace(' ', "%20");
+    let logs = [
+        format!(
+            "8.8.8.8 - - [10/Mar/2026:10:00:00 +0000] \"GET /a?utm_source=x HTTP/1.1\" 200 5 \"https://www.google.com/\" \"{browser}\"\n"
+        ),
+        format!(
+            "{{\"time_iso8601\":\"2026-03-10T10:00:00+00:00\",\"remote_addr\":\"8.8.8.8\",\"request\":\"GET /a?utm_source=x HTTP/1.1\",\"status\":\"200\",\"http_referer\":\"https://www.google.com/\",\"http_user_agent\":\"{browser}\"}}\n"
+        ),
+        format!(
+            "#Software: Microsoft Internet Information Services 10.0\r\n#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) cs(Referer) sc-status\r\n2026-03-10 10:00:00 GET /a utm_source=x 8.8.8.8 {w3c} https://www.google.com/ 200\r\n"
+        ),
+        format!(
+            "#Version: 1.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query\n2026-03-10\t10:00:00\t8.8.8.8\tGET\t/a\t200\thttps://www.google.com/\t{cloudfront}\tutm_source=x\n"
+        ),
+        format!(
+            "h2 2026-03-10T10:00:00.000000Z app/shop/1 8.8.8.8:2817 10.0.0.1:80 0.1 0.1 0.1 200 200 0 57 \"GET https://shop.example:443/a?utm_source=x HTTP/2.0\" \"{browser}\" - -\n"
+        ),
+    ];
+    for log in logs {
+        let store = Arc::new(Memory::default());
+        let summary = run(&store, log.clone(), false).await.unwrap();
+        assert_eq!((summary.lines, summary.stored, summary.broken), (1, 1, 0), "{log}");
+        let no_referrer = log.starts_with("h2");
+        assert_eq!(summary.warnings, if no_referrer { vec![Warning::NoReferrer] } else { Vec::new() }, "{log}");
+        let event = store.events.lock().unwrap()[0].clone();
+        assert_eq!(
+            (event.time_ms, &*event.path, event.place.country.as_str()),
+            (1_773_136_800_000, "/a", "US"),
+            "{log}"
+        );
+        assert_eq!((event.agent.browser.as_str(), event.acquisition.utm_source.as_str()), ("Firefox", "x"), "{log}");
+        assert_eq!(event.acquisition.referrer, if no_referrer { "" } else { "google.com" }, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn what_nearly_all_lines_lack_is_told() {
+    let store = Arc::new(Memory::default());
+    let common = "10.0.0.1 - - [10/Mar/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n".repeat(3);
+    let summary = run(&store, common, false).await.unwrap();
+    assert_eq!(summary.warnings, [Warning::NoUserAgent, Warning::NoReferrer, Warning::NoCountry]);
+    let whole = line("8.8.8.8", "17/May/2015:10:05:03", "/a").replace("\"-\"", "\"https://r.example/\"");
+    assert_eq!(run(&store, whole, false).await.unwrap().warnings, []);
+}
+
+#[tokio::test]
+async fn a_log_larger_than_memory_is_stored_in_order_of_time() {
+    // The lines run backwards in time, and each is of another visitor, page and referrer.
+    let at = |n: u64| chrono::DateTime::from_timestamp(1_773_136_800 - i64::try_from(n).unwrap(), 0).unwrap();
+    let (page, host) = ("x".repeat(300), "x".repeat(220));
+    let log: String = (0..40_000)
+        .map(|n| {
+            format!(
+                "8.{}.{}.8 - - [{} +0000] \"GET /{n}{page} HTTP/1.1\" 200 5 \"https://r{n}.{host}.example/\" \"Mozilla/5.0\"\n",
+                n % 256,
+                n / 256,
+                at(n).format("%d/%b/%Y:%H:%M:%S")
+            )
+        })
+        .collect();
+    let store = Arc::new(Memory::default());
+    let summary = run(&store, log, false).await.unwrap();
+    assert_eq!((summary.lines, summary.stored), (40_000, 40_000));
+    let events = store.events.lock().unwrap();
+    assert!(events.is_sorted_by_key(|event| event.time_ms));
+    let fits = |(n, event): (usize, &Event)| {
+        *event.path == *format!("/{n}{page}") && event.acquisition.referrer == format!("r{n}.{host}.example")
+    };
+    assert!(events.iter().rev().enumerate().all(fits));
+    assert_eq!(events.iter().map(|event| event.visitor).collect::<HashSet<_>>().len(), 40_000);
+}
+
+#[tokio::test]
+async fn user_agents_that_get_no_number_tell_people_apart_all_the_same() {
+    let long = "x".repeat(60_000);
+    let log: String = (0..350)
+        .map(|n| {
+            line("8.8.8.8", "17/May/2015:10:05:03", &format!("/{n}"))
+                .replace("Firefox/121.0", &format!("Firefox/{n}.0 {long}"))
+        })
+        .collect();
+    let store = Arc::new(Memory::default());
+    assert_eq!(run(&store, log, false).await.unwrap().stored, 350);
+    let events = store.events.lock().unwrap();
+    assert_eq!(events.iter().map(|event| event.visitor).collect::<HashSet<_>>().len(), 350);
+    assert!(events.iter().enumerate().all(|(n, event)| event.agent.browser_version == format!("{n}.0")));
 }

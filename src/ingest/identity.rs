@@ -81,11 +81,16 @@ impl Identity {
     }
 }
 
+/// Visitors that are remembered before those who cannot go on are forgotten.
+const MIN_ROOM: usize = 32_768;
+
 /// Follows visitors through events in order of time.
 pub struct Visits {
     identity: Identity,
-    /// By the caller's number of (address, user agent): when it was last seen, and as whom.
-    seen: Vec<Option<(i64, u64)>>,
+    /// By the caller's number of (address, user agent): when it was last seen, and as whom. Those who cannot go on are forgotten.
+    seen: FxHashMap<u64, (i64, u64)>,
+    /// How many are remembered before the next time of forgetting.
+    room: usize,
     /// Visits of the store that an event may continue.
     stored: FxHashMap<u64, OpenVisit>,
 }
@@ -94,7 +99,7 @@ impl Visits {
     /// Begins without memory of earlier visits.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, seen: Vec::new(), stored: FxHashMap::default() }
+        Self { identity, seen: FxHashMap::default(), room: MIN_ROOM, stored: FxHashMap::default() }
     }
 
     /// Tells which visits the store held open at an instant (milliseconds since 1970 UTC); replaces what was told before.
@@ -108,12 +113,12 @@ impl Visits {
     }
 
     /// Whose event this is. Events come in order of time; `number` is the caller's for this address and user agent.
-    pub fn visitor(&mut self, number: usize, address: &str, user_agent: &str, time_ms: i64) -> u64 {
-        if self.seen.len() <= number {
-            self.seen.resize(number + 1, None);
+    pub fn visitor(&mut self, number: u64, address: &str, user_agent: &str, time_ms: i64) -> u64 {
+        if self.seen.len() >= self.room {
+            self.seen.retain(|_, (last_ms, _)| time_ms - *last_ms <= VISIT_GAP_MS);
+            self.room = (self.seen.len() * 2).max(MIN_ROOM);
         }
-        let before = self.seen.get(number).copied().flatten();
-        let visitor = match before {
+        let visitor = match self.seen.get(&number).copied() {
             Some((last_ms, visitor)) if time_ms - last_ms <= VISIT_GAP_MS => visitor,
             _ => {
                 let today = time_ms.div_euclid(DAY_MS);
@@ -121,9 +126,7 @@ impl Visits {
                     .unwrap_or_else(|| self.identity.visitor(address, user_agent, today))
             }
         };
-        if let Some(seen) = self.seen.get_mut(number) {
-            *seen = Some((time_ms, visitor));
-        }
+        self.seen.insert(number, (time_ms, visitor));
         visitor
     }
 
