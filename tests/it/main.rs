@@ -18,6 +18,7 @@ mod deletion;
 mod domains;
 mod examples;
 mod exclusions;
+mod health;
 mod ingest;
 mod live;
 mod log;
