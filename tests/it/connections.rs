@@ -141,7 +141,7 @@ async fn web_sockets_and_event_streams_outlive_the_time_of_idle_connections() {
         app.token(&owner.token).gql(&format!("{{ website(id: \"{site}\") {{ trackingCode }} }}"), json!({})).await;
     let code = answer["data"]["website"]["trackingCode"].as_str().unwrap();
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
-    let beacon = json!({ "type": "pageview", "session_id": "session-1234", "url": "https://shop.example/", "user_agent": agent });
+    let beacon = json!({ "type": "pageview", "session_id": "session-1234", "url": "https://shop.example/", "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": agent });
     let request = app.anon().request(Method::POST, &format!("/e/{code}")).header("user-agent", agent);
     assert_eq!(request.header("origin", "https://shop.example").json(&beacon).send().await.unwrap().status(), 200);
     let mut told = String::new();

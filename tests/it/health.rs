@@ -48,7 +48,8 @@ async fn send(client: &Client, base: &str, code: &str, number: usize) -> u16 {
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     let body = json!({
         "type": "pageview", "session_id": "session-1234", "event_id": format!("event-{number:08}"),
-        "visitor_id": format!("visitor-{number:08}"), "url": format!("https://shop.example/p{number}"), "user_agent": agent
+        "visitor_id": format!("visitor-{number:08}"), "url": format!("https://shop.example/p{number}"), "device_type": "desktop",
+        "browser": "Firefox", "os": "Linux", "user_agent": agent
     });
     let request = client.post(format!("{base}/e/{code}")).header("origin", "https://shop.example");
     request.header("user-agent", agent).json(&body).send().await.unwrap().status().as_u16()
