@@ -85,6 +85,8 @@ enum Asked {
     Forget(Uuid, oneshot::Sender<Result<i64>>),
     /// Trim what the event store has.
     Trim(oneshot::Sender<Result<()>>),
+    /// Find out whether the journal can be written.
+    Probe(oneshot::Sender<Result<()>>),
 }
 
 struct Waiting {
@@ -144,6 +146,23 @@ impl Intake {
     pub async fn forget(&self, website: Uuid) -> Result<i64> {
         let (answer, answered) = oneshot::channel();
         self.send.send(Asked::Forget(website, answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
+    /// Whether something waits and nothing was done for so long.
+    #[must_use]
+    pub fn is_stuck(&self, long: Duration) -> bool {
+        let waits = self.send.capacity() < self.send.max_capacity();
+        self.send.is_closed() || (waits && self.state.turned.age() >= long)
+    }
+
+    /// Finds out whether the journal can be written.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot, or too much waits.
+    pub async fn probe(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.send.try_send(Asked::Probe(answer)).map_err(|_| busy())?;
         answered.await.map_err(|_| busy())?
     }
 
@@ -256,10 +275,17 @@ impl Desk {
             self.sweep(now_ms, &mut journal).await;
             let delivered = self.state.delivered.load(Ordering::Acquire);
             let trim = if delivered > trimmed { delivered } else { 0 };
-            match self.group(group, now_ms, trim, &mut journal).await {
-                Ok(()) if trim > 0 => trimmed = trim,
-                Ok(()) => {}
-                Err(error) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+            let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
+            match watch.turn("intake", self.group(group, now_ms, trim, &mut journal, &mut undo)).await {
+                Some(Ok(())) if trim > 0 => trimmed = trim,
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+                None => {
+                    // Its senders hear that they have to send it again: what is not on disk was not seen.
+                    if !journal.recover().await.unwrap_or(false) {
+                        self.forget(undo);
+                    }
+                }
             }
             match other {
                 Some(Asked::Forget(website, answer)) => {
@@ -268,8 +294,14 @@ impl Desk {
                 Some(Asked::Trim(answer)) => {
                     let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
                 }
+                Some(Asked::Probe(answer)) => {
+                    let probed = journal.probe().await;
+                    self.state.refuses.store(probed.is_err(), Ordering::Release);
+                    let _ = answer.send(probed);
+                }
                 Some(Asked::Take(_)) | None => {}
             }
+            self.state.turned.tick();
         }
         let delivered = self.state.delivered.load(Ordering::Acquire);
         if let Err(error) = journal.trim(delivered).await {
@@ -298,12 +330,18 @@ impl Desk {
     }
 
     /// Decides on a group, writes it, answers, and tells.
-    async fn group(&mut self, group: Vec<Waiting>, now_ms: i64, trim: i64, journal: &mut Writer) -> Result<()> {
+    async fn group(
+        &mut self,
+        group: Vec<Waiting>,
+        now_ms: i64,
+        trim: i64,
+        journal: &mut Writer,
+        undo: &mut Undo,
+    ) -> Result<()> {
         let mut waits = self.state.waiting_bytes();
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
         let mut events: Vec<Event> = Vec::new();
-        let mut undo = Undo::default();
         let mut answers = Vec::with_capacity(group.len());
         let mut rooms = Vec::with_capacity(group.len());
         for Waiting { submission, bytes, room, answer } in group {
@@ -336,7 +374,7 @@ impl Desk {
                     outcomes.push(Outcome::Paused);
                     continue;
                 }
-                let outcome = self.decide(incoming, &mut undo, &mut events);
+                let outcome = self.decide(incoming, undo, &mut events);
                 *counts.entry((website, minute, outcome)).or_default() += 1;
                 outcomes.push(outcome);
             }
@@ -346,9 +384,11 @@ impl Desk {
         }
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
         let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
-        match journal.commit(&group).await {
+        let committed = journal.commit(&group).await;
+        self.state.refuses.store(committed.is_err(), Ordering::Release);
+        match committed {
             Ok(Written { position, bytes }) => {
-                if !undo.seen.is_empty() {
+                if !std::mem::take(undo).seen.is_empty() {
                     self.seen.written();
                 }
                 self.seen.trimmed(sealed);
@@ -369,7 +409,7 @@ impl Desk {
                 Ok(())
             }
             Err(error) => {
-                self.forget(undo);
+                self.forget(std::mem::take(undo));
                 for (answer, _) in answers {
                     let _ = answer.send(Err(error.clone()));
                 }

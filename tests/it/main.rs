@@ -19,6 +19,7 @@ mod domains;
 mod email;
 mod examples;
 mod exclusions;
+mod health;
 mod ingest;
 mod invitations;
 mod live;
