@@ -21,6 +21,7 @@ mod live;
 mod log;
 mod matrix;
 mod members;
+mod numbers;
 mod onboarding;
 mod public_dashboard;
 mod reference;
