@@ -26,6 +26,11 @@ pub fn folded(text: &str) -> String {
     format!("strip_accents(replace(lower(upper({text})), 'ß', 'ss'))")
 }
 
+/// The path as people read it, with its escaped letters; as it is where it holds none.
+pub fn decoded(path: &str) -> String {
+    format!("CASE WHEN contains({path}, '%') THEN coalesce(TRY(url_decode({path})), {path}) ELSE {path} END")
+}
+
 /// The value of the event property that the JSON pointer `pointer` names, as text; empty where there is none.
 pub fn property(pointer: &str) -> String {
     format!("coalesce(CASE WHEN properties = '' THEN NULL ELSE json_extract_string(properties, {pointer}) END, '')")

@@ -392,7 +392,8 @@ impl<'a> Compiler<'a> {
         let mut on_key = String::new();
         if let Some(search) = rows.search {
             let part = dialect::folded(&statement.bind(search));
-            let _ = write!(on_key, " AND {}", dialect::contains(&dialect::folded("key"), &part));
+            let text = if rows.by.is_path() { dialect::decoded("key") } else { "key".to_owned() };
+            let _ = write!(on_key, " AND {}", dialect::contains(&dialect::folded(&text), &part));
         }
         if let Some(keys) = except.filter(|keys| !keys.is_empty()) {
             let keys: Vec<String> = keys.iter().map(|key| statement.bind(key)).collect();

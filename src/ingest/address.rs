@@ -114,6 +114,24 @@ pub fn household(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether the address is in use in one place of the world only: neither private, nor of a link, nor of this machine.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || (first == 100 && second & 0xc0 == 64))
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
+        }
+    }
+}
+
 /// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`.
 #[must_use]
 pub fn address_of(text: &str) -> Option<IpAddr> {

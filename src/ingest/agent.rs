@@ -103,6 +103,7 @@ impl Agents {
     /// Compiles the rules now (some tenths of a second), so that no visitor waits for it.
     pub fn warm() {
         LazyLock::force(&COMPILED);
+        bots::warm();
     }
 
     /// What the string tells.

@@ -53,7 +53,6 @@ fn what_is_missing_or_wrong_is_named() {
         (json!({ "url": "ftp://shop.example/" }), "url"),
         (json!({ "url": "https://" }), "url"),
         (json!({ "url": "https://a b/" }), "url"),
-        (json!({ "url": format!("https://a.example/{}", "x".repeat(9_000)) }), "url"),
         (json!({ "device_type": "absent" }), "device_type"),
         (json!({ "device_type": "fridge" }), "device_type"),
         (json!({ "browser": "absent" }), "browser"),
@@ -208,7 +207,7 @@ fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
             }
         }
         for beacon in [read(&body), read_heartbeat(&body)].into_iter().flatten() {
-            assert!(beacon.page.path.chars().count() <= LONGEST_PATH && beacon.name.chars().count() <= 200);
+            assert!(beacon.page.path.len() <= path::MAX_PATH && beacon.name.chars().count() <= 200);
             assert!(!beacon.page.path.chars().chain(beacon.title.chars()).any(char::is_control));
         }
         let _ = (code_in(&body), crate::ingest::crawler::read(&body));
@@ -225,4 +224,39 @@ fn a_name_of_white_space_and_control_characters_is_none() {
     assert!(read(body("\0 \0").as_bytes()).is_err());
     assert_eq!(read(body(" \u{1b}Order\t").as_bytes()).unwrap().name, "Order");
     assert_eq!(code_in(b"[\"ZV_x\"]"), None);
+}
+
+#[test]
+fn hash_routes_are_part_of_the_path_and_anchors_are_not() {
+    for (url, path) in [
+        ("https://a.example/app#/orders", "/app#/orders"),
+        ("https://a.example/app?x=1#!/orders?page=2", "/app#!/orders"),
+        ("https://a.example#/", "/#/"),
+        ("https://a.example/app#top", "/app"),
+        ("https://a.example/app#!top", "/app"),
+        ("https://a.example/app#token=/x", "/app"),
+        ("https://a.example/app#", "/app"),
+    ] {
+        assert_eq!(page_of(url).unwrap().path, path, "{url}");
+    }
+}
+
+#[test]
+fn an_automated_browser_says_so() {
+    assert!(!with(json!({})).unwrap().webdriver);
+    assert!(with(json!({ "webdriver": true })).unwrap().webdriver);
+    assert_eq!(with(json!({ "webdriver": "yes" })).unwrap_err().field(), Some("webdriver"));
+}
+
+#[test]
+fn one_page_has_one_path_and_a_long_url_is_cut() {
+    for url in ["https://shop.example/caf%C3%A9", "https://shop.example/caf%c3%a9#x", "https://shop.example/café?y"] {
+        assert_eq!(page_of(url).unwrap().path, "/caf%C3%A9", "{url}");
+    }
+    for url in ["https://shop.example/a?x=", "https://shop.example/a#"] {
+        let page = page_of(&format!("{url}{}", "é".repeat(9_000))).unwrap();
+        assert_eq!(page.path, "/a");
+        assert!(page.query.len() + page.fragment.len() <= LONGEST_URL);
+    }
+    assert!(page_of(&format!("https://shop.example/{}", "é".repeat(9_000))).unwrap().path.len() <= path::MAX_PATH);
 }

@@ -1,7 +1,14 @@
 //! Which user agents are machines, and by what rule.
 //!
 //! - An empty user agent is a machine: every browser names itself.
-//! - Words are matched in lower case, anywhere in the string; a machine that dresses as a browser is not found here.
+//! - Words are matched in lower case, anywhere in the string; then the maintained list of crawlers is asked.
+//! - Every browser begins with `Mozilla/` or `Opera/`: what does not is a machine. One that dresses as a browser is not found here.
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+use regex::Regex;
+use serde::Deserialize;
 
 /// A machine without a name: the header is empty or `-`.
 const NAMELESS: &str = "empty user agent";
@@ -11,8 +18,79 @@ const CRAWLER: &str = "crawler";
 const LIBRARY: &str = "HTTP library or tool";
 /// A browser without a person in front of it.
 const HEADLESS: &str = "headless browser";
+/// A browser that says itself that a program drives it.
+pub const AUTOMATED: &str = "automated browser (navigator.webdriver)";
 /// Reads feeds, makes link previews, watches whether a site is up.
 const FETCHER: &str = "feed reader, preview or monitor";
+
+/// It does not begin as browsers do.
+pub const UNLIKE_BROWSERS: &str = "not a browser";
+
+/// The maintained list of crawlers (npm `crawler-user-agents`, MIT), embedded so that the binary runs from any folder.
+const CRAWLERS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/.vendor/node_modules/crawler-user-agents/crawler-user-agents.json"
+));
+
+/// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
+const MAX_LENGTH: usize = 1_024;
+
+/// The list, compiled: nearly all of its patterns are plain texts.
+struct Crawlers {
+    texts: AhoCorasick,
+    patterns: Regex,
+}
+
+impl Crawlers {
+    fn compile() -> Result<Self, Box<dyn std::error::Error>> {
+        #[derive(Deserialize)]
+        struct Entry {
+            pattern: String,
+        }
+        let entries: Vec<Entry> = serde_json::from_str(CRAWLERS)?;
+        let (mut texts, mut patterns) = (Vec::new(), Vec::new());
+        for Entry { pattern } in entries {
+            match plain(&pattern) {
+                Some(text) => texts.push(text),
+                None => patterns.push(format!("(?:{pattern})")),
+            }
+        }
+        Ok(Self { texts: AhoCorasick::new(texts)?, patterns: Regex::new(&patterns.join("|"))? })
+    }
+
+    fn knows(&self, user_agent: &str) -> bool {
+        self.texts.is_match(user_agent) || self.patterns.is_match(user_agent)
+    }
+}
+
+/// The text that a pattern stands for, where it stands for one only.
+fn plain(pattern: &str) -> Option<String> {
+    let mut text = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            // An escaped letter or digit is a class (`\d`).
+            '\\' => text.push(letters.next().filter(|escaped| !escaped.is_alphanumeric())?),
+            '[' | ']' | '(' | ')' | '{' | '}' | '|' | '*' | '+' | '?' | '^' | '$' | '.' => return None,
+            _ => text.push(letter),
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+static COMPILED: LazyLock<Option<Crawlers>> = LazyLock::new(|| match Crawlers::compile() {
+    Ok(crawlers) => Some(crawlers),
+    Err(error) => {
+        // The list is part of the binary and a test compiles it, so this is a broken build, not bad input.
+        tracing::error!(error.source = %error, "the embedded list of crawlers cannot be compiled; only words tell bots");
+        None
+    }
+});
+
+/// Compiles the list now (some milliseconds), so that no visitor waits for it.
+pub fn warm() {
+    LazyLock::force(&COMPILED);
+}
 
 /// Words with the rule they stand for; the first that occurs decides.
 const WORDS: &[(&str, &[&str])] = &[
@@ -235,9 +313,17 @@ pub fn machine(user_agent: &str) -> Option<&'static str> {
     if trimmed.is_empty() || trimmed == "-" {
         return Some(NAMELESS);
     }
+    let trimmed = trimmed.get(..trimmed.floor_char_boundary(MAX_LENGTH)).unwrap_or(trimmed);
     // `CUBOT` is a brand of phones, not a robot.
     let lower = trimmed.to_ascii_lowercase().replace("cubot", "");
-    WORDS.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word))).map(|(rule, _)| *rule)
+    let by_word = WORDS.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)));
+    if let Some((rule, _)) = by_word {
+        return Some(rule);
+    }
+    if COMPILED.as_ref().is_some_and(|crawlers| crawlers.knows(trimmed)) {
+        return Some(CRAWLER);
+    }
+    (!lower.starts_with("mozilla/") && !lower.starts_with("opera/")).then_some(UNLIKE_BROWSERS)
 }
 
 #[cfg(test)]
@@ -279,6 +365,68 @@ mod tests {
             "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1)",
         ] {
             assert_eq!(machine(user_agent), None, "{user_agent}");
+        }
+    }
+
+    #[test]
+    fn every_crawler_of_the_list_is_a_machine() {
+        #[derive(Deserialize)]
+        struct Entry {
+            pattern: String,
+            #[serde(default)]
+            instances: Vec<String>,
+        }
+        let entries: Vec<Entry> = serde_json::from_str(CRAWLERS).unwrap();
+        let crawlers = Crawlers::compile().unwrap();
+        let mut known = 0;
+        for entry in &entries {
+            for user_agent in &entry.instances {
+                assert!(crawlers.knows(user_agent), "{} of {}", user_agent, entry.pattern);
+                assert!(machine(user_agent).is_some(), "{user_agent}");
+                known += 1;
+            }
+        }
+        assert!(known > 2_000, "{known} crawlers");
+        assert!(crawlers.texts.memory_usage() < 1 << 20, "{} bytes", crawlers.texts.memory_usage());
+    }
+
+    #[test]
+    fn browsers_of_real_people_pass() {
+        // The distinct strings of npm `user-agents` 2.1.198 (BSD-2-Clause): browsers seen on real sites.
+        let packed = include_bytes!("../../tests/data/browsers.txt.gz");
+        let browsers = std::io::read_to_string(flate2::read::GzDecoder::new(&packed[..])).unwrap();
+        assert!(browsers.lines().count() > 900);
+        for user_agent in browsers.lines() {
+            assert_eq!(machine(user_agent), None, "{user_agent}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_begin_as_browsers_do_is_a_machine() {
+        for user_agent in [
+            "kube-probe/1.27",
+            "GoogleHC/1.0",
+            "Amazon-Route53-Health-Check-Service (ref 0; report http://amzn.to/1vsZADi)",
+            "Elastic-Heartbeat/8.11.0 (linux; amd64)",
+            "Blackbox Exporter/0.24.0",
+            "Consul Health Check",
+            "Prometheus/2.40.5",
+            "updown.io daemon 2.11",
+            "anything else",
+        ] {
+            assert!(machine(user_agent).is_some(), "{user_agent}");
+        }
+        assert_eq!(machine("anything else"), Some(UNLIKE_BROWSERS));
+        assert_eq!(machine(&format!("Mozilla/5.0 {}", "é".repeat(5_000))), None);
+    }
+
+    #[test]
+    fn patterns_that_stand_for_one_text_are_told() {
+        for (pattern, text) in [(r"Googlebot\/", Some("Googlebot/")), (r"grub\.org", Some("grub.org"))] {
+            assert_eq!(plain(pattern).as_deref(), text);
+        }
+        for pattern in [r"a\d", "^curl", "[wW]get", "a.b", "", r"a\"] {
+            assert_eq!(plain(pattern), None, "{pattern}");
         }
     }
 

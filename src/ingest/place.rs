@@ -11,6 +11,8 @@ use schema::{
     error::{Error, Result},
 };
 
+use super::address::is_public;
+
 /// Countries by address, embedded so that the binary runs from any folder.
 const COUNTRIES: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -43,7 +45,8 @@ impl Places {
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Place {
         let address = address.to_canonical();
-        if is_nowhere(address) {
+        // The embedded database says `AU` of 192.168.0.0/16, so it is not asked.
+        if !is_public(address) {
             return Place::default();
         }
         // A record of an unexpected shape is an unknown place, never a lost event.
@@ -61,21 +64,6 @@ impl Places {
             region: region.unwrap_or_default().to_owned(),
             city: city.unwrap_or_default().to_owned(),
         }
-    }
-}
-
-/// Whether the address is in use in many places at once. The embedded database says `AU` of 192.168.0.0/16, so it is not asked.
-fn is_nowhere(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || (first == 100 && second & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

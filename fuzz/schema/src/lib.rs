@@ -4,6 +4,9 @@
 
 /// Stand-in for `schema::analytics`.
 pub mod analytics {
+    #[path = "../../../../schema/src/analytics/path.rs"]
+    pub mod path;
+
     /// What a beacon says and how its visitor came.
     pub mod event {
         /// What kind of thing happened.

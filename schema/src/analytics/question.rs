@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::{
     closed,
     compare::compared,
+    path,
     plan::{After, Basis},
-    query::{Comparison, Dimension, FilterInput, RangeInput, RangePreset},
+    query::{Comparison, Dimension, FilterInput, FilterOperator, RangeInput, RangePreset},
     zone,
 };
 use crate::{
@@ -119,7 +120,7 @@ impl Question {
                 subject.audience.members_only()?;
             }
         }
-        let filters = filters.into_iter().map(closed::spelled).collect::<Result<_>>()?;
+        let filters = filters.into_iter().map(|filter| closed::spelled(respelled(filter))).collect::<Result<_>>()?;
         let zone = zone.unwrap_or(subject.zone);
         let first = match range {
             RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(subject.website).await?,
@@ -148,6 +149,26 @@ fn check_filter(filter: &FilterInput) -> Result<()> {
     check_property("filters", filter.dimension, filter.property.as_deref())
 }
 
+/// Finds pages however the filter spells them. The spelling that was asked for stays beside: paths of earlier versions are stored as
+/// they came. Regular expressions stay as they are.
+fn respelled(mut filter: FilterInput) -> FilterInput {
+    if !filter.dimension.is_path() || filter.operator == FilterOperator::Matches {
+        return filter;
+    }
+    let is_whole = matches!(filter.operator, FilterOperator::Is | FilterOperator::IsNot);
+    let spell = |value: &String| match is_whole {
+        true => path::normalized(value.as_bytes()).into_owned(),
+        false => path::normalized_part(value).into_owned(),
+    };
+    let spelled: Vec<String> = filter.values.iter().map(spell).collect();
+    for value in spelled {
+        if !filter.values.contains(&value) {
+            filter.values.push(value);
+        }
+    }
+    filter
+}
+
 /// A property goes with dimension EVENT only, and has a name.
 ///
 /// # Errors
@@ -165,16 +186,17 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
     }
 }
 
-/// A search text, or none.
+/// A search text as people read the dimension's values, or none: that is what it is compared with.
 ///
 /// # Errors
 /// `Invalid`, naming `search`.
-pub fn check_search(search: Option<String>) -> Result<Option<String>> {
+pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<String>> {
     match search {
         Some(text) if text.chars().count() > MAX_SEARCH => {
             Err(Error::invalid("search", format!("at most {MAX_SEARCH} characters are searched for")))
         }
         Some(text) if text.is_empty() => Ok(None),
+        Some(text) if by.is_path() => Ok(Some(path::decoded(&text).unwrap_or(text))),
         other => Ok(other),
     }
 }
@@ -246,4 +268,32 @@ pub fn read_visitor_cursor(cursor: &str) -> Result<(i64, u64)> {
     let place = text.strip_prefix(VISITOR_CURSOR).and_then(|rest| rest.split_once(':'));
     let (ms, visitor) = place.ok_or_else(not_a_cursor)?;
     Ok((ms.parse().map_err(|_| not_a_cursor())?, visitor.parse().map_err(|_| not_a_cursor())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_find_pages_however_they_are_spelled() {
+        let asked = |dimension, operator, value: &str| {
+            let filter = FilterInput { dimension, property: None, operator, values: vec![value.to_owned()] };
+            respelled(filter).values
+        };
+        assert_eq!(asked(Dimension::Page, FilterOperator::Is, "/café"), ["/café", "/caf%C3%A9"]);
+        assert_eq!(asked(Dimension::EntryPage, FilterOperator::IsNot, "/caf%c3%a9"), ["/caf%c3%a9", "/caf%C3%A9"]);
+        assert_eq!(asked(Dimension::ExitPage, FilterOperator::Contains, "é/../"), ["é/../", "%C3%A9/../"]);
+        assert_eq!(asked(Dimension::Page, FilterOperator::Is, "/plain"), ["/plain"]);
+        assert_eq!(asked(Dimension::Page, FilterOperator::Matches, "é+"), ["é+"]);
+        assert_eq!(asked(Dimension::Title, FilterOperator::Is, "Café"), ["Café"]);
+    }
+
+    #[test]
+    fn searches_find_escaped_letters() {
+        let searched = |by, text: &str| check_search(by, Some(text.to_owned())).unwrap().unwrap();
+        assert_eq!(searched(Dimension::Page, "CAFÉ x"), "CAFÉ x");
+        assert_eq!(searched(Dimension::Page, "caf%C3%A9"), "café");
+        assert_eq!(searched(Dimension::Page, "100%"), "100%");
+        assert_eq!(searched(Dimension::Title, "CAFÉ x"), "CAFÉ x");
+    }
 }

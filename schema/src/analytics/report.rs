@@ -240,7 +240,7 @@ impl Analytics {
             direction,
             after,
             limit,
-            search: check_search(search)?,
+            search: check_search(by, search)?,
             other: rest.exists(),
         };
         let whole = async {

@@ -8,6 +8,7 @@ use super::Metrics;
 use crate::{
     analytics::{
         country::country_name,
+        path,
         plan::{KeyedSums, PageRow},
         query::Dimension,
         question::row_cursor,
@@ -48,9 +49,9 @@ impl BreakdownRow {
         &self.row.key
     }
 
-    /// The value as people read it, such as `Netherlands` for `NL` or `bücher.example` for `xn--bcher-kva.example`; null where the
-    /// value says it itself.
-    async fn label(&self) -> Option<Cow<'static, str>> {
+    /// The value as people read it, such as `Netherlands` for `NL`, `/café` for `/caf%C3%A9` and `bücher.example` for
+    /// `xn--bcher-kva.example`; null where the value says it itself.
+    async fn label(&self) -> Option<Cow<'_, str>> {
         match (self.by, self.row.key.as_str()) {
             (Dimension::Referrer | Dimension::Source, "") => Some("Direct".into()),
             (Dimension::Country, "") => Some("Unknown".into()),
@@ -59,6 +60,7 @@ impl BreakdownRow {
             (Dimension::Referrer | Dimension::Source | Dimension::Hostname, host) => {
                 host::to_unicode(host).map(Cow::Owned)
             }
+            (by, path) if by.is_path() => path::decoded(path).map(Cow::Owned),
             _ => None,
         }
     }

@@ -1,0 +1,256 @@
+//! Paths of pages: one spelling of each (RFC 3986, section 6.2.2), and the text that people read.
+//!
+//! - A hash route is part of its page's path: `/app#/orders`, `/app#!/orders`.
+//! - Stored paths hold printable ASCII only; what they stand for is told by [`decoded`].
+
+use std::borrow::Cow;
+
+/// Longest path that is kept, in bytes of its normalized form.
+pub const MAX_PATH: usize = 2_000;
+
+/// The one spelling of a path, at most [`MAX_PATH`] bytes: needless escapes are undone, the others have upper-case digits, what
+/// a path may not hold is escaped (non-ASCII letters as UTF-8), dot segments are removed, control characters are dropped.
+#[must_use]
+pub fn normalized(path: &[u8]) -> Cow<'_, str> {
+    let escaped = match std::str::from_utf8(path) {
+        Ok(text) if path.iter().all(|byte| is_plain(*byte)) => Cow::Borrowed(text),
+        _ => Cow::Owned(respelled(path)),
+    };
+    let whole = if escaped.starts_with('/') && escaped.contains("/.") {
+        let (page, route) = escaped.split_at(escaped.find('#').unwrap_or(escaped.len()));
+        Cow::Owned(without_dot_segments(page) + route)
+    } else {
+        escaped
+    };
+    if whole.len() <= MAX_PATH { whole } else { Cow::Owned(cut(&whole).to_owned()) }
+}
+
+/// The spelling of a part of a path, as [`normalized`] but for dot segments and length.
+#[must_use]
+pub fn normalized_part(part: &str) -> Cow<'_, str> {
+    if part.bytes().all(is_plain) { Cow::Borrowed(part) } else { Cow::Owned(respelled(part.as_bytes())) }
+}
+
+/// The spelling that exclusions are compared in: [`normalized`], and slashes in a row are one.
+#[must_use]
+pub fn comparable(path: &str) -> Cow<'_, str> {
+    let path = normalized(path.as_bytes());
+    if !path.contains("//") {
+        return path;
+    }
+    let mut single = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !single.ends_with('/') {
+            single.push(letter);
+        }
+    }
+    // A slash less may leave a dot segment where an empty one stood.
+    Cow::Owned(normalized(single.as_bytes()).into_owned())
+}
+
+/// What a path says to people: `/café` for `/caf%C3%A9`. `None` where it says it itself, is not UTF-8, or holds control characters.
+#[must_use]
+pub fn decoded(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = if *first == b'%' { escape(tail) } else { None };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    String::from_utf8(bytes).ok().filter(|text| text != path && !text.chars().any(char::is_control))
+}
+
+/// Letters that stand for themselves: unreserved ones, delimiters of sub-components, and `/`, `:`, `@`.
+const fn is_plain(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b'/' | b':' | b'@'
+        )
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn escape(digits: &[u8]) -> Option<u8> {
+    let [high, low, ..] = digits else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low)
+}
+
+fn respelled(path: &[u8]) -> String {
+    let mut out = String::with_capacity(path.len() + 16);
+    let mut rest = path;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (*first, tail) {
+            (b'%', _) => match escape(tail) {
+                Some(byte) => {
+                    rest = tail.get(2..).unwrap_or_default();
+                    if is_unreserved(byte) { out.push(char::from(byte)) } else { push_escape(&mut out, byte) }
+                }
+                // A percent sign that escapes nothing stands for itself.
+                None => push_escape(&mut out, b'%'),
+            },
+            // Before a hash route.
+            (b'#', [b'/', ..] | [b'!', b'/', ..]) => out.push('#'),
+            (byte, _) if is_plain(byte) => out.push(char::from(byte)),
+            (byte, _) if byte.is_ascii_control() => {}
+            // The control characters of Latin-1, in UTF-8.
+            (0xc2, [second @ 0x80..=0x9f, after @ ..]) if (0x80..=0x9f).contains(second) => rest = after,
+            (byte, _) => push_escape(&mut out, byte),
+        }
+    }
+    out
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('%');
+    for digit in [byte >> 4, byte & 15] {
+        out.push(char::from(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0')));
+    }
+}
+
+/// RFC 3986, section 5.2.4, for a path that begins with a slash.
+fn without_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_in_folder = false;
+    for segment in path.get(1..).unwrap_or_default().split('/') {
+        ends_in_folder = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    if ends_in_folder {
+        kept.push("");
+    }
+    let mut out = String::with_capacity(path.len());
+    for segment in kept {
+        out.push('/');
+        out.push_str(segment);
+    }
+    if out.is_empty() { "/".to_owned() } else { out }
+}
+
+/// The longest beginning within [`MAX_PATH`] bytes that cuts no escape and no escaped letter in two. The path is ASCII.
+fn cut(path: &str) -> &str {
+    let mut end = MAX_PATH.min(path.len());
+    let bytes = path.as_bytes();
+    let escape_at = |end: usize| {
+        let start = end.checked_sub(3)?;
+        (bytes.get(start) == Some(&b'%')).then(|| escape(bytes.get(start + 1..)?)).flatten()
+    };
+    if let Some(begun) = (1..=2).find(|back| bytes.get(end.wrapping_sub(*back)) == Some(&b'%')) {
+        end -= begun;
+    }
+    // Bytes of a letter that goes on behind the cut.
+    let mut following = 0;
+    let mut at = end;
+    while let Some(byte @ 0x80..) = escape_at(at) {
+        at -= 3;
+        if byte >= 0xc0 {
+            let length = byte.leading_ones() as usize;
+            if following + 1 < length {
+                end = at;
+            }
+            break;
+        }
+        following += 1;
+        if following > 3 {
+            break;
+        }
+    }
+    path.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_page_has_one_spelling() {
+        for (path, spelled) in [
+            ("/", "/"),
+            ("/plain/path-1.0_~!$&'()*+,;=:@", "/plain/path-1.0_~!$&'()*+,;=:@"),
+            ("/caf%C3%A9", "/caf%C3%A9"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/café", "/caf%C3%A9"),
+            ("/%61dmin/%7Ex%2D", "/admin/~x-"),
+            ("/a%2fb%3F", "/a%2Fb%3F"),
+            ("/a b\"<>\\^`{|}", "/a%20b%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            ("/app#/caf%c3%a9", "/app#/caf%C3%A9"),
+            ("/./app#!/../x", "/app#!/../x"),
+            ("/a#b", "/a%23b"),
+            ("/100%", "/100%25"),
+            ("/%zz%4", "/%25zz%254"),
+            ("/%%41", "/%25A"),
+            ("/a/./b/../c", "/a/c"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/../../x", "/x"),
+            ("/a/..", "/"),
+            ("/a/b/.", "/a/b/"),
+            ("/..", "/"),
+            ("/.well-known/x..y", "/.well-known/x..y"),
+            ("//double//slash", "//double//slash"),
+            ("*", "*"),
+            ("/a\u{0}\n\u{85}b", "/ab"),
+        ] {
+            assert_eq!(normalized(path.as_bytes()), spelled, "{path}");
+            assert_eq!(normalized(spelled.as_bytes()), spelled, "again: {path}");
+        }
+        assert_eq!(normalized(b"/caf\xe9"), "/caf%E9", "bytes that are no UTF-8");
+        assert!(matches!(normalized(b"/usual"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn long_paths_are_cut_between_letters() {
+        for before in 0..12 {
+            for letter in ["é", "€", "😀", "x", " "] {
+                let path = format!("/{}{}", "a".repeat(before), letter.repeat(MAX_PATH));
+                let short = normalized(path.as_bytes()).into_owned();
+                assert!(short.len() <= MAX_PATH && short.len() > MAX_PATH - 12, "{}", short.len());
+                let read = decoded(&short).unwrap_or(short);
+                assert!(path.starts_with(&read), "{before} {letter}");
+            }
+        }
+        assert!(normalized("/%80".repeat(MAX_PATH).as_bytes()).len() <= MAX_PATH);
+    }
+
+    #[test]
+    fn people_read_what_was_escaped() {
+        for (path, text) in [
+            ("/caf%C3%A9", Some("/café")),
+            ("/a%20b%2Fc%25", Some("/a b/c%")),
+            ("/plain", None),
+            ("/caf%E9", None),
+            ("/a%0Ab", None),
+            ("/%zz", None),
+        ] {
+            assert_eq!(decoded(path).as_deref(), text, "{path}");
+        }
+    }
+
+    #[test]
+    fn exclusions_see_through_slashes_and_escapes() {
+        for (path, compared) in [
+            ("/admin/x", "/admin/x"),
+            ("//admin///x", "/admin/x"),
+            ("/%61dmin/x", "/admin/x"),
+            ("/a//../admin/x", "/a/admin/x"),
+            ("/Straße/*", "/Stra%C3%9Fe/*"),
+        ] {
+            assert_eq!(comparable(path), compared, "{path}");
+        }
+    }
+}
