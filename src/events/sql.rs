@@ -292,9 +292,12 @@ impl<'a> Compiler<'a> {
         };
         let range = self.events_in_range();
         let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
-        let events = format!(
-            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions}{on_key})"
+        let mut events = format!(
+            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions})"
         );
+        if !on_key.is_empty() {
+            events = format!("(SELECT * FROM {events} WHERE true{on_key})");
+        }
         if self.on_visits.is_empty() && !of_visits {
             return format!("SELECT key, {} FROM {events}", of_events("", statement));
         }
