@@ -25,8 +25,10 @@ const FETCHER: &str = "feed reader, preview or monitor";
 const UNLIKE_BROWSERS: &str = "not a browser";
 
 /// The maintained list of crawlers (npm `crawler-user-agents`, MIT), embedded so that the binary runs from any folder.
-const CRAWLERS: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.vendor/node_modules/crawler-user-agents/crawler-user-agents.json"));
+const CRAWLERS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/.vendor/node_modules/crawler-user-agents/crawler-user-agents.json"
+));
 
 /// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
 const MAX_LENGTH: usize = 1_024;
