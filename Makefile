@@ -18,10 +18,13 @@ footfall: setup ## Builds the binary and links it into this folder (`cargo build
 test: setup browser ## Runs every test
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
-browser: ## Debian's Chromium, which runs the tracker in the tests; another one by CHROMIUM=PATH
-	@if ! [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; others by CHROMIUM=PATH and FIREFOX=PATH
+	@absent=""; \
+	[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || absent="chromium"; \
+	[ -x "$${FIREFOX:-/usr/bin/firefox-esr}" ] || absent="$$absent firefox-esr"; \
+	if [ -n "$$absent" ]; then \
 	  sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$absent >/dev/null; \
 	fi
 
 bench: setup ## Prints every benchmark as a ratio

@@ -30,7 +30,7 @@ async fn main() {
     let ours = server.base.trim_start_matches("http://").to_owned();
     let answer = graphql(&ours, &key, &format!("{{ website(id: \"{site}\") {{ trackingCode }} }}")).await;
     let code = answer["data"]["website"]["trackingCode"].as_str().expect("a code").to_owned();
-    // What has a bound is filled to it first: ids of the last hour (two times 500,000), and the event store's buffers.
+    // What has a bound is filled to it first: the newest ids in memory (900,000), and the event store's buffers.
     batches(&ours, &key, &code, "filling", 275).await;
     println!("filled: {:.0} MiB", memory_mib(server.child.id(), "VmRSS"));
     let ends = Instant::now() + Duration::from_secs(minutes * 60);

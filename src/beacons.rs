@@ -1,6 +1,7 @@
 //! The addresses that events are sent to: browsers' beacons and heartbeats, crawlers, servers' batches, and their aliases.
 //!
 //! - Refusals come in the order 401, 403, 413 and 415, 400; each is counted for its website and answered in the envelope.
+//! - Where a browser hides the page's origin (`Origin: null`, no `Referer`), the host of the body's `url` must be the website's: 403 then comes last.
 //! - What is dropped by a rule is answered 200 with `X-Footfall-Dropped`, so that a page never retries it.
 
 mod batch;
@@ -122,6 +123,11 @@ impl Head {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The page that sends, as the browser tells it.
+    fn origin(&self) -> Origin<'_> {
+        Origin::of(self.text(&header::ORIGIN), self.text(&header::REFERER))
+    }
+
     /// `Sec-GPC: 1`.
     pub(super) fn opted_out(&self) -> bool {
         self.headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1")
@@ -174,7 +180,7 @@ impl Gateway {
     /// Errors: why the sender may not send this, before anything of it is read.
     fn admit(&self, kind: Kind, site: &Site, head: &Head) -> Result<()> {
         if kind != Kind::Crawler {
-            let origin = Origin::of(head.text(&header::ORIGIN), head.text(&header::REFERER));
+            let origin = head.origin();
             site.admits(origin).map_err(|outcome| self.foreign(site, origin, outcome))?;
         }
         self.limiter.count(head.address, self.ports.clock.now().timestamp_millis()).map_err(|retry_after| {
@@ -207,6 +213,10 @@ impl Gateway {
         }
         let read = if kind == Kind::Heartbeat { beacon::read_heartbeat } else { beacon::read };
         let beacon = read(body).map_err(malformed)?;
+        if head.origin() == Origin::Hidden {
+            let host = beacon.page.host.as_str();
+            site.admits_page(host).map_err(|outcome| self.foreign(site, Origin::Host(host), outcome))?;
+        }
         let now_ms = self.ports.clock.now().timestamp_millis();
         let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
         self.notes.hit(site.rules.website, head.address, skew_ms);

@@ -54,7 +54,7 @@ enum Command {
     /// Imports traffic that was recorded elsewhere
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Makes accounts and resets passwords; works beside a running server
+    /// Makes accounts, resets passwords and confirms addresses; works beside a running server
     #[command(subcommand)]
     User(UserCommand),
     /// Makes API keys; works beside a running server
@@ -85,6 +85,16 @@ enum UserCommand {
     Create(UserCreate),
     /// Sets an account's password and ends its sessions
     Password(UserPassword),
+    /// Confirms that an e-mail address is its account's, as the mailed link does
+    Confirm(UserConfirm),
+}
+
+#[derive(Debug, Args)]
+struct UserConfirm {
+    /// E-mail address of the account, or the one that it waits for
+    email: String,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +260,12 @@ async fn obey(command: Command) -> Result<(), StartError> {
             let operator = Operator::holding_the_data_folder();
             password::set_by_operator(&ports, &operator, &asked.email, asked.password.read()?).await?;
             say("The password is set, and the account's sessions have ended.")
+        }
+        Command::User(UserCommand::Confirm(asked)) => {
+            let ports = beside(asked.flags).await?;
+            let operator = Operator::holding_the_data_folder();
+            user::email_proof::confirm_by_operator(&ports, &operator, &asked.email).await?;
+            say(&format!("The address {} is confirmed.", asked.email.trim().to_lowercase()))
         }
         Command::Key(KeyCommand::Create(asked)) => {
             let ports = beside(asked.flags).await?;

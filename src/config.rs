@@ -27,9 +27,9 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 pub enum SignUpSetting {
     /// Anyone.
     Open,
-    /// Those whom a member invited.
+    /// People whom an admin of a team invited.
     Invite,
-    /// Nobody.
+    /// People whom the operator invited.
     Closed,
 }
 
@@ -67,6 +67,9 @@ pub struct Flags {
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", env = "FOOTFALL_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Where browsers reach this server, for links in mails and invitations [default: http:// and the address to listen on]
+    #[arg(long, value_name = "URL", env = "FOOTFALL_PUBLIC_URL")]
+    pub public_url: Option<String>,
     /// Control plane: a postgres:// URL instead of SQLite in the data folder
     #[arg(long, value_name = "URL", env = "FOOTFALL_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
@@ -128,6 +131,7 @@ pub struct Flags {
 #[serde(deny_unknown_fields)]
 struct Layer {
     listen: Option<SocketAddr>,
+    public_url: Option<String>,
     database_url: Option<String>,
     signup: Option<SignUpSetting>,
     limits: Option<LimitsSetting>,
@@ -166,6 +170,7 @@ impl Layer {
     fn under(self, over: Self) -> Self {
         Self {
             listen: over.listen.or(self.listen),
+            public_url: over.public_url.or(self.public_url),
             database_url: over.database_url.or(self.database_url),
             signup: over.signup.or(self.signup),
             limits: over.limits.or(self.limits),
@@ -225,6 +230,8 @@ pub struct Config {
     pub data: DataFolder,
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Where browsers reach this server, without a slash at the end.
+    pub public_url: String,
     /// A PostgreSQL URL, or `None` for SQLite in the data folder.
     pub database_url: Option<String>,
     /// Who may sign up.
@@ -276,6 +283,7 @@ impl Config {
         };
         let over = Layer {
             listen: flags.listen,
+            public_url: flags.public_url,
             database_url: flags.database_url,
             signup: flags.signup,
             limits: flags.limits,
@@ -300,11 +308,13 @@ impl Config {
             std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
         let mail = flags.mail.over(layer.mail()).checked()?;
         let issuer = flags.issuer.over(layer.issuer()).checked()?;
+        let listen = layer.listen.ok_or_else(missing)?;
         Ok(Self {
             data,
             mail,
             issuer,
-            listen: layer.listen.ok_or_else(missing)?,
+            listen,
+            public_url: public_url(layer.public_url, listen)?,
             database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
             sign_up: match layer.signup.ok_or_else(missing)? {
                 SignUpSetting::Open => SignUp::Open,
@@ -337,6 +347,30 @@ impl Config {
             log: layer.log.ok_or_else(missing)?,
         })
     }
+}
+
+/// Errors: an address that no browser opens.
+fn public_url(given: Option<String>, listen: SocketAddr) -> Result<String, StartError> {
+    let Some(url) = given.filter(|url| !url.trim().is_empty()) else {
+        let is_everywhere = listen.ip().is_unspecified();
+        return Ok(if is_everywhere {
+            format!("http://localhost:{}", listen.port())
+        } else {
+            format!("http://{listen}")
+        });
+    };
+    let url = url.trim().trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty()
+        || host.starts_with('/')
+        || host.contains(['?', '#', '@', '"', '<'])
+        || host.contains(char::is_whitespace)
+    {
+        return Err(StartError::new(format!(
+            "public_url {url:?} must be an address such as https://analytics.shop.example"
+        )));
+    }
+    Ok(url.to_owned())
 }
 
 /// Errors: a URL of another kind. It is not repeated, as it may carry a password.
@@ -387,6 +421,22 @@ mod tests {
         std::fs::write(folder.path().join("footfall.toml"), "signup = \"open\"\ntimeout_seconds = 9\n").unwrap();
         let config = Config::layered(Flags { timeout_seconds: Some(7), ..flags(folder.path()) }).unwrap();
         assert_eq!((config.sign_up, config.timeout_seconds), (SignUp::Open, 7));
+    }
+
+    #[test]
+    fn links_lead_to_the_public_url_or_to_where_the_server_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |url: &str| {
+            let flags = Flags { public_url: Some(url.to_owned()), ..flags(folder.path()) };
+            Config::layered(flags).map(|config| config.public_url).map_err(|error| error.to_string())
+        };
+        assert_eq!(with("").unwrap(), "http://127.0.0.1:8787");
+        assert_eq!(with("https://a.example/stats/").unwrap(), "https://a.example/stats");
+        for bad in ["a.example", "https://", "ftp://a.example", "https://a.example/?x", "https://a b.example"] {
+            assert!(with(bad).unwrap_err().contains("public_url"), "{bad}");
+        }
+        let flags = Flags { listen: Some("0.0.0.0:99".parse().unwrap()), ..flags(folder.path()) };
+        assert_eq!(Config::layered(flags).unwrap().public_url, "http://localhost:99");
     }
 
     #[test]

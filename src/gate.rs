@@ -1,6 +1,6 @@
 //! Who gets in: credentials become callers, for GraphQL and for REST alike.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher as _, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{
     Data, Executor, InputType, Name, Request, Response, Value, Variables, parser::types::OperationType,
@@ -8,6 +8,7 @@ use async_graphql::{
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use futures_util::{StreamExt as _, stream::BoxStream};
+use hmac::{Hmac, Mac as _};
 use schema::{
     AddressHash, Cx, Ports, Schema,
     access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
@@ -16,7 +17,7 @@ use schema::{
     error::{Error, Result},
     ports::Limits,
 };
-
+use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
@@ -24,7 +25,10 @@ use crate::{
         credential::{Asker, Credential},
         graphql::{Admit, Admitted},
     },
-    ingest::address::{Proxies, household},
+    ingest::{
+        address::{Proxies, household},
+        identity::Secret,
+    },
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
 };
 
@@ -37,21 +41,27 @@ pub struct Door {
     /// Shared: a request that is answered from memory copies nothing of it.
     ports: Arc<Ports>,
     proxies: Arc<Proxies>,
-    /// Keys the hashes of addresses; made anew by each process.
-    keys: RandomState,
+    /// Keys the hashes of addresses, which outlive the process: networks from which accounts signed in are known by them.
+    keyed: Hmac<Sha256>,
 }
 
 impl Door {
     /// A door to what these ports hold, behind these proxies.
     #[must_use]
-    pub fn new(ports: Ports, proxies: Proxies) -> Self {
-        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keys: RandomState::new() }
+    pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
+        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keyed: secret.keyed("network") }
     }
 
     /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.
     fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
         let client = self.proxies.client(peer?, headers);
-        Some(AddressHash(self.keys.hash_one(household(client))))
+        let mut keyed = self.keyed.clone();
+        match household(client) {
+            IpAddr::V4(address) => keyed.update(&address.octets()),
+            IpAddr::V6(address) => keyed.update(&address.octets()),
+        }
+        let hash = keyed.finalize().into_bytes();
+        Some(AddressHash(hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))))
     }
 
     fn ports(&self) -> Ports {
@@ -125,7 +135,7 @@ impl Gate for Door {
             let field = match on {
                 On::Website => "websiteId",
                 On::Team => "teamId",
-                On::Conversation => "conversationId",
+                On::Conversation | On::AuthoredConversation => "conversationId",
                 On::Public | On::User | On::ApiKey | On::Node => {
                     ask(&cx, on, min, "id", "").await?;
                     continue;

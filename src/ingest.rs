@@ -24,6 +24,7 @@ pub mod relay;
 pub mod rules;
 pub mod salts;
 pub mod seen;
+pub mod session_agents;
 pub mod sites;
 pub mod state;
 

@@ -2,6 +2,7 @@
 //!
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
+pub mod account_pages;
 pub mod ambient;
 pub mod beacons;
 pub mod body;
@@ -23,6 +24,7 @@ pub mod proof;
 pub mod rest;
 pub mod tokens;
 pub mod tracker;
+pub mod variable_defaults;
 pub mod widgets;
 
 use std::{
@@ -212,7 +214,7 @@ pub async fn control_plane(
         limits: config.limits,
         key_usage: Arc::default(),
         attempts: Arc::default(),
-        mail: mail::sender(config.mail.as_ref(), &around.clock, &around.ids)?,
+        mail: mail::sender(config.mail.as_ref(), &config.public_url, &around.clock, &around.ids)?,
         changes: Arc::default(),
         told: Arc::default(),
         live: Arc::new(NoTraffic),
@@ -387,6 +389,7 @@ async fn inflow(
             enricher: importer.enricher.clone(),
             secret: importer.secret.clone(),
             salts: Arc::new(Salts::new(config.data.salts())),
+            session_agents: Arc::default(),
             clock: ports.clock.clone(),
             ids: ports.ids.clone(),
         },
@@ -413,7 +416,7 @@ fn routes(
         timeout: Duration::from_secs(config.timeout_seconds),
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.trusted_proxies.clone());
+    let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
     let graphql = Endpoint::new(
         Watched::new(schema::build(), ports.changes.clone()),
         door.clone(),
@@ -422,6 +425,7 @@ fn routes(
         ports.clock.clone(),
     )
     .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let accounts = account_pages::routes(Watched::new(schema::build_trusted(), ports.changes.clone()), door.clone());
     let rest = rest.router(Shell {
         executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
@@ -431,7 +435,7 @@ fn routes(
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets);
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
     Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }

@@ -1,4 +1,4 @@
-//! Mail to the people who have accounts: a plain text over SMTP, where a server is set up.
+//! Mail to the people who have accounts: a plain text over SMTP, where a server is set up; and links to pages of this server.
 
 mod smtp;
 
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schema::{
     Error, Result,
-    ports::{Clock, Ids, Mail, NoMail},
+    ports::{Clock, Ids, Mail, Page},
     scalars::EmailAddress,
 };
 
@@ -21,25 +21,56 @@ const LINE: usize = 76;
 /// Where `mail_reset_page` wants the secret.
 const PLACE: &str = "{secret}";
 
-/// What sends mail by these settings; without any nothing is sent.
+/// What sends mail by these settings; without any nothing is sent. `public_url`: where browsers reach this server.
 ///
 /// # Errors
 /// When the settings do not fit together.
 pub fn sender(
     settings: Option<&MailSettings>,
+    public_url: &str,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
 ) -> std::result::Result<Arc<dyn Mail>, StartError> {
-    let Some(settings) = settings else { return Ok(Arc::new(NoMail)) };
+    let public_url = public_url.to_owned();
+    let Some(settings) = settings else { return Ok(Arc::new(LinksOnly { public_url })) };
     let server = Server::new(settings)?;
     let (settings, clock, ids) = (settings.clone(), Arc::clone(clock), Arc::clone(ids));
-    Ok(Arc::new(Post { server, settings, clock, ids }))
+    Ok(Arc::new(Post { server, settings, public_url, clock, ids }))
+}
+
+fn link(public_url: &str, page: Page, token: &str) -> String {
+    format!("{public_url}{}?token={token}", page.path())
+}
+
+/// Sends nothing; links are handed over by the people who made them.
+struct LinksOnly {
+    public_url: String,
+}
+
+#[async_trait]
+impl Mail for LinksOnly {
+    fn is_set_up(&self) -> bool {
+        false
+    }
+
+    fn reset_page(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn page(&self, page: Page, token: &str) -> String {
+        link(&self.public_url, page, token)
+    }
+
+    async fn send(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        Err(Error::broken("no mail is set up"))
+    }
 }
 
 /// Hands mail to a server.
 struct Post {
     server: Server,
     settings: MailSettings,
+    public_url: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 }
@@ -52,6 +83,10 @@ impl Mail for Post {
 
     fn reset_page(&self, secret: &str) -> Option<String> {
         self.settings.reset_page.as_ref().map(|page| page.replace(PLACE, secret))
+    }
+
+    fn page(&self, page: Page, token: &str) -> String {
+        link(&self.public_url, page, token)
     }
 
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()> {

@@ -24,6 +24,10 @@ pub struct Model {
     pub expires_at: DateTime<Utc>,
     /// When the session ended by sign-out, password change or a stolen token, UTC; null while it lives.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Random key that, with the refresh token before, gives the one that works now; null before the first refresh.
+    pub successor_key: Option<String>,
+    /// When the session was last refreshed, UTC; null before the first refresh.
+    pub refreshed_at: Option<DateTime<Utc>>,
 }
 
 /// Sessions are read on their own; joins name their columns where they happen.

@@ -30,6 +30,10 @@ pub struct Model {
     /// Issuer and subject of the tokens of an account that signs in elsewhere; unique.
     #[sea_orm(unique)]
     pub external_subject: Option<String>,
+    /// When the person proved that they read the mail of `email`, UTC; null while that is unproven.
+    pub email_verified_at: Option<DateTime<Utc>>,
+    /// Address that waits for its proof: the new one of a change, or `email` itself after signing up; null when none does.
+    pub pending_email: Option<String>,
 }
 
 /// Accounts are read on their own; joins name their columns where they happen.

@@ -8,6 +8,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 mod m20261123_000001_accounts_and_websites;
 mod m20261123_000002_exclusions;
 mod m20261124_000003_dashboard;
+mod m20261126_000004_people;
 
 /// All steps, oldest first.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_accounts_and_websites::Migration),
             Box::new(m20261123_000002_exclusions::Migration),
             Box::new(m20261124_000003_dashboard::Migration),
+            Box::new(m20261126_000004_people::Migration),
         ]
     }
 }

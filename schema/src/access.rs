@@ -27,7 +27,7 @@ pub mod operator;
 #[macro_use]
 pub mod stated;
 
-pub use chat::Chat;
+pub use chat::{AuthoredChat, Chat};
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
 pub use open::{Shown, Tracked, Watching};
 pub use operator::Operator;
@@ -161,6 +161,14 @@ impl Caller {
                 "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
             )),
             known => Ok(known),
+        }
+    }
+
+    /// Refuses a credential that does not work, so that its holder renews it; none at all is fine. Errors: `Unauthenticated`.
+    pub fn not_refused(self) -> Result<Self> {
+        match self {
+            Self::Refused(why) => Err(Error::unauthenticated(why)),
+            other => Ok(other),
         }
     }
 

@@ -1,6 +1,8 @@
-//! Attempts to prove who one is: counted before the proof is looked at, so that a burst is refused instead of queued.
+//! Attempts to prove who one is: counted before the proof is looked at, so that a burst is refused instead of queued; and
+//! what an account or an address may do in an hour.
 //!
 //! - One address against one account, one address against all, and all against one account have a bound each.
+//! - An address from which the account has signed in is not held up by what others fail at the account.
 //! - Counts are kept in memory under keyed hashes: no address and no e-mail address can be read out of them.
 
 use std::{
@@ -10,6 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
 
 use crate::{
     cx::AddressHash,
@@ -27,6 +30,31 @@ const OF_ADDRESS: u32 = 30;
 
 /// Failures at one account, whatever the address.
 const OF_ACCOUNT: u32 = 100;
+
+/// Minutes after which an hourly limit begins anew.
+const HOUR_MINUTES: i64 = 60;
+
+/// What is limited per hour, by account and by address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Quota {
+    /// Accounts made.
+    SignUp,
+    /// E-mail addresses changed, and confirmations mailed again.
+    AddressChange,
+    /// People invited, to a team or to sign up.
+    Invitation,
+}
+
+impl Quota {
+    /// What it is called, and how many of it one account and one address may have.
+    fn limits(self) -> (&'static str, u32, u32) {
+        match self {
+            Self::SignUp => ("new accounts", 1, 50),
+            Self::AddressChange => ("changes of an e-mail address", 10, 50),
+            Self::Invitation => ("invitations", 50, 100),
+        }
+    }
+}
 
 /// Counts kept at once; past this, those that are over are dropped, and then half of those with the fewest failures.
 const MOST: usize = 100_000;
@@ -71,43 +99,93 @@ impl Attempts {
         from: Option<AddressHash>,
         now: DateTime<Utc>,
     ) -> Result<Attempt<'_>> {
+        self.begin_from(account, from, false, now)
+    }
+
+    /// As [`Attempts::begin`]. `is_known`: the account has signed in from that address, so only its own failures count.
+    pub(crate) fn begin_from(
+        &self,
+        account: Option<&str>,
+        from: Option<AddressHash>,
+        is_known: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Attempt<'_>> {
         let pair = account.zip(from).map(|pair| self.key(("pair", pair)));
         let address = from.map(|from| self.key(("address", from)));
-        let account = account.map(|account| self.key(("account", account)));
+        let account = account.filter(|_| !is_known).map(|account| self.key(("account", account)));
         let bounds = [(pair, OF_PAIR), (address, OF_ADDRESS), (account, OF_ACCOUNT)];
         let bounds: Vec<(u64, u32)> = bounds.into_iter().filter_map(|(key, most)| Some((key?, most))).collect();
         let mut windows = self.windows();
-        if windows.len() > MOST {
-            windows.retain(|_, window| window.ends_at > now);
-        }
-        if windows.len() > MOST {
-            // Whoever sends from very many addresses must not make room for itself: the most guilty stay.
-            let mut counts: Vec<u32> = windows.values().map(|window| window.count).collect();
-            counts.sort_unstable();
-            let middle = counts.get(counts.len() / 2).copied().unwrap_or(0);
-            let mut room = MOST / 2;
-            windows.retain(|_, window| {
-                let stays = window.count > middle || room > 0;
-                room = room.saturating_sub(1);
-                stays
-            });
-        }
+        make_room(&mut windows, now);
         let used_up = bounds.iter().filter_map(|(key, most)| {
             windows.get(key).filter(|window| window.ends_at > now && window.count >= *most).map(|window| window.ends_at)
         });
         if let Some(ends_at) = used_up.max() {
-            let seconds = (ends_at - now).num_milliseconds().max(0) / 1000 + 1;
-            return Err(Error::TooManyAttempts { retry_after: u64::try_from(seconds).unwrap_or(1) });
+            return Err(Error::TooManyAttempts { retry_after: seconds_until(ends_at, now) });
         }
         for (key, _) in &bounds {
-            let window = windows.entry(*key).or_insert(Window { ends_at: now, count: 0 });
-            if window.ends_at <= now {
-                *window = Window { ends_at: now + Duration::minutes(WINDOW_MINUTES), count: 0 };
-            }
-            window.count = window.count.saturating_add(1);
+            count(&mut windows, *key, WINDOW_MINUTES, now);
         }
         drop(windows);
         Ok(Attempt { book: self, pair, others: [address, account].into_iter().flatten().collect() })
+    }
+
+    /// Counts one use of an hourly limit. Errors: `TooOften`, which is not counted.
+    pub(crate) fn take(
+        &self,
+        quota: Quota,
+        account: Option<Uuid>,
+        from: Option<AddressHash>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let (what, of_account, of_address) = quota.limits();
+        let account = account.map(|account| (self.key((quota, "account", account)), of_account));
+        let address = from.map(|from| (self.key((quota, "address", from)), of_address));
+        let bounds: Vec<(u64, u32)> = [account, address].into_iter().flatten().collect();
+        let mut windows = self.windows();
+        make_room(&mut windows, now);
+        for (key, limit) in &bounds {
+            let Some(window) = windows.get(key).filter(|window| window.ends_at > now) else { continue };
+            if window.count >= *limit {
+                let retry_after = seconds_until(window.ends_at, now);
+                return Err(Error::TooOften { what: what.to_owned(), limit: *limit, retry_after });
+            }
+        }
+        for (key, _) in bounds {
+            count(&mut windows, key, HOUR_MINUTES, now);
+        }
+        Ok(())
+    }
+}
+
+fn seconds_until(ends_at: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    u64::try_from((ends_at - now).num_milliseconds().max(0) / 1000 + 1).unwrap_or(1)
+}
+
+fn count(windows: &mut HashMap<u64, Window>, key: u64, minutes: i64, now: DateTime<Utc>) {
+    let window = windows.entry(key).or_insert(Window { ends_at: now, count: 0 });
+    if window.ends_at <= now {
+        *window = Window { ends_at: now + Duration::minutes(minutes), count: 0 };
+    }
+    window.count = window.count.saturating_add(1);
+}
+
+/// Keeps the book small: drops counts that are over, and then half of those with the fewest failures.
+fn make_room(windows: &mut HashMap<u64, Window>, now: DateTime<Utc>) {
+    if windows.len() > MOST {
+        windows.retain(|_, window| window.ends_at > now);
+    }
+    if windows.len() > MOST {
+        // A caller who sends from very many addresses must not make room for itself: the highest counts stay.
+        let mut counts: Vec<u32> = windows.values().map(|window| window.count).collect();
+        counts.sort_unstable();
+        let middle = counts.get(counts.len() / 2).copied().unwrap_or(0);
+        let mut room = MOST / 2;
+        windows.retain(|_, window| {
+            let stays = window.count > middle || room > 0;
+            room = room.saturating_sub(1);
+            stays
+        });
     }
 }
 
@@ -167,6 +245,40 @@ mod tests {
         assert_eq!(let_through, usize::try_from(OF_ADDRESS).unwrap());
         let let_through = (100..400).filter(|address| refused(&book, "a", *address, now()).is_none()).count();
         assert_eq!(let_through, usize::try_from(OF_ACCOUNT).unwrap());
+    }
+
+    #[test]
+    fn an_address_that_has_signed_in_before_counts_its_own_failures_only() {
+        let book = Attempts::default();
+        for address in 0..200 {
+            let _ = refused(&book, "a", address, now());
+        }
+        assert!(refused(&book, "a", 500, now()).is_some(), "an unknown address is held up");
+        let from_home = || book.begin_from(Some("a"), Some(AddressHash(500)), true, now()).map(drop);
+        for _ in 0..OF_PAIR {
+            from_home().unwrap();
+        }
+        assert_eq!(from_home().unwrap_err().retry_after(), Some(301), "its own failures do count");
+    }
+
+    #[test]
+    fn an_hourly_limit_is_counted_by_account_and_by_address() {
+        let book = Attempts::default();
+        let take = |account: u128, from: u64, at| {
+            book.take(Quota::AddressChange, Some(Uuid::from_u128(account)), Some(AddressHash(from)), at)
+        };
+        for from in 0..10 {
+            take(1, from, now()).unwrap();
+        }
+        let error = take(1, 77, now()).unwrap_err();
+        assert_eq!((error.code(), error.retry_after()), ("RATE_LIMIT_EXCEEDED", Some(3601)));
+        assert!(error.message().contains("At most 10 changes"), "{}", error.message());
+        take(1, 77, now() + Duration::hours(1)).unwrap();
+        for account in 100..150 {
+            take(account, 5000, now()).unwrap();
+        }
+        assert!(take(150, 5000, now()).unwrap_err().message().contains("At most 50"));
+        book.take(Quota::Invitation, Some(Uuid::from_u128(1)), Some(AddressHash(5000)), now()).unwrap();
     }
 
     #[test]

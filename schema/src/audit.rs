@@ -1,14 +1,17 @@
 //! The audit log: who changed what. Rules write a line in the transaction of the change; admins of the team read it.
 //!
 //! - A line names the fields that changed, never their values: no secret and no address ends up in it.
-//! - Sign-ins belong to an account; an admin sees those of the team's active members.
+//! - Sign-ins belong to an account; an admin sees those of the team's active members, from the moment at which they joined.
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use entity::{audit_entry, membership, user};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _, QueryTrait as _,
+    ActiveModelTrait as _,
+    ActiveValue::Set,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _,
+    sea_query::{Expr, ExprTrait as _},
 };
 use uuid::Uuid;
 
@@ -57,8 +60,12 @@ actions! {
     PasswordReset = "password_reset",
     /// A profile was changed.
     UserUpdate = "user_update",
-    /// An e-mail address was changed.
+    /// An e-mail address was changed, or a change was asked for that waits for its proof.
     UserUpdateEmail = "user_update_email",
+    /// An e-mail address was proven with a mailed link, or by the operator.
+    EmailConfirm = "email_confirm",
+    /// The change of an e-mail address was undone with a mailed link.
+    EmailUndo = "email_undo",
     /// An account was deleted.
     UserDelete = "user_delete",
     /// A team was made.
@@ -67,14 +74,24 @@ actions! {
     TeamUpdate = "team_update",
     /// A member left.
     TeamLeave = "team_leave",
-    /// Ownership was handed over.
+    /// Ownership was offered to another member, to be handed over.
     TeamTransfer = "team_transfer",
+    /// A member accepted an offer of ownership.
+    TeamAcceptOwnership = "team_accept_ownership",
+    /// A member declined an offer of ownership.
+    TeamDeclineOwnership = "team_decline_ownership",
     /// A member was invited.
     MemberInvite = "member_invite",
     /// A member's role was changed.
     MemberUpdate = "member_update",
     /// A member was removed.
     MemberRemove = "member_remove",
+    /// An invitation to sign up was made.
+    InvitationCreate = "invitation_create",
+    /// An invitation to sign up was withdrawn.
+    InvitationRevoke = "invitation_revoke",
+    /// A new account joined with an invitation.
+    InvitationAccept = "invitation_accept",
     /// A website was made.
     WebsiteCreate = "website_create",
     /// A website and all its data were deleted.
@@ -193,18 +210,26 @@ async fn write(
     Ok(())
 }
 
-/// The lines of a team, and of its members' accounts.
+/// The lines of a team, and of its active members' accounts since they joined. Of lines of the same millisecond the ids tell which came first.
 pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<AuditEntry>> {
     let window = args.window(connection::MAX_PAGE)?;
-    let members = membership::Entity::find()
+    let line = |column| Expr::col((audit_entry::Entity, column));
+    let joined = |column| Expr::col((membership::Entity, column));
+    let since_joining =
+        Condition::any().add(joined(membership::Column::CreatedAt).lt(line(audit_entry::Column::CreatedAt))).add(
+            joined(membership::Column::CreatedAt)
+                .eq(line(audit_entry::Column::CreatedAt))
+                .and(joined(membership::Column::Id).lt(line(audit_entry::Column::Id))),
+        );
+    let member = membership::Entity::find()
         .select_only()
-        .column(membership::Column::UserId)
+        .column(membership::Column::Id)
         .filter(membership::Column::TeamId.eq(team.id()))
         .filter(membership::Column::DeactivatedAt.is_null())
+        .filter(joined(membership::Column::UserId).eq(line(audit_entry::Column::UserId)))
+        .filter(since_joining)
         .into_query();
-    let of_accounts = Condition::all()
-        .add(audit_entry::Column::TeamId.is_null())
-        .add(audit_entry::Column::UserId.in_subquery(members));
+    let of_accounts = Condition::all().add(audit_entry::Column::TeamId.is_null()).add(Expr::exists(member));
     let list = audit_entry::Entity::find()
         .filter(Condition::any().add(audit_entry::Column::TeamId.eq(team.id())).add(of_accounts));
     let place = |row: &audit_entry::Model| Place { at: row.created_at, id: row.id };

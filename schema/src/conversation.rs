@@ -1,4 +1,5 @@
-//! Conversations of a team with an assistant: begun, renamed, rewritten and deleted by any of its active members.
+//! Conversations of a team with an assistant: begun and continued by any of its active members, renamed, rewritten and deleted by
+//! their author and by admins.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Chat, On, Role, Viewer, stated},
+    access::{self, AuthoredChat, Chat, On, Role, Viewer, stated},
     connection::{self, Page, PageArgs, Place},
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -156,7 +157,8 @@ async fn take(
 }
 
 /// Changes what the input names. Errors: `Invalid`, `NotFound` when it is gone meanwhile.
-pub async fn update(ports: &Ports, chat: &Chat<Viewer>, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
+pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
+    let chat = chat.chat();
     let null = |field| Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is"));
     let title = match input.title {
         MaybeUndefined::Undefined => None,
@@ -181,9 +183,10 @@ pub async fn update(ports: &Ports, chat: &Chat<Viewer>, input: ConversationUpdat
 }
 
 /// Deletes a conversation with its messages; who listens to it hears its end. Errors: `NotFound` when it is gone meanwhile.
-pub async fn delete(ports: &Ports, chat: &Chat<Viewer>) -> Result<()> {
-    let gone = conversation::Entity::delete_by_id(chat.id()).exec(&ports.writer).await?;
-    ports.told.end(chat.id());
+pub async fn delete(ports: &Ports, chat: &AuthoredChat) -> Result<()> {
+    let id = chat.chat().id();
+    let gone = conversation::Entity::delete_by_id(id).exec(&ports.writer).await?;
+    ports.told.end(id);
     if gone.rows_affected == 0 { Err(Error::not_found(MISSING)) } else { Ok(()) }
 }
 
@@ -314,8 +317,8 @@ impl ConversationMutation {
 
     /// Changes title or messages of a conversation. What the input leaves out stays as it is. Messages are replaced all
     /// together; who listens hears of those that are appended later.
-    #[doc = access_line!(CONVERSATION, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    #[doc = access_line!(AUTHORED_CONVERSATION)]
+    #[graphql(directive = stated::access::apply(On::AuthoredConversation, None, None))]
     async fn conversation_update(
         &self,
         ctx: &Context<'_>,
@@ -324,7 +327,8 @@ impl ConversationMutation {
     ) -> Option<async_graphql::Result<ConversationUpdatePayload>> {
         let answer: async_graphql::Result<Option<ConversationUpdatePayload>> = async {
             let cx = ctx.cx()?;
-            let chat = update(cx.ports(), &meant(cx, &conversation_id).await?, input).await?;
+            let chat = cx.authored_chat("conversationId", &conversation_id).await?;
+            let chat = update(cx.ports(), &chat, input).await?;
             Ok(Some(ConversationUpdatePayload { conversation: Conversation(chat) }))
         }
         .await;
@@ -332,8 +336,8 @@ impl ConversationMutation {
     }
 
     /// Deletes a conversation with its messages.
-    #[doc = access_line!(CONVERSATION, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    #[doc = access_line!(AUTHORED_CONVERSATION)]
+    #[graphql(directive = stated::access::apply(On::AuthoredConversation, None, None))]
     async fn conversation_delete(
         &self,
         ctx: &Context<'_>,
@@ -341,9 +345,10 @@ impl ConversationMutation {
     ) -> Option<async_graphql::Result<ConversationDeletePayload>> {
         let answer: async_graphql::Result<Option<ConversationDeletePayload>> = async {
             let cx = ctx.cx()?;
-            let chat = meant(cx, &input.conversation_id).await?;
+            let chat = cx.authored_chat("conversationId", &input.conversation_id).await?;
             delete(cx.ports(), &chat).await?;
-            Ok(Some(ConversationDeletePayload { deleted: true, deleted_id: Kind::Conversation.global(chat.id()) }))
+            let deleted_id = Kind::Conversation.global(chat.chat().id());
+            Ok(Some(ConversationDeletePayload { deleted: true, deleted_id }))
         }
         .await;
         answer.transpose()

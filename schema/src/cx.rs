@@ -6,7 +6,7 @@ use async_graphql::{Context, ID};
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Chat, Level, Myself, Site, Team, ThisKey},
+    access::{AuthoredChat, Caller, Chat, Level, Myself, Site, Team, ThisKey},
     error::{Error, Result},
     loaders::Loaders,
     ports::Ports,
@@ -16,8 +16,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub Uuid);
 
-/// Keyed hash of the network address that a request came from: it tells addresses apart for as long as the process runs, and
-/// nothing else can be read out of it.
+/// Keyed hash of the network address that a request came from: it tells addresses apart, and without the installation's key nothing
+/// else can be read out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressHash(pub u64);
 
@@ -79,6 +79,11 @@ impl Cx {
     /// Proves a part in a conversation; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
     pub async fn chat<R: Level>(&self, field: &str, id: &str) -> Result<Chat<R>> {
         Chat::of(self, field, id).await
+    }
+
+    /// Proves that the caller may rewrite and delete a conversation. Errors as [`Cx::site`].
+    pub async fn authored_chat(&self, field: &str, id: &str) -> Result<AuthoredChat> {
+        AuthoredChat::of(self, field, id).await
     }
 
     /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.

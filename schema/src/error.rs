@@ -79,6 +79,8 @@ error_table! {
     RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
     /// Too many attempts failed in a short time.
     TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many attempts failed. Try again in {retry_after} seconds.");
+    /// Done too often within an hour.
+    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed in an hour. Retry in {retry_after} seconds.");
     /// The monthly quota is used up.
     QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
 }
@@ -142,7 +144,8 @@ impl Error {
         match self {
             Self::Unavailable { retry_after, .. }
             | Self::RateLimited { retry_after, .. }
-            | Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            | Self::TooManyAttempts { retry_after }
+            | Self::TooOften { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

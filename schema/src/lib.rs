@@ -22,6 +22,9 @@ pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod conversation;
+pub mod invitation;
+mod known_network;
+mod letters;
 pub mod node;
 pub mod onboarding;
 pub mod password;
@@ -57,6 +60,7 @@ pub struct Mutation(
     user::creation::SignUpMutation,
     user::profile::ProfileMutation,
     user::email::EmailMutation,
+    user::email_proof::EmailProofMutation,
     user::deletion::AccountDeletionMutation,
     session::SessionMutation,
     password::PasswordMutation,
@@ -70,6 +74,8 @@ pub struct Mutation(
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
     team::manage::TeamMutation,
+    team::ownership::OwnershipMutation,
+    invitation::InvitationMutation,
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
     api_key::ApiKeyMutation,

@@ -10,7 +10,8 @@ use async_graphql::{
     runtime::{Timer, TokioSpawner},
 };
 use entity::{
-    api_key, conversation, ip_exclusion, membership, notification_preferences, path_exclusion, team, user, website,
+    api_key, conversation, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
+    user, website,
 };
 use futures_util::{
     FutureExt as _,
@@ -49,6 +50,10 @@ struct TeamRow(Uuid);
 struct UserRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KeyRow(Uuid);
+
+/// Asks for the offer of ownership to a member: for those who hold the team's proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct OfferTo(Uuid);
 
 /// Asks for what a website's team wants to be told: for those who hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,6 +110,11 @@ impl Loaders {
 
     pub(crate) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
         self.0.load_one(KeyRow(id)).await
+    }
+
+    /// The offer of ownership to a member, by the membership's id.
+    pub(crate) async fn ownership_offer(&self, membership: Uuid) -> Result<Option<ownership_offer::Model>> {
+        self.0.load_one(OfferTo(membership)).await
     }
 
     /// What the website's team wants to be told; `None` when it was never set.
@@ -262,6 +272,20 @@ macro_rules! row_loader {
 row_loader!(TeamRow, team);
 row_loader!(UserRow, user);
 row_loader!(KeyRow, api_key);
+
+impl Loader<OfferTo> for Rows {
+    type Value = ownership_offer::Model;
+    type Error = Error;
+
+    async fn load(&self, keys: &[OfferTo]) -> Result<HashMap<OfferTo, Self::Value>> {
+        let members = keys.iter().map(|key| key.0);
+        let rows = ownership_offer::Entity::find()
+            .filter(ownership_offer::Column::MembershipId.is_in(members))
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|row| (OfferTo(row.membership_id), row)).collect())
+    }
+}
 
 impl Loader<NotificationsOf> for Rows {
     type Value = notification_preferences::Model;

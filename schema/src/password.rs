@@ -1,11 +1,11 @@
 //! Passwords: changed by who knows the old one, and set anew by who reads the account's mail, or by the operator.
 //!
-//! - A mailed secret works once, for an hour. Only its digest is kept.
+//! - A mailed secret works once, for an hour, until a newer one is mailed. Only its digest is kept.
 //! - Asking for a mail tells nobody whether there is an account: the work is done behind the answer.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Duration, Utc};
-use entity::{password_reset, user};
+use entity::{api_key, password_reset, user};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
@@ -19,10 +19,11 @@ use crate::{
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
+    known_network,
     ports::Ports,
     scalars::{EmailAddress, Instant},
     session,
-    user::{creation::checked_password, email::elsewhere},
+    user::{creation::checked_password, email::elsewhere, email_link},
 };
 
 // Vocabulary
@@ -98,6 +99,11 @@ async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()
         sea_orm::DbErr::RecordNotUpdated => Error::not_found("The account"),
         source => source.into(),
     })?;
+    expire_resets(txn, user).await
+}
+
+/// Mailed secrets that were not used open nothing any more; they still count towards the mails of the hour.
+async fn expire_resets(txn: &DatabaseTransaction, user: Uuid) -> Result<()> {
     password_reset::Entity::update_many()
         .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt))
         .filter(password_reset::Column::UserId.eq(user))
@@ -105,6 +111,29 @@ async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()
         .exec(txn)
         .await?;
     Ok(())
+}
+
+/// Checks the caller's password, which `field` carries. Errors: `Invalid` for a wrong one, `TooManyAttempts`.
+pub(crate) async fn verify(
+    ports: &Ports,
+    myself: &Myself,
+    field: &str,
+    password: String,
+    from: Option<AddressHash>,
+) -> Result<()> {
+    let is_known = known_network::is_known(ports, Some(myself.id()), from).await?;
+    let attempt = ports.attempts.begin_from(Some(&myself.user().email), from, is_known, ports.now())?;
+    match ports.passwords.verify(password, myself.user().password_hash.clone()).await {
+        Ok(true) => {
+            attempt.succeeded();
+            Ok(())
+        }
+        Ok(false) => Err(Error::invalid(field, "is not the account's password")),
+        Err(error) => {
+            attempt.was_not_made();
+            Err(error)
+        }
+    }
 }
 
 /// Changes the password of the caller and ends all other sessions. Returns when. Errors: `Invalid` for a wrong current password,
@@ -121,22 +150,13 @@ pub async fn change(
         return Err(Error::invalid("newPassword", why));
     }
     checked_password("newPassword", &new)?;
-    let email = &myself.user().email;
-    let attempt = ports.attempts.begin(Some(email), from, ports.now())?;
     let is_same = current == new;
-    match ports.passwords.verify(current, myself.user().password_hash.clone()).await {
-        Ok(true) => attempt.succeeded(),
-        Ok(false) => return Err(Error::invalid("currentPassword", "is not the account's password")),
-        Err(error) => {
-            attempt.was_not_made();
-            return Err(error);
-        }
-    }
+    verify(ports, myself, "currentPassword", current, from).await?;
     if is_same {
         return Err(Error::invalid("newPassword", "is the current password; choose another"));
     }
     let hash = ports.passwords.hash(new).await?;
-    let now = ports.now();
+    let (now, email) = (ports.now(), &myself.user().email);
     let txn = ports.begin().await?;
     store(&txn, myself.id(), hash).await?;
     session::revoke_others(&txn, myself, now).await?;
@@ -152,19 +172,23 @@ pub fn forgot(ports: &Ports, email: &EmailAddress, from: Option<AddressHash>) ->
         tracing::warn!("a forgotten password was reported, but no mail is set up; `footfall user password` sets one");
         return Ok(ASKED);
     }
-    // Behind the answer: what follows takes longer for a known address than for an unknown one.
-    let (ports, email) = (ports.clone(), email.clone());
+    mail_behind(ports, email.as_str().to_owned());
+    Ok(ASKED)
+}
+
+/// Mails a secret behind the answer: it takes longer for a known address than for an unknown one.
+pub(crate) fn mail_behind(ports: &Ports, email: String) {
+    let ports = ports.clone();
     tokio::spawn(async move {
         if let Err(error) = mail_secret(&ports, &email).await {
             tracing::warn!(error.code = error.code(), error.source = ?error, "a mail about a password was not sent");
         }
     });
-    Ok(ASKED)
 }
 
-async fn mail_secret(ports: &Ports, email: &EmailAddress) -> Result<()> {
+async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     let found = user::Entity::find()
-        .filter(user::Column::Email.eq(email.as_str()))
+        .filter(user::Column::Email.eq(email))
         .filter(user::Column::PasswordHash.is_not_null())
         .one(&ports.reader)
         .await?;
@@ -185,6 +209,7 @@ async fn mail_secret(ports: &Ports, email: &EmailAddress) -> Result<()> {
         .filter(password_reset::Column::CreatedAt.lte(now - Duration::hours(1)))
         .exec(&txn)
         .await?;
+    expire_resets(&txn, user.id).await?;
     password_reset::ActiveModel {
         id: Set(ports.ids.uuid()),
         user_id: Set(user.id),
@@ -211,7 +236,12 @@ async fn mail_secret(ports: &Ports, email: &EmailAddress) -> Result<()> {
 /// Sets a password with a mailed secret, and ends all sessions of the account. Returns when. Errors: `Invalid` for a secret that
 /// does not work and a password that does not fit; `TooManyAttempts`.
 pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<AddressHash>) -> Result<DateTime<Utc>> {
-    let refused = || Error::invalid("secret", "is unknown, was used, or is older than an hour; ask for a new mail");
+    let refused = || {
+        Error::invalid(
+            "secret",
+            "is unknown, was used, is older than an hour, or a newer one was mailed; ask for a new mail",
+        )
+    };
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     let found = password_reset::Entity::find()
         .filter(password_reset::Column::Hash.eq(digest(secret)))
@@ -237,8 +267,34 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
         return Err(refused());
     }
     set(&txn, ports, found.user_id, hash, Caller::Anonymous).await?;
+    prove_address(&txn, ports, found.user_id).await?;
+    known_network::remember(&txn, ports, found.user_id, from).await?;
     txn.commit().await?;
     Ok(now)
+}
+
+/// The mailed secret was read at the account's address, which is proven by that. What was made while the address waited for its
+/// proof may be another person's: API keys end.
+async fn prove_address(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> Result<()> {
+    let Some(row) = user::Entity::find_by_id(user).one(txn).await? else { return Ok(()) };
+    if row.email_verified_at.is_some() {
+        return Ok(());
+    }
+    let waited = row.pending_email.as_ref() == Some(&row.email);
+    let mut proven =
+        user::ActiveModel { id: Unchanged(user), email_verified_at: Set(Some(ports.now())), ..Default::default() };
+    if waited {
+        proven.pending_email = Set(None);
+        email_link::end_confirmations(txn, user).await?;
+        api_key::Entity::update_many()
+            .col_expr(api_key::Column::RevokedAt, Expr::value(ports.now()))
+            .filter(api_key::Column::CreatedBy.eq(user))
+            .filter(api_key::Column::RevokedAt.is_null())
+            .exec(txn)
+            .await?;
+    }
+    proven.update(txn).await?;
+    Ok(())
 }
 
 /// Sets a password from the command line and ends every session of the account. Errors: `NotFound`, `Invalid`.
@@ -288,7 +344,7 @@ impl PasswordMutation {
         answer.transpose()
     }
 
-    /// Mails a secret for `passwordReset` to the account with this address. The answer is the same whether there is one or not.
+    /// Mails a secret for `passwordReset` to the account with this address; an earlier one stops working. The answer is the same whether there is one or not.
     /// Where no mail is set up, nothing is sent; the operator sets a password with `footfall user password`.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = stated::access::apply(On::Public, None, None))]

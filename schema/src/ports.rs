@@ -283,6 +283,32 @@ pub trait Issuer: Send + Sync {
     async fn verify(&self, token: &str) -> Result<ExternalClaims>;
 }
 
+/// A page of this server that a mailed link opens. It asks for a click before it does anything: mail programs fetch links ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Confirms an e-mail address.
+    ConfirmEmail,
+    /// Undoes the change of an e-mail address.
+    UndoEmail,
+    /// Signs up with an invitation.
+    Invitation,
+}
+
+impl Page {
+    /// Every page.
+    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::UndoEmail, Self::Invitation];
+
+    /// The path on this server.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "/account/confirm-email",
+            Self::UndoEmail => "/account/undo-email",
+            Self::Invitation => "/account/invitation",
+        }
+    }
+}
+
 /// Mail to the people who have accounts.
 #[async_trait]
 pub trait Mail: Send + Sync {
@@ -291,6 +317,11 @@ pub trait Mail: Send + Sync {
 
     /// The address of the page where a new password is set with this secret; `None` where no page is set up.
     fn reset_page(&self, secret: &str) -> Option<String>;
+
+    /// The link to a page of this server, with a token; a path alone where the server's address is not known.
+    fn page(&self, page: Page, token: &str) -> String {
+        format!("{}?token={token}", page.path())
+    }
 
     /// Sends a plain text. Errors: whatever keeps the mail from being handed over.
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
@@ -318,9 +349,9 @@ impl Mail for NoMail {
 pub enum SignUp {
     /// Anyone.
     Open,
-    /// Those whom a member invited.
+    /// People whom an admin of a team invited.
     Invite,
-    /// Nobody, but for the first account, which becomes the operator's.
+    /// People whom the operator invited, and the first account, which becomes the operator's.
     #[default]
     Closed,
 }

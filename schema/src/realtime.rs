@@ -73,7 +73,7 @@ pub struct LiveCountry {
 /// A page and who looks at it now.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct LivePage {
-    /// Path of the page, without query and fragment.
+    /// Path of the page with its hash route (`/app#/orders`), without query and anchor.
     pub path: String,
     /// Visitors of the last five minutes whose latest page it is.
     pub visitors: BigInt,

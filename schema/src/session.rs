@@ -1,6 +1,7 @@
 //! Sessions: signing in and out, and refresh tokens that rotate.
 //!
-//! - A refresh token works once. An older one of the same family ends the session: somebody has a copy.
+//! - A refresh token works once. The same one again within ten seconds gets the same successor, so that parallel refreshes of one
+//!   client agree; later, or an older one of the same family, it ends the session: there is a copy.
 //! - Sessions are rows, so they survive a restart, and a sign-out takes effect at once.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
@@ -19,6 +20,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
+    known_network,
     ports::{AccessClaims, Ports},
     scalars::{EmailAddress, Instant},
     user::User,
@@ -28,6 +30,9 @@ use crate::{
 
 /// Days for which a refresh token works; each refresh starts them anew.
 pub const REFRESH_DAYS: i64 = 60;
+
+/// Seconds within which a used refresh token gets the same successor again.
+const GRACE_SECONDS: i64 = 10;
 
 const PREFIX: &str = "fr_";
 const FAMILY: usize = 24;
@@ -61,7 +66,7 @@ pub struct SignInInput {
 /// Which tokens to renew.
 #[derive(InputObject, Debug, Clone)]
 pub struct TokenRefreshInput {
-    /// The newest refresh token. It works once.
+    /// The newest refresh token. It works once; sent again within ten seconds it gets the same answer.
     #[graphql(secret)]
     pub refresh_token: String,
 }
@@ -84,7 +89,8 @@ pub struct SignInPayload {
 pub struct TokenRefreshPayload {
     /// JWT for `Authorization: Bearer`; works until `expiresAt`.
     pub access_token: String,
-    /// Opaque token for the next `tokenRefresh`; works once, within 60 days. The one that was sent is used up.
+    /// Opaque token for the next `tokenRefresh`; works once, within 60 days. Refreshes that send the same token within ten seconds
+    /// get the same one.
     pub refresh_token: String,
     /// When the access token stops working, UTC.
     pub expires_at: Instant,
@@ -110,8 +116,19 @@ fn spelled(session: Uuid, family: &str, current: &str) -> String {
     format!("{PREFIX}{}{family}{current}", session.simple())
 }
 
-/// Opens a session for a user who has proven who they are.
-pub(crate) async fn open(db: &impl ConnectionTrait, ports: &Ports, user: Uuid) -> Result<Issued> {
+/// When the user of the request signed in; `None` for a token of another issuer. Refreshing tokens is no sign-in.
+pub(crate) async fn signed_in_at(ports: &Ports, myself: &Myself) -> Result<Option<DateTime<Utc>>> {
+    let SignedIn::Session(session) = myself.session() else { return Ok(None) };
+    Ok(session::Entity::find_by_id(session).one(&ports.reader).await?.map(|row| row.created_at))
+}
+
+/// Opens a session for a user who has proven who they are, from an address that is known to be theirs from now on.
+pub(crate) async fn open(
+    db: &impl ConnectionTrait,
+    ports: &Ports,
+    user: Uuid,
+    from: Option<AddressHash>,
+) -> Result<Issued> {
     let (session, now) = (ports.ids.uuid(), ports.now());
     let family = ports.ids.secret(FAMILY);
     let refresh_token = spelled(session, &family, &ports.ids.secret(CURRENT));
@@ -125,9 +142,12 @@ pub(crate) async fn open(db: &impl ConnectionTrait, ports: &Ports, user: Uuid) -
         created_at: Set(now),
         expires_at: Set(refresh_expires_at),
         revoked_at: Set(None),
+        successor_key: Set(None),
+        refreshed_at: Set(None),
     }
     .insert(db)
     .await?;
+    known_network::remember(db, ports, user, from).await?;
     let (access_token, expires_at) = ports.tokens.issue(AccessClaims { user, session })?;
     Ok(Issued { session, access_token, refresh_token, expires_at, refresh_expires_at })
 }
@@ -140,8 +160,9 @@ pub async fn sign_in(
     password: String,
     from: Option<AddressHash>,
 ) -> Result<(Issued, Myself)> {
-    let attempt = ports.attempts.begin(Some(email.as_str()), from, ports.now())?;
     let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&ports.reader).await?;
+    let is_known = known_network::is_known(ports, found.as_ref().map(|user| user.id), from).await?;
+    let attempt = ports.attempts.begin_from(Some(email.as_str()), from, is_known, ports.now())?;
     let hash = found.as_ref().and_then(|user| user.password_hash.clone());
     let fits = match ports.passwords.verify(password, hash).await {
         Ok(fits) => fits,
@@ -154,7 +175,7 @@ pub async fn sign_in(
         Some(user) if fits => {
             attempt.succeeded();
             let txn = ports.begin().await?;
-            let issued = open(&txn, ports, user.id).await?;
+            let issued = open(&txn, ports, user.id, from).await?;
             let myself = Myself::signed_in(user, issued.session);
             let line = Line::of_account(AuditAction::SignIn, myself.caller(), email.as_str(), &[]);
             audit::note(&txn, ports, line).await?;
@@ -178,8 +199,14 @@ async fn note_failure(ports: Ports, user: user::Model) {
     }
 }
 
-/// Trades the newest refresh token of a session for the next. An older one of the same family ends the session.
-/// Errors: `Unauthenticated`.
+/// The refresh token that follows one: it takes both the token, which only its holder has, and the key, which only the row has.
+fn successor(session: Uuid, family: &str, token: &str, key: &str) -> String {
+    let current: String = digest(&format!("{key}{token}")).chars().take(CURRENT).collect();
+    spelled(session, family, &current)
+}
+
+/// Trades the newest refresh token of a session for the next. Within ten seconds the same token gets the same successor; later, or an
+/// older one of the same family, it ends the session. Errors: `Unauthenticated`.
 pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
     let (id, family) = parts(token).ok_or_else(refused)?;
@@ -189,25 +216,51 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
         return Err(refused());
     }
     let presented = digest(token);
-    let refresh_token = spelled(id, family, &ports.ids.secret(CURRENT));
+    let key = ports.ids.secret(CURRENT);
+    let refresh_token = successor(id, family, token, &key);
     let refresh_expires_at = now + Duration::days(REFRESH_DAYS);
-    // One statement compares and swaps, so that of two requests with one token exactly one wins.
+    // One statement compares and swaps, so that of two requests with one token exactly one makes the successor.
     let swapped = session::Entity::update_many()
         .col_expr(session::Column::PreviousHash, Expr::value(presented.clone()))
         .col_expr(session::Column::CurrentHash, Expr::value(digest(&refresh_token)))
+        .col_expr(session::Column::SuccessorKey, Expr::value(key))
+        .col_expr(session::Column::RefreshedAt, Expr::value(now))
         .col_expr(session::Column::ExpiresAt, Expr::value(refresh_expires_at))
         .filter(session::Column::Id.eq(id))
-        .filter(session::Column::CurrentHash.eq(presented))
+        .filter(session::Column::CurrentHash.eq(presented.as_str()))
         .filter(session::Column::RevokedAt.is_null())
         .exec(&ports.writer)
         .await?;
-    if swapped.rows_affected != 1 {
-        tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
-        revoke(&ports.writer, id, now).await?;
+    if swapped.rows_affected == 1 {
+        return reissue(ports, &row, refresh_token, refresh_expires_at);
+    }
+    let row = session::Entity::find_by_id(id).one(&ports.writer).await?.ok_or_else(refused)?;
+    if row.revoked_at.is_some() {
         return Err(refused());
     }
-    let (access_token, expires_at) = ports.tokens.issue(AccessClaims { user: row.user_id, session: id })?;
-    Ok(Issued { session: id, access_token, refresh_token, expires_at, refresh_expires_at })
+    if let Some(key) = again(&row, &presented, now) {
+        return reissue(ports, &row, successor(id, family, token, key), row.expires_at);
+    }
+    tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
+    revoke(&ports.writer, id, now).await?;
+    Err(refused())
+}
+
+/// The key of the successor, where the token was the last one to be traded and that was within the grace period.
+fn again<'a>(row: &'a session::Model, presented: &str, now: DateTime<Utc>) -> Option<&'a str> {
+    let is_last = row.previous_hash.as_deref() == Some(presented);
+    let is_recent = row.refreshed_at.is_some_and(|at| now < at + Duration::seconds(GRACE_SECONDS));
+    row.successor_key.as_deref().filter(|_| is_last && is_recent)
+}
+
+fn reissue(
+    ports: &Ports,
+    row: &session::Model,
+    refresh_token: String,
+    refresh_expires_at: DateTime<Utc>,
+) -> Result<Issued> {
+    let (access_token, expires_at) = ports.tokens.issue(AccessClaims { user: row.user_id, session: row.id })?;
+    Ok(Issued { session: row.id, access_token, refresh_token, expires_at, refresh_expires_at })
 }
 
 /// Ends the session of the caller, at once. Returns when it ended. Errors: `Conflict` for a token of another issuer.
@@ -284,7 +337,8 @@ impl SessionMutation {
         answer.transpose()
     }
 
-    /// Trades a refresh token for new tokens. A token that was traded before ends its session: somebody has a copy.
+    /// Trades a refresh token for new tokens. The same token again within ten seconds gets the same refresh token; a token that was
+    /// traded earlier ends its session: there is a copy.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = stated::access::apply(On::Public, None, None))]
     async fn token_refresh(

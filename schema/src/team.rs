@@ -24,6 +24,7 @@ use crate::{
 
 pub mod manage;
 pub mod members;
+pub mod ownership;
 pub mod usage;
 
 pub use members::{Membership, MembershipConnection, MembershipEdge};

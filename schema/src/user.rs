@@ -23,6 +23,8 @@ use crate::{
 pub mod creation;
 pub mod deletion;
 pub mod email;
+pub(crate) mod email_link;
+pub mod email_proof;
 pub mod profile;
 pub mod usage;
 
@@ -74,6 +76,22 @@ impl User {
     /// The e-mail address to sign in with, lower case.
     async fn email(&self) -> EmailAddress {
         EmailAddress::stored(self.0.user().email.clone())
+    }
+
+    /// Whether the user has proven that they read the mail of `email`: with a mailed link, by an invitation, or to the operator.
+    async fn email_verified(&self) -> bool {
+        self.0.user().email_verified_at.is_some()
+    }
+
+    /// The e-mail address that takes effect when its mailed link is opened: the new one of a change, or `email` itself after signing
+    /// up. Null when none waits.
+    async fn pending_email(&self) -> Option<EmailAddress> {
+        self.0.user().pending_email.clone().map(EmailAddress::stored)
+    }
+
+    /// Whether this is the operator's account: the first of the installation.
+    async fn is_operator(&self) -> bool {
+        self.0.user().is_operator
     }
 
     /// The person's full name; null when not given.
@@ -186,6 +204,11 @@ impl UserProfile {
     /// The e-mail address, lower case.
     async fn email(&self) -> EmailAddress {
         EmailAddress::stored(self.0.email.clone())
+    }
+
+    /// Whether the person has proven that they read the mail of `email`.
+    async fn email_verified(&self) -> bool {
+        self.0.email_verified_at.is_some()
     }
 
     /// The person's full name; null when not given.

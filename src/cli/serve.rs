@@ -7,6 +7,7 @@ use schema::{
     Ports,
     access::Operator,
     api_key,
+    ports::SignUp,
     scalars::EmailAddress,
     session, user,
     website::{
@@ -35,6 +36,11 @@ const DEMO_EMAIL: &str = "demo@footfall.example";
 /// # Errors
 /// When the port is in use, the data folder is held, or a store cannot be opened.
 pub(super) async fn serve(config: Config) -> Result<(), StartError> {
+    if config.sign_up == SignUp::Open && config.mail.is_none() {
+        tracing::warn!(
+            "sign-up is open and no mail is set up, so e-mail addresses are not proven: set mail_host, or signup = \"invite\""
+        );
+    }
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
     let base = format!("http://{}", address(&listener)?);

@@ -31,7 +31,7 @@ impl MailTls {
 /// Flags of the mail server, each with an environment twin.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MailFlags {
-    /// Mail server that takes mails about forgotten passwords; none by default
+    /// Mail server that takes mails about forgotten passwords, addresses and invitations; none by default
     #[arg(long, value_name = "HOST", env = "FOOTFALL_MAIL_HOST")]
     pub mail_host: Option<String>,
     /// Port of the mail server; 0 for the usual one [default: 0]

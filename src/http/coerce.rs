@@ -1,4 +1,5 @@
-//! Whole numbers that a client's JSON writes as `1.0` or `1e2` are whole numbers: many languages know no other kind.
+//! Variables as the executor shall see them: defaults put in, and whole numbers that a client's JSON writes as `1.0` or `1e2` read as whole
+//! numbers, since many languages know no other kind.
 
 use async_graphql::{
     Value, Variables,
@@ -7,9 +8,12 @@ use async_graphql::{
 use async_graphql_value::Number;
 
 use super::shape::Shape;
+use crate::variable_defaults;
 
-/// Turns them into integers wherever the variables' types ask for one, also within lists and input objects.
-pub fn coerce(shape: &Shape, operation: &OperationDefinition, variables: &mut Variables) {
+/// Coerces the variables of an operation: absent ones get their defaults, and whole numbers become integers wherever a type asks for one,
+/// also within lists and input objects. Whether a value fits its type otherwise is checked where it is used.
+pub fn coerce_variables(shape: &Shape, operation: &OperationDefinition, variables: &mut Variables) {
+    variable_defaults::apply(operation, variables);
     for definition in &operation.variable_definitions {
         if let Some(value) = variables.get_mut(&definition.node.name.node) {
             value_of(shape, &definition.node.var_type.node.base, value);
@@ -65,7 +69,7 @@ mod tests {
         let given = json!({ "n": 1.0, "l": [[2.0, 2.5]], "s": 1e2, "i": { "n": -3.0, "deep": [{ "n": 4.0 }], "f": 5.0, "j": 6.0 },
             "f": 7.0, "id": 8.0, "x": 1e300 });
         let mut variables = Variables::from_json(given);
-        coerce(&shape, &operation.node, &mut variables);
+        coerce_variables(&shape, &operation.node, &mut variables);
         let expected = json!({ "n": 1, "l": [[2, 2.5]], "s": 100, "i": { "n": -3, "deep": [{ "n": 4 }], "f": 5.0, "j": 6.0 },
             "f": 7.0, "id": 8, "x": 1e300 });
         assert_eq!(serde_json::to_value(&variables).expect("JSON"), expected);

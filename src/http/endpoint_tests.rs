@@ -181,6 +181,24 @@ async fn a_mutation_runs_each_field_once() {
 }
 
 #[tokio::test]
+async fn conditions_see_the_defaults_of_variables() {
+    let got = query("query($more: Boolean = true) { a: __typename @include(if: $more) b: __typename }").await;
+    assert_eq!(got.body["data"], json!({ "a": "Query", "b": "Query" }), "{}", got.body);
+    let app = app(HttpConfig::default());
+    let dry = "mutation($dry: Boolean = true) { count @skip(if: $dry) ... @skip(if: $dry) { more: count } }";
+    let got = ask(&app, json!({ "query": dry })).await;
+    assert_eq!(got.body["data"], json!({}), "{}", got.body);
+    let got = ask(&app, json!({ "query": dry, "variables": { "dry": false } })).await;
+    assert_eq!(got.body["data"], json!({ "count": 1, "more": 2 }), "what was skipped did not run: {}", got.body);
+    let event_stream =
+        Request::post("/graphql").header("accept", "text/event-stream").header("content-type", "application/json");
+    let request = event_stream.body(Body::from(json!({ "query": dry }).to_string())).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains(r#""data":{}"#), "{body:?}");
+}
+
+#[tokio::test]
 async fn merged_selections_keep_what_each_asked_for() {
     let got =
         query("{ me { caller } me { size(size: SMALL) } ...F } fragment F on Query { me { echo(text: \"x\") } }").await;

@@ -10,7 +10,7 @@ use async_graphql::{
 use axum::http::StatusCode;
 
 use super::{
-    coerce::coerce,
+    coerce::coerce_variables,
     escapes::plain,
     limits::{self, Limits},
     merge::merge,
@@ -18,7 +18,7 @@ use super::{
     refusal::Refusal,
     request::Asked,
     shape::Shape,
-    tokens::{Fault, weigh},
+    tokens::{Fault, Stop, weigh},
     verify::verify,
 };
 
@@ -67,7 +67,7 @@ pub fn prepare(
         ));
     }
     let mut variables = Variables::from_json(asked.variables.into());
-    coerce(shape, selected, &mut variables);
+    coerce_variables(shape, selected, &mut variables);
     let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
     verify(shape, &document)?;
     overlap(shape, &document)?;
@@ -84,26 +84,21 @@ pub fn prepare(
 }
 
 fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
-    let weight = weigh(text);
-    if weight.tokens > limits.tokens {
-        return Err(Refusal::document(
-            "QUERY_TOO_LONG",
-            format!("The document has {} tokens; at most {} are allowed.", weight.tokens, limits.tokens),
-        ));
-    }
-    if weight.nesting > limits.nesting {
-        return Err(Refusal::document(
-            "QUERY_TOO_DEEP",
-            format!("The document nests {} brackets; at most {} are allowed.", weight.nesting, limits.nesting),
-        ));
-    }
     let fault = |fault: Fault| {
         let Pos { line, column } = fault.place;
         syntax(format!("Syntax error at line {line}, column {column}: {}.", fault.what)).at(fault.place)
     };
-    if let Some(found) = weight.fault {
-        return Err(fault(found));
-    }
+    weigh(text, limits.tokens, limits.nesting).map_err(|stop| match stop {
+        Stop::TooManyTokens => Refusal::document(
+            "QUERY_TOO_LONG",
+            format!("The document has more than {} tokens, which is the most that is allowed.", limits.tokens),
+        ),
+        Stop::TooDeep => Refusal::document(
+            "QUERY_TOO_DEEP",
+            format!("The document nests more than {} brackets, which is the most that is allowed.", limits.nesting),
+        ),
+        Stop::Fault(found) => fault(found),
+    })?;
     parse_query(plain(text).map_err(fault)?).map_err(|error| {
         let mut refusal = syntax(sentence(&error));
         refusal.locations = error.positions().collect();

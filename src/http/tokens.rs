@@ -1,18 +1,20 @@
 //! Weighs a document without parsing it, so that a hostile text never reaches the parser, and finds what the parser lets pass.
+//!
+//! - One pass, linear in the text, that ends at the first limit that is exceeded.
 
 use std::collections::HashSet;
 
 use async_graphql::Pos;
 
-/// What a document weighs before it is parsed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Weight {
-    /// Tokens as the GraphQL specification counts them: commas, white space and comments are none.
-    pub tokens: usize,
-    /// Brackets of any kind that are open at once, at most.
-    pub nesting: usize,
+/// Why a document is not parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// More tokens than allowed, as the GraphQL specification counts them: commas, white space and comments are none.
+    TooManyTokens,
+    /// More brackets of any kind open at once than allowed.
+    TooDeep,
     /// A first fault of syntax that the parser does not see.
-    pub fault: Option<Fault>,
+    Fault(Fault),
 }
 
 /// A fault of syntax.
@@ -33,11 +35,11 @@ enum Open<'t> {
     Object(HashSet<&'t str>),
 }
 
-/// Weighs a text in one pass. Broken texts are weighed as far as they go: the parser says what is wrong with them.
-#[must_use]
-pub fn weigh(text: &str) -> Weight {
+/// Weighs a text of at most so many tokens and open brackets. Broken texts are weighed as far as they go: the parser says what is wrong
+/// with them. Errors: the first limit or fault in the order of the text.
+pub fn weigh(text: &str, max_tokens: usize, max_nesting: usize) -> Result<(), Stop> {
     let bytes = text.as_bytes();
-    let mut weight = Weight::default();
+    let (mut tokens, mut parentheses) = (0, 0);
     let mut open: Vec<Open<'_>> = Vec::new();
     // The two tokens before this one.
     let (mut before, mut last) = ("", "");
@@ -66,29 +68,36 @@ pub fn weigh(text: &str) -> Weight {
         };
         // A token that ends within a character of several bytes is none the grammar knows; its text does not matter.
         let token = text.get(at..end).unwrap_or("?");
-        if let Some(what) = fault(before, last, token, open.last_mut())
-            && weight.fault.is_none()
-        {
-            weight.fault = Some(Fault { place: position(text, at), what });
+        if let Some(what) = fault(before, last, token, open.last_mut()) {
+            return Err(Stop::Fault(Fault { place: position(text, at), what }));
         }
         match byte {
-            b'(' => open.push(Open::Parenthesis),
-            b'[' => open.push(Open::List),
-            b'{' if open.iter().any(|bracket| matches!(bracket, Open::Parenthesis)) => {
-                open.push(Open::Object(HashSet::new()))
+            b'(' => {
+                parentheses += 1;
+                open.push(Open::Parenthesis);
             }
+            b'[' => open.push(Open::List),
+            // Within arguments a brace opens an input object.
+            b'{' if parentheses > 0 => open.push(Open::Object(HashSet::new())),
             b'{' => open.push(Open::Selections),
             b')' | b']' | b'}' => {
-                open.pop();
+                if matches!(open.pop(), Some(Open::Parenthesis)) {
+                    parentheses -= 1;
+                }
             }
             _ => {}
         }
-        weight.nesting = weight.nesting.max(open.len());
-        weight.tokens += 1;
+        tokens += 1;
+        if open.len() > max_nesting {
+            return Err(Stop::TooDeep);
+        }
+        if tokens > max_tokens {
+            return Err(Stop::TooManyTokens);
+        }
         (before, last) = (last, token);
         at = end;
     }
-    weight
+    Ok(())
 }
 
 /// What is wrong with `token` after `before` and `last`, within the innermost open bracket.
@@ -151,41 +160,66 @@ pub(super) fn position(text: &str, offset: usize) -> Pos {
 
 #[cfg(test)]
 mod tests {
-    use super::weigh;
+    use super::{Stop, weigh};
 
     fn fault(text: &str) -> Option<(usize, usize, String)> {
-        weigh(text).fault.map(|fault| (fault.place.line, fault.place.column, fault.what))
+        match weigh(text, 1_000, 64) {
+            Err(Stop::Fault(fault)) => Some((fault.place.line, fault.place.column, fault.what)),
+            other => {
+                assert_eq!(other, Ok(()), "{text}");
+                None
+            }
+        }
+    }
+
+    /// The fewest tokens that have to be allowed.
+    fn tokens(text: &str) -> usize {
+        (0..).find(|&most| weigh(text, most, 64) != Err(Stop::TooManyTokens)).expect("a number")
+    }
+
+    /// The least nesting that has to be allowed.
+    fn nesting(text: &str) -> usize {
+        (0..).find(|&most| weigh(text, 1_000, most) != Err(Stop::TooDeep)).expect("a number")
     }
 
     #[test]
     fn commas_space_and_comments_are_no_tokens() {
-        assert_eq!(weigh("\u{feff}# x { y }\n{ a, b ,,, c }").tokens, 5);
+        assert_eq!(tokens("\u{feff}# x { y }\n{ a, b ,,, c }"), 5);
     }
 
     #[test]
     fn strings_are_one_token_whatever_they_hold() {
-        assert_eq!(weigh(r#"{ a(b: "x { \" } y") }"#).tokens, 8);
-        assert_eq!(weigh("{ a(b: \"\"\"x \" { \\\"\"\" y\"\"\") }").tokens, 8);
-        assert_eq!(weigh(r#"{ a(b: "") }"#).tokens, 8);
+        assert_eq!(tokens(r#"{ a(b: "x { \" } y") }"#), 8);
+        assert_eq!(tokens("{ a(b: \"\"\"x \" { \\\"\"\" y\"\"\") }"), 8);
+        assert_eq!(tokens(r#"{ a(b: "") }"#), 8);
     }
 
     #[test]
     fn a_string_that_never_ends_is_weighed_to_the_end() {
-        assert_eq!(weigh("{ a(b: \"x \\").tokens, 6);
-        assert_eq!(weigh("{ a(b: \"\"\"x").tokens, 6);
-        assert_eq!(weigh("{ é \u{1f600} }").tokens, 8);
+        assert_eq!(tokens("{ a(b: \"x \\"), 6);
+        assert_eq!(tokens("{ a(b: \"\"\"x"), 6);
+        assert_eq!(tokens("{ é \u{1f600} }"), 8);
     }
 
     #[test]
     fn numbers_spreads_and_variables() {
-        assert_eq!(weigh("{ ...F a(b: -1.5e10 c: $d) }").tokens, 14);
-        assert_eq!(weigh("{a...F}").tokens, 5);
+        assert_eq!(tokens("{ ...F a(b: -1.5e10 c: $d) }"), 14);
+        assert_eq!(tokens("{a...F}"), 5);
     }
 
     #[test]
     fn nesting_counts_open_brackets() {
-        assert_eq!(weigh("{ a { b(c: [[1]]) } d }").nesting, 5);
-        assert_eq!(weigh(")))").nesting, 0);
+        assert_eq!(nesting("{ a { b(c: [[1]]) } d }"), 5);
+        assert_eq!(nesting(")))"), 0);
+    }
+
+    #[test]
+    fn the_first_limit_ends_it() {
+        let braces = "{".repeat(65_000);
+        assert_eq!(weigh(&braces, 2_000, 64), Err(Stop::TooDeep));
+        assert_eq!(weigh(&"a ".repeat(30_000), 2_000, 64), Err(Stop::TooManyTokens));
+        // What follows the limit is not looked at: the fault beyond it is not the one that is told.
+        assert_eq!(weigh(&format!("{} ( )", "a ".repeat(2_001)), 2_000, 64), Err(Stop::TooManyTokens));
     }
 
     #[test]

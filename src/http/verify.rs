@@ -128,9 +128,7 @@ impl<'d> Walk<'d> {
     fn member(&self, input: &InputShape, place: &Type, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
         let Some(field) = input.fields.get(key) else { return Ok(()) };
         if let Value::Variable(name) = value
-            // Where the object itself is required, graphql-js leaves a null to execution; so do we, which refuses it there.
             && input.one_of
-            && place.nullable
             && self.type_of(name).is_some_and(|(ty, _)| ty.nullable)
         {
             return Err(invalid(

@@ -34,7 +34,7 @@ const MOST_MONEY: f64 = 1e12;
 pub struct Page {
     /// Lower case, without port.
     pub host: String,
-    /// Normalized, without query and fragment; `/` where there is none.
+    /// Normalized, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
     pub path: String,
     /// Without its `?`.
     pub query: String,
@@ -62,6 +62,8 @@ pub struct Beacon {
     pub event_id: Option<String>,
     /// The sender's id of the visitor, where it keeps one.
     pub visitor_id: Option<String>,
+    /// The browser's id of the visit; empty for what servers send.
+    pub session: String,
     /// Where it happened.
     pub page: Page,
     /// Title of the page.
@@ -70,6 +72,8 @@ pub struct Beacon {
     pub referrer: String,
     /// The visitor's browser, where the sender says so.
     pub user_agent: Option<String>,
+    /// Whether the browser says that a program drives it (`navigator.webdriver`).
+    pub webdriver: bool,
     /// `desktop`, `mobile` or `tablet`, where the sender says so.
     pub device: String,
     /// `WIDTHxHEIGHT`.
@@ -161,6 +165,7 @@ struct Wire<'a> {
     duration: Option<f64>,
     scroll_depth: Option<f64>,
     had_interaction: Option<bool>,
+    webdriver: Option<bool>,
 }
 
 /// Fields of [`Wire`] by what they must be.
@@ -259,7 +264,7 @@ fn diagnosis(body: &[u8]) -> Error {
     wrong(TEXTS, Value::is_string, "a string")
         .or_else(|| wrong(NUMBERS, Value::is_number, "a number"))
         .or_else(|| wrong(RECORDS, Value::is_object, "an object of strings, numbers and booleans"))
-        .or_else(|| wrong(&["had_interaction"], Value::is_boolean, "true or false"))
+        .or_else(|| wrong(&["had_interaction", "webdriver"], Value::is_boolean, "true or false"))
         .unwrap_or_else(|| Error::invalid("body", "names a field twice"))
 }
 
@@ -288,7 +293,9 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     .into_beacon(|beacon| Beacon {
         title: clean(Text::or_empty(&wire.title), 300),
         referrer: clean(Text::or_empty(&wire.referrer), LONGEST_URL),
+        session: session.0.into_owned(),
         user_agent: Text::owned(wire.user_agent),
+        webdriver: wire.webdriver.unwrap_or_default(),
         device: Text::owned(wire.device_type).unwrap_or_default(),
         screen: screen_of(Text::or_empty(&wire.screen_resolution)),
         language: language_of(Text::or_empty(&wire.language)),
@@ -387,7 +394,9 @@ impl Thing {
             money,
             title: String::new(),
             referrer: String::new(),
+            session: String::new(),
             user_agent: None,
+            webdriver: false,
             device: String::new(),
             screen: String::new(),
             language: String::new(),
@@ -457,13 +466,18 @@ pub fn page_of(url: &str) -> Result<Page> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let host = host_of(authority).ok_or_else(wrong)?;
-    let path = path::normalized(path.as_bytes());
-    Ok(Page {
-        host,
-        path: if path.is_empty() { "/".to_owned() } else { path.into_owned() },
-        query: query.to_owned(),
-        fragment: fragment.to_owned(),
-    })
+    let path = if path.is_empty() { "/" } else { path };
+    let path = match hash_route(fragment) {
+        Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
+        None => path::normalized(path.as_bytes()).into_owned(),
+    };
+    Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
+}
+
+/// The route that a fragment such as `/orders?page=2` or `!/orders` stands for, without its query; `None` for an anchor.
+fn hash_route(fragment: &str) -> Option<&str> {
+    let route = fragment.split('?').next()?;
+    (route.starts_with('/') || route.starts_with("!/")).then_some(route)
 }
 
 /// The host of an authority such as `user@Shop.Example:8080`, lower case.

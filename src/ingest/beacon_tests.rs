@@ -219,6 +219,28 @@ fn a_name_of_white_space_and_control_characters_is_none() {
 }
 
 #[test]
+fn hash_routes_are_part_of_the_path_and_anchors_are_not() {
+    for (url, path) in [
+        ("https://a.example/app#/orders", "/app#/orders"),
+        ("https://a.example/app?x=1#!/orders?page=2", "/app#!/orders"),
+        ("https://a.example#/", "/#/"),
+        ("https://a.example/app#top", "/app"),
+        ("https://a.example/app#!top", "/app"),
+        ("https://a.example/app#token=/x", "/app"),
+        ("https://a.example/app#", "/app"),
+    ] {
+        assert_eq!(page_of(url).unwrap().path, path, "{url}");
+    }
+}
+
+#[test]
+fn an_automated_browser_says_so() {
+    assert!(!with(json!({})).unwrap().webdriver);
+    assert!(with(json!({ "webdriver": true })).unwrap().webdriver);
+    assert_eq!(with(json!({ "webdriver": "yes" })).unwrap_err().field(), Some("webdriver"));
+}
+
+#[test]
 fn one_page_has_one_path_and_a_long_url_is_cut() {
     for url in ["https://shop.example/caf%C3%A9", "https://shop.example/caf%c3%a9#x", "https://shop.example/café?y"] {
         assert_eq!(page_of(url).unwrap().path, "/caf%C3%A9", "{url}");

@@ -18,11 +18,13 @@ const CRAWLER: &str = "crawler";
 const LIBRARY: &str = "HTTP library or tool";
 /// A browser without a person in front of it.
 const HEADLESS: &str = "headless browser";
+/// A browser that says itself that a program drives it.
+pub const AUTOMATED: &str = "automated browser (navigator.webdriver)";
 /// Reads feeds, makes link previews, watches whether a site is up.
 const FETCHER: &str = "feed reader, preview or monitor";
 
 /// It does not begin as browsers do.
-const UNLIKE_BROWSERS: &str = "not a browser";
+pub const UNLIKE_BROWSERS: &str = "not a browser";
 
 /// The maintained list of crawlers (npm `crawler-user-agents`, MIT), embedded so that the binary runs from any folder.
 const CRAWLERS: &str = include_str!(concat!(

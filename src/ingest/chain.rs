@@ -4,6 +4,7 @@
 //! - A machine's event is made like a person's and carries its reason.
 
 use std::{
+    borrow::Cow,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::IpAddr,
     sync::{Arc, LazyLock},
@@ -20,12 +21,14 @@ use uuid::{Builder, Uuid};
 use super::{
     agent::{Known, cut},
     beacon::{Beacon, Page, language_of},
+    bots,
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
     intake::{Incoming, Who},
     rules::Site,
     salts::Salts,
+    session_agents::SessionAgents,
 };
 
 /// How old a beacon's own time may be, in milliseconds; browsers keep what they could not send for that long.
@@ -58,6 +61,8 @@ pub struct Chain {
     pub secret: Secret,
     /// Keys the others.
     pub salts: Arc<Salts>,
+    /// What the bodies of proxied sessions told.
+    pub session_agents: Arc<SessionAgents>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Ids of what has none.
@@ -73,17 +78,19 @@ impl Chain {
     pub fn event(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>) -> Result<Incoming> {
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
-        let user_agent = beacon.user_agent.as_deref().filter(|text| !text.is_empty()).unwrap_or(sender.user_agent);
-        let user_agent = cut(user_agent);
+        let user_agent = self.user_agent(website, &beacon, sender.user_agent);
+        let user_agent = cut(&user_agent);
         let Known { mut agent, machine } = self.enricher.known(user_agent);
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out.
+        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out, or send a name of its own.
         let header = Some(sender.user_agent).filter(|header| !header.is_empty() && *header != user_agent);
         let of_header = header.and_then(|header| self.enricher.known(header).machine);
+        let of_header = of_header.filter(|rule| *rule != bots::UNLIKE_BROWSERS);
+        let of_itself = beacon.webdriver.then_some(bots::AUTOMATED);
         let in_datacentre = || self.enricher.datacentre(sender.address?);
-        let bot = sender.machine.or(of_header).or(machine).or_else(in_datacentre).unwrap_or_default();
+        let bot = sender.machine.or(of_header).or(machine).or(of_itself).or_else(in_datacentre).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
@@ -121,6 +128,25 @@ impl Chain {
         Ok(Incoming { event, who, collapse, is_named })
     }
 
+    /// The visitor's browser: what the body says, else what the session's page view said through the same proxy, else the header.
+    fn user_agent<'a>(&self, website: Uuid, beacon: &'a Beacon, header: &'a str) -> Cow<'a, str> {
+        let told = beacon.user_agent.as_deref().filter(|text| !text.is_empty());
+        let is_proxied = !beacon.session.is_empty() && told != Some(header) && !begins_as_browsers_do(header);
+        match told {
+            Some(told) => {
+                if is_proxied {
+                    self.session_agents.remember(website, &beacon.session, cut(told));
+                }
+                Cow::Borrowed(told)
+            }
+            None if is_proxied => {
+                let told = self.session_agents.of(website, &beacon.session);
+                told.map_or(Cow::Borrowed(header), |told| Cow::Owned(told.into_string()))
+            }
+            None => Cow::Borrowed(header),
+        }
+    }
+
     fn who(&self, site: &Site, beacon: &Beacon, address: Option<IpAddr>, user_agent: &str, now_ms: i64) -> Result<Who> {
         let website = site.rules.website;
         if let Some(id) = beacon.visitor_id.as_ref().filter(|_| !site.rules.cookieless) {
@@ -134,6 +160,11 @@ impl Chain {
             yesterday: salts.yesterday.as_ref().map(|salt| key(salt, salts.day - 1)),
         })
     }
+}
+
+/// Every browser does; a proxy that sends its own user agent does not.
+fn begins_as_browsers_do(user_agent: &str) -> bool {
+    user_agent.starts_with("Mozilla/") || user_agent.starts_with("Opera/")
 }
 
 /// The empty text, which most fields of most events share.

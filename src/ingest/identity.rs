@@ -25,6 +25,18 @@ impl Secret {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// A keyed hash for one purpose; hashes of different purposes say nothing about each other.
+    #[must_use]
+    pub fn keyed(&self, purpose: &str) -> Hmac<Sha256> {
+        // HMAC pads a short key with zeros to its block of 64 bytes; done here, it cannot fail.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&self.0);
+        let mut keyed = Hmac::<Sha256>::new(&block.into());
+        keyed.update(purpose.as_bytes());
+        keyed.update(&[0]);
+        keyed
+    }
 }
 
 /// Makes visitor keys of one website.

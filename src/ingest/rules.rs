@@ -27,9 +27,9 @@ pub struct Site {
 pub enum Origin<'a> {
     /// Neither header was sent.
     Missing,
-    /// `null`, or no URL.
-    Opaque,
-    /// The host of the page, as sent.
+    /// `null`: the page's policy or sandbox hides it, and the address in the body tells the host.
+    Hidden,
+    /// The host of the page, as sent; empty for what is no URL.
     Host(&'a str),
 }
 
@@ -37,12 +37,13 @@ impl<'a> Origin<'a> {
     /// Reads both headers.
     #[must_use]
     pub fn of(origin: Option<&'a str>, referrer: Option<&'a str>) -> Self {
-        match origin.or(referrer).map(str::trim) {
+        match origin.map(str::trim).or(referrer) {
             None | Some("") => Self::Missing,
-            Some(url) => match url.split_once("://") {
-                Some((_, rest)) => Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default()),
-                None => Self::Opaque,
-            },
+            Some("null") => referrer.map_or(Self::Hidden, |referrer| Self::of(None, Some(referrer))),
+            Some(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default())
+            }
         }
     }
 }
@@ -58,14 +59,18 @@ impl Site {
         }
     }
 
-    /// Errors: why a browser's page may not send for this website.
+    /// Errors: why a browser's page may not send for this website. A hidden origin is for [`Site::admits_page`] to judge.
     pub fn admits(&self, origin: Origin<'_>) -> Result<(), Outcome> {
-        let host = match origin {
-            Origin::Missing => return Err(Outcome::MissingOrigin),
-            Origin::Opaque => return Err(Outcome::ForeignOrigin),
-            Origin::Host(authority) => host_of(authority).ok_or(Outcome::ForeignOrigin)?,
-        };
-        may_send(&host, &self.rules.senders)
+        match origin {
+            Origin::Missing => Err(Outcome::MissingOrigin),
+            Origin::Hidden => Ok(()),
+            Origin::Host(authority) => self.admits_page(&host_of(authority).ok_or(Outcome::ForeignOrigin)?),
+        }
+    }
+
+    /// Errors: why a page of this host (lower case) may not send for this website.
+    pub fn admits_page(&self, host: &str) -> Result<(), Outcome> {
+        may_send(host, &self.rules.senders)
     }
 
     /// Errors: that the website does not record this event of the script.
@@ -88,7 +93,9 @@ impl Site {
         }
         if !self.excluded_paths.is_empty() {
             let path = path::comparable(path);
-            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path)) {
+            // A pattern for a page holds for its hash routes too.
+            let page = path.split('#').next().unwrap_or_default();
+            if self.excluded_paths.iter().any(|pattern| fits(pattern, &path) || fits(pattern, page)) {
                 return Err(Outcome::ExcludedPath);
             }
         }
@@ -202,11 +209,20 @@ mod tests {
         ] {
             assert_eq!(from(&shop, good), Ok(()), "{good}");
         }
-        for bad in ["https://notshop.example", "https://shop.example.evil.example", "null", "https://", "evil"] {
+        for bad in ["https://notshop.example", "https://shop.example.evil.example", "https://", "evil", "nul"] {
             assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
         }
         assert_eq!(shop.admits(Origin::of(None, None)), Err(Outcome::MissingOrigin));
         assert_eq!(shop.admits(Origin::of(None, Some("https://shop.example/page?x=1"))), Ok(()));
+        for (referrer, expected) in [
+            (None, Origin::Hidden),
+            (Some("https://evil.example/"), Origin::Host("evil.example")),
+            (Some("https://shop.example/x"), Origin::Host("shop.example")),
+        ] {
+            assert_eq!(Origin::of(Some("null"), referrer), expected, "{referrer:?}");
+        }
+        assert_eq!(shop.admits_page("evil.example"), Err(Outcome::ForeignOrigin));
+        assert_eq!(shop.admits_page("localhost"), Err(Outcome::LocalOrigin));
         assert_eq!(
             shop.admits(Origin::of(Some("https://evil.example"), Some("https://shop.example/"))),
             Err(Outcome::ForeignOrigin),
@@ -260,7 +276,8 @@ mod tests {
     fn what_is_excluded_is_not_counted() {
         let shop = site(|rules| {
             rules.excluded_ips = vec!["192.0.2.0/24".into(), "2001:db8::1".into(), "nonsense".into()];
-            rules.excluded_paths = vec!["/admin/*".into(), "/a*z".into(), "/straße".into()];
+            rules.excluded_paths =
+                ["/admin/*", "/a*z", "/straße", "/staff", "/app*secret*"].map(str::to_owned).to_vec();
         });
         let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
         assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
@@ -270,7 +287,10 @@ mod tests {
         for path in ["//admin/x", "/%61dmin/x", "/admin//x", "/x/../admin/y", "/stra%c3%9fe", "/straße"] {
             assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
         }
-        for path in ["/admin", "/x/admin/", "/abc", "/"] {
+        for path in ["/staff", "/staff#/orders", "/app#/secret/1", "/admin/#/"] {
+            assert_eq!(ask("192.0.3.9", path), Err(Outcome::ExcludedPath), "{path}");
+        }
+        for path in ["/admin", "/x/admin/", "/abc", "/", "/app", "/app#/open", "/x#/staff"] {
             assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
         }
         let paused = site(|rules| rules.is_active = false);

@@ -17,7 +17,10 @@ use schema::{
     error::{Error, Result},
 };
 
-use crate::body::{self as sent, Unread};
+use crate::{
+    body::{self as sent, Unread},
+    variable_defaults,
+};
 
 use super::{
     body,
@@ -206,7 +209,10 @@ impl Answering {
         walk::to_the_end(&operation.walks, &names, variables, |variables| self.ask(document, pass, variables)).await
     }
 
-    async fn ask(&self, document: &ExecutableDocument, pass: &Pass, variables: Variables) -> Outcome {
+    async fn ask(&self, document: &ExecutableDocument, pass: &Pass, mut variables: Variables) -> Outcome {
+        for (_, operation) in document.operations.iter() {
+            variable_defaults::apply(&operation.node, &mut variables);
+        }
         let mut question = Question::new(String::new()).variables(variables);
         question.set_parsed_query(document.clone());
         self.shell.executor.execute((pass.dress)(question)).await

@@ -74,6 +74,16 @@ pub enum Step {
     Round(u32),
     /// `@prefix(with:)`.
     Prefix(String),
+    /// `@optional`: the member is left out where it is null.
+    OmitNull,
+}
+
+impl Shape {
+    /// Whether a member of this shape is left out where it is null.
+    #[must_use]
+    pub fn omits_null(&self) -> bool {
+        matches!(self, Self::Leaf { steps, .. } if steps.contains(&Step::OmitNull))
+    }
 }
 
 impl Slot {
@@ -132,7 +142,7 @@ impl Writing<'_> {
                 Source::Field { name, shape } => {
                     let value = member(object, name);
                     let absent = slot.optional && !has(object, name);
-                    if absent || self.omit_nulls && *value == Value::Null {
+                    if absent || *value == Value::Null && (self.omit_nulls || shape.omits_null()) {
                         continue;
                     }
                     open(out, slot, first);
@@ -210,7 +220,7 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::spelling::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
-            Self::Percent | Self::Round(_) => text.to_owned(),
+            Self::Percent | Self::Round(_) | Self::OmitNull => text.to_owned(),
         })
     }
 }

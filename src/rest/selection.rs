@@ -4,6 +4,7 @@
 //! - `@flatten` on an object field puts its fields in place of it; on a JSON field the members of the object that it holds.
 //! - `@echo(variable:)` on `__typename` answers the value of a variable as the caller spelled it.
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter asks again with that variable until the last page.
+//! - `@optional` on a leaf leaves it out where it is null.
 //! - `@spell(as:)`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
 
 use async_graphql::{
@@ -256,12 +257,13 @@ fn own<'a>(directives: &'a [Positioned<Directive>], fitting: &[&str]) -> Result<
 }
 
 fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
-    own(directives, &["spell", "percent", "round", "prefix"])?
+    own(directives, &["spell", "percent", "round", "prefix", "optional"])?
         .into_iter()
         .map(|directive| {
             let mut arguments = Arguments::of(directive);
             let step = match directive.name.node.as_str() {
                 "percent" => Step::Percent,
+                "optional" => Step::OmitNull,
                 "prefix" => Step::Prefix(arguments.text("with")?.ok_or("@prefix needs `with`")?),
                 "round" => {
                     let digits = arguments.integer("digits")?.unwrap_or(2);

@@ -18,9 +18,15 @@
  * Commands: zenovay(name, ...), zenovay.name(...), or entries of zenovay.q and zenovayQueue; see `commands` below. Any other name is a
  * custom event. Commands queued before the script arrived run in order, before the automatic page view.
  *
+ * A page view is a load, or a change of the path or of a hash route (`#/...`, `#!/...`); other fragments and the query are details of a
+ * page. Several websites may measure one page, each by a tag with its own code: commands go to all of them.
+ *
  * - Nothing here throws into the page: whatever the page can call, or the browser calls back, goes through `safe`.
  * - A beacon may be sent twice, never counted twice: its event_id stays the same.
- * - Clicks, file uploads and videos are not captured: 3 KB have no room for them.
+ * - A browser that keeps nothing sends no visitor id: a new one on every page would be a new visitor on every page.
+ * - An automated browser (`navigator.webdriver`) says so; the server keeps its events as a bot's.
+ * - The first beacon of a page that is refused is explained in the console.
+ * - Clicks, file uploads and videos are not captured: 3.5 KB have no room for them.
  * - A decision on consent lasts as long as the page; consent banners state it on each load.
  */
 (() => {
@@ -34,7 +40,8 @@
 
   safe(() => {
     const stub = window.zenovay || {};
-    if (stub.loaded) return; // the script is on the page twice
+    // What the tags of a page share: their codes, how commands reach each, and what was decided for all.
+    const shared = stub.loaded || { runs: [], queued: [].concat(stub.q, window.zenovayQueue) };
 
     // ---- Configuration
 
@@ -44,7 +51,8 @@
     const wanted = (...names) => setting(...names) != 'false';
 
     const code = options.trackingCode || options.id;
-    if (!code) return;
+    if (!code || shared[code]) return; // no website, or one that is measured already
+    shared[code] = 1;
     const api = (options.apiUrl || new URL(script.src).origin).replace(/\/$/, '') + '/e/';
     const automatic = wanted('auto');
     const consentRequired = setting('consent') == 'required';
@@ -58,19 +66,19 @@
 
     // ---- Identity: kept in storage where that is allowed and works, else in memory
 
-    let consent; // 'granted', 'denied', or undecided
-    let disabled; // by this page; other pages of the site say so in storage
+    // shared.consent: 'granted', 'denied', or undecided
+    // shared.disabled: by this page; other pages of the site say so in storage
     let memory = {};
     const LOCAL = 'localStorage';
     const BOTH = ['sessionStorage', LOCAL];
     const DISABLED = 'zenovay_off';
-    const QUEUE = 'zenovay_queue';
+    const QUEUE = 'zenovay_queue_' + code;
     const SESSION = 'zenovay_sid';
     const VISITOR = 'zenovay_vid';
 
-    const anonymous = () => cookieless || consent == 'denied' || (consentRequired && !consent);
-    const off = () => disabled || read(DISABLED);
-    const silent = () => off() || (consentRequired && consent != 'granted');
+    const anonymous = () => cookieless || shared.consent == 'denied' || (consentRequired && !shared.consent);
+    const off = () => shared.disabled || read(DISABLED);
+    const silent = () => off() || (consentRequired && shared.consent != 'granted');
 
     // Storage may be absent, full, or forbidden.
     const read = safe((key, area = LOCAL) => window[area].getItem(key));
@@ -108,6 +116,7 @@
     let failures = 0; // rounds in a row
     let timer;
     let leaving;
+    let explained; // why a beacon was refused
 
     // What has failed outlives the page, in default mode only.
     const save = safe(() => {
@@ -124,7 +133,12 @@
       flying.add(item);
       try {
         // A string travels as text/plain, which needs no preflight. Browsers cap the size of what they keep alive: not a second time.
-        status = (await fetch(api + item.path, { method: 'POST', body: bodyOf(item), keepalive: !item.failed })).status;
+        const answer = await fetch(api + item.path, { method: 'POST', body: bodyOf(item), keepalive: !item.failed });
+        ({ status } = answer);
+        if (/^4(?!29)/.test(status) && !explained) {
+          explained = 1;
+          console.warn('Footfall: event refused,', status, (await answer.text()).slice(0, 300));
+        }
       } catch {
         // No network, no server, or no permission: as good as a server that failed.
       }
@@ -151,7 +165,15 @@
     };
 
     const enqueue = (path, body) => {
-      const beacon = { ...body, event_id: uuid(), session_id: sessionId(), visitor_id: anonymous() ? undefined : visitorId() };
+      const visitor = visitorId();
+      const beacon = {
+        ...body,
+        user_agent: userAgent,
+        webdriver: navigator.webdriver || undefined,
+        event_id: uuid(),
+        session_id: sessionId(),
+        visitor_id: anonymous() || read(VISITOR) != memory[VISITOR] ? undefined : visitor, // only an id that is kept
+      };
       if (options.debugMode) console.log('zenovay', beacon);
       if (queue.size < 100) queue.add({ path: path + code, text: JSON.stringify(beacon) });
       failures || leaving || flush();
@@ -168,10 +190,10 @@
 
     const emit = (type, data, name) => {
       if (silent()) {
-        off() || consent || held[99] || held.push(() => emit(type, data, name));
+        off() || shared.consent || held[99] || held.push(() => emit(type, data, name));
         return;
       }
-      enqueue('', {
+      const body = {
         type,
         name,
         data,
@@ -181,11 +203,12 @@
         device_type: named('iPad|Tablet:tablet,Mobi:mobile,Android:tablet,:desktop'),
         browser: named('Edg:Edge,OPR:Opera,Samsung,Firefox|FxiOS:Firefox,Chrome|CriOS:Chrome,Safari,:Other'),
         os: named('Windows,Android,iPhone|iPad:iOS,Mac:macOS,CrOS:ChromeOS,Linux,:Other'),
-        user_agent: userAgent,
         screen_resolution: screen.width + 'x' + screen.height,
         language: optedOut ? undefined : navigator.language,
         timestamp: Date.now(),
-      });
+      };
+      if (type == 'pageview') titled((view = { body, was }), 10);
+      else enqueue('', body);
     };
 
     // ---- Page views and the time spent on them
@@ -193,11 +216,29 @@
     let shown; // the URL last counted, and when
     let shownAt;
     let due; // a page view that had to be kept back
+    let view; // a page view that waits for the page's own title
+    let was = ''; // the title when the way to the page shown began
     let depth, milestone, interacted, visibleFrom, visibleFor, reported;
+
+    // Sends the page view that waits. A title that is still the one before belongs to that page, unless the page had time to set its own.
+    const settle = (title, late) => {
+      if (!view) return;
+      const { body } = view;
+      body.title = late || title != view.was ? title : undefined;
+      view = 0;
+      silent() || enqueue('', body);
+    };
+    // Waits a second for a title; frameworks set theirs some time after the route.
+    const titled = (mine, tries) => {
+      if (view != mine) return;
+      if (tries && document.title == mine.was) later(() => titled(mine, tries - 1), 100);
+      else settle(document.title, 1);
+    };
 
     const page = () => {
       due = silent();
       if (due || (shown == location.href && Date.now() - shownAt < 5e3)) return;
+      settle(was);
       if (shown) {
         beat();
         referrer = shown;
@@ -209,9 +250,11 @@
       emit('pageview');
     };
 
-    // A jump to an anchor is no route change; #/ and #! are routes.
-    const route = (url) => url && url.replace(/#(?![/!]).*/, '');
-    const routed = () => automatic && route(location.href) != route(shown) && page();
+    // The query, and an anchor, are no part of it; #/ and #!/ are.
+    const route = (url) => url && url.replace(/\?[^#]*/, '').replace(/#(?!!?\/).*/, '');
+    const isRouted = () => route(location.href) != route(shown);
+    const routed = () => automatic && isRouted() && page();
+    const departs = () => isRouted() || (was = document.title);
 
     const tick = () => {
       const now = Date.now();
@@ -239,6 +282,7 @@
     const leave = () => {
       leaving = 1;
       routed();
+      settle(document.title);
       beat();
       leaving = 0;
       // What flies is kept alive. A browser that breaks it off all the same does so between `pagehide` and `visibilitychange`: the second
@@ -269,7 +313,7 @@
       goal: (name, data) => emit('goal', data, name),
       revenue: (amount, currency = 'USD', data) => emit('revenue', { ...data, amount: +amount, currency }),
       consent: (decision) => {
-        consent = decision;
+        shared.consent = decision;
         if (decision == 'denied') {
           queue.clear();
           held = [];
@@ -279,13 +323,13 @@
       },
       getVisitorId: visitorId,
       disable: () => {
-        disabled = 1;
+        shared.disabled = 1;
         queue.clear();
         write(QUEUE);
         anonymous() || write(DISABLED, 1);
       },
       enable: () => {
-        disabled = 0;
+        shared.disabled = 0;
         write(DISABLED);
         resume();
       },
@@ -298,13 +342,16 @@
       if (typeof name == 'string') commands.track(name, ...args);
     });
 
-    const waiting = [].concat(stub.q, window.zenovayQueue);
-    const zenovay = (window.zenovay = (...entry) => run(entry));
-    zenovay.loaded = true;
-    const push = (...entries) => entries.map(run);
-    (stub.q || {}).push = push; // for who holds on to the stub
-    zenovay.q = window.zenovayQueue = { push };
-    Object.keys(commands).map((name) => (zenovay[name] = (...args) => run([name, ...args])));
+    shared.runs.push(run);
+    if (!stub.loaded) {
+      const all = (entry) => shared.runs.map((each) => each(entry))[0];
+      const zenovay = (window.zenovay = (...entry) => all(entry));
+      zenovay.loaded = shared;
+      const push = (...entries) => entries.map(all);
+      (stub.q || {}).push = push; // for pages that hold on to the stub
+      zenovay.q = window.zenovayQueue = { push };
+      Object.keys(commands).map((name) => (zenovay[name] = (...args) => all([name, ...args])));
+    }
 
     // ---- What the browser tells
 
@@ -312,13 +359,17 @@
     on('pagehide', leave);
     on('online', flush);
     on('pageshow', (event) => event.persisted && automatic && page());
-    on('popstate', () => later(routed));
+    on('popstate', () => {
+      was = document.title;
+      later(routed);
+    });
     ['pushState', 'replaceState'].map(
       safe((name) => {
         const original = history[name];
         history[name] = function () {
+          safe(departs)();
           const result = original.apply(this, arguments);
-          later(routed); // when the page has set its title
+          later(routed); // the page may change the address again at once
           return result;
         };
       }),
@@ -328,13 +379,14 @@
     const FILES = /\.(pdf|zip|[rt]ar|7z|t?gz|dmg|pkg|exe|msi|apk|csv|txt|docx?|xlsx?|pptx?|od[st]|epub|mp[34])$/i;
     ['click', 'auxclick'].map((type) =>
       on(type, (event) => {
-        const link = event.target.closest('a[href]');
+        // Through shadow roots; the address of a link in SVG is an object.
+        const link = event.composedPath().find((node) => node.matches && node.matches('a,area') && node.href);
         if (!link || event.button > 1) return;
-        const url = link.href;
-        if (link.hasAttribute('download') || FILES.test(link.pathname)) {
-          wanted('downloads') && commands.track('file_download', { url });
-        } else if (/^http/.test(url) && link.host != location.host) {
-          wanted('outbound', 'trackOutboundLinks') && commands.track('outbound_link', { url, text: link.textContent.trim().slice(0, 100) });
+        const { href, host, pathname } = new URL(link.href.animVal || link.href, document.baseURI);
+        if (link.hasAttribute('download') || FILES.test(pathname)) {
+          wanted('downloads') && commands.track('file_download', { url: href });
+        } else if (/^http/.test(href) && host != location.host) {
+          wanted('outbound', 'trackOutboundLinks') && commands.track('outbound_link', { url: href, text: link.textContent.trim().slice(0, 100) });
         }
       }),
     );
@@ -365,7 +417,7 @@
 
     const start = safe(() => {
       restore();
-      waiting.map(run);
+      shared.queued.map(run);
       routed();
       flush();
       // While something waits for an answer there is no use in telling more; figures only grow.

@@ -191,3 +191,20 @@ async fn what_a_page_has_beside_its_metrics() {
     );
     assert_eq!(answer["previous"], json!({ "visits": 0 }));
 }
+
+#[tokio::test]
+async fn a_variable_that_may_be_null_does_not_choose_among_alternatives() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let site = app.website(&owner, "shop.example", "UTC").await;
+    let ask = async |ty: &str| {
+        let query = format!(
+            "query($p: {ty}, $id: ID!) {{ website(id: $id) {{ analytics(range: {{ preset: $p }}) {{ totals {{ pageviews }} }} }} }}"
+        );
+        app.token(&owner.token).gql(&query, json!({ "p": "TODAY", "id": site })).await
+    };
+    let refused = ask("RangePreset").await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{refused}");
+    assert!(refused["errors"][0]["message"].as_str().unwrap().contains("non-null"), "{refused}");
+    assert!(ask("RangePreset!").await.get("errors").is_none());
+}

@@ -197,8 +197,35 @@ async fn every_member_has_part_and_nobody_else() {
     }
     let by_viewer = app.token(&viewer.token);
     say(&by_viewer, &id, "user", "A viewer speaks").await;
-    let answer = send(&by_viewer, Method::PUT, &format!("{BASE}/{id}"), Some(json!({ "title": "Renamed" }))).await;
-    assert_eq!(data(&answer, 200)["title"], "Renamed");
+    // A member continues another's conversation; only its author and admins rewrite or delete it, and that is asked first.
+    let editor = app.sign_up("editor@shop.example").await;
+    app.join(&owner, &editor, Role::Editor).await;
+    for body in [Some(json!({ "title": "Renamed" })), Some(json!({ "messages": [] })), Some(json!([])), None] {
+        for caller in [&viewer, &editor] {
+            for method in [Method::PUT, Method::DELETE] {
+                let answer = send(&app.token(&caller.token), method, &format!("{BASE}/{id}"), body.clone()).await;
+                assert_eq!(code(&answer), (403, "FORBIDDEN"), "{body:?}");
+            }
+        }
+    }
+    let change = "mutation($id: ID!) { conversationUpdate(conversationId: $id, input: { title: \"x\" }) { conversation { id } } }";
+    let delete = "mutation($id: ID!) { conversationDelete(input: { conversationId: $id }) { deleted } }";
+    for mutation in [change, delete] {
+        let answer = by_viewer.gql(mutation, json!({ "id": id })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
+    }
+    let answer = app.token(&owner.token).get(&format!("{BASE}/{id}")).await;
+    assert_eq!(answer.1["data"]["messages"][0]["content"], "A viewer speaks", "nothing was lost");
+    let body = json!({ "title": "A viewer's", "team_id": owner.team });
+    let answer = send(&by_viewer, Method::POST, BASE, Some(body)).await;
+    let own = format!("{BASE}/{}", data(&answer, 201)["id"].as_str().unwrap());
+    let rename = |title: &str| Some(json!({ "title": title }));
+    data(&send(&by_viewer, Method::PUT, &own, rename("By its author")).await, 200);
+    let admin = app.sign_up("admin@shop.example").await;
+    app.join(&owner, &admin, Role::Admin).await;
+    let answer = send(&app.token(&admin.token), Method::PUT, &own, rename("By an admin")).await;
+    assert_eq!(data(&answer, 200)["title"], "By an admin");
+    data(&send(&by_viewer, Method::DELETE, &own, None).await, 200);
     app.deactivate(part).await;
     for (method, tail) in &calls {
         let answer = send(&by_viewer, method.clone(), &format!("{BASE}/{id}{tail}"), Some(json!({}))).await;

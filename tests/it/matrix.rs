@@ -34,6 +34,10 @@ fn refusal(kind: Kind, on: On, min: Option<Role>, of_own_team: bool) -> Option<&
         On::ApiKey => kind.is_user().then_some("403"),
         // People talk; keys read figures.
         On::Conversation => role(kind.role_in_team().filter(|_| kind.is_user())),
+        // The owner is the author.
+        On::AuthoredConversation => {
+            (!kind.is_user() || kind.role_in_team().is_none_or(|held| held < Role::Admin)).then_some("403")
+        }
         On::Team => role(kind.role_in_team()),
         On::Website | On::Node => role(kind.role_on_website()),
     }
@@ -48,7 +52,11 @@ fn expected(kind: Kind, question: &Question) -> Option<&'static str> {
         Some(Auth::None) => return question.access.iter().any(|(on, _)| *on == On::Website).then_some("403"),
         _ => {}
     }
-    // Live figures are open to anyone, whatever they hold.
+    // An old credential is told that it is old.
+    if question.is_open && kind.is_refused() {
+        return Some("401");
+    }
+    // Live figures are open to anyone else, whatever they hold.
     if question.is_open && question.name.ends_with("liveWebsite") {
         return None;
     }

@@ -43,6 +43,14 @@ async fn invite(app: &TestApp, by: &Person, site: &str, email: &str, role: &str)
     data(&answer, 201)["id"].as_str().unwrap().to_owned()
 }
 
+/// Accepts the ownership that is offered to a person.
+pub async fn accept(app: &TestApp, person: &Person, team: &str) {
+    let mutation = "mutation($team: ID!) { teamAcceptOwnership(input: { teamId: $team }) { membership { role pendingRole } team { role } } }";
+    let answer = app.token(&person.token).gql(mutation, json!({ "team": team })).await;
+    let expected = json!({ "membership": { "role": "OWNER", "pendingRole": null }, "team": { "role": "OWNER" } });
+    assert_eq!(answer["data"]["teamAcceptOwnership"], expected, "{answer}");
+}
+
 /// An owner with a website, and the path of its members.
 async fn shop() -> (TestApp, Person, String, String) {
     let app = TestApp::new().await;
@@ -236,14 +244,22 @@ async fn a_team_has_one_owner_at_least_and_three_at_most() {
     assert_eq!(code(&put(&own, "admin").await), (409, "CONFLICT"));
     assert_eq!(data(&put(&own, "owner").await, 200)["role"], "owner");
     assert_eq!(code(&send(&caller, Method::DELETE, &format!("{base}/{own}"), None).await), (409, "CONFLICT"));
-    let mut parts = Vec::new();
+    let (mut parts, mut people) = (Vec::new(), Vec::new());
     for name in ["a", "b", "c"] {
-        app.sign_up(&format!("{name}@shop.example")).await;
+        people.push(app.sign_up(&format!("{name}@shop.example")).await);
         parts.push(invite(&app, &owner, &site, &format!("{name}@shop.example"), "editor").await);
     }
     app.sign_up("d@shop.example").await;
-    data(&put(&parts[0], "owner").await, 200);
+    let offered = put(&parts[0], "owner").await;
+    assert_eq!(
+        (&data(&offered, 200)["role"], &data(&offered, 200)["pending_role"]),
+        (&json!("editor"), &json!("owner"))
+    );
+    assert_eq!(code(&put(&own, "admin").await), (409, "CONFLICT"), "an offer is no owner");
     data(&put(&parts[1], "owner").await, 200);
+    for person in &people[..2] {
+        accept(&app, person, &owner.team).await;
+    }
     assert_eq!(code(&put(&parts[2], "owner").await), (409, "CONFLICT"), "a fourth owner");
     let body = json!({ "email": "d@shop.example", "role": "owner" });
     assert_eq!(code(&send(&caller, Method::POST, &base, Some(body)).await), (409, "CONFLICT"));
@@ -253,6 +269,7 @@ async fn a_team_has_one_owner_at_least_and_three_at_most() {
 
     // Of two owners who lower each other at once, one stays.
     data(&put(&parts[2], "owner").await, 200);
+    accept(&app, &people[2], &owner.team).await;
     let query = json!({ "role": "viewer" });
     let other = format!("{base}/{}", parts[2]);
     let mine = format!("{base}/{own}");
@@ -283,6 +300,7 @@ async fn a_removed_member_is_out_at_once_and_keeps_an_account_that_works() {
 
     // Out of the team that was the default: the other one is meant then.
     invite(&app, &ada, &own, "owner@shop.example", "owner").await;
+    accept(&app, &owner, &ada.team).await;
     invite(&app, &owner, &site, "ada@shop.example", "editor").await;
     let members = format!("/api/websites/{own}/team-members");
     let first = part_of(&app, &ada, &members, "ada@shop.example").await;

@@ -25,8 +25,8 @@ async fn open() -> Team {
 
 impl Team {
     /// Those whom an open website is open to.
-    fn public(&self) -> [Caller<'_>; 3] {
-        [self.app.anon(), self.app.token("nonsense"), self.app.token(&self.stranger.token)]
+    fn public(&self) -> [Caller<'_>; 2] {
+        [self.app.anon(), self.app.token(&self.stranger.token)]
     }
 
     async fn asked(&self, caller: &Caller<'_>, selection: &str) -> Value {
@@ -132,6 +132,24 @@ async fn everything_else_is_for_members() {
     // One hidden field hides only itself where it can be null.
     let answer = team.asked(&team.app.anon(), "name kpiGoal").await;
     assert_eq!(answer["data"]["website"], json!({ "name": "shop.example", "kpiGoal": null }), "{answer}");
+}
+
+/// A client with an old token must hear that it is old, or it never renews it.
+#[tokio::test]
+async fn a_credential_that_does_not_work_is_unauthorized() {
+    let team = open().await;
+    let live = format!("{{ liveWebsite(websiteId: \"{}\") {{ __typename }} }}", team.site);
+    for caller in [team.app.token("nonsense"), team.app.key("zv_nonsense")] {
+        for selection in ["name", "trackingCode", &format!("analytics({RANGE}) {{ totals {{ visitors }} }}")] {
+            assert_eq!(code(&team.asked(&caller, selection).await), "UNAUTHORIZED", "{selection}");
+        }
+        assert_eq!(code(&caller.gql(&live, json!({})).await), "UNAUTHORIZED");
+        // What nobody needs a credential for still answers, so that a client can sign in again.
+        let answer = caller.gql("{ plans { name } }", json!({})).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    }
+    let answer = team.app.anon().gql(&live, json!({})).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{Caller, NOW, Person, TestApp, line},
-    members::{code, data, keys, send},
+    members::{accept, code, data, keys, send},
 };
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
@@ -252,7 +252,11 @@ async fn a_team_is_made_renamed_handed_over_and_left() {
     let answer = send(&caller, Method::POST, &transfer, Some(json!({ "member_id": foreign }))).await;
     assert_eq!(code(&answer), (404, "NOT_FOUND"), "a member of another team");
     let answer = send(&caller, Method::POST, &transfer, Some(json!({ "member_id": part }))).await;
-    assert_eq!((&data(&answer, 200)["id"], &answer.1["data"]["role"]), (&json!(team), &json!("admin")));
+    assert_eq!((&data(&answer, 200)["id"], &answer.1["data"]["role"]), (&json!(team), &json!("owner")));
+    assert_eq!(code(&send(&caller, Method::POST, &format!("{path}/leave"), None).await), (409, "CONFLICT"));
+    accept(&app, &ada, team).await;
+    let (_, body) = caller.get(&format!("{path}/permissions")).await;
+    assert_eq!(body["data"]["role"], "admin");
     let answer = send(&caller, Method::POST, &transfer, Some(json!({ "member_id": part }))).await;
     assert_eq!(code(&answer), (403, "FORBIDDEN"), "no owner any more");
     let (_, body) = app.token(&ada.token).get(&format!("{path}/permissions")).await;
@@ -275,6 +279,7 @@ async fn a_team_is_made_renamed_handed_over_and_left() {
             json!({ "action": "TEAM_CREATE", "target": "Second" }),
             json!({ "action": "TEAM_UPDATE", "target": "Renamed" }),
             json!({ "action": "TEAM_TRANSFER", "target": "ada@shop.example" }),
+            json!({ "action": "TEAM_ACCEPT_OWNERSHIP", "target": "ada@shop.example" }),
             json!({ "action": "TEAM_LEAVE", "target": "owner@shop.example" })
         ],
         "{answer}"

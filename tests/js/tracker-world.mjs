@@ -1,14 +1,29 @@
 // What a scenario of tracker.mjs lives in: a website on the server, pages to visit, and a proxy in front of the server that can fail.
 //
+// - Playwright drives Chromium; firefox.mjs drives Firefox the same way, as far as the scenarios need it.
 // - Pages are plain http on NAME.shop.example, so no secure context: what an intranet page has, and the harder case.
 // - Numbers are asked of the server by GraphQL; the proxy only adds what no answer tells, such as ids and content types.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { chromium } from 'playwright-core';
+import { Firefox } from './firefox.mjs';
 
 const DEADLINE = 30_000;
 // Headless Chromium says so in its user agent, and the server takes it for the robot that it is.
 const AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36';
+
+const BROWSERS = {
+  chromium: () =>
+    chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+        ...['--disable-background-networking', '--disable-component-update'],
+        '--host-resolver-rules=MAP *.shop.example 127.0.0.1',
+      ],
+    }),
+  firefox: () => Firefox.launch(process.env.FIREFOX ?? '/usr/bin/firefox-esr'),
+};
 
 // Runs `look` until it throws no more, or throws what it threw last.
 export async function eventually(look, deadline = DEADLINE) {
@@ -34,7 +49,7 @@ async function bodyOf(stream) {
 
 // Forwards to `target`. `behave(beacon)` may give a status to answer instead, or 'lose': forwarded, but the answer is lost.
 class Proxy {
-  beacons = []; // { id, heartbeat, body, headers, status }
+  beacons = []; // { id, heartbeat, body, headers, status, dropped }
   requests = [];
   behave = () => undefined;
 
@@ -73,7 +88,7 @@ class Proxy {
     const onward = http.request(new URL(request.url, this.target), { method: request.method, headers });
     const answer = await new Promise((resolve, reject) => onward.on('response', resolve).on('error', reject).end(text));
     const answered = await bodyOf(answer);
-    if (beacon) beacon.status = answer.statusCode;
+    if (beacon) Object.assign(beacon, { status: answer.statusCode, dropped: answer.headers['x-footfall-dropped'] });
     if (behaviour === 'lose') response.destroy();
     else response.writeHead(answer.statusCode, answer.headers).end(answered);
   }
@@ -92,19 +107,12 @@ export class World {
   sites = new Map(); // by host name
   run = Date.now().toString(36);
 
-  static async start(server, token) {
+  static async start(server, token, browser) {
     const world = new World();
-    Object.assign(world, { server: new URL(server), token });
+    Object.assign(world, { server: new URL(server), token, name: browser });
     world.pages = http.createServer((request, response) => world.serve(request, response));
     world.port = await listen(world.pages);
-    world.browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-        ...['--disable-background-networking', '--disable-component-update'],
-        '--host-resolver-rules=MAP *.shop.example 127.0.0.1',
-      ],
-    });
+    world.browser = await BROWSERS[browser]();
     return world;
   }
 
@@ -116,8 +124,12 @@ export class World {
 
   serve(request, response) {
     const { hostname, pathname } = new URL(request.url, `http://${request.headers.host}`);
-    const { html, csp } = this.sites.get(hostname)?.page(pathname) ?? {};
-    const headers = { 'content-type': 'text/html', ...(csp && { 'content-security-policy': csp }) };
+    const { html, csp, policy } = this.sites.get(hostname)?.page(pathname) ?? {};
+    const headers = {
+      'content-type': 'text/html',
+      ...(csp && { 'content-security-policy': csp }),
+      ...(policy && { 'referrer-policy': policy }),
+    };
     response.writeHead(html === undefined ? 404 : 200, headers).end(html);
   }
 
@@ -132,14 +144,19 @@ export class World {
     return data;
   }
 
-  async scenario(name) {
-    const domain = `${name}-${this.run}.shop.example`;
-    const input = { domain, name, timezone: 'UTC' };
+  async website(domain) {
+    const input = { domain, name: domain, timezone: 'UTC' };
     const made = await this.graphql(
       'mutation($input: WebsiteCreateInput!) { websiteCreate(input: $input) { website { id trackingCode } } }',
       { input },
     );
     const { id, trackingCode: code } = made.websiteCreate.website;
+    return { id, code };
+  }
+
+  async scenario(name) {
+    const domain = `${name}-${this.name}-${this.run}.shop.example`;
+    const { id, code } = await this.website(domain);
     const scenario = new Scenario();
     Object.assign(scenario, { world: this, id, code, domain, proxy: new Proxy(this.server) });
     await scenario.proxy.open();
@@ -148,29 +165,38 @@ export class World {
   }
 }
 
-// One scenario's website. `attributes`, `before`, `after`, `body` and `csp` say what its pages look like.
+// One scenario's website. `attributes`, `before`, `after`, `body`, `csp` and `policy` say what its pages look like.
 class Scenario {
   attributes = '';
   before = ''; // script that runs before the tracker is loaded
   after = ''; // script that runs after it
   body = '';
   faults = []; // what reached the page's error handlers
+  console = []; // what was written to the console
   contexts = [];
 
   get tag() {
-    return `<script data-id="${this.code}" ${this.attributes} src="${this.proxy.origin}/z.js"></script>`;
+    return this.tagOf(this.code);
+  }
+
+  tagOf(code) {
+    return `<script data-id="${code}" ${this.attributes} src="${this.proxy.origin}/z.js"></script>`;
   }
 
   page(path) {
     if (path === '/favicon.ico') return undefined;
     const script = (text) => (text ? `<script>${text}</script>` : '');
     const head = `<title>Page ${path}</title>${script(this.before)}${this.tag}${script(this.after)}`;
-    return { html: `<!doctype html><html><head>${head}</head><body>${this.body}</body></html>`, csp: this.csp };
+    return { html: `<!doctype html><html><head>${head}</head><body>${this.body}</body></html>`, csp: this.csp, policy: this.policy };
   }
 
-  async visitor(options) {
-    const context = await this.world.browser.newContext({ userAgent: AGENT, locale: 'nl-NL', ...options });
+  // `webdriver`: whether the browser says that it is driven, as it would by itself.
+  async visitor({ webdriver, ...options } = {}) {
+    const agent = this.world.name === 'chromium' && { userAgent: AGENT, locale: 'nl-NL' };
+    const context = await this.world.browser.newContext({ ...agent, ...options });
     this.contexts.push(context);
+    if (!webdriver) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'webdriver', { get: () => false }));
+    context.on('console', (message) => this.console.push(message.text()));
     context.on('weberror', (error) => this.faults.push(error.error().message));
     return context;
   }
@@ -186,27 +212,37 @@ class Scenario {
     return `http://${this.domain}:${this.world.port}${path}`;
   }
 
+  // Another website of the same team that this one's pages may send for.
+  async sibling() {
+    const { id, code } = await this.world.website(`sibling-${this.domain}`);
+    await this.world.graphql(
+      'mutation($id: ID!, $input: WebsiteUpdateDomainsInput!) { websiteUpdateDomains(websiteId: $id, input: $input) { website { id } } }',
+      { id, input: { allowedDomains: [this.domain] } },
+    );
+    return { id, code };
+  }
+
   // What the server answers: totals, page views by path, events by name.
-  async numbers() {
+  async numbers(id = this.id) {
     const { website } = await this.world.graphql(
       `query($id: ID!) { website(id: $id) { analytics(range: {preset: LAST_24_HOURS}) {
-        totals { visitors visits pageviews events }
+        totals { visitors visits pageviews events bounceRate visitDurationSeconds }
         breakdown(by: PAGE, first: 100) { nodes { value metrics { pageviews visitors } } }
         ev: breakdown(by: EVENT, first: 100) { nodes { value metrics { events } } }
       } } }`,
-      { id: this.id },
+      { id },
     );
     const { totals, breakdown, ev } = website.analytics;
-    const { visitors, visits, pageviews } = totals;
+    const { visitors, visits, pageviews, bounceRate, visitDurationSeconds } = totals;
     const pages = Object.fromEntries(breakdown.nodes.map((row) => [row.value, row.metrics.pageviews]));
     const events = Object.fromEntries(ev.nodes.map((row) => [row.value, row.metrics.events]));
-    return { visitors, visits, pageviews, pages, events };
+    return { visitors, visits, pageviews, bounceRate, visitDurationSeconds, pages, events };
   }
 
   // Waits until the server's numbers are these; fields left out do not matter, `pages` and `events` must be complete.
-  async counts(expected) {
+  async counts(expected, id) {
     await eventually(async () => {
-      const numbers = await this.numbers();
+      const numbers = await this.numbers(id);
       assert.deepEqual(Object.fromEntries(Object.keys(expected).map((key) => [key, numbers[key]])), expected);
     });
   }

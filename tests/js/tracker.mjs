@@ -1,7 +1,7 @@
-// The tracker in real Chromium, against a running server: node tracker.mjs --server URL --token JWT [--only NAME ...]
+// The tracker in real browsers, against a running server: node tracker.mjs --server URL --token JWT [--browser NAME ...] [--only NAME ...]
 //
-// Each scenario gets a website of its own. The token is of a user who may create websites in their default team. CHROMIUM names another
-// browser than /usr/bin/chromium.
+// Each scenario gets a website of its own, in Chromium and in Firefox. The token is of a user who may create websites in their default
+// team. CHROMIUM and FIREFOX name other browsers than /usr/bin/chromium and /usr/bin/firefox-esr.
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import * as footfall from '../../src/tracker/footfall.mjs';
@@ -31,7 +31,7 @@ const scenarios = {
       title: 'Page /',
       referrer: '',
       device_type: 'desktop',
-      browser: 'Chrome',
+      browser: site.world.name === 'firefox' ? 'Firefox' : 'Chrome',
       os: 'Linux',
       screen_resolution: '1280x720',
       language: 'nl-NL',
@@ -225,11 +225,11 @@ const scenarios = {
     const gone = Date.now();
     await track(page, 'track', 'meanwhile');
     await page.evaluate(() => history.pushState(null, '', '/meanwhile'));
-    await eventually(async () => assert.match((await stored(page)).zenovay_queue, /meanwhile/));
+    await eventually(async () => assert.match((await stored(page))[`zenovay_queue_${site.code}`], /meanwhile/));
     await eventually(() => assert.ok(Date.now() - gone > 10_000)); // what the scenario is about
     await site.proxy.open();
     await site.counts({ visitors: 1, visits: 1, pageviews: 2, pages: { '/': 1, '/meanwhile': 1 }, events: { meanwhile: 1 } });
-    await eventually(async () => assert.ok(!('zenovay_queue' in (await stored(page)))));
+    await eventually(async () => assert.ok(!(`zenovay_queue_${site.code}` in (await stored(page)))));
   },
 
   // Refused twice, then taken but not answered, then answered: four times the same id, counted once.
@@ -247,7 +247,7 @@ const scenarios = {
     site.proxy.behave = ({ body }) => body.url.endsWith('/') && 503;
     const page = await site.open('/');
     await track(page, 'track', 'early');
-    await eventually(async () => assert.match((await stored(page)).zenovay_queue, /early/));
+    await eventually(async () => assert.match((await stored(page))[`zenovay_queue_${site.code}`], /early/));
     await page.goto(site.url('/next'));
     site.proxy.behave = () => undefined;
     await site.countsAfter(page, { pageviews: 2, pages: { '/': 1, '/next': 1 }, events: { early: 1 } });
@@ -273,7 +273,7 @@ const scenarios = {
     site.csp = `default-src 'none'; script-src ${site.proxy.origin} 'unsafe-inline'`;
     site.after = "zenovay('track', 'blocked')";
     const page = await site.open('/');
-    await eventually(async () => assert.match((await stored(page)).zenovay_queue, /blocked/));
+    await eventually(async () => assert.match((await stored(page))[`zenovay_queue_${site.code}`], /blocked/));
     assert.deepEqual(site.proxy.beacons, []);
   },
 
@@ -335,7 +335,8 @@ const scenarios = {
     assert.deepEqual(durations, [...durations].sort((a, b) => a - b));
     const { event_id, session_id, visitor_id, ...rest } = latest();
     assert.ok([event_id, session_id, visitor_id].every((id) => UUID.test(id)));
-    assert.deepEqual(Object.keys(rest).sort(), ['duration', 'had_interaction', 'scroll_depth', 'sent_at', 'url']);
+    assert.deepEqual(Object.keys(rest).sort(), ['duration', 'had_interaction', 'scroll_depth', 'sent_at', 'url', 'user_agent']);
+    assert.equal(rest.user_agent, site.proxy.said[0].user_agent);
     await site.counts({ visitors: 1, visits: 1, pageviews: 1, pages: { '/': 1 } });
   },
 
@@ -376,7 +377,148 @@ const scenarios = {
       Object.freeze(history);`;
     const page = await site.open('/');
     await site.countsAfter(page, { visitors: 1, pageviews: 1 });
-    assert.equal(new Set(site.proxy.said.map((body) => body.visitor_id)).size, 1);
+  },
+
+  // An id that is not kept would be a new visitor on every page.
+  async 'storage forbidden, three pages'(site) {
+    site.before = `for (const area of ['localStorage', 'sessionStorage'])
+      Object.defineProperty(window, area, { get() { throw new DOMException('denied', 'SecurityError') } });`;
+    const page = await site.open('/1');
+    for (const path of ['/2', '/3']) await page.goto(site.url(path));
+    await site.countsAfter(page, { visitors: 1, visits: 1, pageviews: 3, pages: { '/1': 1, '/2': 1, '/3': 1 } });
+    assert.ok(site.proxy.beacons.every(({ body }) => !('visitor_id' in body) && UUID.test(body.session_id)));
+  },
+
+  // The address of a search follows what is typed; it stays one page, and a bounce.
+  async typing(site) {
+    const page = await site.open('/');
+    await page.evaluate(async () => {
+      for (const text of ['c', 'co', 'cof', 'coff', 'coffe', 'coffee']) {
+        history.replaceState(null, '', `?q=${text}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    await site.counts({ visits: 1, pageviews: 1, bounceRate: 1, pages: { '/': 1 } });
+    await page.evaluate(() => history.pushState(null, '', '/found?q=coffee'));
+    await eventually(() => assert.equal(site.proxy.said.at(-1).url, site.url('/found?q=coffee')));
+    assert.deepEqual(site.proxy.said.map(({ url, referrer }) => [url, referrer]), [
+      [site.url('/'), ''],
+      [site.url('/found?q=coffee'), site.url('/')],
+    ]);
+  },
+
+  async 'hash routes'(site) {
+    const page = await site.open('/app');
+    for (const route of ['#/', '#/about', '#anchor', '#/contact?x=1', '#/contact?x=2', '#!/old']) {
+      await page.evaluate((to) => (location.hash = to), route);
+      if (/^#!?\//.test(route) && !route.endsWith('x=2')) await eventually(() => assert.ok(site.proxy.said.at(-1).url.endsWith(route)));
+    }
+    const pages = { '/app': 2, '/app#/': 1, '/app#/about': 1, '/app#/contact': 1, '/app#!/old': 1 };
+    await site.counts({ visits: 1, pageviews: 6, pages });
+  },
+
+  // A title belongs to the page that set it, however late.
+  async 'title comes later'(site) {
+    const page = await site.open('/');
+    const titles = () => site.proxy.said.map(({ url, title }) => [url.replace(site.url(''), ''), title]);
+    const go = (path, title, wait) =>
+      page.evaluate(([to, text, delay]) => {
+        history.pushState(null, '', to);
+        if (text) setTimeout(() => (document.title = text), delay);
+      }, [path, title, wait]);
+    await go('/next', 'next', 50);
+    await eventually(() => assert.deepEqual(titles().at(-1), ['/next', 'next']));
+    await go('/same');
+    await eventually(() => assert.deepEqual(titles().at(-1), ['/same', 'next'])); // a page without a title of its own
+    await page.evaluate(() => {
+      history.pushState(null, '', '/skipped');
+      setTimeout(() => history.pushState(null, '', '/after'), 20);
+      setTimeout(() => (document.title = 'after'), 60);
+    });
+    await eventually(() => assert.deepEqual(titles().slice(-2), [['/skipped', undefined], ['/after', 'after']]));
+    await page.evaluate(() => history.pushState(null, '', '/left'));
+    await page.goto(site.url('/bye'));
+    await eventually(() => assert.deepEqual(titles().find(([path]) => path === '/left'), ['/left', undefined]));
+    await site.counts({ pageviews: 6, pages: { '/': 1, '/next': 1, '/same': 1, '/skipped': 1, '/after': 1, '/left': 1, '/bye': 1 } });
+  },
+
+  async 'links of every kind'(site) {
+    site.body = `
+      <svg width="99" height="20"><a href="https://else.example/svg" onclick="return false"><text y="15">in SVG</text></a></svg>
+      <svg width="99" height="20"><a xlink:href="https://else.example/xlink" onclick="return false"><text y="15">old SVG</text></a></svg>
+      <map name="m"><area href="https://else.example/area" onclick="return false"></map>
+      <a class="no-address">not a link</a>
+      <x-link></x-link>
+      <script>document.querySelector('x-link').attachShadow({ mode: 'open' }).innerHTML =
+        '<a href="https://else.example/shadow" onclick="return false"><b>in a shadow</b></a>';</script>`;
+    const page = await site.open('/');
+    await page.evaluate(() => {
+      const targets = [...document.querySelectorAll('text, area, .no-address'), document.querySelector('x-link').shadowRoot.querySelector('b')];
+      for (const target of targets) target.dispatchEvent(new MouseEvent('click', { bubbles: true, composed: true, cancelable: true }));
+    });
+    await site.countsAfter(page, { pageviews: 1, events: { outbound_link: 4 } });
+    const links = site.proxy.said.filter(({ name }) => name === 'outbound_link').map(({ data }) => `${data.url} ${data.text}`);
+    assert.deepEqual(links.sort(), [
+      'https://else.example/area ',
+      'https://else.example/shadow in a shadow',
+      'https://else.example/svg in SVG',
+      'https://else.example/xlink old SVG',
+    ]);
+  },
+
+  async 'two websites'(site) {
+    const other = await site.sibling();
+    const tags = site.tag + site.tagOf(other.code) + site.tag;
+    Object.defineProperty(site, 'tag', { get: () => tags });
+    site.before = "zenovay = function () { (zenovay.q = zenovay.q || []).push(arguments) }; zenovay('track', 'early'); early = zenovay";
+    const page = await site.open('/');
+    await page.evaluate(() => {
+      history.pushState(null, '', '/next');
+      early('track', 'kept');
+      window.zenovay.track('called');
+    });
+    await track(page, 'track', 'last');
+    const expected = { visitors: 1, visits: 1, pageviews: 2, pages: { '/': 1, '/next': 1 }, events: { early: 1, kept: 1, called: 1, last: 1 } };
+    await site.counts(expected);
+    await site.counts(expected, other.id);
+    assert.equal(site.proxy.said.length, 12);
+    await track(page, 'consent', 'denied');
+    assert.deepEqual(await stored(page), {});
+  },
+
+  async 'an automated browser'(site) {
+    const page = await site.open('/', await site.visitor({ webdriver: true }));
+    await page.click('body');
+    await page.goto('about:blank');
+    await eventually(() => assert.ok(site.proxy.heartbeats.length && site.proxy.beacons.every(({ dropped }) => dropped === 'Bot')));
+    assert.ok(site.proxy.beacons.every(({ body }) => body.webdriver === true));
+    await site.counts({ visitors: 0, pageviews: 0 });
+  },
+
+  async 'a refusal is explained'(site) {
+    site.code = 'ZV_unknown';
+    const page = await site.open('/');
+    await track(page, 'track', 'also');
+    await eventually(() => assert.equal(site.proxy.beacons.filter(({ status }) => status === 401).length, 2));
+    const explained = () => site.console.filter((text) => text.startsWith('Footfall'));
+    await eventually(() => assert.match(explained()[0] ?? '', /401.*The tracking code is not known/));
+    assert.equal(explained().length, 1);
+  },
+
+  // Firefox then hides the origin of what it sends while a page is left.
+  async 'referrer policies'(site) {
+    for (const policy of ['no-referrer', 'same-origin']) {
+      site.policy = policy;
+      const page = await site.open(`/${policy}`);
+      await eventually(() => assert.ok(site.proxy.beacons.every(({ status }) => status === 200)));
+      await page.click('body');
+      await page.goto('about:blank');
+      const left = () => site.proxy.beacons.find(({ body }) => body.had_interaction && body.url.endsWith(policy));
+      await eventually(() => assert.equal(left()?.status, 200));
+      assert.equal(left().dropped, undefined);
+      if (site.world.name === 'firefox') assert.equal(left().headers.origin, 'null');
+    }
+    assert.ok(site.proxy.beacons.every(({ status }) => status === 200));
   },
 
   // Nothing can be sent then; the page must not notice.
@@ -431,34 +573,42 @@ const scenarios = {
 };
 
 const { values: options } = parseArgs({
-  options: { server: { type: 'string' }, token: { type: 'string' }, only: { type: 'string', multiple: true } },
+  options: {
+    server: { type: 'string' },
+    token: { type: 'string' },
+    browser: { type: 'string', multiple: true, default: ['chromium', 'firefox'] },
+    only: { type: 'string', multiple: true },
+  },
 });
 if (!options.server || !options.token) {
-  console.error('usage: node tracker.mjs --server URL --token JWT [--only NAME ...]');
+  console.error('usage: node tracker.mjs --server URL --token JWT [--browser NAME ...] [--only NAME ...]');
   process.exit(2);
 }
 
-const world = await World.start(options.server, options.token);
-const names = Object.keys(scenarios).filter((name) => !options.only || options.only.includes(name));
-let failed = names.length ? 0 : 1;
+const wanted = Object.keys(scenarios).filter((name) => !options.only || options.only.includes(name));
+let failed = wanted.length ? 0 : 1;
 
-async function run(name) {
+async function run(world, name) {
   let site;
   try {
     site = await world.scenario(name.replace(/\W+/g, '-').toLowerCase());
     await scenarios[name](site);
     assert.deepEqual(site.faults, [], 'errors in the page');
-    console.log(`ok ${name}`);
+    console.log(`ok ${world.name}: ${name}`);
   } catch (error) {
     failed += 1;
-    console.log(`not ok ${name}: ${error.message.replace(/\s*\n\s*/g, ' ')}`);
+    console.log(`not ok ${world.name}: ${name}: ${error.message.replace(/\s*\n\s*/g, ' ')}`);
   } finally {
     await site?.end();
   }
 }
 
-await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-  for (let name; (name = names.shift()); ) await run(name);
-}));
-await world.stop();
+for (const browser of options.browser) {
+  const world = await World.start(options.server, options.token, browser);
+  const names = [...wanted];
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let name; (name = names.shift()); ) await run(world, name);
+  }));
+  await world.stop();
+}
 process.exit(failed ? 1 : 0);

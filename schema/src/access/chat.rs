@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use entity::{conversation, team};
 use uuid::Uuid;
 
-use super::{AtLeast, Caller, Level, Standing, Team, Viewer};
+use super::{AtLeast, Caller, Level, Role, Standing, Team, Viewer};
 use crate::{
     cx::Cx,
     error::{Error, Result},
@@ -79,6 +79,30 @@ impl<R: Level> Chat<R> {
             return Err(Error::broken("a conversation's proof met another team"));
         }
         Team::mint(row, self.standing)
+    }
+}
+
+/// Proof that the caller may rewrite and delete a conversation: its author may, and an admin of its team.
+#[derive(Debug, Clone)]
+pub struct AuthoredChat(Chat<Viewer>);
+
+impl AuthoredChat {
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors as [`Chat::of`].
+    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        let chat = Chat::<Viewer>::of(cx, field, id).await?;
+        let is_author = chat.row.user_id.is_some() && chat.row.user_id == chat.caller().user();
+        if is_author || chat.standing.held >= Role::Admin {
+            return Ok(Self(chat));
+        }
+        Err(Error::forbidden(
+            "Only the author of a conversation and admins of its team change or delete it; append a message instead.",
+        ))
+    }
+
+    /// The conversation, for all that its members may do.
+    #[must_use]
+    pub fn chat(&self) -> &Chat<Viewer> {
+        &self.0
     }
 }
 

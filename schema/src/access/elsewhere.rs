@@ -65,6 +65,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
         avatar_url: claims.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
         elsewhere: Some((&claims.provider, &claims.subject)),
         is_operator: nobody_yet(&txn).await?,
+        is_proven: true,
     };
     let user = insert(&txn, ports, new).await.map_err(|error| match error {
         Error::Conflict { .. } => Error::unauthenticated(TAKEN_HERE),
@@ -86,7 +87,12 @@ async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> R
     {
         return Ok(());
     }
-    let row = user::ActiveModel { id: Unchanged(user.id), email: Set(email.as_str().to_owned()), ..Default::default() };
+    let row = user::ActiveModel {
+        id: Unchanged(user.id),
+        email: Set(email.as_str().to_owned()),
+        email_verified_at: Set(Some(ports.now())),
+        ..Default::default()
+    };
     match row.update(&txn).await.map_err(|source| Error::of_write(source, TAKEN_HERE)) {
         Ok(_) => {}
         Err(Error::Conflict { .. }) => {

@@ -56,9 +56,10 @@ fn unknown() -> Error {
 pub struct Watching(Arc<website::Model>);
 
 impl Watching {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 400
-    /// (malformed id), 404, 403.
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 401
+    /// (a credential that does not work), 400 (malformed id), 404, 403.
     pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().not_refused()?;
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
@@ -96,15 +97,15 @@ enum Standpoint {
 }
 
 impl Shown {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. A stranger's token counts as none at
-    /// all. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. The token of a
+    /// user outside the team counts as none at all; a credential that does not work is refused. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
     pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let refusal = match cx.site::<Viewer>(field, id).await {
             Ok(site) => return Ok(site.into()),
             Err(refusal) => refusal,
         };
         let is_about_the_caller = matches!(refusal, Error::Unauthenticated { .. } | Error::Forbidden { .. });
-        if !is_about_the_caller || matches!(cx.caller(), Caller::Key { .. }) {
+        if !is_about_the_caller || matches!(cx.caller(), Caller::Key { .. } | Caller::Refused(_)) {
             return Err(refusal);
         }
         let Ok(id) = Kind::Website.read(field, id) else { return Err(refusal) };

@@ -23,6 +23,8 @@ pub enum On {
     Website,
     /// The conversation that the arguments name.
     Conversation,
+    /// The conversation that the arguments name, as its author or an admin of its team.
+    AuthoredConversation,
     /// The thing with that global id, whatever its type asks.
     Node,
 }
@@ -65,6 +67,9 @@ macro_rules! access_line {
     };
     (CONVERSATION, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above in the conversation's team; no API key.")
+    };
+    (AUTHORED_CONVERSATION) => {
+        "\nAccess: the author of the conversation, or ADMIN or above in its team; no API key."
     };
     (WEBSITE, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above on the website.")
@@ -132,6 +137,7 @@ pub async fn ask(cx: &Cx, on: On, min: Role, field: &str, id: &str) -> Result<()
             Role::Admin => cx.chat::<Admin>(field, id).await.map(drop),
             Role::Owner => cx.chat::<Owner>(field, id).await.map(drop),
         },
+        On::AuthoredConversation => cx.authored_chat(field, id).await.map(drop),
         On::Website => match min {
             Role::Viewer => cx.site::<Viewer>(field, id).await.map(drop),
             Role::Editor => cx.site::<Editor>(field, id).await.map(drop),

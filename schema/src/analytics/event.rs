@@ -136,7 +136,7 @@ pub struct Event {
     pub name: Arc<str>,
     /// Host of the page, lower case.
     pub hostname: Arc<str>,
-    /// Path of the page as requested, without query and fragment.
+    /// Path of the page as requested with its hash route (`/app#/orders`), without query and anchor.
     pub path: Arc<str>,
     /// Title of the page; empty where unknown.
     pub title: Arc<str>,

@@ -1,5 +1,6 @@
 //! Paths of pages: one spelling of each (RFC 3986, section 6.2.2), and the text that people read.
 //!
+//! - A hash route is part of its page's path: `/app#/orders`, `/app#!/orders`.
 //! - Stored paths hold printable ASCII only; what they stand for is told by [`decoded`].
 
 use std::borrow::Cow;
@@ -16,7 +17,8 @@ pub fn normalized(path: &[u8]) -> Cow<'_, str> {
         _ => Cow::Owned(respelled(path)),
     };
     let whole = if escaped.starts_with('/') && escaped.contains("/.") {
-        Cow::Owned(without_dot_segments(&escaped))
+        let (page, route) = escaped.split_at(escaped.find('#').unwrap_or(escaped.len()));
+        Cow::Owned(without_dot_segments(page) + route)
     } else {
         escaped
     };
@@ -96,6 +98,8 @@ fn respelled(path: &[u8]) -> String {
                 // A percent sign that escapes nothing stands for itself.
                 None => push_escape(&mut out, b'%'),
             },
+            // Before a hash route.
+            (b'#', [b'/', ..] | [b'!', b'/', ..]) => out.push('#'),
             (byte, _) if is_plain(byte) => out.push(char::from(byte)),
             (byte, _) if byte.is_ascii_control() => {}
             // The control characters of Latin-1, in UTF-8.
@@ -185,6 +189,9 @@ mod tests {
             ("/%61dmin/%7Ex%2D", "/admin/~x-"),
             ("/a%2fb%3F", "/a%2Fb%3F"),
             ("/a b\"<>\\^`{|}", "/a%20b%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            ("/app#/caf%c3%a9", "/app#/caf%C3%A9"),
+            ("/./app#!/../x", "/app#!/../x"),
+            ("/a#b", "/a%23b"),
             ("/100%", "/100%25"),
             ("/%zz%4", "/%25zz%254"),
             ("/%%41", "/%25A"),

@@ -35,7 +35,7 @@ pub enum Metric {
 /// Something to break numbers down by, or to filter on.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dimension {
-    /// Path of the page, as requested, without query and fragment.
+    /// Path of the page, as requested, with its hash route (`/app#/orders`), without query and anchor.
     Page,
     /// Path of the visit's first page view.
     EntryPage,

@@ -142,7 +142,7 @@ impl TrackedEvent {
         known(&self.0.name)
     }
 
-    /// Path of the page, without query and fragment.
+    /// Path of the page with its hash route (`/app#/orders`), without query and anchor.
     async fn path(&self) -> &str {
         &self.0.path
     }

@@ -77,12 +77,12 @@ pub struct TeamLeavePayload {
     pub team_id: ID,
 }
 
-/// A team that was handed over.
+/// A team that is offered to another member.
 #[derive(SimpleObject)]
 pub struct TeamTransferPayload {
-    /// The new owner's membership.
+    /// The membership of the owner-to-be, with a `pendingRole`.
     pub membership: Membership,
-    /// The team, in which the caller is an admin now.
+    /// The team, which the caller owns until the member accepts.
     pub team: Team,
 }
 
@@ -241,7 +241,8 @@ impl TeamMutation {
         answer.transpose()
     }
 
-    /// Makes an active member owner of the team and the caller an admin of it.
+    /// Offers the team to an active member. Once they accept with `teamAcceptOwnership` they are its owner, and the caller is an admin
+    /// of it.
     #[doc = access_line!(TEAM, OWNER)]
     #[graphql(directive = stated::access::apply(On::Team, Some(Role::Owner), None))]
     async fn team_transfer(

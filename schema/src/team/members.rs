@@ -1,7 +1,7 @@
 //! Members of a team: who has a part in it, and who may give, change and end one.
 //!
-//! - Nobody grants a role above their own, or changes a member above them.
-//! - A team has at least one owner and at most three.
+//! - A member grants no role above their own, and changes no member above them.
+//! - A team has at least one owner and at most three. A member becomes an owner by accepting an offer.
 //! - A part ends by `deactivatedAt`; a later invitation revives the same one.
 
 use std::sync::Arc;
@@ -16,12 +16,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Team, manage};
+use super::{Team, manage, ownership};
 use crate::{
     access::{self, Admin, AtLeast, Caller, Level, Role, Viewer},
+    attempts::Quota,
     audit::{self, AuditAction, Line},
     connection::{self, Page, PageArgs, Place},
-    cx::{Cx, Reach as _},
+    cx::{AddressHash, Cx, Reach as _},
     error::{Error, Result},
     id::Kind,
     plan::PlanName,
@@ -58,7 +59,7 @@ const MOST_OWNERS: u64 = 3;
 const MISSING: &str = "The member";
 
 /// The active parts of a team.
-pub(super) fn active(team: Uuid) -> Select<membership::Entity> {
+pub(crate) fn active(team: Uuid) -> Select<membership::Entity> {
     membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))
         .filter(membership::Column::DeactivatedAt.is_null())
@@ -176,26 +177,34 @@ impl<'a> Change<'a> {
         Err(Error::conflict("This is the team's last owner; make another member owner first."))
     }
 
-    /// Errors: `Forbidden` where the plan allows no more members.
-    async fn room_for_member(&self) -> Result<()> {
-        let plan = PlanName::counting(self.ports.limits, &self.team.plan);
-        let Some(most) = plan.limits().max_members else { return Ok(()) };
-        if active(self.team.id).count(&self.txn).await? < u64::try_from(most).unwrap_or(0) {
-            return Ok(());
-        }
-        Err(Error::forbidden(format!(
-            "The plan {} allows {most} active members; remove one, or change the plan.",
-            plan.text()
-        )))
-    }
-
     /// Ends a part; the account keeps a default team that it has a part in.
     async fn end(&self, part: membership::Model) -> Result<()> {
         let user = part.user_id;
+        ownership::withdraw(&self.txn, part.id).await?;
         let now = Some(self.ports.now());
         let row = membership::ActiveModel { id: Unchanged(part.id), deactivated_at: Set(now), ..Default::default() };
         row.update(&self.txn).await?;
         settle_default(&self.txn, self.ports, user).await
+    }
+
+    /// Offers ownership to a member. Errors: `Forbidden` for a caller who is no owner by account, `Conflict` for a fourth owner.
+    async fn offer_ownership(&self, part: &membership::Model, is_transfer: bool) -> Result<()> {
+        let Caller::User { user, .. } = self.caller else {
+            return Err(Error::forbidden("Only a signed-in owner can offer ownership of a team."));
+        };
+        if !is_transfer {
+            self.room_for_owner().await?;
+        }
+        ownership::offer(&self.txn, self.ports, part, user, is_transfer).await
+    }
+
+    /// The caller's own part. Errors: `Forbidden` for an API key, `NotFound`.
+    async fn own_part(&self) -> Result<membership::Model> {
+        let Caller::User { user, .. } = self.caller else {
+            return Err(Error::forbidden("An API key has no part in a team; sign in."));
+        };
+        let part = active(self.team.id).filter(membership::Column::UserId.eq(user)).one(&self.txn).await?;
+        part.ok_or_else(|| Error::not_found(MISSING))
     }
 
     async fn give(&self, id: Uuid, role: Role) -> Result<membership::Model> {
@@ -217,6 +226,31 @@ impl<'a> Change<'a> {
         audit::note(&self.txn, self.ports, line).await?;
         Ok(self.txn.commit().await?)
     }
+}
+
+/// Errors: `Forbidden` where the plan of a team allows no more members.
+pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, team: &team::Model) -> Result<()> {
+    let plan = PlanName::counting(ports.limits, &team.plan);
+    let Some(most) = plan.limits().max_members else { return Ok(()) };
+    if active(team.id).count(txn).await? < u64::try_from(most).unwrap_or(0) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "The plan {} allows {most} active members; remove one, or change the plan.",
+        plan.text()
+    )))
+}
+
+/// Begins the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
+pub(crate) async fn begin_invitation(
+    ports: &Ports,
+    team: &access::Team<Admin>,
+    role: Role,
+) -> Result<DatabaseTransaction> {
+    let change = Change::begin(ports, team, None).await?;
+    change.may_grant(role)?;
+    room_for_member(&change.txn, ports, &change.team).await?;
+    Ok(change.txn)
 }
 
 /// Lets the default team of an account be one that it has a part in: the oldest, or a new one of its own where it has none.
@@ -244,18 +278,23 @@ async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) ->
     Ok(())
 }
 
-/// Gives a registered user a part in a team, or the one back that ended. Errors: `Forbidden` for a role above the caller's or
-/// a full team, `NotFound` for an address that nobody has, `Conflict` for an active member or a fourth owner.
+/// Gives a registered user a part in a team, or the one back that ended. An owner-to-be is an admin until they accept. Errors:
+/// `Forbidden` for a role above the caller's or a full team, `NotFound` for an address that no account has (or has proven, where mail
+/// is set up), `Conflict` for an active member or a fourth owner, `TooOften`.
 pub async fn invite(
     ports: &Ports,
     team: &access::Team<Admin>,
     website: Option<Uuid>,
     email: &EmailAddress,
     role: Role,
+    from: Option<AddressHash>,
 ) -> Result<Membership> {
+    ports.attempts.take(Quota::Invitation, team.caller().user(), from, ports.now())?;
     let change = Change::begin(ports, team, website).await?;
     change.may_grant(role)?;
     let user = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&change.txn).await?;
+    // Where mail is set up an unproven address may be another person's.
+    let user = user.filter(|user| user.email_verified_at.is_some() || !ports.mail.is_set_up());
     let user = user.ok_or_else(|| Error::not_found("A registered user with this e-mail address"))?;
     let known = membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team.id()))
@@ -266,15 +305,14 @@ pub async fn invite(
     if known.as_ref().is_some_and(|row| row.deactivated_at.is_none()) {
         return Err(Error::conflict(taken));
     }
-    change.room_for_member().await?;
-    if role == Role::Owner {
-        change.room_for_owner().await?;
-    }
+    room_for_member(&change.txn, ports, &change.team).await?;
+    let given = role.min(Role::Admin);
     let row = match known {
         Some(row) => {
             let row = membership::ActiveModel {
                 id: Unchanged(row.id),
-                role: Set(role.level()),
+                role: Set(given.level()),
+                created_at: Set(ports.now()),
                 deactivated_at: Set(None),
                 ..Default::default()
             };
@@ -285,19 +323,22 @@ pub async fn invite(
                 id: Set(ports.ids.uuid()),
                 team_id: Set(team.id()),
                 user_id: Set(user.id),
-                role: Set(role.level()),
+                role: Set(given.level()),
                 created_at: Set(ports.now()),
                 deactivated_at: Set(None),
             };
             row.insert(&change.txn).await.map_err(|source| Error::of_write(source, taken))?
         }
     };
+    if role == Role::Owner {
+        change.offer_ownership(&row, false).await?;
+    }
     change.done(AuditAction::MemberInvite, user.id, &["role"]).await?;
     Membership::of(team, row)
 }
 
-/// Gives an active member another role. Errors: `NotFound`, `Forbidden` for a role or a member above the caller, `Conflict`
-/// for the last owner or a fourth one.
+/// Gives an active member another role; that of an owner is offered, and the member keeps theirs until they accept. Errors:
+/// `NotFound`, `Forbidden` for a role or a member above the caller, `Conflict` for the last owner or a fourth one.
 pub async fn change_role(
     ports: &Ports,
     team: &access::Team<Admin>,
@@ -309,15 +350,19 @@ pub async fn change_role(
     let part = change.part(id).await?;
     let before = change.may_change(&part)?;
     change.may_grant(role)?;
-    if before == role {
+    let is_offered = ownership::offer_to(&change.txn, id).await?.is_some();
+    if before == role && !is_offered {
+        return Membership::of(team, part);
+    }
+    if role == Role::Owner {
+        change.offer_ownership(&part, false).await?;
+        change.done(AuditAction::MemberUpdate, part.user_id, &["pendingRole"]).await?;
         return Membership::of(team, part);
     }
     if before == Role::Owner {
         change.another_owner().await?;
     }
-    if role == Role::Owner {
-        change.room_for_owner().await?;
-    }
+    ownership::withdraw(&change.txn, id).await?;
     let row = change.give(id, role).await?;
     change.done(AuditAction::MemberUpdate, row.user_id, &["role"]).await?;
     Membership::of(team, row)
@@ -350,7 +395,8 @@ pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
     change.done(AuditAction::TeamLeave, user, &["deactivatedAt"]).await
 }
 
-/// Makes an active member owner and the caller admin. Errors: `Forbidden` for an API key, `NotFound`, `Conflict` for oneself.
+/// Offers the team to an active member, who becomes its owner by accepting, and the caller an admin. Errors: `Forbidden` for an API
+/// key, `NotFound`, `Conflict` for a member who owns it already.
 pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uuid) -> Result<Membership> {
     let Caller::User { user, .. } = team.caller() else {
         return Err(Error::forbidden("Only a signed-in owner can hand a team over."));
@@ -360,12 +406,44 @@ pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uui
     if part.user_id == user {
         return Err(Error::conflict("You are an owner of the team already; name another member."));
     }
-    let own = active(team.id()).filter(membership::Column::UserId.eq(user)).one(&change.txn).await?;
-    let own = own.ok_or_else(|| Error::not_found(MISSING))?;
-    change.give(own.id, Role::Admin).await?;
+    if part.role == Role::Owner.level() {
+        return Err(Error::conflict("This member is an owner already; lower your own role instead."));
+    }
+    change.offer_ownership(&part, true).await?;
+    change.done(AuditAction::TeamTransfer, part.user_id, &["pendingRole"]).await?;
+    Membership::of(team, part)
+}
+
+const NO_OFFER: &str = "An offer of ownership that stands";
+
+/// Makes the caller an owner, as an owner has offered. Errors: `Forbidden` for an API key, `NotFound` without an offer that stands,
+/// `Conflict` for a fourth owner.
+pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
+    let change = Change::begin(ports, team, None).await?;
+    let part = change.own_part().await?;
+    let offer = ownership::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
+    let maker = active(team.id())
+        .filter(membership::Column::UserId.eq(offer.offered_by))
+        .filter(membership::Column::Role.eq(Role::Owner.level()));
+    let maker = maker.one(&change.txn).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
+    if offer.is_transfer {
+        change.give(maker.id, Role::Admin).await?;
+    }
+    change.room_for_owner().await?;
+    ownership::withdraw(&change.txn, part.id).await?;
     let row = change.give(part.id, Role::Owner).await?;
-    change.done(AuditAction::TeamTransfer, row.user_id, &["role"]).await?;
+    change.done(AuditAction::TeamAcceptOwnership, row.user_id, &["role"]).await?;
     Membership::of(team, row)
+}
+
+/// Turns down what an owner has offered to the caller. Errors: `Forbidden` for an API key, `NotFound` without an offer.
+pub(super) async fn decline_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
+    let change = Change::begin(ports, team, None).await?;
+    let part = change.own_part().await?;
+    ownership::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
+    ownership::withdraw(&change.txn, part.id).await?;
+    change.done(AuditAction::TeamDeclineOwnership, part.user_id, &["pendingRole"]).await?;
+    Membership::of(team, part)
 }
 
 // Graph
@@ -388,7 +466,12 @@ impl Membership {
         Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
     }
 
-    /// When the user first joined, UTC.
+    /// The role that the member has once they accept it: `OWNER`, which they are offered. Null without an offer.
+    async fn pending_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
+        Ok(ctx.cx()?.loaders().ownership_offer(self.row.id).await?.map(|_| Role::Owner))
+    }
+
+    /// When the user joined, UTC; anew when another invitation brought them back.
     async fn created_at(&self) -> Instant {
         Instant(self.row.created_at)
     }

@@ -8,12 +8,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::User;
+use super::{User, email_link, email_proof};
 use crate::{
     access::{Caller, Myself, On, Operator, stated},
+    attempts::Quota,
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
+    invitation, letters,
     ports::{Ports, SignUp},
     scalars::{EmailAddress, Instant},
     session::{self, Issued},
@@ -36,6 +38,10 @@ pub struct SignUpInput {
     pub password: String,
     /// The person's name, up to 100 characters; null leaves it open.
     pub full_name: Option<String>,
+    /// The token of an invitation to this address: the account joins the team that invites. Null without one; needed where only
+    /// invited people may sign up.
+    #[graphql(secret)]
+    pub invitation: Option<String>,
 }
 
 /// A new account, signed in.
@@ -81,6 +87,8 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) elsewhere: Option<(&'a str, &'a str)>,
     /// Whether it is the operator's.
     pub(crate) is_operator: bool,
+    /// Whether the person has proven the address.
+    pub(crate) is_proven: bool,
 }
 
 /// What an address is told that another account has.
@@ -89,6 +97,11 @@ pub(crate) const TAKEN: &str = "An account with this e-mail address exists alrea
 /// Makes an account and the team it owns. Errors: `Conflict` for a known address.
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
+    if email_link::is_reserved(txn, ports, new.email, None).await? {
+        return Err(Error::conflict(format!("{TAKEN}; sign in instead.")));
+    }
+    // Without mail an address is neither proven nor waits for it.
+    let waits = !new.is_proven && ports.mail.is_set_up();
     let team = manage::insert_team(txn, ports, manage::own_name(new.full_name.as_deref(), new.email)).await?.id;
     let row = user::ActiveModel {
         id: Set(user),
@@ -101,6 +114,8 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
         created_at: Set(now),
         provider: Set(new.elsewhere.map(|(provider, _)| provider.to_owned())),
         external_subject: Set(new.elsewhere.map(|(_, subject)| subject.to_owned())),
+        email_verified_at: Set(new.is_proven.then_some(now)),
+        pending_email: Set(waits.then(|| new.email.to_owned())),
     }
     .insert(txn)
     .await
@@ -118,12 +133,12 @@ pub(crate) async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
     Ok(user::Entity::find().count(txn).await? == 0)
 }
 
-fn admitted(sign_up: SignUp, first: bool) -> Result<()> {
+fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
     match sign_up {
-        _ if first => Ok(()),
+        _ if first || is_invited => Ok(()),
         SignUp::Open => Ok(()),
         SignUp::Invite => Err(Error::forbidden(
-            "Only invited people may sign up here; ask a member of your team, or the operator, for an invitation.",
+            "Only invited people may sign up here; ask an admin of a team, or the operator, for an invitation.",
         )),
         SignUp::Closed => Err(Error::forbidden(
             "Signing up is closed here; the operator can make an account with `footfall user create`, or open it with FOOTFALL_SIGNUP=open.",
@@ -131,36 +146,57 @@ fn admitted(sign_up: SignUp, first: bool) -> Result<()> {
     }
 }
 
-fn with_password(email: &EmailAddress, hash: String, full_name: Option<String>, is_operator: bool) -> NewAccount<'_> {
-    let email = email.as_str();
-    NewAccount { email, password_hash: Some(hash), full_name, avatar_url: None, elsewhere: None, is_operator }
-}
-
-/// Makes an account, its team, and signs in. The first account always may, and is the operator's.
-/// Errors: `Forbidden` where signing up is closed, `Invalid`, `TooManyAttempts`, `Conflict` for a known address.
-pub async fn sign_up(
-    ports: &Ports,
-    email: &EmailAddress,
-    password: String,
-    full_name: Option<String>,
-    from: Option<AddressHash>,
-) -> Result<(Issued, Myself)> {
-    // Asked before the costly hash, and again under the lock.
-    admitted(ports.sign_up, user::Entity::find().count(&ports.reader).await? == 0)?;
-    checked_password("password", &password)?;
-    let full_name = checked_name(full_name)?;
+/// Makes an account, its team, and signs in. The first account always may, and is the operator's. With an invitation the account
+/// joins the team that invites. Errors: `Forbidden` where signing up is closed, `Invalid`, `TooManyAttempts`, `TooOften`, `Conflict`
+/// for a known address.
+pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash>) -> Result<(Issued, Myself)> {
+    let SignUpInput { email, password, full_name, invitation } = input;
     let attempt = ports.attempts.begin(None, from, ports.now())?;
-    let hash = ports.passwords.hash(password).await?;
+    // Asked before the costly hash, and again under the lock.
+    if let Some(token) = &invitation {
+        invitation::find(&ports.reader, ports, token, &email).await?;
+    }
+    let outcome = async {
+        admitted(ports.sign_up, user::Entity::find().count(&ports.reader).await? == 0, invitation.is_some())?;
+        checked_password("password", &password)?;
+        let full_name = checked_name(full_name)?;
+        ports.attempts.take(Quota::SignUp, None, from, ports.now())?;
+        Ok::<_, Error>((full_name, ports.passwords.hash(password).await?))
+    }
+    .await;
+    // Only an invitation can be guessed here.
+    attempt.succeeded();
+    let (full_name, hash) = outcome?;
     let txn = ports.begin().await?;
-    let first = nobody_yet(&txn).await?;
-    admitted(ports.sign_up, first)?;
-    let row = insert(&txn, ports, with_password(email, hash, full_name, first)).await?;
-    let issued = session::open(&txn, ports, row.id).await?;
+    let is_operator = nobody_yet(&txn).await?;
+    admitted(ports.sign_up, is_operator, invitation.is_some())?;
+    let invitation = match &invitation {
+        Some(token) => Some(invitation::find(&txn, ports, token, &email).await?),
+        None => None,
+    };
+    let new = NewAccount {
+        email: email.as_str(),
+        password_hash: Some(hash),
+        full_name,
+        avatar_url: None,
+        elsewhere: None,
+        is_operator,
+        is_proven: invitation.as_ref().is_some_and(|invitation| invitation.proves_address),
+    };
+    let row = insert(&txn, ports, new).await?;
+    let issued = session::open(&txn, ports, row.id, from).await?;
+    let mut letters = Vec::new();
+    if row.pending_email.is_some() {
+        letters.push(email_proof::confirmation(&txn, ports, row.id, email.as_str()).await?);
+    }
     let myself = Myself::signed_in(row, issued.session);
     let line = Line::of_account(AuditAction::SignUp, myself.caller(), email.as_str(), &[]);
     audit::note(&txn, ports, line).await?;
+    if let Some(invitation) = &invitation {
+        invitation::accept(&txn, ports, &myself, invitation).await?;
+    }
     txn.commit().await?;
-    attempt.succeeded();
+    letters::send(ports, letters);
     Ok((issued, myself))
 }
 
@@ -179,7 +215,16 @@ pub async fn create(
     let hash = ports.passwords.hash(password).await?;
     let txn = ports.begin().await?;
     let first = nobody_yet(&txn).await?;
-    let row = insert(&txn, ports, with_password(&email, hash, full_name, first)).await?;
+    let new = NewAccount {
+        email: email.as_str(),
+        password_hash: Some(hash),
+        full_name,
+        avatar_url: None,
+        elsewhere: None,
+        is_operator: first,
+        is_proven: true,
+    };
+    let row = insert(&txn, ports, new).await?;
     let line = Line::of_account(AuditAction::SignUp, Caller::Operator, email.as_str(), &[]);
     audit::note_about(&txn, ports, line, row.id).await?;
     txn.commit().await?;
@@ -195,7 +240,8 @@ pub struct SignUpMutation;
 #[Object]
 impl SignUpMutation {
     /// Makes an account with a team of its own, and signs in. The first account of an installation always may, and is the
-    /// operator's; later ones only where signing up is open.
+    /// operator's; later ones where signing up is open, and with an invitation. Where mail is set up, a link to confirm the
+    /// address is mailed.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = stated::access::apply(On::Public, None, None))]
     async fn sign_up(
@@ -205,8 +251,7 @@ impl SignUpMutation {
     ) -> Option<async_graphql::Result<SignUpPayload>> {
         let answer: async_graphql::Result<Option<SignUpPayload>> = async {
             let cx = ctx.cx()?;
-            let (issued, myself) =
-                sign_up(cx.ports(), &input.email, input.password, input.full_name, cx.from()).await?;
+            let (issued, myself) = sign_up(cx.ports(), input, cx.from()).await?;
             Ok(Some(SignUpPayload {
                 access_token: issued.access_token,
                 refresh_token: issued.refresh_token,

@@ -1,30 +1,48 @@
 //! The e-mail address of an account: changed by its owner, unless an identity provider outside keeps it.
+//!
+//! - Where mail is set up, a new address takes effect when its mailed link is opened, and the old one gets the way back.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::Duration;
 use entity::{password_reset, user};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
 };
 
-use super::{User, creation::TAKEN};
+use super::{
+    User,
+    creation::TAKEN,
+    email_link::{self, Purpose},
+    email_proof,
+};
 use crate::{
     access::{Myself, On, stated},
+    attempts::Quota,
     audit::{self, AuditAction, Line},
-    cx::Reach as _,
+    cx::{AddressHash, Reach as _},
     error::{Error, Result},
+    letters::{self, Letter},
+    password,
     ports::Ports,
     scalars::EmailAddress,
+    session,
 };
 
 // Vocabulary
+
+/// Minutes after a sign-in in which it proves who asks.
+const RECENT_MINUTES: i64 = 10;
 
 /// A new e-mail address.
 #[derive(InputObject, Debug, Clone)]
 pub struct UserUpdateEmailInput {
     /// The new address, different from the current one.
     pub email: EmailAddress,
+    /// The account's password. Needed where mail is set up and the user signed in more than ten minutes ago.
+    #[graphql(secret)]
+    pub password: Option<String>,
 }
 
 /// The account after the change.
@@ -69,12 +87,77 @@ pub(crate) fn may_change(user: &user::Model) -> Result<()> {
     }
 }
 
-/// What a change of the address brings with it: mails to the old one open nothing any more, and the log has a line.
-pub(crate) async fn follow_up(db: &impl ConnectionTrait, ports: &Ports, myself: &Myself) -> Result<()> {
-    password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(myself.id())).exec(db).await?;
-    let target = &myself.user().email;
-    let line = Line::of_account(AuditAction::UserUpdateEmail, myself.caller(), target, &["email"]);
-    audit::note(db, ports, line).await
+/// Errors: `Invalid` unless the password is given and right, or the user signed in less than ten minutes ago; `TooManyAttempts`.
+/// Without mail a recent sign-in is not asked for: the address is not a way back into the account then.
+async fn authenticate(
+    ports: &Ports,
+    myself: &Myself,
+    password: Option<String>,
+    from: Option<AddressHash>,
+) -> Result<()> {
+    if let Some(password) = password {
+        return password::verify(ports, myself, "password", password, from).await;
+    }
+    if !ports.mail.is_set_up() {
+        return Ok(());
+    }
+    let signed_in_at = session::signed_in_at(ports, myself).await?;
+    if signed_in_at.is_some_and(|at| ports.now() < at + Duration::minutes(RECENT_MINUTES)) {
+        return Ok(());
+    }
+    Err(Error::invalid("password", "is required, because you signed in more than ten minutes ago"))
+}
+
+/// Checks that the caller may change the address to `email` now. Errors: `Invalid` for an account that signs in elsewhere and
+/// without a proof of who asks, `TooManyAttempts`, `TooOften`.
+pub(crate) async fn allow(
+    ports: &Ports,
+    myself: &Myself,
+    password: Option<String>,
+    from: Option<AddressHash>,
+) -> Result<()> {
+    may_change(myself.user())?;
+    authenticate(ports, myself, password, from).await?;
+    ports.attempts.take(Quota::AddressChange, Some(myself.id()), from, ports.now())
+}
+
+/// Writes the new address into `row`: where mail is set up, as the one that waits for its proof. Returns the mails to send after the
+/// commit. Errors: `Conflict` for an address that another account has, or may get back.
+pub(crate) async fn assign(
+    txn: &DatabaseTransaction,
+    ports: &Ports,
+    myself: &Myself,
+    email: &EmailAddress,
+    row: &mut user::ActiveModel,
+) -> Result<Vec<Letter>> {
+    let (old, new) = (myself.user(), email.as_str());
+    let taken = || Error::conflict(format!("{TAKEN}; choose another."));
+    if email_link::is_reserved(txn, ports, new, Some(old.id)).await? {
+        return Err(taken());
+    }
+    let caller = myself.caller();
+    if !ports.mail.is_set_up() {
+        row.email = Set(new.to_owned());
+        row.email_verified_at = Set(None);
+        row.pending_email = Set(None);
+        // Mails to the old address open nothing any more.
+        password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(old.id)).exec(txn).await?;
+        audit::note(txn, ports, Line::of_account(AuditAction::UserUpdateEmail, caller, &old.email, &["email"])).await?;
+        return Ok(Vec::new());
+    }
+    if user::Entity::find().filter(user::Column::Email.eq(new)).one(txn).await?.is_some() {
+        return Err(taken());
+    }
+    row.pending_email = Set(Some(new.to_owned()));
+    let mut letters = vec![email_proof::confirmation(txn, ports, old.id, new).await?];
+    // Mail to an address that still waits for its first proof may reach anyone.
+    if old.pending_email.as_ref() != Some(&old.email) {
+        let token = email_link::create(txn, ports, old.id, Purpose::Undo, &old.email).await?;
+        letters.push(Letter::address_changed(ports, &old.email, new, &token));
+    }
+    let line = Line::of_account(AuditAction::UserUpdateEmail, caller, &old.email, &["pendingEmail"]);
+    audit::note(txn, ports, line).await?;
+    Ok(letters)
 }
 
 /// Classifies a failed change of an account.
@@ -85,19 +168,27 @@ pub(crate) fn failed(source: sea_orm::DbErr) -> Error {
     }
 }
 
-/// Changes the address. Sessions go on. Errors: `Invalid` for an account that signs in elsewhere and for the current address,
-/// `Conflict` for one that another account has.
-pub async fn change(ports: &Ports, myself: &Myself, email: &EmailAddress) -> Result<Myself> {
+/// Changes the address; where mail is set up, once the new one is proven. Sessions go on. Errors: `Invalid` for an account that signs
+/// in elsewhere, for the current address, and without a proof of who asks; `Conflict` for one that another account has;
+/// `TooManyAttempts`, `TooOften`.
+pub async fn change(
+    ports: &Ports,
+    myself: &Myself,
+    email: &EmailAddress,
+    password: Option<String>,
+    from: Option<AddressHash>,
+) -> Result<Myself> {
     may_change(myself.user())?;
     if myself.user().email == email.as_str() {
         return Err(Error::invalid("email", "is the account's address already; another one is expected"));
     }
-    let row =
-        user::ActiveModel { id: Unchanged(myself.id()), email: Set(email.as_str().to_owned()), ..Default::default() };
+    allow(ports, myself, password, from).await?;
+    let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
     let txn = ports.begin().await?;
-    follow_up(&txn, ports, myself).await?;
+    let letters = assign(&txn, ports, myself, email, &mut row).await?;
     let row = row.update(&txn).await.map_err(failed)?;
     txn.commit().await?;
+    letters::send(ports, letters);
     myself.changed(row)
 }
 
@@ -109,8 +200,9 @@ pub struct EmailMutation;
 
 #[Object]
 impl EmailMutation {
-    /// Changes the signed-in user's e-mail address. An account that signs in with an identity provider changes it there. Mails
-    /// about a forgotten password that went to the old address open nothing any more.
+    /// Changes the signed-in user's e-mail address. An account that signs in with an identity provider changes it there. Where mail
+    /// is set up, the new address is `pendingEmail` until its mailed link is opened, and the old one is mailed a link that undoes the
+    /// change within seven days. Mails about a forgotten password that went to the old address open nothing after the change.
     #[doc = access_line!(USER)]
     #[graphql(directive = stated::access::apply(On::User, None, None))]
     async fn user_update_email(
@@ -119,7 +211,8 @@ impl EmailMutation {
         #[graphql(desc = "The new address.")] input: UserUpdateEmailInput,
     ) -> Option<async_graphql::Result<UserUpdateEmailPayload>> {
         let answer: async_graphql::Result<Option<UserUpdateEmailPayload>> = async {
-            let myself = change(ctx.cx()?.ports(), &ctx.myself().await?, &input.email).await?;
+            let (cx, myself) = (ctx.cx()?, ctx.myself().await?);
+            let myself = change(cx.ports(), &myself, &input.email, input.password, cx.from()).await?;
             Ok(Some(UserUpdateEmailPayload { user: User(myself) }))
         }
         .await;

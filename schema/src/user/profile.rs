@@ -11,8 +11,9 @@ use super::{User, creation::checked_name, email};
 use crate::{
     access::{Myself, On, stated},
     audit::{self, AuditAction, Line},
-    cx::Reach as _,
+    cx::{AddressHash, Reach as _},
     error::{Error, Result},
+    letters,
     ports::Ports,
     scalars::{EmailAddress, Url},
 };
@@ -31,6 +32,10 @@ pub struct UserUpdateInput {
     /// E-mail address, under the rule of `userUpdateEmail`: an account that signs in with an identity provider changes it there.
     /// The current one changes nothing. Null is refused: an account has one.
     pub email: MaybeUndefined<EmailAddress>,
+    /// The account's password. Needed to change the e-mail address where mail is set up and the user signed in more than ten
+    /// minutes ago.
+    #[graphql(secret)]
+    pub password: Option<String>,
 }
 
 /// The account after the change.
@@ -42,8 +47,14 @@ pub struct UserUpdatePayload {
 
 // Rules
 
-/// Changes what the input names, all or nothing. Errors: `Invalid`, `Conflict` for an address that another account has.
-pub async fn update(ports: &Ports, myself: &Myself, input: UserUpdateInput) -> Result<Myself> {
+/// Changes what the input names, all or nothing. Errors: `Invalid`, `Conflict` for an address that another account has,
+/// `TooManyAttempts`, `TooOften`.
+pub async fn update(
+    ports: &Ports,
+    myself: &Myself,
+    input: UserUpdateInput,
+    from: Option<AddressHash>,
+) -> Result<Myself> {
     let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
     let mut changed = Vec::new();
     let name = match (input.full_name, input.name) {
@@ -63,14 +74,11 @@ pub async fn update(ports: &Ports, myself: &Myself, input: UserUpdateInput) -> R
             return Err(Error::invalid("email", "cannot be null; leave it out to keep it as it is"));
         }
         MaybeUndefined::Value(address) if address.as_str() != myself.user().email => {
-            email::may_change(myself.user())?;
+            email::allow(ports, myself, input.password, from).await?;
             Some(address)
         }
         MaybeUndefined::Value(_) | MaybeUndefined::Undefined => None,
     };
-    if let Some(address) = &address {
-        row.email = Set(address.as_str().to_owned());
-    }
     if changed.is_empty() && address.is_none() {
         return Ok(myself.clone());
     }
@@ -79,11 +87,13 @@ pub async fn update(ports: &Ports, myself: &Myself, input: UserUpdateInput) -> R
         let target = &myself.user().email;
         audit::note(&txn, ports, Line::of_account(AuditAction::UserUpdate, myself.caller(), target, &changed)).await?;
     }
-    if address.is_some() {
-        email::follow_up(&txn, ports, myself).await?;
-    }
+    let letters = match &address {
+        Some(address) => email::assign(&txn, ports, myself, address, &mut row).await?,
+        None => Vec::new(),
+    };
     let row = row.update(&txn).await.map_err(email::failed)?;
     txn.commit().await?;
+    letters::send(ports, letters);
     myself.changed(row)
 }
 
@@ -104,7 +114,8 @@ impl ProfileMutation {
         #[graphql(desc = "The changes.")] input: UserUpdateInput,
     ) -> Option<async_graphql::Result<UserUpdatePayload>> {
         let answer: async_graphql::Result<Option<UserUpdatePayload>> = async {
-            let myself = update(ctx.cx()?.ports(), &ctx.myself().await?, input).await?;
+            let (cx, myself) = (ctx.cx()?, ctx.myself().await?);
+            let myself = update(cx.ports(), &myself, input, cx.from()).await?;
             Ok(Some(UserUpdatePayload { user: User(myself) }))
         }
         .await;

@@ -85,8 +85,9 @@ pub struct MemberMutation;
 
 #[Object]
 impl MemberMutation {
-    /// Gives a registered user a part in the website's team, at once. Nobody grants a role above their own; a team has at most
-    /// three owners. An address that nobody registered is `NOT_FOUND`, an active member a `CONFLICT`.
+    /// Gives a registered user a part in the website's team, at once. A caller grants no role above their own; a team has at most
+    /// three owners, and an owner-to-be is an admin until they accept. An address that no account has is `NOT_FOUND`, also one that
+    /// its account has not proven where mail is set up; an active member is a `CONFLICT`.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_invite_member(
@@ -98,15 +99,16 @@ impl MemberMutation {
         let answer: async_graphql::Result<Option<WebsiteInviteMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
             let team = team_of(cx, &site).await?;
-            let membership = members::invite(cx.ports(), &team, Some(site.id()), &input.email, input.role).await?;
+            let (ports, website) = (cx.ports(), Some(site.id()));
+            let membership = members::invite(ports, &team, website, &input.email, input.role, cx.from()).await?;
             Ok(Some(WebsiteInviteMemberPayload { membership, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()
     }
 
-    /// Gives a member of the website's team another role, which counts from the next request on. Nobody changes a member above
-    /// them or grants a role above their own; the last owner stays one.
+    /// Gives a member of the website's team another role, which counts from the next request on; `OWNER` is offered, and counts once
+    /// the member accepts. A caller changes no member above them and grants no role above their own; the last owner stays one.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_member(

@@ -41,6 +41,9 @@ fn every_root_field_states_its_access_and_its_description_says_the_same() {
             (On::Conversation, _) => {
                 format!("Access: {role} or above in the conversation's team; no API key.")
             }
+            (On::AuthoredConversation, _) => {
+                "Access: the author of the conversation, or ADMIN or above in its team; no API key.".to_owned()
+            }
             (On::Website, false) => format!("Access: {role} or above on the website."),
             (On::Website, true) => {
                 format!("Access: {role} or above on the website; anyone where the website is open to the public.")

@@ -65,6 +65,8 @@ fn members(
     required: &mut Vec<Value>,
 ) {
     for slot in slots {
+        let omits_null =
+            operation.omit_nulls || matches!(&slot.source, Source::Field { shape, .. } if shape.omits_null());
         let (mut schema, nullable) = match &slot.source {
             Source::Flat { slots, nullable, .. } => {
                 members(slots, operation, sdl, lifted || *nullable, properties, required);
@@ -82,7 +84,7 @@ fn members(
                 (shape_schema(shape, operation, sdl), ty.nullable || lifted)
             }
         };
-        if nullable && !operation.omit_nulls {
+        if nullable && !omits_null {
             schema = or_null(schema);
         }
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
@@ -98,7 +100,7 @@ fn members(
             schema.insert("description".to_owned(), about.into());
         }
         properties.insert(slot.key.clone(), schema);
-        let may_be_absent = slot.optional || nullable && operation.omit_nulls;
+        let may_be_absent = slot.optional || nullable && omits_null;
         if !may_be_absent {
             required.push(slot.key.clone().into());
         }

@@ -76,6 +76,11 @@ impl Kind {
         !matches!(self, Self::Anonymous | Self::MalformedToken | Self::ExpiredToken | Self::OtherIssuer)
     }
 
+    /// Whether the caller sends a credential that does not work.
+    pub fn is_refused(self) -> bool {
+        !self.is_known() && self != Self::Anonymous
+    }
+
     pub fn is_user(self) -> bool {
         matches!(self, Self::Stranger | Self::Viewer | Self::Editor | Self::Admin | Self::Owner | Self::Deactivated)
     }

@@ -272,6 +272,7 @@ pub fn rest_routes() -> Vec<Question> {
         "TEAM" => On::Team,
         "WEBSITE" => On::Website,
         "CONVERSATION" => On::Conversation,
+        "AUTHORED_CONVERSATION" => On::AuthoredConversation,
         "NODE" => On::Node,
         other => panic!("{other}"),
     };

@@ -1,0 +1,304 @@
+//! Invitations to sign up: a one-time link for a person without an account, who joins the team that invites.
+//!
+//! - The link is mailed where mail is set up; only then, or when the operator made it, does it prove the address.
+//! - It works once, within seven days, and as long as its maker may invite.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::Duration;
+use entity::{invitation, membership, team, user};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
+    QueryFilter as _, sea_query::Expr,
+};
+use uuid::Uuid;
+
+use crate::{
+    access::{self, Admin, Myself, On, Role, credential::digest, stated},
+    attempts::Quota,
+    audit::{self, AuditAction, Line},
+    cx::{AddressHash, Reach as _},
+    error::{Error, Result},
+    letters::{self, Letter},
+    ports::{Page, Ports, SignUp},
+    scalars::{EmailAddress, Instant},
+    team::members,
+    website::team_meant,
+};
+
+// Vocabulary
+
+/// Characters of a token.
+const TOKEN: usize = 48;
+
+/// Days for which an invitation works.
+const DAYS: i64 = 7;
+
+/// Who is invited, to which team, and as what.
+#[derive(InputObject, Debug, Clone)]
+pub struct InvitationCreateInput {
+    /// The e-mail address of a person without an account; letter case does not matter.
+    pub email: EmailAddress,
+    /// The role to join the team with, at most the caller's own; `OWNER` is refused, as it can be offered to members only.
+    #[graphql(default_with = "Role::Viewer")]
+    pub role: Role,
+    /// The team to join: global id or UUID; null means the caller's default team.
+    pub team_id: Option<ID>,
+}
+
+/// Which invitation is withdrawn.
+#[derive(InputObject, Debug, Clone)]
+pub struct InvitationRevokeInput {
+    /// The e-mail address that was invited.
+    pub email: EmailAddress,
+    /// The team: global id or UUID; null means the caller's default team.
+    pub team_id: Option<ID>,
+}
+
+/// An invitation to sign up and join a team.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct Invitation {
+    /// The e-mail address that the new account has.
+    pub email: EmailAddress,
+    /// The role to join with.
+    pub role: Role,
+    /// When it was made, UTC.
+    pub created_at: Instant,
+    /// When it stops working, UTC.
+    pub expires_at: Instant,
+}
+
+/// A new invitation.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct InvitationCreatePayload {
+    /// The invitation. An earlier one of the team to this address stopped working.
+    pub invitation: Invitation,
+    /// The one-time link to hand over; null where it was mailed.
+    pub link: Option<String>,
+    /// The token in the link, for `signUp`; null where it was mailed.
+    pub token: Option<String>,
+}
+
+/// An invitation that was withdrawn.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct InvitationRevokePayload {
+    /// Always true: an invitation that could not be withdrawn is an error.
+    pub revoked: bool,
+}
+
+// Rules
+
+/// Errors: `Forbidden` where signing up is closed, for everyone but the operator.
+fn may_invite(ports: &Ports, myself: &Myself) -> Result<()> {
+    if ports.sign_up == SignUp::Closed && !myself.user().is_operator {
+        return Err(Error::forbidden(
+            "Signing up is closed here; only the operator invites people without an account.",
+        ));
+    }
+    Ok(())
+}
+
+/// Withdraws the invitations of a team to an address. Returns how many still worked.
+async fn withdraw(db: &impl ConnectionTrait, ports: &Ports, team: Uuid, email: &EmailAddress) -> Result<u64> {
+    let now = ports.now();
+    let ended = invitation::Entity::update_many()
+        .col_expr(invitation::Column::ExpiresAt, Expr::value(now))
+        .filter(invitation::Column::TeamId.eq(team))
+        .filter(invitation::Column::Email.eq(email.as_str()))
+        .filter(invitation::Column::UsedAt.is_null())
+        .filter(invitation::Column::ExpiresAt.gt(now))
+        .exec(db)
+        .await?;
+    Ok(ended.rows_affected)
+}
+
+/// Invites a person without an account to sign up and join the team. Errors: `Forbidden` where signing up is closed, for a role above
+/// the caller's and for a full team, `Invalid` for the role of an owner, `Conflict` for an address that an account has, `TooOften`.
+pub async fn create(
+    ports: &Ports,
+    myself: &Myself,
+    team: &access::Team<Admin>,
+    email: &EmailAddress,
+    role: Role,
+    from: Option<AddressHash>,
+) -> Result<InvitationCreatePayload> {
+    may_invite(ports, myself)?;
+    if role == Role::Owner {
+        return Err(Error::invalid(
+            "role",
+            "must be one of VIEWER, EDITOR, ADMIN; a member can be offered ownership later",
+        ));
+    }
+    ports.attempts.take(Quota::Invitation, Some(myself.id()), from, ports.now())?;
+    let txn = members::begin_invitation(ports, team, role).await?;
+    if user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&txn).await?.is_some() {
+        return Err(Error::conflict(
+            "An account has this e-mail address already; invite it with `websiteInviteMember`.",
+        ));
+    }
+    withdraw(&txn, ports, team.id(), email).await?;
+    let (now, token) = (ports.now(), ports.ids.secret(TOKEN));
+    let row = invitation::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        team_id: Set(team.id()),
+        invited_by: Set(myself.id()),
+        email: Set(email.as_str().to_owned()),
+        role: Set(role.level()),
+        proves_address: Set(ports.mail.is_set_up() || myself.user().is_operator),
+        hash: Set(digest(&token)),
+        created_at: Set(now),
+        expires_at: Set(now + Duration::days(DAYS)),
+        used_at: Set(None),
+    };
+    row.insert(&txn).await?;
+    note(&txn, ports, AuditAction::InvitationCreate, team, email).await?;
+    txn.commit().await?;
+    let invitation = Invitation {
+        email: email.clone(),
+        role,
+        created_at: Instant(now),
+        expires_at: Instant(now + Duration::days(DAYS)),
+    };
+    let link = ports.mail.page(Page::Invitation, &token);
+    if !ports.mail.is_set_up() {
+        return Ok(InvitationCreatePayload { invitation, link: Some(link), token: Some(token) });
+    }
+    let inviter = myself.user().full_name.as_ref().unwrap_or(&myself.user().email);
+    letters::send(ports, vec![Letter::invitation(email.as_str(), inviter, &team.team().name, &link)]);
+    Ok(InvitationCreatePayload { invitation, link: None, token: None })
+}
+
+async fn note(
+    db: &impl ConnectionTrait,
+    ports: &Ports,
+    action: AuditAction,
+    team: &access::Team<Admin>,
+    email: &EmailAddress,
+) -> Result<()> {
+    let (caller, target) = (team.caller(), email.as_str());
+    let line = Line { action, caller, team: Some(team.id()), website: None, target, changed: &[] };
+    audit::note(db, ports, line).await
+}
+
+/// Withdraws an invitation of the team. Errors: `NotFound` where none works.
+pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, email: &EmailAddress) -> Result<()> {
+    let txn = ports.begin().await?;
+    if withdraw(&txn, ports, team.id(), email).await? == 0 {
+        return Err(Error::not_found("An invitation to this e-mail address"));
+    }
+    note(&txn, ports, AuditAction::InvitationRevoke, team, email).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+/// The invitation of a token, for an address. Errors: `Invalid` for one that is unknown, used, expired, for another address, or whose
+/// maker may not invite any more.
+pub(crate) async fn find(
+    db: &impl ConnectionTrait,
+    ports: &Ports,
+    token: &str,
+    email: &EmailAddress,
+) -> Result<invitation::Model> {
+    let refused = || Error::invalid("invitation", "is unknown, was used or has expired; ask for a new one");
+    let row = invitation::Entity::find()
+        .filter(invitation::Column::Hash.eq(digest(token)))
+        .filter(invitation::Column::UsedAt.is_null())
+        .filter(invitation::Column::ExpiresAt.gt(ports.now()))
+        .one(db)
+        .await?
+        .ok_or_else(refused)?;
+    if row.email != email.as_str() {
+        return Err(Error::invalid("email", "must be the address that was invited"));
+    }
+    let maker = members::active(row.team_id).filter(membership::Column::UserId.eq(row.invited_by)).one(db).await?;
+    let maker = maker.filter(|part| part.role >= Role::Admin.level() && part.role >= row.role);
+    if maker.is_none() {
+        return Err(refused());
+    }
+    Ok(row)
+}
+
+/// Lets the new account join the team of its invitation, which is used up. Errors: `Invalid` when another request used it first,
+/// `Forbidden` for a full team.
+pub(crate) async fn accept(
+    txn: &DatabaseTransaction,
+    ports: &Ports,
+    myself: &Myself,
+    invitation: &invitation::Model,
+) -> Result<()> {
+    let used = invitation::Entity::update_many()
+        .col_expr(invitation::Column::UsedAt, Expr::value(ports.now()))
+        .filter(invitation::Column::Id.eq(invitation.id))
+        .filter(invitation::Column::UsedAt.is_null())
+        .exec(txn)
+        .await?;
+    let team = team::Entity::find_by_id(invitation.team_id).one(txn).await?;
+    let (1, Some(team)) = (used.rows_affected, team) else {
+        return Err(Error::invalid("invitation", "was used; ask for a new one"));
+    };
+    members::room_for_member(txn, ports, &team).await?;
+    let part = membership::ActiveModel {
+        id: Set(ports.ids.uuid()),
+        team_id: Set(team.id),
+        user_id: Set(myself.id()),
+        role: Set(invitation.role),
+        created_at: Set(ports.now()),
+        deactivated_at: Set(None),
+    };
+    part.insert(txn).await?;
+    let line = Line {
+        action: AuditAction::InvitationAccept,
+        caller: myself.caller(),
+        team: Some(team.id),
+        website: None,
+        target: &invitation.email,
+        changed: &["role"],
+    };
+    audit::note(txn, ports, line).await
+}
+
+// Graph
+
+/// Mutations of invitations.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct InvitationMutation;
+
+#[Object]
+impl InvitationMutation {
+    /// Invites a person without an account: whoever opens the one-time link signs up, also where only invited people may, and joins
+    /// the team. The link is mailed where mail is set up, and returned otherwise. Where signing up is closed only the operator
+    /// invites. An address that an account has is a `CONFLICT`.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn invitation_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who is invited, to which team, and as what.")] input: InvitationCreateInput,
+    ) -> Option<async_graphql::Result<InvitationCreatePayload>> {
+        let answer: async_graphql::Result<Option<InvitationCreatePayload>> = async {
+            let cx = ctx.cx()?;
+            let team = team_meant::<Admin>(cx, input.team_id.as_ref()).await?;
+            let myself = cx.myself().await?;
+            Ok(Some(create(cx.ports(), &myself, &team, &input.email, input.role, cx.from()).await?))
+        }
+        .await;
+        answer.transpose()
+    }
+
+    /// Withdraws an invitation: its link stops working.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    async fn invitation_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which invitation is withdrawn.")] input: InvitationRevokeInput,
+    ) -> Option<async_graphql::Result<InvitationRevokePayload>> {
+        let answer: async_graphql::Result<Option<InvitationRevokePayload>> = async {
+            let cx = ctx.cx()?;
+            let team = team_meant::<Admin>(cx, input.team_id.as_ref()).await?;
+            revoke(cx.ports(), &team, &input.email).await?;
+            Ok(Some(InvitationRevokePayload { revoked: true }))
+        }
+        .await;
+        answer.transpose()
+    }
+}

@@ -1,0 +1,38 @@
+//! User agents of sessions whose requests bear another one: a first-party proxy may send its own.
+//!
+//! - A heartbeat without a `user_agent` finds here the one that its session's page view told.
+//! - In memory only, bounded in bytes; the tracker's own heartbeats do not need it.
+
+use moka::sync::Cache;
+use uuid::Uuid;
+
+use super::chain::id_of;
+
+/// Memory of it all, about, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Remembers user agents by website and session.
+pub struct SessionAgents(Cache<Uuid, Box<str>>);
+
+impl Default for SessionAgents {
+    fn default() -> Self {
+        let weigher = |_: &Uuid, text: &Box<str>| u32::try_from(text.len() + 150).unwrap_or(u32::MAX);
+        Self(Cache::builder().weigher(weigher).max_capacity(MAX_BYTES).build())
+    }
+}
+
+impl SessionAgents {
+    /// The session's beacons tell this user agent in their body.
+    pub fn remember(&self, website: Uuid, session: &str, user_agent: &str) {
+        let key = id_of(website, session);
+        if self.0.get(&key).is_none_or(|known| *known != *user_agent) {
+            self.0.insert(key, user_agent.into());
+        }
+    }
+
+    /// What the session told, if its requests bear another user agent.
+    #[must_use]
+    pub fn of(&self, website: Uuid, session: &str) -> Option<Box<str>> {
+        self.0.get(&id_of(website, session))
+    }
+}
