@@ -322,6 +322,8 @@ impl Sink for Store {
 }
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod recount;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod conversation;
+pub mod host;
 pub mod invitation;
 mod known_network;
 mod letters;

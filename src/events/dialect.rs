@@ -20,6 +20,12 @@ pub fn matches(text: &str, pattern: &str) -> String {
     format!("regexp_matches({text}, {pattern})")
 }
 
+/// The text without letter case and accents, so that all spellings of a word are one: `ΟΔΟΣ` and `οδός`, `İstanbul` and `istanbul`.
+/// In capitals first, since small letters have forms that capitals do not tell apart (`ς` and `σ`, `ı` and `i`).
+pub fn folded(text: &str) -> String {
+    format!("strip_accents(replace(lower(upper({text})), 'ß', 'ss'))")
+}
+
 /// The value of the event property that the JSON pointer `pointer` names, as text; empty where there is none.
 pub fn property(pointer: &str) -> String {
     format!("coalesce(CASE WHEN properties = '' THEN NULL ELSE json_extract_string(properties, {pointer}) END, '')")

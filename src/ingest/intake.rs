@@ -48,12 +48,12 @@ const LEDGER_DAYS: i64 = 30;
 pub enum Who {
     /// The sender keeps an id of the visitor.
     Known(u64),
-    /// The hash of this day, and of the day before where its salt is known: a visit that crosses midnight keeps the latter.
+    /// The hash of the day it happened, and of the day before: a visit that crosses midnight keeps the latter.
     Cookieless {
-        /// Of this UTC day.
-        today: u64,
+        /// Of the UTC day it happened.
+        that_day: u64,
         /// Of the day before.
-        yesterday: Option<u64>,
+        day_before: u64,
     },
 }
 
@@ -212,10 +212,10 @@ pub struct Desk {
     swept_ms: i64,
 }
 
-/// Visitor and website in one number. There may be millions.
-fn visitor_key(website: Uuid, visitor: u64) -> u64 {
+/// Whose visit it is (see [`crate::events`]) in one number. There may be millions.
+fn visitor_key(website: Uuid, visitor: u64, is_bot: bool) -> u64 {
     // The visitor is a hash that is keyed by the website already.
-    visitor ^ website.as_u64_pair().1
+    (visitor ^ website.as_u64_pair().1).rotate_left(u32::from(is_bot))
 }
 
 impl Desk {
@@ -243,7 +243,7 @@ impl Desk {
             swept_ms: now_ms,
         };
         for event in recent {
-            desk.heard(event.website, event.visitor, event.time_ms);
+            desk.heard(visitor_key(event.website, event.visitor, event.is_bot), event.time_ms);
         }
         (desk, state)
     }
@@ -420,19 +420,20 @@ impl Desk {
 
     fn decide(&mut self, incoming: Incoming, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
         let Incoming { mut event, who, collapse, is_named } = incoming;
-        let website = event.website;
+        let (website, is_bot) = (event.website, !event.bot.is_empty());
         event.visitor = match who {
             Who::Known(visitor) => visitor,
-            Who::Cookieless { today, yesterday } => {
-                let goes_on = |visitor: &u64| self.is_open(website, *visitor, event.time_ms);
-                yesterday.filter(|visitor| !goes_on(&today) && goes_on(visitor)).unwrap_or(today)
+            Who::Cookieless { that_day, day_before } => {
+                let goes_on = |visitor: u64| self.is_open(visitor_key(website, visitor, is_bot), event.time_ms);
+                if !goes_on(that_day) && goes_on(day_before) { day_before } else { that_day }
             }
         };
+        let visitor = visitor_key(website, event.visitor, is_bot);
         let key = key_of(event.id);
         if is_named && self.seen.has(key) {
             return Outcome::Duplicate;
         }
-        if event.kind == EventKind::Heartbeat && !self.is_open(website, event.visitor, event.time_ms) {
+        if event.kind == EventKind::Heartbeat && !self.is_open(visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
         if is_named {
@@ -441,7 +442,7 @@ impl Desk {
             undo.seen.push(key);
         }
         if let Some(page) = collapse {
-            let view = (website, event.visitor, page);
+            let view = (website, visitor, page);
             let last = self.viewed.get(&view).copied();
             if last.is_some_and(|last| (event.time_ms - last).abs() < COLLAPSE_MS) {
                 return Outcome::Duplicate;
@@ -449,21 +450,19 @@ impl Desk {
             self.viewed.insert(view, event.time_ms);
             undo.viewed.push((view, last));
         }
-        let who = visitor_key(website, event.visitor);
-        undo.open.push((who, self.open.get(&who).copied()));
-        self.heard(website, event.visitor, event.time_ms);
-        let outcome = if event.bot.is_empty() { Outcome::Accepted } else { Outcome::Bot };
+        undo.open.push((visitor, self.open.get(&visitor).copied()));
+        self.heard(visitor, event.time_ms);
+        let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
         events.push(event);
         outcome
     }
 
-    fn is_open(&self, website: Uuid, visitor: u64, time_ms: i64) -> bool {
-        let last = self.open.get(&visitor_key(website, visitor));
-        last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
+    fn is_open(&self, visitor: u64, time_ms: i64) -> bool {
+        self.open.get(&visitor).is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
     }
 
-    fn heard(&mut self, website: Uuid, visitor: u64, time_ms: i64) {
-        let last = self.open.entry(visitor_key(website, visitor)).or_insert(time_ms);
+    fn heard(&mut self, visitor: u64, time_ms: i64) {
+        let last = self.open.entry(visitor).or_insert(time_ms);
         *last = (*last).max(time_ms);
     }
 

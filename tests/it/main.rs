@@ -24,6 +24,7 @@ mod log;
 mod mail;
 mod matrix;
 mod members;
+mod numbers;
 mod onboarding;
 mod public_dashboard;
 mod reference;

@@ -4,6 +4,8 @@ use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::{
+    closed,
+    compare::compared,
     path,
     plan::{After, Basis},
     query::{Comparison, Dimension, FilterInput, FilterOperator, RangeInput, RangePreset},
@@ -118,7 +120,8 @@ impl Question {
                 subject.audience.members_only()?;
             }
         }
-        let filters = filters.into_iter().map(respelled).collect();
+        let filters =
+            filters.into_iter().map(|filter| closed::spelled(filter).map(respelled)).collect::<Result<_>>()?;
         let zone = zone.unwrap_or(subject.zone);
         let first = match range {
             RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(subject.website).await?,
@@ -126,7 +129,7 @@ impl Question {
         };
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
         let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
-        let previous = compare.map(|compare| Basis { span: zone::compared(span, compare), ..basis.clone() });
+        let previous = compare.map(|compare| Basis { span: compared(range, span, compare, zone), ..basis.clone() });
         Ok(Self { basis, previous, zone, audience: subject.audience })
     }
 }
@@ -228,13 +231,13 @@ fn not_a_cursor() -> Error {
 }
 
 /// First letter of a breakdown's cursor and of a visitor's; a new form gets a new one.
-const ROW_CURSOR: &str = "b1:";
+const ROW_CURSOR: &str = "b2:";
 const VISITOR_CURSOR: &str = "v1:";
 
 /// The opaque place of a breakdown's row.
 #[must_use]
-pub fn row_cursor(order: f64, key: &str) -> String {
-    crate::id::opaque(&format!("{ROW_CURSOR}{:x}:{key}", order.to_bits()))
+pub fn row_cursor(order: i128, key: &str) -> String {
+    crate::id::opaque(&format!("{ROW_CURSOR}{order}:{key}"))
 }
 
 /// Reads [`row_cursor`].
@@ -243,9 +246,10 @@ pub fn row_cursor(order: f64, key: &str) -> String {
 /// `Invalid`, naming `after`.
 pub fn read_row_cursor(cursor: &str) -> Result<After> {
     let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
-    let (bits, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
-    let order = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| not_a_cursor())?);
-    if !order.is_finite() {
+    let (order, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
+    let order: i128 = order.parse().map_err(|_| not_a_cursor())?;
+    // What no sum and no ratio reaches, an engine may not be able to read.
+    if order.unsigned_abs() >= 1 << 126 {
         return Err(not_a_cursor());
     }
     Ok(After { order, key: key.to_owned() })
