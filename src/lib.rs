@@ -22,6 +22,7 @@ pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
+pub mod server;
 pub mod tokens;
 pub mod tracker;
 pub mod variable_defaults;
@@ -30,14 +31,13 @@ pub mod widgets;
 use std::{
     fmt,
     future::Future,
-    net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, ServiceExt, extract::Request, routing::get};
+use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
@@ -54,7 +54,7 @@ use crate::{
     data_folder::Held,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
-    gate::{Door, Watched},
+    gate::Door,
     http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
     ingest::{
@@ -75,6 +75,7 @@ use crate::{
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
+    server::connections::Connections,
     tokens::{Keyring, external::External},
 };
 
@@ -279,7 +280,7 @@ impl App {
     /// Serves until `stop` resolves, then lets running requests end.
     ///
     /// # Errors
-    /// When the socket for imports cannot be made, or the listener fails.
+    /// When the socket for imports cannot be made.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -310,14 +311,14 @@ impl App {
             }
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(self.service);
         let Inflow { desk, mut delivery } = self.inflow;
         let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
         let delivering = tokio::spawn(async move {
             delivery.run(&mut delivery_stops).await;
             delivery
         });
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let connections = Arc::new(Connections::new(self.config.connections.clone()));
+        let serving = server::serve(listener, self.service, connections, async move {
             stop.await;
             drop(told);
         });
@@ -326,7 +327,7 @@ impl App {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            served = serving => served.map_err(|error| StartError::new(format!("the listener failed: {error}")))?,
+            () = serving => {}
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
@@ -417,17 +418,11 @@ fn routes(
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
-    let graphql = Endpoint::new(
-        Watched::new(schema::build(), ports.changes.clone()),
-        door.clone(),
-        &schema::sdl(),
-        http.clone(),
-        ports.clock.clone(),
-    )
-    .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
-    let accounts = account_pages::routes(Watched::new(schema::build_trusted(), ports.changes.clone()), door.clone());
+    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let accounts = account_pages::routes(schema::build_trusted(), door.clone());
     let rest = rest.router(Shell {
-        executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
+        executor: Arc::new(schema::build_trusted()),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
     });

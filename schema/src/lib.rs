@@ -35,6 +35,7 @@ pub mod session;
 pub mod team;
 mod text;
 pub mod traffic;
+pub mod transaction;
 pub mod user;
 pub mod website;
 

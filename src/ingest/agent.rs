@@ -322,7 +322,7 @@ mod tests {
     fn memory_of_long_strings_is_bounded() {
         let agents = Agents::default();
         for number in 0..8_000 {
-            agents.known(&format!("{number} {}", "x".repeat(60_000)));
+            let _ = agents.known(&format!("{number} {}", "x".repeat(60_000)));
         }
         agents.known.run_pending_tasks();
         let bytes: usize = agents.known.iter().map(|(text, _)| text.len()).sum();
