@@ -203,6 +203,7 @@ impl Gateway {
             let machine = bots::machine(&user_agent).unwrap_or(crawler::UNNAMED);
             let address = address.unwrap_or(head.address);
             let sender = Sender {
+                happened_ms: None,
                 address: Some(address),
                 user_agent: &user_agent,
                 opted_out: false,
@@ -221,6 +222,7 @@ impl Gateway {
         let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
         self.notes.hit(site.rules.website, head.address, skew_ms);
         let sender = Sender {
+            happened_ms: None,
             address: Some(head.address),
             user_agent: head.text(&header::USER_AGENT).unwrap_or_default(),
             opted_out: head.opted_out(),

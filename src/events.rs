@@ -8,6 +8,7 @@ mod duplicates;
 mod groups;
 mod interrupt;
 mod panels;
+mod replay;
 mod rows;
 pub mod sql;
 mod visits;
@@ -263,7 +264,7 @@ impl Events for Store {
 
     async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
         self.read(move |database, reader| {
-            database.begin(reader, website)?;
+            database.begin(reader, website, (at_ms.saturating_sub(VISIT_GAP_MS), at_ms))?;
             let mut statement = reader.prepare(&format!(
                 "SELECT visitor, start_ms, end_ms FROM (FROM visits UNION ALL FROM open_visits) WHERE website_id = {}::UHUGEINT \
                  AND end_ms >= {} AND start_ms <= {at_ms}",

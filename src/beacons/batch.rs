@@ -223,10 +223,8 @@ fn incoming(
     let user_agent = context.user_agent.as_deref().unwrap_or_default();
     // A server that does not tell the visitor's browser is no machine for that.
     let machine = if user_agent.is_empty() { Some("") } else { None };
-    let sender = Sender { address, user_agent, opted_out: false, machine, collapses: false };
-    let mut incoming = gateway.chain.event(site, beacon, &sender).map_err(malformed)?;
-    incoming.event.time_ms = at_ms;
-    Ok(incoming)
+    let sender = Sender { address, happened_ms: Some(at_ms), user_agent, opted_out: false, machine, collapses: false };
+    gateway.chain.event(site, beacon, &sender).map_err(malformed)
 }
 
 fn beacon_of(event: WireEvent, site: &Site, context: &ServerContext) -> Result<Beacon> {

@@ -1,6 +1,7 @@
 //! DuckDB, embedded: opening, one writer, a few readers, and how a batch becomes events and visits in one transaction.
 //!
-//! - A visit is a row of `visits` once no event can reach it; until then it lives in [`Open`] and is joined in at query time.
+//! - A visit is a row of `visits` once no event can reach it; until then it lives in [`Open`] and is joined in at query time. Where many
+//!   are open, those without an event for longest become rows early, so that memory and questions do not grow with them.
 //! - A batch changes the tables and `Open` together: readers see both before or both after.
 //! - An event that reaches a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
 //! - A fatal error (a write that failed half way) makes DuckDB refuse everything: the file is then closed and opened again.
@@ -16,7 +17,7 @@ use std::{
 };
 
 use duckdb::{Config, Connection, params};
-use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use rustc_hash::FxHashMap as HashMap;
 use schema::{
     analytics::event::{Event, VISIT_GAP_MS},
     ports::Appended,
@@ -27,12 +28,19 @@ use super::{
     ddl,
     duplicates::leave_out_stored,
     groups::{Groups, Who},
-    rows::{EVENT_COLUMNS, append_event, append_visit, event_of},
-    visits::{Visit, visits_of},
+    replay::{Window, append_visits, close_interrupted, rebuild, visits_touched, widened},
+    rows::{append_event, append_visit},
+    visits::Visit,
 };
 
 /// Bytes of the log that are moved into the file at once; the engine's own default.
 const LOG_BYTES: u64 = 16 << 20;
+
+/// Visits that are open at most after a batch.
+const MAX_OPEN: usize = 30_000;
+
+/// Memory of open visits at most after a batch, about.
+const MAX_OPEN_BYTES: usize = 48 << 20;
 
 /// Visits that a next event may still reach.
 #[derive(Debug, Default)]
@@ -52,6 +60,11 @@ impl Open {
     /// The website's open visits.
     pub fn of(&self, website: Uuid) -> impl Iterator<Item = &Visit> {
         self.visits.values().filter(move |visit| visit.website == website)
+    }
+
+    /// When the website's last closed visit ended.
+    fn closed_until(&self, website: Uuid) -> Option<i64> {
+        self.closed_until.get(&website).copied()
     }
 
     /// Grows with each commit that touches the website.
@@ -92,7 +105,7 @@ pub fn is_fatal(error: &duckdb::Error) -> bool {
 }
 
 impl Database {
-    /// Opens the file (`None`: memory) and makes its tables. Rebuilds open visits from the events since the oldest of them.
+    /// Opens the file (`None`: memory) and makes its tables. Visits that were open are made from the events since the oldest of them.
     ///
     /// # Errors
     /// When the file is no DuckDB database, is held by another process, or cannot be written.
@@ -112,11 +125,12 @@ impl Database {
     fn connected<'w>(&self, writer: &'w mut Option<Connection>) -> duckdb::Result<&'w Connection> {
         if writer.is_none() {
             let connection = connect(self.path.as_deref(), self.budget)?;
-            let recovered = recovered(&connection)?;
+            close_interrupted(&connection)?;
+            let closed_until = last_ends(&connection)?;
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // What was committed last is uncertain, so nothing that was remembered holds any more.
             let (versions, gone) = (std::mem::take(&mut open.versions), std::mem::take(&mut open.gone));
-            *open = Open { versions, gone, reopened: open.reopened + 1, ..recovered };
+            *open = Open { visits: HashMap::default(), closed_until, versions, gone, reopened: open.reopened + 1 };
             *writer = Some(connection);
         }
         writer.as_ref().ok_or(duckdb::Error::InvalidQuery)
@@ -156,18 +170,19 @@ impl Database {
         self.open.read().unwrap_or_else(PoisonError::into_inner).version(website)
     }
 
-    /// Begins a reading transaction in which tables and open visits fit each other; `open_visits` holds the website's.
-    /// Answers how many those are, and the website's version. The caller ends the transaction.
+    /// Begins a reading transaction in which tables and open visits fit each other; `open_visits` holds those of the website that
+    /// overlap the window. Answers how many those are, and the website's version. The caller ends the transaction.
     ///
     /// # Errors
     /// Whatever the store refuses.
-    pub fn begin(&self, reader: &Connection, website: Uuid) -> duckdb::Result<(usize, u64)> {
+    pub fn begin(&self, reader: &Connection, website: Uuid, window: Window) -> duckdb::Result<(usize, u64)> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         reader.execute_batch("BEGIN TRANSACTION")?;
         // The snapshot is taken by the first statement that reads the database.
         reader.query_row("SELECT count(*) FROM progress", [], |row| row.get::<_, i64>(0))?;
         let version = open.version(website);
-        let visits: Vec<Visit> = open.of(website).cloned().collect();
+        let overlaps = |visit: &&Visit| visit.start_ms <= window.1 && visit.end_ms >= window.0;
+        let visits: Vec<Visit> = open.of(website).filter(overlaps).cloned().collect();
         drop(open);
         reader.execute_batch("TRUNCATE temp.open_visits")?;
         if !visits.is_empty() {
@@ -243,7 +258,7 @@ impl Database {
         };
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         connection.execute_batch("COMMIT")?;
-        open.visits.retain(|(of, _), _| *of != website);
+        open.visits.retain(|(of, _, _), _| *of != website);
         open.closed_until.remove(&website);
         *open.versions.entry(website).or_default() += 1;
         let total = open.gone.entry(website).or_default();
@@ -275,9 +290,9 @@ impl Database {
             appender.flush()?;
         }
 
-        let mut late: BTreeMap<Who, (i64, i64)> = BTreeMap::new();
+        let mut late: BTreeMap<Who, Window> = BTreeMap::new();
         let groups = Groups::of(&events);
-        let touching = visits_touched(connection, &open, &groups)?;
+        let touching = visits_touched(connection, |website| open.closed_until(website), &groups)?;
         for (who, events) in groups.iter() {
             let span = (events.first(), events.last());
             let (first, last) =
@@ -285,7 +300,9 @@ impl Database {
             let visit = open.visits.get(&who);
             let precedes = visit.is_some_and(|visit| first < visit.start_ms.saturating_sub(VISIT_GAP_MS));
             if precedes || touching.contains(&who) {
-                late.insert(who, (first, last));
+                let from = visit.map_or(first, |visit| visit.start_ms.min(first));
+                let until = visit.map_or(last, |visit| visit.end_ms.max(last));
+                late.insert(who, widened((from, until)));
                 continue;
             }
             let mut current = visit.cloned();
@@ -298,7 +315,13 @@ impl Database {
             change.opened.insert(who, current);
         }
         if !late.is_empty() {
-            rebuild(connection, &open, &late, &mut change)?;
+            rebuild(connection, &late, |mut visits| {
+                // The last one may go on; what follows closes it if not.
+                if let Some(visit) = visits.pop() {
+                    change.opened.insert(visit.who(), Some(visit));
+                }
+                change.closed.append(&mut visits);
+            })?;
         }
 
         // Close what no event can reach any more.
@@ -313,14 +336,9 @@ impl Database {
                 change.closed.extend(slot.take());
             }
         }
-        if !change.closed.is_empty() {
-            change.closed.sort_by_key(|visit| (visit.website, visit.start_ms));
-            let mut appender = connection.appender("visits")?;
-            for visit in &change.closed {
-                append_visit(&mut appender, visit)?;
-            }
-            appender.flush()?;
-        }
+        make_room(&open, &mut change);
+        change.closed.sort_by_key(|visit| (visit.website, visit.start_ms));
+        append_visits(connection, &change.closed)?;
         let still_open =
             open.visits.iter().filter(|(who, _)| !change.opened.contains_key(*who)).map(|(_, visit)| visit);
         let since =
@@ -390,107 +408,31 @@ fn literal(website: Uuid) -> String {
     format!("{}::UHUGEINT", website.as_u128())
 }
 
-/// Open visits as they were at the last commit.
-fn recovered(connection: &Connection) -> duckdb::Result<Open> {
-    let mut open = Open::default();
-    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
-    let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
-    let mut statement = connection.prepare("SELECT website_id, max(end_ms) FROM visits GROUP BY website_id")?;
-    for row in statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))? {
-        let (website, until) = row?;
-        open.closed_until.insert(website, until);
-    }
-    let mut statement = connection.prepare(&format!(
-        "SELECT {EVENT_COLUMNS} FROM events e WHERE time_ms >= {since} AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.website_id = e.website_id \
-         AND v.visitor = e.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms AND v.end_ms >= {since}) ORDER BY website_id, visitor, time_ms, rowid"
-    ))?;
-    let events = statement.query_map([], event_of)?.collect::<duckdb::Result<Vec<_>>>()?;
-    for run in events.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor)) {
-        if let Some(visit) = visits_of(run).pop() {
-            open.visits.insert((visit.website, visit.visitor), visit);
-        }
-    }
-    Ok(open)
+/// When the last closed visit of each website ended.
+fn last_ends(connection: &Connection) -> duckdb::Result<HashMap<Uuid, i64>> {
+    connection
+        .prepare("SELECT website_id, max(end_ms) FROM visits GROUP BY website_id")?
+        .query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?)))?
+        .collect()
 }
 
-/// Those of the batch who have a closed visit that one of their events reaches.
-fn visits_touched(connection: &Connection, open: &Open, groups: &Groups<'_>) -> duckdb::Result<HashSet<Who>> {
-    let reach = |website: Uuid| open.closed_until.get(&website).map_or(i64::MIN, |ms| ms.saturating_add(VISIT_GAP_MS));
-    let mut reached: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
-    for event in groups.all().filter(|event| event.time_ms <= reach(event.website)) {
-        let span = reached.entry(event.website).or_insert((event.time_ms, event.time_ms));
-        *span = (span.0.min(event.time_ms), span.1.max(event.time_ms));
+/// Closes the visits without an event for longest where too many are open; an event that reaches one of them opens it again.
+fn make_room(open: &Open, change: &mut Change) {
+    let still_open = open.visits.iter().filter(|(who, _)| !change.opened.contains_key(*who)).map(|(_, visit)| visit);
+    let visits = still_open.chain(change.opened.values().flatten());
+    let mut oldest: Vec<(i64, Who, usize)> = visits.map(|visit| (visit.end_ms, visit.who(), visit.memory())).collect();
+    let (mut count, mut bytes) = (oldest.len(), oldest.iter().map(|(_, _, bytes)| bytes).sum::<usize>());
+    if count <= MAX_OPEN && bytes <= MAX_OPEN_BYTES {
+        return;
     }
-    let mut touched = HashSet::default();
-    for (website, (from, until)) in reached {
-        let mut statement = connection.prepare(&format!(
-            "SELECT visitor, start_ms, end_ms FROM visits WHERE website_id = {} AND end_ms >= {} AND start_ms <= {}",
-            literal(website),
-            from.saturating_sub(VISIT_GAP_MS),
-            until.saturating_add(VISIT_GAP_MS)
-        ))?;
-        for row in
-            statement.query_map([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?
-        {
-            let (visitor, start_ms, end_ms) = row?;
-            let reaches = |event: &&Event| {
-                event.time_ms >= start_ms.saturating_sub(VISIT_GAP_MS)
-                    && event.time_ms <= end_ms.saturating_add(VISIT_GAP_MS)
-            };
-            if groups.get((website, visitor)).iter().any(reaches) {
-                touched.insert((website, visitor));
-            }
+    oldest.sort_unstable_by_key(|(end_ms, _, _)| *end_ms);
+    for (_, who, memory) in oldest {
+        // A quarter more than needed, so that not every batch has to.
+        if count <= MAX_OPEN / 4 * 3 && bytes <= MAX_OPEN_BYTES / 4 * 3 {
+            break;
         }
+        (count, bytes) = (count - 1, bytes.saturating_sub(memory));
+        let visit = change.opened.insert(who, None).unwrap_or_else(|| open.visits.get(&who).cloned());
+        change.closed.extend(visit);
     }
-    Ok(touched)
-}
-
-/// Makes the visits around late events (their first and last times) anew, from the stored events: the late ones are stored by now.
-fn rebuild(
-    connection: &Connection,
-    open: &Open,
-    late: &BTreeMap<Who, (i64, i64)>,
-    change: &mut Change,
-) -> duckdb::Result<()> {
-    let mut windows: BTreeMap<Who, (i64, i64)> = BTreeMap::new();
-    for (who, (first, last)) in late {
-        let visit = open.visits.get(who);
-        let from = visit.map_or(*first, |visit| visit.start_ms.min(*first));
-        let until = visit.map_or(*last, |visit| visit.end_ms.max(*last));
-        windows.insert(*who, (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS)));
-    }
-    connection.execute_batch(
-        "CREATE OR REPLACE TEMP TABLE late (website_id UHUGEINT, visitor UBIGINT, from_ms BIGINT, until_ms BIGINT)",
-    )?;
-    let mut appender = connection.appender_to_catalog_and_db("late", "temp", "main")?;
-    for ((website, visitor), (from, until)) in &windows {
-        appender.append_row(params![website.as_u128(), visitor, from, until])?;
-    }
-    appender.flush()?;
-    drop(appender);
-    // A window widens to the closed visits it touches: they are taken back whole.
-    connection.execute_batch(
-        "CREATE OR REPLACE TEMP TABLE widened AS SELECT l.website_id, l.visitor, least(min(l.from_ms), min(v.start_ms)) AS from_ms, \
-           greatest(max(l.until_ms), max(v.end_ms)) AS until_ms FROM late l LEFT JOIN visits v \
-           ON v.website_id = l.website_id AND v.visitor = l.visitor AND v.end_ms >= l.from_ms AND v.start_ms <= l.until_ms \
-           GROUP BY l.website_id, l.visitor; \
-         DELETE FROM visits USING widened w WHERE visits.website_id = w.website_id AND visits.visitor = w.visitor \
-           AND visits.start_ms >= w.from_ms AND visits.end_ms <= w.until_ms",
-    )?;
-    let mut statement = connection.prepare(&format!(
-        "SELECT {} FROM events e JOIN widened w ON w.website_id = e.website_id AND w.visitor = e.visitor \
-         AND e.time_ms >= w.from_ms AND e.time_ms <= w.until_ms ORDER BY e.website_id, e.visitor, e.time_ms, e.rowid",
-        EVENT_COLUMNS.replace("website_id", "e.website_id").replace("visitor", "e.visitor")
-    ))?;
-    let events = statement.query_map([], event_of)?.collect::<duckdb::Result<Vec<_>>>()?;
-    for run in events.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor)) {
-        let mut visits = visits_of(run);
-        // The last one may go on; the sweep that follows closes it if not.
-        let last = visits.pop();
-        if let Some(visit) = last {
-            change.opened.insert((visit.website, visit.visitor), Some(visit));
-        }
-        change.closed.append(&mut visits);
-    }
-    connection.execute_batch("DROP TABLE temp.late; DROP TABLE temp.widened")
 }

@@ -3,8 +3,14 @@
 use schema::analytics::event::Event;
 use uuid::Uuid;
 
-/// A visitor of a website.
-pub type Who = (Uuid, u64);
+/// Whose visits are one run: a website, a visitor, and whether a bot did it.
+pub type Who = (Uuid, u64, bool);
+
+/// Whose visit an event belongs to.
+#[must_use]
+pub fn who(event: &Event) -> Who {
+    (event.website, event.visitor, !event.bot.is_empty())
+}
 
 /// Events of a batch by whose they are, each one's in the order of time.
 pub struct Groups<'a>(Vec<&'a Event>);
@@ -14,26 +20,13 @@ impl<'a> Groups<'a> {
     #[must_use]
     pub fn of(events: &'a [Event]) -> Self {
         let mut order: Vec<&Event> = events.iter().collect();
-        order.sort_by_key(|event| (event.website, event.visitor));
+        order.sort_by_key(|event| who(event));
         Self(order)
     }
 
     /// Each with their events.
     pub fn iter(&self) -> impl Iterator<Item = (Who, &[&'a Event])> {
-        let runs = self.0.chunk_by(|a, b| (a.website, a.visitor) == (b.website, b.visitor));
-        runs.filter_map(|run| run.first().map(|event| ((event.website, event.visitor), run)))
-    }
-
-    /// All events.
-    pub fn all(&self) -> impl Iterator<Item = &'a Event> {
-        self.0.iter().copied()
-    }
-
-    /// One visitor's events.
-    pub fn get(&self, who: Who) -> &[&'a Event] {
-        let of = |event: &&Event| (event.website, event.visitor);
-        let (from, until) =
-            (self.0.partition_point(|event| of(event) < who), self.0.partition_point(|event| of(event) <= who));
-        self.0.get(from..until).unwrap_or_default()
+        let runs = self.0.chunk_by(|a, b| who(a) == who(b));
+        runs.filter_map(|run| run.first().map(|event| (who(event), run)))
     }
 }

@@ -23,7 +23,7 @@ pub fn answer_all(
     basis: &Basis,
     panels: &[Panel],
 ) -> duckdb::Result<(u64, Vec<Answer>)> {
-    let (open, version) = database.begin(reader, basis.website)?;
+    let (open, version) = database.begin(reader, basis.website, (basis.span.start_ms, basis.span.end_ms))?;
     // Slices are cut at the edges of one series: panels with other edges get slices of their own.
     let mut edges: Vec<Option<Arc<[i64]>>> = Vec::new();
     for panel in panels {

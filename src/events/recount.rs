@@ -100,18 +100,19 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 },
                 amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
-                bot: Arc::from(""),
+                // A visitor's key may be a person's and a bot's in turn.
+                bot: if visitor % 4 == 0 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
             });
         }
     }
     events
 }
 
-/// Visits, told by plain loops: lists of events of one visitor without a gap over 30 minutes.
+/// Visits, told by plain loops: lists of events of one visitor, all of a person or all of a bot, without a gap over 30 minutes.
 pub fn recounted_visits(events: &[Event]) -> Vec<Vec<&Event>> {
-    let mut of_visitor: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
+    let mut of_visitor: BTreeMap<(u64, bool), Vec<&Event>> = BTreeMap::new();
     for event in events.iter().filter(|event| event.website == SITE) {
-        of_visitor.entry(event.visitor).or_default().push(event);
+        of_visitor.entry((event.visitor, event.bot.is_empty())).or_default().push(event);
     }
     let mut visits: Vec<Vec<&Event>> = Vec::new();
     for mut events in of_visitor.into_values() {
@@ -128,13 +129,17 @@ pub fn recounted_visits(events: &[Event]) -> Vec<Vec<&Event>> {
 
 pub fn follows(visit: &[&Event], event: &Event) -> bool {
     let last = visit.last().unwrap();
-    last.visitor == event.visitor && event.time_ms - last.time_ms <= VISIT_GAP_MS
+    last.visitor == event.visitor
+        && last.bot.is_empty() == event.bot.is_empty()
+        && event.time_ms - last.time_ms <= VISIT_GAP_MS
 }
 
 pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option<String> {
     let first = visit[0];
     let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
-    let (acquisition, agent) = (&first.acquisition, &first.agent);
+    // How the visitor came is told by the first page view.
+    let landing = visit.iter().find(|event| event.kind == EventKind::Pageview).unwrap_or(&first);
+    let (acquisition, agent) = (&landing.acquisition, &first.agent);
     let happened = event.kind != EventKind::Heartbeat;
     Some(match dimension {
         Dimension::Page => happened.then(|| event.path.to_string())?,
@@ -222,6 +227,9 @@ pub fn recount(
         basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     for visit in recounted_visits(events) {
+        if !basis.bots && !visit[0].bot.is_empty() {
+            continue;
+        }
         if !on_visits.iter().all(|filter| holds(filter, &visit, visit[0])) {
             continue;
         }

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::visits::Visit;
 
-/// Columns that [`event_of`] reads, in order.
-pub const EVENT_COLUMNS: &str = "website_id, time_ms, event_id, visitor, kind, name, hostname, path, title, referrer, source, channel, \
-     utm_source, utm_medium, utm_campaign, utm_term, utm_content, country, region, city, device, browser, browser_version, os, \
-     os_version, screen, language, properties, amount_micros, currency, bot";
+/// Columns that [`event_of`] reads, in order: what a visit needs of its events (`e`), without names, titles and properties.
+pub const VISIT_EVENT_COLUMNS: &str = "e.website_id, e.time_ms, e.event_id, e.visitor, e.kind, e.path, e.referrer, e.source, e.channel, \
+     e.utm_source, e.utm_medium, e.utm_campaign, e.utm_term, e.utm_content, e.country, e.region, e.city, e.device, e.browser, \
+     e.browser_version, e.os, e.os_version, e.screen, e.language, e.bot";
 
 /// Appends one event.
 ///
@@ -94,7 +94,7 @@ pub fn append_visit(appender: &mut Appender<'_>, visit: &Visit) -> duckdb::Resul
     ])
 }
 
-/// Reads an event from a row of [`EVENT_COLUMNS`].
+/// Reads an event, as far as a visit needs it, from a row of [`VISIT_EVENT_COLUMNS`].
 ///
 /// # Errors
 /// When a column is missing or of another type.
@@ -102,39 +102,40 @@ pub fn event_of(row: &Row<'_>) -> duckdb::Result<Event> {
     let text = |index: usize| row.get::<_, String>(index);
     let shared = |index: usize| text(index).map(Arc::<str>::from);
     let uuid = |index: usize| row.get::<_, u128>(index).map(Uuid::from_u128);
+    let empty: Arc<str> = Arc::from("");
     Ok(Event {
         website: uuid(0)?,
         time_ms: row.get(1)?,
         id: uuid(2)?,
         visitor: row.get(3)?,
         kind: EventKind::of_number(row.get(4)?),
-        name: shared(5)?,
-        hostname: shared(6)?,
-        path: shared(7)?,
-        title: shared(8)?,
+        name: empty.clone(),
+        hostname: empty.clone(),
+        path: shared(5)?,
+        title: empty.clone(),
         acquisition: Arc::new(Acquisition {
-            referrer: text(9)?,
-            source: text(10)?,
-            channel: text(11)?,
-            utm_source: text(12)?,
-            utm_medium: text(13)?,
-            utm_campaign: text(14)?,
-            utm_term: text(15)?,
-            utm_content: text(16)?,
+            referrer: text(6)?,
+            source: text(7)?,
+            channel: text(8)?,
+            utm_source: text(9)?,
+            utm_medium: text(10)?,
+            utm_campaign: text(11)?,
+            utm_term: text(12)?,
+            utm_content: text(13)?,
         }),
-        place: Arc::new(Place { country: text(17)?, region: text(18)?, city: text(19)? }),
+        place: Arc::new(Place { country: text(14)?, region: text(15)?, city: text(16)? }),
         agent: Arc::new(Agent {
-            device: text(20)?,
-            browser: text(21)?,
-            browser_version: text(22)?,
-            os: text(23)?,
-            os_version: text(24)?,
+            device: text(17)?,
+            browser: text(18)?,
+            browser_version: text(19)?,
+            os: text(20)?,
+            os_version: text(21)?,
         }),
-        screen: shared(25)?,
-        language: shared(26)?,
-        properties: shared(27)?,
-        amount_micros: row.get(28)?,
-        currency: shared(29)?,
-        bot: shared(30)?,
+        screen: shared(22)?,
+        language: shared(23)?,
+        properties: empty.clone(),
+        amount_micros: 0,
+        currency: empty,
+        bot: shared(24)?,
     })
 }

@@ -90,6 +90,12 @@ impl<'a> Compiler<'a> {
         format!("website_id = {}::UHUGEINT{people}", self.website())
     }
 
+    /// Whether the event `e` belongs to the visit of this name. Where bots are included, one visitor's person and bot may be there at once.
+    fn in_visit(&self, visit: &str) -> String {
+        let same = if self.basis.bots { format!(" AND (e.bot <> '') = ({visit}.bot <> '')") } else { String::new() };
+        format!("e.visitor = {visit}.visitor AND e.time_ms >= {visit}.start_ms AND e.time_ms <= {visit}.end_ms{same}")
+    }
+
     fn visits(open: bool) -> &'static str {
         if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" }
     }
@@ -123,9 +129,9 @@ impl<'a> Compiler<'a> {
         );
         for condition in self.event_conditions(statement) {
             text = format!(
-                "SELECT v.* FROM ({text}) v SEMI JOIN (SELECT visitor, time_ms FROM events WHERE {} AND {condition}) e \
-                 ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms",
-                self.events_in_range()
+                "SELECT v.* FROM ({text}) v SEMI JOIN (SELECT visitor, time_ms, bot FROM events WHERE {} AND {condition}) e ON {}",
+                self.events_in_range(),
+                self.in_visit("v")
             );
         }
         text
@@ -191,17 +197,18 @@ impl<'a> Compiler<'a> {
             buckets.as_ref().map(|buckets| format!("b AS MATERIALIZED ({}), ", buckets.table())).unwrap_or_default();
         statement.text = format!(
             "CREATE OR REPLACE TEMP TABLE slices AS WITH {b}\
-             x AS MATERIALIZED (SELECT v.visitor, start_ms, end_ms, pageviews, interactions, conversions, score, {whole} AS whole, {cut} AS cut{values} \
+             x AS MATERIALIZED (SELECT v.visitor, v.bot, start_ms, end_ms, pageviews, interactions, conversions, score, {whole} AS whole, {cut} AS cut{values} \
                FROM ({visits}) v{join_start} WHERE {candidates}), \
-             e AS (SELECT visitor, time_ms, kind, amount_micros, currency, {all} AS matches_all FROM events WHERE {range}{any}), \
+             e AS (SELECT visitor, bot, time_ms, kind, amount_micros, currency, {all} AS matches_all FROM events WHERE {range}{any}), \
              happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{x_keys} \
-               FROM e JOIN x ON e.visitor = x.visitor AND e.time_ms >= x.start_ms AND e.time_ms <= x.end_ms{join_time}) \
+               FROM e JOIN x ON {in_visit}{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER (kind = 0 AND matches_all) AS pageviews, \
                count(*) FILTER (kind NOT IN (0, 5) AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
                count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
                0, (conversions > 0)::INTEGER, 0, score, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+            in_visit = self.in_visit("x"),
             join_start = bucketed("v.start_ms"),
             join_time = bucketed("e.time_ms"),
             x_keys = keys("x."),
@@ -293,7 +300,7 @@ impl<'a> Compiler<'a> {
         let range = self.events_in_range();
         let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
         let mut events = format!(
-            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions})"
+            "(SELECT {key} AS key, visitor, bot, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions})"
         );
         if !on_key.is_empty() {
             events = format!("(SELECT * FROM {events} WHERE true{on_key})");
@@ -303,16 +310,14 @@ impl<'a> Compiler<'a> {
         }
         let span = self.basis.span;
         let visits = format!(
-            "SELECT visitor AS v_visitor, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
+            "SELECT visitor, bot, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
             Self::visits(sources.open),
             self.of_website(),
             span.end_ms,
             span.start_ms,
             self.visit_conditions(statement)
         );
-        let joined = format!(
-            "{events} e JOIN ({visits}) v ON e.visitor = v.v_visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms"
-        );
+        let joined = format!("{events} e JOIN ({visits}) v ON {}", self.in_visit("v"));
         let mut facts = format!("SELECT key, {} FROM {joined}", of_events("e.", statement));
         if of_visits {
             let columns = needed(metrics)
@@ -326,7 +331,7 @@ impl<'a> Compiler<'a> {
             let (key, once_per) = if together { ("NULL::VARCHAR", "") } else { ("key", "key, ") };
             let _ = write!(
                 facts,
-                " UNION ALL SELECT {key} AS key, {columns} FROM (SELECT DISTINCT {once_per}v_visitor, start_ms, end_ms, pageviews, interactions, \
+                " UNION ALL SELECT {key} AS key, {columns} FROM (SELECT DISTINCT {once_per}v.visitor, v.bot <> '', start_ms, end_ms, pageviews, interactions, \
                  conversions, score FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
                 span.start_ms, span.end_ms
             );
@@ -478,7 +483,7 @@ impl<'a> Compiler<'a> {
             "WITH v AS (SELECT * FROM ({visits}) WHERE {inside}), \
              page AS MATERIALIZED (SELECT visitor, max(start_ms) AS latest, count(*) AS visits, sum(pageviews) AS pageviews FROM v GROUP BY visitor{having} \
                ORDER BY latest DESC, visitor LIMIT {} OFFSET {offset}) \
-             SELECT page.visitor, page.latest, v.end_ms, page.visits::BIGINT, page.pageviews::BIGINT, v.country, v.city, v.device, v.browser, v.os, \
+             SELECT DISTINCT ON (page.latest, page.visitor) page.visitor, page.latest, v.end_ms, page.visits::BIGINT, page.pageviews::BIGINT, v.country, v.city, v.device, v.browser, v.os, \
                v.entry_page, v.referrer, v.score::BIGINT, v.interactions > 0 \
              FROM page JOIN v ON v.visitor = page.visitor AND v.start_ms = page.latest ORDER BY page.latest DESC, page.visitor",
             u64::from(limit) + 1

@@ -92,8 +92,10 @@ async fn check(store: &Store, events: &[Event], span: Span) {
         // Buckets of 23, 2, 25 hours, and of odd seconds: the unequal days of a zone whose clocks change.
         Arc::from([hour(-2), hour(21), hour(23), hour(23) + 2_670_000, hour(48), hour(96)])
     };
-    for filters in filter_sets() {
-        let basis = Basis { website: SITE, span, filters, currency: "EUR".into(), bots: false };
+    let sets = filter_sets();
+    let bots = [sets[0].clone(), sets[1].clone(), sets[4].clone()].map(|filters| (filters, true));
+    for (filters, bots) in sets.into_iter().map(|filters| (filters, false)).chain(bots) {
+        let basis = Basis { website: SITE, span, filters, currency: "EUR".into(), bots };
         let metrics: MetricSet = ALL.into_iter().collect();
         let mut panels = vec![Panel::Totals { metrics }, Panel::Series { edges: edges.clone(), metrics }];
         let plan = Some("plan/x~y".to_owned());
@@ -369,4 +371,52 @@ async fn a_pattern_that_is_none_is_the_callers_fault() {
     let plan = Plan { basis, panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }] };
     let error = store.ask(&plan).await.unwrap_err();
     assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");
+}
+
+/// One visitor's page view and, a minute later, an event: one of them a bot's.
+fn person_and_bot(is_bot: [bool; 2]) -> Vec<Event> {
+    let mut events: Vec<Event> = traffic(1).into_iter().filter(|event| event.website == SITE).take(2).collect();
+    for (number, event) in events.iter_mut().enumerate() {
+        event.visitor = 5;
+        event.time_ms = SPAN.start_ms + number as i64 * 60_000;
+        event.kind = [EventKind::Pageview, EventKind::Custom][number];
+        event.bot = if is_bot[number] { "user agent" } else { "" }.into();
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_person_and_a_bot_of_one_visitor_are_two_visits() {
+    for (is_bot, counted) in [([false, true], (1, 0)), ([true, false], (0, 1))] {
+        for settled_ms in [0, i64::MAX] {
+            let store = store(None);
+            store.append(person_and_bot(is_bot), settled_ms).await.unwrap();
+            for (bots, (pageviews, events), visits) in [(false, counted, 1), (true, (1, 1), 2)] {
+                let metrics: MetricSet = ALL.into_iter().collect();
+                let row = |limit| Panel::Breakdown {
+                    by: Dimension::Browser,
+                    property: None,
+                    metrics,
+                    order: Metric::Visitors,
+                    direction: SortDirection::Desc,
+                    after: None,
+                    limit,
+                    search: None,
+                    other: true,
+                };
+                let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots };
+                let panels = vec![Panel::Totals { metrics }, row(10)];
+                let answers = store.ask(&Plan { basis, panels }).await.unwrap();
+                let [Answer::Totals(totals), Answer::Breakdown { rows, other: Some(other), .. }] = &answers[..] else {
+                    panic!()
+                };
+                assert_eq!((totals.visitors, totals.visits), (1, visits), "{is_bot:?} {bots}");
+                assert_eq!((totals.pageviews, totals.events), (pageviews, events), "{is_bot:?} {bots}");
+                let sum = |of: fn(&Sums) -> i64| rows.iter().map(|row| of(&row.sums)).sum::<i64>() + of(other);
+                assert_eq!(sum(|sums| sums.pageviews), pageviews);
+                assert_eq!(sum(|sums| sums.events), events);
+                assert_eq!(sum(|sums| sums.visits), visits);
+            }
+        }
+    }
 }

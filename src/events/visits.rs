@@ -2,11 +2,18 @@
 //!
 //! - The order in which events arrive does not matter, but for ties of time: there the earlier arrival is the entry, the later the exit.
 //! - A visit ends after 30 minutes without an event, and for no other reason.
+//! - People and bots never share a visit, also under one visitor's key.
+//! - How the visitor came is what the first page view says; a visit without page views has its first event's.
 
 use std::sync::Arc;
 
 use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS};
 use uuid::Uuid;
+
+use super::groups::Who;
+
+/// Memory of a visit beside its texts: what they are shared and allocated with.
+const FIXED_BYTES: usize = 480;
 
 /// Everything known of one visit.
 #[derive(Debug, Clone)]
@@ -33,7 +40,7 @@ pub struct Visit {
     pub exit_page: Arc<str>,
     entry_ms: i64,
     exit_ms: i64,
-    /// Attributes of the first event.
+    /// Of the first page view; of the first event without one.
     pub acquisition: Arc<Acquisition>,
     /// Attributes of the first event.
     pub place: Arc<Place>,
@@ -76,6 +83,36 @@ impl Visit {
         visit
     }
 
+    /// Whose visit this is.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        (self.website, self.visitor, !self.bot.is_empty())
+    }
+
+    /// Memory that the visit takes, about, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let (acquisition, place, agent) = (&self.acquisition, &self.place, &self.agent);
+        let texts = [
+            &*self.entry_page,
+            &*self.exit_page,
+            &*self.screen,
+            &*self.language,
+            &acquisition.referrer,
+            &acquisition.source,
+            &acquisition.utm_source,
+            &acquisition.utm_medium,
+            &acquisition.utm_campaign,
+            &acquisition.utm_term,
+            &acquisition.utm_content,
+            &place.region,
+            &place.city,
+            &agent.browser,
+            &agent.os,
+        ];
+        size_of::<Self>() + FIXED_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+
     /// Whether an event at this time belongs to this visit.
     #[must_use]
     pub const fn reaches(&self, time_ms: i64) -> bool {
@@ -87,7 +124,9 @@ impl Visit {
         let time_ms = event.time_ms;
         if time_ms < self.start_ms {
             self.start_ms = time_ms;
-            self.acquisition = event.acquisition.clone();
+            if self.entry_ms == i64::MAX {
+                self.acquisition = event.acquisition.clone();
+            }
             self.place = event.place.clone();
             self.agent = event.agent.clone();
             self.screen = event.screen.clone();
@@ -100,6 +139,7 @@ impl Visit {
             if time_ms < self.entry_ms {
                 self.entry_ms = time_ms;
                 self.entry_page = event.path.clone();
+                self.acquisition = event.acquisition.clone();
             }
             if time_ms >= self.exit_ms {
                 self.exit_ms = time_ms;
@@ -126,17 +166,4 @@ impl Visit {
         let flipping = self.pageviews > 3 && seconds < i64::from(self.pageviews) * 2;
         u8::try_from(if flipping { full / 2 } else { full }).unwrap_or(100)
     }
-}
-
-/// The visits that events of one visitor, ascending in time, fall into.
-#[must_use]
-pub fn visits_of(events: &[Event]) -> Vec<Visit> {
-    let mut visits: Vec<Visit> = Vec::new();
-    for event in events {
-        match visits.last_mut() {
-            Some(visit) if visit.reaches(event.time_ms) => visit.add(event),
-            _ => visits.push(Visit::begun_by(event)),
-        }
-    }
-    visits
 }

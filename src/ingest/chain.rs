@@ -44,6 +44,8 @@ pub struct Sender<'a> {
     pub address: Option<IpAddr>,
     /// The `User-Agent` header.
     pub user_agent: &'a str,
+    /// When it happened, in milliseconds since 1970 UTC, where the sender's word counts as it is; `None` where the beacon tells.
+    pub happened_ms: Option<i64>,
     /// Whether the visitor opted out (`Sec-GPC: 1`).
     pub opted_out: bool,
     /// Why this sender is a machine whatever its user agent says.
@@ -92,7 +94,9 @@ impl Chain {
         let in_datacentre = || self.enricher.datacentre(sender.address?);
         let bot = sender.machine.or(of_header).or(machine).or(of_itself).or_else(in_datacentre).unwrap_or_default();
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
-        let who = self.who(site, &beacon, sender.address, user_agent, now_ms)?;
+        let time_ms = sender.happened_ms.unwrap_or_else(|| time_of(beacon.at_ms, beacon.sent_ms, now_ms));
+        let day = time_ms.div_euclid(DAY_MS);
+        let who = self.who(site, &beacon, sender.address, user_agent, day)?;
         let is_page_view = beacon.kind == EventKind::Pageview;
         let collapse = (is_page_view && sender.collapses).then(|| hash_of(&beacon.page));
         let is_named = beacon.event_id.is_some();
@@ -108,7 +112,7 @@ impl Chain {
         let event = Event {
             website,
             id,
-            time_ms: time_of(beacon.at_ms, beacon.sent_ms, now_ms),
+            time_ms,
             visitor: 0,
             kind: beacon.kind,
             name: shared(&beacon.name),
@@ -147,18 +151,15 @@ impl Chain {
         }
     }
 
-    fn who(&self, site: &Site, beacon: &Beacon, address: Option<IpAddr>, user_agent: &str, now_ms: i64) -> Result<Who> {
+    fn who(&self, site: &Site, beacon: &Beacon, address: Option<IpAddr>, user_agent: &str, day: i64) -> Result<Who> {
         let website = site.rules.website;
         if let Some(id) = beacon.visitor_id.as_ref().filter(|_| !site.rules.cookieless) {
             return Ok(Who::Known(Identity::new(&self.secret, website).known(id)));
         }
-        let salts = self.salts.at(now_ms).map_err(Error::internal)?;
+        let salts = self.salts.at(self.clock.now().timestamp_millis()).map_err(Error::internal)?;
         let address = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
-        let key = |salt: &Secret, day: i64| Identity::new(salt, website).visitor(&address, user_agent, day);
-        Ok(Who::Cookieless {
-            today: key(&salts.today, salts.day),
-            yesterday: salts.yesterday.as_ref().map(|salt| key(salt, salts.day - 1)),
-        })
+        let key = |day: i64| Identity::new(salts.of(day), website).visitor(&address, user_agent, day);
+        Ok(Who::Cookieless { that_day: key(day), day_before: key(day - 1) })
     }
 }
 

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     identity::DAY_MS,
     journal::{Counts, Entry, Group, Writer, Written},
-    memory::{Before, Visitors, memory_of},
+    memory::{Before, Visitors, memory_of, visitor_key},
     seen::{Seen, key_of},
     state::State,
 };
@@ -46,12 +46,12 @@ const LEDGER_DAYS: i64 = 30;
 pub enum Who {
     /// The sender keeps an id of the visitor.
     Known(u64),
-    /// The hash of this day, and of the day before where its salt is known: a visit that crosses midnight keeps the latter.
+    /// The hash of the day it happened, and of the day before: a visit that crosses midnight keeps the latter.
     Cookieless {
-        /// Of this UTC day.
-        today: u64,
+        /// Of the UTC day it happened.
+        that_day: u64,
         /// Of the day before.
-        yesterday: Option<u64>,
+        day_before: u64,
     },
 }
 
@@ -222,7 +222,8 @@ impl Desk {
         let mut visitors = Visitors::default();
         visitors.sweep(clock.now().timestamp_millis());
         for event in recent {
-            visitors.heard(event.website, event.visitor, event.time_ms, &mut Before::default());
+            let key = visitor_key(event.website, event.visitor, event.is_bot);
+            visitors.heard(key, event.time_ms, &mut Before::default());
         }
         let gone = FxHashSet::default();
         (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
@@ -420,19 +421,21 @@ impl Desk {
 
     fn decide(&mut self, incoming: Incoming, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
         let Incoming { mut event, who, collapse, is_named } = incoming;
-        let website = event.website;
+        let (website, is_bot) = (event.website, !event.bot.is_empty());
         event.visitor = match who {
             Who::Known(visitor) => visitor,
-            Who::Cookieless { today, yesterday } => {
-                let goes_on = |visitor: &u64| self.visitors.is_open(website, *visitor, event.time_ms);
-                yesterday.filter(|visitor| !goes_on(&today) && goes_on(visitor)).unwrap_or(today)
+            Who::Cookieless { that_day, day_before } => {
+                let goes_on =
+                    |visitor: u64| self.visitors.is_open(visitor_key(website, visitor, is_bot), event.time_ms);
+                if !goes_on(that_day) && goes_on(day_before) { day_before } else { that_day }
             }
         };
+        let visitor = visitor_key(website, event.visitor, is_bot);
         let key = key_of(event.id);
         if is_named && self.seen.has(key) {
             return Outcome::Duplicate;
         }
-        if event.kind == EventKind::Heartbeat && !self.visitors.is_open(website, event.visitor, event.time_ms) {
+        if event.kind == EventKind::Heartbeat && !self.visitors.is_open(visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
         if is_named {
@@ -440,12 +443,12 @@ impl Desk {
             self.seen.insert(key);
             undo.seen.push(key);
         }
-        let (visitor, time_ms) = (event.visitor, event.time_ms);
-        if collapse.is_some_and(|page| self.visitors.repeats(website, visitor, page, time_ms, &mut undo.visitors)) {
+        let time_ms = event.time_ms;
+        if collapse.is_some_and(|page| self.visitors.repeats(visitor, page, time_ms, &mut undo.visitors)) {
             return Outcome::Duplicate;
         }
-        self.visitors.heard(website, visitor, time_ms, &mut undo.visitors);
-        let outcome = if event.bot.is_empty() { Outcome::Accepted } else { Outcome::Bot };
+        self.visitors.heard(visitor, time_ms, &mut undo.visitors);
+        let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
         events.push(event);
         outcome
     }

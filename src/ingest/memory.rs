@@ -30,10 +30,11 @@ pub fn memory_of(event: &Event) -> usize {
     600 + texts.sum::<usize>()
 }
 
-/// Visitor and website in one number.
-fn visitor_key(website: Uuid, visitor: u64) -> u64 {
+/// Whose visit an event belongs to, in one number: a person and a bot of the same id are two.
+#[must_use]
+pub fn visitor_key(website: Uuid, visitor: u64, is_bot: bool) -> u64 {
     // The visitor is a hash that is keyed by the website already.
-    visitor ^ website.as_u64_pair().1
+    (visitor ^ website.as_u64_pair().1).rotate_left(u32::from(is_bot))
 }
 
 /// A memory as it was before a change: what to undo when nothing of a group was written.
@@ -56,24 +57,23 @@ pub struct Visitors {
 }
 
 impl Visitors {
-    /// Whether a visit of a visitor goes on with an event of this time (milliseconds since 1970 UTC).
+    /// Whether a visit of a visitor ([`visitor_key`]) goes on with an event of this time (milliseconds since 1970 UTC).
     #[must_use]
-    pub fn is_open(&self, website: Uuid, visitor: u64, time_ms: i64) -> bool {
-        let last = self.open.get(&visitor_key(website, visitor));
+    pub fn is_open(&self, key: u64, time_ms: i64) -> bool {
+        let last = self.open.get(&key);
         last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
     }
 
     /// A visitor was heard of.
-    pub fn heard(&mut self, website: Uuid, visitor: u64, time_ms: i64, before: &mut Before) {
-        let key = visitor_key(website, visitor);
+    pub fn heard(&mut self, key: u64, time_ms: i64, before: &mut Before) {
         let last = self.open.get(&key).copied();
         before.open.push((key, last));
         self.open.insert(key, last.map_or(time_ms, |last| last.max(time_ms)));
     }
 
     /// Whether this view of a page (its hash) repeats one of the same time, about; remembers it if not.
-    pub fn repeats(&mut self, website: Uuid, visitor: u64, page: u64, time_ms: i64, before: &mut Before) -> bool {
-        let key = visitor_key(website, visitor).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) ^ page;
+    pub fn repeats(&mut self, visitor: u64, page: u64, time_ms: i64, before: &mut Before) -> bool {
+        let key = visitor.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) ^ page;
         let last = self.viewed.get(&key).copied();
         let known = last.or_else(|| self.viewed_before.get(&key).copied());
         if known.is_some_and(|known| (time_ms - known).abs() < COLLAPSE_MS) {
@@ -118,14 +118,16 @@ impl Visitors {
 mod tests {
     use super::*;
 
-    const SITE: Uuid = Uuid::from_u128(3);
+    fn key(visitor: u64) -> u64 {
+        visitor_key(Uuid::from_u128(3), visitor, false)
+    }
 
     #[test]
     fn a_page_viewed_twice_within_five_seconds_is_one_view() {
         let (mut visitors, mut before) = (Visitors::default(), Before::default());
         let mut view = |visitor, page, time_ms, now_ms| {
             visitors.sweep(now_ms);
-            visitors.repeats(SITE, visitor, page, time_ms, &mut before)
+            visitors.repeats(key(visitor), page, time_ms, &mut before)
         };
         assert!(!view(1, 1, 100_000, 100_000));
         assert!(!view(2, 1, 100_000, 100_000) && !view(1, 2, 100_000, 100_000));
@@ -138,24 +140,24 @@ mod tests {
     #[test]
     fn what_is_undone_was_not_heard() {
         let (mut visitors, mut kept) = (Visitors::default(), Before::default());
-        visitors.heard(SITE, 1, 1_000, &mut kept);
-        visitors.repeats(SITE, 1, 9, 1_000, &mut kept);
+        visitors.heard(key(1), 1_000, &mut kept);
+        visitors.repeats(key(1), 9, 1_000, &mut kept);
         let mut undone = Before::default();
         for (visitor, time_ms) in [(1, VISIT_GAP_MS * 2), (2, 1_000), (2, 2_000)] {
-            visitors.heard(SITE, visitor, time_ms, &mut undone);
-            assert!(!visitors.repeats(SITE, visitor, 9, time_ms + 10_000, &mut undone));
+            visitors.heard(key(visitor), time_ms, &mut undone);
+            assert!(!visitors.repeats(key(visitor), 9, time_ms + 10_000, &mut undone));
         }
         visitors.undo(undone);
-        assert!(visitors.is_open(SITE, 1, 1_000 + VISIT_GAP_MS) && !visitors.is_open(SITE, 1, 1_001 + VISIT_GAP_MS));
-        assert!(!visitors.is_open(SITE, 2, 1_000));
-        assert!(visitors.repeats(SITE, 1, 9, 1_000, &mut kept));
+        assert!(visitors.is_open(key(1), 1_000 + VISIT_GAP_MS) && !visitors.is_open(key(1), 1_001 + VISIT_GAP_MS));
+        assert!(!visitors.is_open(key(2), 1_000));
+        assert!(visitors.repeats(key(1), 9, 1_000, &mut kept));
     }
 
     #[test]
     fn who_has_gone_is_forgotten_once_a_minute() {
         let (mut visitors, mut before) = (Visitors::default(), Before::default());
         assert!(visitors.sweep(10_000_000));
-        visitors.heard(SITE, 1, 10_000_000, &mut before);
+        visitors.heard(key(1), 10_000_000, &mut before);
         assert!(!visitors.sweep(10_059_999) && visitors.sweep(10_060_000));
         assert_eq!(visitors.open.len(), 1);
         visitors.sweep(10_000_001 + VISIT_GAP_MS);

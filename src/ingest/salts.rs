@@ -24,6 +24,14 @@ pub struct Pair {
     pub yesterday: Option<Secret>,
 }
 
+impl Pair {
+    /// The salt that visitors of a UTC day (since 1970) are hashed with: that day's, or today's where it is gone or was never made.
+    #[must_use]
+    pub fn of(&self, day: i64) -> &Secret {
+        self.yesterday.as_ref().filter(|_| day == self.day - 1).unwrap_or(&self.today)
+    }
+}
+
 /// Keeps the salts, and makes each day's.
 pub struct Salts {
     path: PathBuf,

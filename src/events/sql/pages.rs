@@ -30,20 +30,20 @@ impl Compiler<'_> {
         let narrowed = if self.basis.filters.is_empty() {
             String::new()
         } else {
-            " SEMI JOIN v ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms".to_owned()
+            format!(" SEMI JOIN v ON {}", self.in_visit("v"))
         };
         // The next event of the same visit is the visitor's next one within the gap that ends visits, or a later one that
         // heartbeats lead to, in a visit that is longer than the gap.
         statement.text = format!(
             "WITH v AS MATERIALIZED ({visits}), \
              wanted(number, path) AS (VALUES {rows}), \
-             e AS (SELECT e.visitor, path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
-               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events \
+             e AS (SELECT e.visitor, e.bot <> '' AS by_bot, path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor, e.bot <> '' ORDER BY time_ms, rowid) - time_ms AS until_ms \
+               FROM (SELECT rowid, visitor, bot, path, title, kind, time_ms FROM events \
                  WHERE {website} AND time_ms >= {start} AND time_ms <= {last_end_ms} AND kind <> 5) e{narrowed}), \
-             long AS (SELECT visitor AS of, start_ms, end_ms FROM v WHERE end_ms - start_ms > {VISIT_GAP_MS}), \
+             long AS (SELECT visitor AS of, bot <> '' AS of_bot, start_ms, end_ms FROM v WHERE end_ms - start_ms > {VISIT_GAP_MS}), \
              views AS (SELECT path, arg_max(title, time_ms) FILTER (title <> '') AS title, \
                  avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS} OR of IS NOT NULL) AS until_ms \
-               FROM e LEFT JOIN long ON until_ms > {VISIT_GAP_MS} AND of = visitor AND time_ms >= start_ms AND time_ms + until_ms <= end_ms \
+               FROM e LEFT JOIN long ON until_ms > {VISIT_GAP_MS} AND of = visitor AND of_bot = by_bot AND time_ms >= start_ms AND time_ms + until_ms <= end_ms \
                WHERE kind = 0 AND time_ms < {end} AND path IN ({keys}) GROUP BY path), \
              entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \
              exits AS (SELECT exit_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND exit_page IN ({keys}) GROUP BY ALL) \

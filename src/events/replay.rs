@@ -1,0 +1,199 @@
+//! Visits made anew from stored events: those that were open when the process ended, and those around late events.
+//!
+//! - Only the columns that visits need are read, in parts of bounded size, however much was sent.
+//! - A start leaves no visit open: it closes what it finds, and the next event of a visitor opens that visit again.
+
+use std::collections::BTreeMap;
+
+use duckdb::{Connection, params};
+use rustc_hash::FxHashSet as HashSet;
+use schema::analytics::event::VISIT_GAP_MS;
+use uuid::Uuid;
+
+use super::{
+    groups::{Groups, Who, who},
+    rows::{VISIT_EVENT_COLUMNS, append_visit, event_of},
+    visits::Visit,
+};
+
+/// Memory of the events that are read at once, about.
+const PART_BYTES: u64 = 32 << 20;
+
+/// Memory of an event beside its texts, about.
+const EVENT_BYTES: u64 = 300;
+
+/// From when until when something lies, in milliseconds since 1970 UTC, both included.
+pub type Window = (i64, i64);
+
+/// Closes the visits that were open at the last commit.
+///
+/// # Errors
+/// Whatever the store refuses; nothing is changed then.
+pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
+    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
+    let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
+    if since == i64::MAX {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    let from = format!(
+        "events e WHERE time_ms >= {since} AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.website_id = e.website_id \
+         AND v.visitor = e.visitor AND (v.bot <> '') = (e.bot <> '') AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms AND v.end_ms >= {since})"
+    );
+    let closed = replay(connection, &from, |run| append_visits(connection, &run)).and_then(|()| {
+        connection.execute_batch("UPDATE progress SET open_since_ms = 9223372036854775807")?;
+        connection.execute_batch("COMMIT")
+    });
+    if closed.is_err() {
+        // A failed statement may have ended the transaction already.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    closed
+}
+
+/// Stores closed visits.
+///
+/// # Errors
+/// Whatever the store refuses, such as a full disk.
+pub fn append_visits(connection: &Connection, visits: &[Visit]) -> duckdb::Result<()> {
+    if visits.is_empty() {
+        return Ok(());
+    }
+    let mut appender = connection.appender("visits")?;
+    for visit in visits {
+        append_visit(&mut appender, visit)?;
+    }
+    appender.flush()
+}
+
+/// Those of the batch who may have a closed visit that one of their events reaches. `closed_until` tells per website when the last
+/// closed visit ended.
+///
+/// # Errors
+/// Whatever the store refuses.
+pub fn visits_touched(
+    connection: &Connection,
+    closed_until: impl Fn(Uuid) -> Option<i64>,
+    groups: &Groups<'_>,
+) -> duckdb::Result<HashSet<Who>> {
+    let windows: BTreeMap<Who, Window> = groups
+        .iter()
+        .filter_map(|(who, events)| {
+            let (first, last) = (events.first()?.time_ms, events.last()?.time_ms);
+            let reached = closed_until(who.0).is_some_and(|until| first <= until.saturating_add(VISIT_GAP_MS));
+            reached.then_some((who, widened((first, last))))
+        })
+        .collect();
+    if windows.is_empty() {
+        return Ok(HashSet::default());
+    }
+    let whole = write_windows(connection, "reached", &windows)?;
+    let touched = connection
+        .prepare(&format!(
+            "SELECT DISTINCT r.website_id, r.visitor, r.is_bot FROM temp.reached r JOIN visits v ON v.website_id = r.website_id \
+             AND v.visitor = r.visitor AND (v.bot <> '') = r.is_bot AND v.end_ms >= r.from_ms AND v.start_ms <= r.until_ms \
+             WHERE v.end_ms >= {} AND v.start_ms <= {}",
+            whole.0, whole.1
+        ))?
+        .query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), row.get(1)?, row.get(2)?)))?
+        .collect::<duckdb::Result<HashSet<Who>>>()?;
+    connection.execute_batch("DROP TABLE temp.reached")?;
+    Ok(touched)
+}
+
+/// Makes the visits within these windows anew, from the stored events; closed visits that a window touches are taken back whole.
+/// Answers each visitor's visits, in order of time.
+///
+/// # Errors
+/// Whatever the store refuses.
+pub fn rebuild(
+    connection: &Connection,
+    windows: &BTreeMap<Who, Window>,
+    mut each: impl FnMut(Vec<Visit>),
+) -> duckdb::Result<()> {
+    let whole = write_windows(connection, "late", windows)?;
+    let within = format!("v.end_ms >= {} AND v.start_ms <= {}", whole.0, whole.1);
+    connection.execute_batch(&format!(
+        "CREATE OR REPLACE TEMP TABLE widened AS SELECT l.website_id, l.visitor, l.is_bot, least(min(l.from_ms), min(v.start_ms)) AS from_ms, \
+           greatest(max(l.until_ms), max(v.end_ms)) AS until_ms FROM temp.late l LEFT JOIN (FROM visits v WHERE {within}) v \
+           ON v.website_id = l.website_id AND v.visitor = l.visitor AND (v.bot <> '') = l.is_bot AND v.end_ms >= l.from_ms AND v.start_ms <= l.until_ms \
+           GROUP BY l.website_id, l.visitor, l.is_bot; \
+         DELETE FROM visits v USING temp.widened w WHERE v.website_id = w.website_id AND v.visitor = w.visitor AND (v.bot <> '') = w.is_bot \
+           AND v.start_ms >= w.from_ms AND v.end_ms <= w.until_ms AND {within}"
+    ))?;
+    let (from, until): Window = connection.query_row(
+        "SELECT coalesce(min(from_ms), 0), coalesce(max(until_ms), -1) FROM temp.widened",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let from = format!(
+        "events e JOIN temp.widened w ON w.website_id = e.website_id AND w.visitor = e.visitor AND w.is_bot = (e.bot <> '') \
+         AND e.time_ms >= w.from_ms AND e.time_ms <= w.until_ms WHERE e.time_ms >= {from} AND e.time_ms <= {until}"
+    );
+    replay(connection, &from, |run| {
+        each(run);
+        Ok(())
+    })?;
+    connection.execute_batch("DROP TABLE temp.late; DROP TABLE temp.widened")
+}
+
+/// A window and the gap on both sides.
+pub const fn widened((from, until): Window) -> Window {
+    (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS))
+}
+
+/// Puts windows into a temporary table. Answers the window around all of them.
+fn write_windows(connection: &Connection, table: &str, windows: &BTreeMap<Who, Window>) -> duckdb::Result<Window> {
+    connection.execute_batch(&format!(
+        "CREATE OR REPLACE TEMP TABLE {table} (website_id UHUGEINT, visitor UBIGINT, is_bot BOOLEAN, from_ms BIGINT, until_ms BIGINT)"
+    ))?;
+    let mut appender = connection.appender_to_catalog_and_db(table, "temp", "main")?;
+    let mut whole = (i64::MAX, i64::MIN);
+    for ((website, visitor, is_bot), (from, until)) in windows {
+        appender.append_row(params![website.as_u128(), visitor, is_bot, from, until])?;
+        whole = (whole.0.min(*from), whole.1.max(*until));
+    }
+    appender.flush()?;
+    Ok(whole)
+}
+
+/// Hands the visits of each visitor over that the events `from` (a FROM clause with its WHERE) fall into, in order of time.
+fn replay(
+    connection: &Connection,
+    from: &str,
+    mut each: impl FnMut(Vec<Visit>) -> duckdb::Result<()>,
+) -> duckdb::Result<()> {
+    let bytes: u64 = connection.query_row(
+        &format!(
+            "SELECT coalesce(sum({EVENT_BYTES} + strlen(path) + strlen(referrer) + strlen(utm_source) + strlen(utm_medium) + strlen(utm_campaign) \
+             + strlen(utm_term) + strlen(utm_content) + strlen(screen) + strlen(language)), 0)::UBIGINT FROM {from}"
+        ),
+        [],
+        |row| row.get(0),
+    )?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    // The engine hands results over whole; visitors' keys are hashes, so these parts are about equal.
+    let parts = bytes / PART_BYTES + 1;
+    for part in 0..parts {
+        let mut statement = connection.prepare(&format!(
+            "SELECT {VISIT_EVENT_COLUMNS} FROM {from} AND e.visitor % {parts} = {part} \
+             ORDER BY e.website_id, e.visitor, e.bot <> '', e.time_ms, e.rowid"
+        ))?;
+        let mut rows = statement.query([])?;
+        let mut run: Vec<Visit> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let event = event_of(row)?;
+            if run.last().is_some_and(|visit| visit.who() != who(&event)) {
+                each(std::mem::take(&mut run))?;
+            }
+            match run.last_mut() {
+                Some(visit) if visit.reaches(event.time_ms) => visit.add(&event),
+                _ => run.push(Visit::begun_by(&event)),
+            }
+        }
+        each(run)?;
+    }
+    Ok(())
+}
