@@ -269,38 +269,14 @@ impl Desk {
                     next = waiting.try_recv().ok();
                 }
             }
-            let now_ms = self.clock.now().timestamp_millis();
-            if let Err(error) = self.turn(now_ms, &mut journal).await {
-                tracing::warn!(error.code = error.code(), "ids of events stay in the journal");
-            }
-            self.sweep(now_ms, &mut journal).await;
-            let delivered = self.state.delivered.load(Ordering::Acquire);
-            let trim = if delivered > trimmed { delivered } else { 0 };
             let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
-            match watch.turn("intake", self.group(group, now_ms, trim, &mut journal, &mut undo)).await {
-                Some(Ok(())) if trim > 0 => trimmed = trim,
-                Some(Ok(())) => {}
-                Some(Err(error)) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
-                None => {
-                    // Its senders hear that they have to send it again: what is not on disk was not seen.
-                    if !journal.recover().await.unwrap_or(false) {
-                        self.forget(undo);
-                    }
-                }
+            let step = self.step(group, &mut trimmed, &mut journal, &mut undo);
+            // The senders of a group that panicked hear that they have to send it again: what is not on disk was not seen.
+            if watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
+                self.forget(undo);
             }
-            match other {
-                Some(Asked::Forget(website, answer)) => {
-                    let _ = answer.send(self.forget_website(website, &mut journal).await);
-                }
-                Some(Asked::Trim(answer)) => {
-                    let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
-                }
-                Some(Asked::Probe(answer)) => {
-                    let probed = journal.probe().await;
-                    self.state.refuses.store(probed.is_err(), Ordering::Release);
-                    let _ = answer.send(probed);
-                }
-                Some(Asked::Take(_)) | None => {}
+            if let Some(asked) = other {
+                watch.turn("intake", self.attend(asked, &mut journal)).await;
             }
             self.state.turned.tick();
         }
@@ -320,6 +296,41 @@ impl Desk {
             self.seen.seal(today, position).await;
         }
         Ok(())
+    }
+
+    /// Does what has come due, then the group.
+    async fn step(&mut self, group: Vec<Waiting>, trimmed: &mut i64, journal: &mut Writer, undo: &mut Undo) {
+        let now_ms = self.clock.now().timestamp_millis();
+        if let Err(error) = self.turn(now_ms, journal).await {
+            tracing::warn!(error.code = error.code(), "ids of events stay in the journal");
+        }
+        self.sweep(now_ms, journal).await;
+        let delivered = self.state.delivered.load(Ordering::Acquire);
+        let trim = if delivered > *trimmed { delivered } else { 0 };
+        match self.group(group, now_ms, trim, journal, undo).await {
+            Ok(()) if trim > 0 => *trimmed = trim,
+            Ok(()) => {}
+            Err(error) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+        }
+    }
+
+    /// Does what is no group.
+    async fn attend(&mut self, asked: Asked, journal: &mut Writer) {
+        match asked {
+            Asked::Forget(website, answer) => {
+                let _ = answer.send(self.forget_website(website, journal).await);
+            }
+            Asked::Trim(answer) => {
+                let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
+            }
+            Asked::Probe(answer) => {
+                let probed = journal.probe().await;
+                self.state.refuses.store(probed.is_err(), Ordering::Release);
+                let _ = answer.send(probed);
+            }
+            // Taken with its group.
+            Asked::Take(_) => {}
+        }
     }
 
     /// Takes nothing of a website in any more.

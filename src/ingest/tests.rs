@@ -38,11 +38,13 @@ struct Flaky {
     store: Store,
     is_away: AtomicBool,
     refusals: AtomicU64,
+    panics: AtomicBool,
 }
 
 #[async_trait]
 impl Sink for Flaky {
     async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended> {
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "the store panics once");
         if self.is_away.load(Ordering::SeqCst) {
             self.refusals.fetch_add(1, Ordering::SeqCst);
             return Err(Error::Unavailable { retry_after: 1, why: "away".into() });
@@ -94,7 +96,12 @@ async fn start(folder: &Path, most_bytes: u64) -> Works {
 async fn start_with(folder: &Path, most_bytes: u64, clock: Arc<dyn Clock>, limits: Limits) -> Works {
     let budget = Budget { memory_mib: 128, threads: 1 };
     let store = Store::open(Some(&folder.join("events.duckdb")), budget, Duration::from_secs(20)).unwrap();
-    let sink = Arc::new(Flaky { store, is_away: AtomicBool::new(false), refusals: AtomicU64::new(0) });
+    let sink = Arc::new(Flaky {
+        store,
+        is_away: AtomicBool::new(false),
+        refusals: AtomicU64::new(0),
+        panics: AtomicBool::new(false),
+    });
     let (mut writer, reader) = journal::open(&folder.join("journal.sqlite")).await.unwrap();
     let position = sink.delivered().await.unwrap();
     writer.begin_after(position).await.unwrap();
@@ -321,6 +328,45 @@ async fn a_store_that_is_away_loses_nothing_and_doubles_nothing() {
     works.intake.take(incoming(400)).await.unwrap();
     works.stop(true).await;
     assert_eq!(start(folder.path(), 1 << 30).await.stored().await, 401);
+}
+
+#[tokio::test]
+async fn a_delivery_that_panics_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let works = start(folder.path(), 1 << 30).await;
+    works.sink.panics.store(true, Ordering::SeqCst);
+    works.intake.take(incoming(1)).await.unwrap();
+    works.until_stored(1).await;
+    assert!(!works.sink.panics.load(Ordering::SeqCst), "it panicked");
+    works.stop(true).await;
+}
+
+/// A clock that panics when it is asked for the so manieth time; 0: not at all.
+struct Panicking(AtomicU64);
+
+impl Clock for Panicking {
+    fn now(&self) -> DateTime<Utc> {
+        let left = self.0.load(Ordering::SeqCst);
+        self.0.store(left.saturating_sub(1), Ordering::SeqCst);
+        assert_ne!(left, 1, "the clock panics");
+        SystemClock.now()
+    }
+}
+
+/// Intake asks the clock once before it commits a group, and the live figures ask it once afterwards.
+#[tokio::test]
+async fn an_intake_that_panics_goes_on_and_has_seen_what_is_on_disk() {
+    for (asked, then) in [(1, Outcome::Accepted), (2, Outcome::Duplicate)] {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Panicking(AtomicU64::new(0)));
+        let works = start_with(folder.path(), 1 << 30, clock.clone(), Limits::default()).await;
+        clock.0.store(asked, Ordering::SeqCst);
+        assert_eq!(works.intake.take(incoming(1)).await.unwrap_err().status(), 503, "{asked}");
+        assert_eq!(works.intake.take(incoming(1)).await.unwrap(), [then], "{asked}");
+        assert_eq!(works.intake.take(incoming(2)).await.unwrap(), [Outcome::Accepted]);
+        works.until_stored(2).await;
+        works.stop(true).await;
+    }
 }
 
 #[tokio::test]

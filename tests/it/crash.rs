@@ -271,6 +271,11 @@ async fn a_store_that_fails_for_half_a_minute_between_kills_loses_nothing() {
             server.kill();
             server = start();
         } else {
+            let health = reqwest::get(format!("{}/health", server.base)).await.unwrap();
+            assert_eq!(health.status(), 503, "nothing was delivered for long");
+            let health: Value = health.json().await.unwrap();
+            assert_ne!(health["checks"]["delivery"], "ok", "{health}");
+            assert_eq!(health["checks"]["ingest"], "ok", "{health}");
             limit(&server, "unlimited");
         }
         each_counts_once(&server.base, &key, &site, &book).await;
