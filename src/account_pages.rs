@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, net::SocketAddr};
 
-use async_graphql::{Executor as _, Request, Variables};
+use async_graphql::{Request, Variables};
 use axum::{
     Extension, Form, Router,
     extract::{ConnectInfo, DefaultBodyLimit, Query, State, rejection::FormRejection},
@@ -13,11 +13,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use schema::{Error, ports::Page};
+use schema::{Error, Schema, ports::Page};
 use serde_json::json;
 
 use crate::{
-    gate::{Door, Watched},
+    gate::Door,
     rest::{Auth, Gate as _},
     widgets::words::escaped,
 };
@@ -42,12 +42,12 @@ type Fields = HashMap<String, String>;
 /// What the pages share.
 #[derive(Clone)]
 struct Pages {
-    schema: Watched,
+    schema: Schema,
     door: Door,
 }
 
 /// Mounts the pages.
-pub fn routes(schema: Watched, door: Door) -> Router {
+pub fn routes(schema: Schema, door: Door) -> Router {
     let pages = Pages { schema, door };
     Page::ALL
         .into_iter()

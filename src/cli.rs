@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::{
     StartError, Surroundings,
     config::{Config, Flags},
-    control_plane, data_folder,
+    control_plane, data_folder, log,
 };
 
 /// Self-hosted web analytics with a GraphQL API.
@@ -225,20 +225,26 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("footfall: the runtime cannot start: {error}");
+            complain(&format!("the runtime cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let outcome = runtime.block_on(obey(cli.command));
     // A blocked read of standard input must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    log::finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("footfall: {error}");
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says why the command fails; where that cannot be written, its status says it.
+fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "footfall: {why}");
 }
 
 async fn obey(command: Command) -> Result<(), StartError> {
@@ -326,8 +332,7 @@ fn configured(flags: Flags) -> Result<Config, StartError> {
     let config = Config::layered(flags)?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| StartError::new(format!("log: {error}; a level such as info is right")))?;
-    // A second call finds the subscriber of the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    log::start(filter);
     Ok(config)
 }
 

@@ -6,6 +6,7 @@ pub mod mail;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -16,7 +17,9 @@ use self::{
     issuer::{IssuerFlags, IssuerSettings},
     mail::{MailFlags, MailSettings, MailTls},
 };
-use crate::{StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies};
+use crate::{
+    StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies, server::connections,
+};
 
 /// The defaults, with their explanations.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -112,6 +115,21 @@ pub struct Flags {
     /// Beacons that one address may send in a minute; 0 for any number [default: 0]
     #[arg(long, value_name = "N", env = "FOOTFALL_INGEST_PER_MINUTE")]
     pub ingest_per_minute: Option<u64>,
+    /// Connections at once; 0 for as many as the limit of open files allows [default: 0]
+    #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+    /// Connections of one address at once, trusted proxies excepted [default: 1024]
+    #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS_PER_ADDRESS")]
+    pub max_connections_per_address: Option<usize>,
+    /// Seconds for the head of a request, and between two parts of its body [default: 10]
+    #[arg(long, value_name = "S", env = "FOOTFALL_HEADER_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub header_seconds: Option<u64>,
+    /// Seconds for the whole body of a request [default: 60]
+    #[arg(long, value_name = "S", env = "FOOTFALL_BODY_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub body_seconds: Option<u64>,
+    /// Seconds that a connection may be idle between two requests [default: 75]
+    #[arg(long, value_name = "S", env = "FOOTFALL_IDLE_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub idle_seconds: Option<u64>,
     /// Room of the journal, in MiB: what may wait while the event store takes nothing [default: 1024]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub journal_mib: Option<u32>,
@@ -146,6 +164,11 @@ struct Layer {
     token_minutes: Option<u32>,
     trusted_proxies: Option<Vec<String>>,
     ingest_per_minute: Option<u64>,
+    max_connections: Option<usize>,
+    max_connections_per_address: Option<usize>,
+    header_seconds: Option<u64>,
+    body_seconds: Option<u64>,
+    idle_seconds: Option<u64>,
     journal_mib: Option<u32>,
     mail_host: Option<String>,
     mail_port: Option<u16>,
@@ -185,6 +208,11 @@ impl Layer {
             token_minutes: over.token_minutes.or(self.token_minutes),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             ingest_per_minute: over.ingest_per_minute.or(self.ingest_per_minute),
+            max_connections: over.max_connections.or(self.max_connections),
+            max_connections_per_address: over.max_connections_per_address.or(self.max_connections_per_address),
+            header_seconds: over.header_seconds.or(self.header_seconds),
+            body_seconds: over.body_seconds.or(self.body_seconds),
+            idle_seconds: over.idle_seconds.or(self.idle_seconds),
             journal_mib: over.journal_mib.or(self.journal_mib),
             mail_host: over.mail_host.or(self.mail_host),
             mail_port: over.mail_port.or(self.mail_port),
@@ -260,6 +288,8 @@ pub struct Config {
     pub trusted_proxies: Proxies,
     /// Beacons that one address may send in a minute; 0 for any number.
     pub ingest_per_minute: u64,
+    /// Limits of connections.
+    pub connections: connections::Limits,
     /// Room of the journal, in MiB.
     pub journal_mib: u32,
     /// The mail server, where one is set up.
@@ -298,6 +328,11 @@ impl Config {
             token_minutes: flags.token_minutes,
             trusted_proxies: flags.trusted_proxies,
             ingest_per_minute: flags.ingest_per_minute,
+            max_connections: flags.max_connections,
+            max_connections_per_address: flags.max_connections_per_address,
+            header_seconds: flags.header_seconds,
+            body_seconds: flags.body_seconds,
+            idle_seconds: flags.idle_seconds,
             journal_mib: flags.journal_mib,
             log: flags.log,
             ..Layer::default()
@@ -309,10 +344,27 @@ impl Config {
         let mail = flags.mail.over(layer.mail()).checked()?;
         let issuer = flags.issuer.over(layer.issuer()).checked()?;
         let listen = layer.listen.ok_or_else(missing)?;
+        let trusted_proxies = Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
+            StartError::new(format!(
+                "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
+            ))
+        })?;
+        let seconds =
+            |seconds: Option<u64>| seconds.map(|seconds| Duration::from_secs(seconds.max(1))).ok_or_else(missing);
+        let connections = connections::Limits {
+            header: seconds(layer.header_seconds)?,
+            body: seconds(layer.body_seconds)?,
+            idle: seconds(layer.idle_seconds)?,
+            connections: layer.max_connections.filter(|most| *most > 0),
+            per_address: layer.max_connections_per_address.ok_or_else(missing)?,
+            proxies: trusted_proxies.clone(),
+        };
         Ok(Self {
             data,
             mail,
             issuer,
+            connections,
+            trusted_proxies,
             listen,
             public_url: public_url(layer.public_url, listen)?,
             database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
@@ -337,11 +389,6 @@ impl Config {
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
             token_minutes: layer.token_minutes.ok_or_else(missing)?,
-            trusted_proxies: Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
-                StartError::new(format!(
-                    "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
-                ))
-            })?,
             ingest_per_minute: layer.ingest_per_minute.ok_or_else(missing)?,
             journal_mib: layer.journal_mib.ok_or_else(missing)?,
             log: layer.log.ok_or_else(missing)?,

@@ -4,6 +4,7 @@
 mod ddl;
 mod dialect;
 pub mod duckdb;
+mod duplicates;
 mod groups;
 mod interrupt;
 mod panels;
@@ -320,6 +321,8 @@ impl Sink for Store {
     }
 }
 
+#[cfg(test)]
+mod edge_tests;
 #[cfg(test)]
 mod recount;
 #[cfg(test)]

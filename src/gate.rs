@@ -2,18 +2,15 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use async_graphql::{
-    Data, Executor, InputType, Name, Request, Response, Value, Variables, parser::types::OperationType,
-};
+use async_graphql::{InputType, Name, Request, Value, Variables};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use futures_util::{StreamExt as _, stream::BoxStream};
 use hmac::{Hmac, Mac as _};
 use schema::{
-    AddressHash, Cx, Ports, Schema,
+    AddressHash, Cx, Ports,
     access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
     api_key::usage,
-    changes::{Changes, Moment},
+    changes::Moment,
     error::{Error, Result},
     ports::Limits,
 };
@@ -106,11 +103,8 @@ impl Gate for Door {
         let fits = match (auth, &credential) {
             (Auth::None, _) => {
                 let live = self.ports.live.version();
-                return Ok(self.pass(
-                    Caller::Anonymous,
-                    from,
-                    self.ports.changes.moment(self.ports.now()).with_live(live),
-                ));
+                let moment = self.ports.changes.moment(None, self.ports.now()).with_live(live);
+                return Ok(self.pass(Caller::Anonymous, from, Some((Uuid::nil(), moment))));
             }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
@@ -122,9 +116,13 @@ impl Gate for Door {
             })
             .into());
         }
-        // Taken before anything is read.
-        let moment = self.ports.changes.moment(self.ports.now());
-        Ok(self.pass(self.caller(&credential).await?, from, moment))
+        let caller = self.caller(&credential).await?;
+        let moment = match caller {
+            // Taken before anything of the team is read.
+            Caller::Key { id, team, .. } => Some((id, self.ports.changes.moment(Some(team), self.ports.now()))),
+            _ => None,
+        };
+        Ok(self.pass(caller, from, moment))
     }
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
@@ -157,60 +155,13 @@ fn word<T: InputType>(name: &str) -> Result<T> {
 }
 
 impl Door {
-    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Moment) -> Pass {
+    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Option<(Uuid, Moment)>) -> Pass {
         let ports = Arc::clone(&self.ports);
         let meter = usage::standing(&ports, caller).map(|standing| {
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
             Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
         });
         let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller).from_address(from));
-        let moment = match caller {
-            Caller::Key { id, .. } => Some((id, moment)),
-            Caller::Anonymous => Some((Uuid::nil(), moment)),
-            _ => None,
-        };
         Pass { caller, dress: Arc::new(dress), meter, moment }
-    }
-}
-
-/// The schema, moving the control plane's version after each mutation.
-#[derive(Clone)]
-pub struct Watched {
-    schema: Schema,
-    changes: Arc<Changes>,
-}
-
-impl Watched {
-    /// Watches what this schema executes.
-    #[must_use]
-    pub fn new(schema: Schema, changes: Arc<Changes>) -> Self {
-        Self { schema, changes }
-    }
-}
-
-/// Whether the request holds a mutation. A text that does not parse changes nothing.
-fn changes_something(request: &mut Request) -> bool {
-    request.parsed_query().is_ok_and(|document| {
-        document.operations.iter().any(|(_, operation)| operation.node.ty == OperationType::Mutation)
-    })
-}
-
-impl Executor for Watched {
-    async fn execute(&self, mut request: Request) -> Response {
-        let changes = changes_something(&mut request);
-        let response = Executor::execute(&self.schema, request).await;
-        if changes {
-            self.changes.mark();
-        }
-        response
-    }
-
-    fn execute_stream(&self, mut request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        let changes = changes_something(&mut request).then(|| Arc::clone(&self.changes));
-        let responses = Executor::execute_stream(&self.schema, request, session);
-        match changes {
-            Some(changes) => responses.inspect(move |_| changes.mark()).boxed(),
-            None => responses,
-        }
     }
 }

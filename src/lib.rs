@@ -14,14 +14,18 @@ pub mod demo;
 pub mod erasure;
 pub mod events;
 pub mod gate;
+pub mod health;
 pub mod http;
 pub mod import;
 pub mod ingest;
 pub mod live;
+pub mod log;
 pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
+pub mod server;
+pub mod tasks;
 pub mod tokens;
 pub mod tracker;
 pub mod variable_defaults;
@@ -30,21 +34,19 @@ pub mod widgets;
 use std::{
     fmt,
     future::Future,
-    net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, ServiceExt, extract::Request, routing::get};
+use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::{Operator, flush_key_usage},
     ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
     website::deletion,
 };
-use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
@@ -54,7 +56,8 @@ use crate::{
     data_folder::Held,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
-    gate::{Door, Watched},
+    gate::Door,
+    health::Health,
     http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
     import::{Importer, Target, handover},
     ingest::{
@@ -75,6 +78,8 @@ use crate::{
     passwords::BoundedArgon2,
     proof::Internet,
     rest::{Rest, Shell},
+    server::connections::Connections,
+    tasks::Tasks,
     tokens::{Keyring, external::External},
 };
 
@@ -159,6 +164,7 @@ pub struct App {
     store: Store,
     inflow: Inflow,
     intake: Intake,
+    tasks: Tasks,
     _held: Held,
 }
 
@@ -256,8 +262,12 @@ impl App {
         let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret, scratch };
         let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
-        let service = routes(&config, &ports, keyring, gateway)?;
-        Ok(Self { ports, importer, config, service, store, inflow, intake, _held: held })
+        let tasks = Tasks::default();
+        tasks.add("intake", intake.state().intake.clone());
+        tasks.add("delivery", intake.state().delivery.clone());
+        let health = Health::new(ports.clone(), Arc::new(store.clone()), intake.clone(), tasks.clone());
+        let service = routes(&config, &ports, keyring, gateway, health)?;
+        Ok(Self { ports, importer, config, service, store, inflow, intake, tasks, _held: held })
     }
 
     /// The routes, for benches that bring their own listener.
@@ -280,7 +290,7 @@ impl App {
     /// Serves until `stop` resolves, then lets running requests end.
     ///
     /// # Errors
-    /// When the socket for imports cannot be made, or the listener fails.
+    /// When the socket for imports cannot be made.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -290,35 +300,40 @@ impl App {
         // The rules for user agents take a tenth of a second to compile: nobody's first request waits for them.
         tokio::task::spawn_blocking(Agents::warm);
         let socket = handover::listen(&self.config.data.socket())?;
-        jobs.spawn(handover::serve(socket, self.importer.clone(), Arc::new(Sites(self.ports.clone()))));
-        let ports = self.ports.clone();
+        let (tasks, importer) = (self.tasks.clone(), self.importer.clone());
+        let sites = Arc::new(Sites(self.ports.clone()));
         jobs.spawn(async move {
-            loop {
-                tokio::time::sleep(FLUSH_EVERY).await;
+            let serve = || handover::serve(&socket, importer.clone(), sites.clone());
+            tasks.keep_running("imports", serve).await;
+        });
+        let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
+        jobs.spawn(async move {
+            let flush = || async {
                 if let Err(error) = flush_key_usage(&ports).await {
                     tracing::warn!(error.code = error.code(), "the counts of API keys were not written");
                 }
-            }
+            };
+            tasks.repeat("usage of API keys", FLUSH_EVERY, flush).await;
         });
-        let ports = self.ports.clone();
+        let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
         jobs.spawn(async move {
             let operator = Operator::holding_the_data_folder();
-            loop {
-                tokio::time::sleep(FLUSH_EVERY).await;
+            let erase = || async {
                 if let Err(error) = deletion::carry_out(&ports, &operator).await {
                     tracing::warn!(error.code = error.code(), "deleted websites' events go later");
                 }
-            }
+            };
+            tasks.repeat("erasure", FLUSH_EVERY, erase).await;
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(self.service);
         let Inflow { desk, mut delivery } = self.inflow;
         let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
         let delivering = tokio::spawn(async move {
             delivery.run(&mut delivery_stops).await;
             delivery
         });
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let connections = Arc::new(Connections::new(self.config.connections.clone()));
+        let serving = server::serve(listener, self.service, connections, async move {
             stop.await;
             drop(told);
         });
@@ -327,7 +342,7 @@ impl App {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            served = serving => served.map_err(|error| StartError::new(format!("the listener failed: {error}")))?,
+            () = serving => {}
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
@@ -408,8 +423,10 @@ fn routes(
     ports: &Ports,
     keyring: Arc<Keyring>,
     gateway: Gateway,
+    health: Health,
 ) -> Result<Shelled<Arc<Gateway>>, StartError> {
     let rest = rest_api()?;
+    let health = Arc::new(health);
     let http = HttpConfig {
         trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
         cors_origins: config.cors_origins.clone(),
@@ -418,22 +435,16 @@ fn routes(
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
-    let graphql = Endpoint::new(
-        Watched::new(schema::build(), ports.changes.clone()),
-        door.clone(),
-        &schema::sdl(),
-        http.clone(),
-        ports.clock.clone(),
-    )
-    .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
-    let accounts = account_pages::routes(Watched::new(schema::build_trusted(), ports.changes.clone()), door.clone());
+    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+    let accounts = account_pages::routes(schema::build_trusted(), door.clone());
     let rest = rest.router(Shell {
-        executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
+        executor: Arc::new(schema::build_trusted()),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
     });
     let fixed = Router::new()
-        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/health", get(move || async move { health.answer().await }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
     let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);

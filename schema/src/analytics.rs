@@ -1,5 +1,7 @@
 //! The analytics question, its meaning and its answer.
 
+pub mod closed;
+pub mod compare;
 pub mod country;
 pub mod event;
 pub mod path;

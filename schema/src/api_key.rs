@@ -148,7 +148,7 @@ where
     let txn = ports.begin().await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok((ApiKey::of_team(&team.lower(), row)?, secret))
 }
 
@@ -205,7 +205,7 @@ pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     let txn = ports.begin().await?;
     let row = row.update(&txn).await.map_err(gone)?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyRevoke, team, &row)).await?;
-    txn.commit().await?;
+    txn.commit_changing(&[team.id()], &[]).await?;
     ApiKey::of_team(team, row)
 }
 
@@ -234,7 +234,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     let old = api_key::ActiveModel { id: Unchanged(old.id), expires_at: Set(Some(end)), ..Default::default() };
     let old = old.update(&txn).await.map_err(gone)?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyRotate, team, &new)).await?;
-    txn.commit().await?;
+    txn.commit_changing(&[team.id()], &[]).await?;
     Ok((ApiKey::of_team(team, new)?, secret, ApiKey::of_team(team, old)?))
 }
 

@@ -178,7 +178,7 @@ pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdat
     if let Some(messages) = messages {
         messages::replace(&txn, ports, row.id, messages).await?;
     }
-    txn.commit().await?;
+    txn.commit_addition().await?;
     chat.changed(row)
 }
 
@@ -186,6 +186,7 @@ pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdat
 pub async fn delete(ports: &Ports, chat: &AuthoredChat) -> Result<()> {
     let id = chat.chat().id();
     let gone = conversation::Entity::delete_by_id(id).exec(&ports.writer).await?;
+    ports.changes.mark(&[], &[]);
     ports.told.end(id);
     if gone.rows_affected == 0 { Err(Error::not_found(MISSING)) } else { Ok(()) }
 }

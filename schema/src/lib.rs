@@ -22,6 +22,7 @@ pub mod analytics;
 pub mod api_key;
 pub mod audit;
 pub mod conversation;
+pub mod host;
 pub mod invitation;
 mod known_network;
 mod letters;
@@ -34,6 +35,7 @@ pub mod session;
 pub mod team;
 mod text;
 pub mod traffic;
+pub mod transaction;
 pub mod user;
 pub mod website;
 

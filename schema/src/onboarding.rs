@@ -158,7 +158,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
                 .map_err(|source| Error::of_write(source, "This was saved twice at once; save it again."))?
         }
     };
-    txn.commit().await?;
+    txn.commit_addition().await?;
     face(row)
 }
 

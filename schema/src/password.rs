@@ -220,7 +220,7 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     }
     .insert(&txn)
     .await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     let way = match ports.mail.reset_page(&secret) {
         Some(page) => format!("Open this page within an hour and choose a new one:\n\n{page}\n"),
         None => format!("Choose a new one within an hour, with this code:\n\n{secret}\n"),

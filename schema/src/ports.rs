@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::stream::BoxStream;
-use sea_orm::{DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome, SetUp},
+    transaction::Transaction,
 };
 
 /// The event store.
@@ -417,12 +418,12 @@ impl Ports {
     }
 
     /// Begins a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it commits.
-    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+    pub async fn begin(&self) -> Result<Transaction> {
         let options = TransactionOptions {
             sqlite_transaction_mode: (self.writer.get_database_backend() == DbBackend::Sqlite)
                 .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        Ok(Transaction::new(self.writer.begin_with_options(options).await?, Arc::clone(&self.changes)))
     }
 }

@@ -179,7 +179,7 @@ pub async fn sign_in(
             let myself = Myself::signed_in(user, issued.session);
             let line = Line::of_account(AuditAction::SignIn, myself.caller(), email.as_str(), &[]);
             audit::note(&txn, ports, line).await?;
-            txn.commit().await?;
+            txn.commit_addition().await?;
             Ok((issued, myself))
         }
         found => {
@@ -243,6 +243,7 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     }
     tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
     revoke(&ports.writer, id, now).await?;
+    ports.changes.mark(&[], &[]);
     Err(refused())
 }
 

@@ -17,8 +17,9 @@ use crate::{
     http::credential::Credential,
     ingest::{
         address::address_of,
-        beacon::{Beacon, Fields, Thing, is_object, page_of},
+        beacon::{Beacon, Thing, is_object, page_of},
         chain::Sender,
+        fields::Fields,
         identity::DAY_MS,
         intake::{Incoming, Submission},
         properties::{Properties, clean},

@@ -36,6 +36,7 @@ const DEMO_EMAIL: &str = "demo@footfall.example";
 /// # Errors
 /// When the port is in use, the data folder is held, or a store cannot be opened.
 pub(super) async fn serve(config: Config) -> Result<(), StartError> {
+    raise_file_limit();
     if config.sign_up == SignUp::Open && config.mail.is_none() {
         tracing::warn!(
             "sign-up is open and no mail is set up, so e-mail addresses are not proven: set mail_host, or signup = \"invite\""
@@ -68,6 +69,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     // A demo is played with for longer than a quarter of an hour.
     flags.token_minutes = flags.token_minutes.or(Some(24 * 60));
     let config = configured(flags)?;
+    raise_file_limit();
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
     let ports = app.ports.clone();
@@ -135,6 +137,13 @@ async fn demo_code(ports: &Ports, operator: &Operator, first: Option<Uuid>) -> R
     let input = WebsiteUpdateGeneralInput { allow_localhost: MaybeUndefined::Value(true), ..Default::default() };
     let site = update_general(ports, &site.lower(), input).await?;
     Ok(site.website().tracking_code.clone())
+}
+
+/// Raises the limit of open files as far as the system lets this process: each connection is one.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(error.source = %error, "the limit of open files stays as it is");
+    }
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {

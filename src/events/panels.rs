@@ -126,7 +126,9 @@ impl<'a> Pass<'a> {
                 self.breakdown(&asked, *metrics, *other)
             }
             Panel::Pages { paths } => {
-                let statement = self.compiler.pages(paths, self.sources.open);
+                let last_end = rows(self.reader, &self.compiler.last_end(self.sources.open), |row| row.get(0))?;
+                let last_end_ms = last_end.first().copied().unwrap_or(i64::MIN);
+                let statement = self.compiler.pages(paths, last_end_ms, self.sources.open);
                 let page = |row: &Row<'_>| {
                     Ok(PageRow {
                         title: row.get(0)?,
@@ -179,7 +181,7 @@ fn rows<T>(
     prepared.query_map(params_from_iter(&statement.values), |found| row(found))?.collect()
 }
 
-/// Reads sums from eleven columns, in the order of the compiler's facts.
+/// Reads sums from twelve columns, in the order of the compiler's facts.
 fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
     Ok(Sums {
         visitors: row.get(first)?,
@@ -193,6 +195,7 @@ fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
         converted: row.get(first + 8)?,
         revenue_micros: row.get(first + 9)?,
         score: row.get(first + 10)?,
+        payments: row.get(first + 11)?,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use schema::analytics::{
     event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS},
-    plan::{Basis, Sums},
+    plan::{Basis, PageRow, Sums},
     query::{Dimension, FilterInput, FilterOperator, Scope},
 };
 use uuid::Uuid;
@@ -32,7 +32,8 @@ impl Dice {
     }
 }
 
-/// Two days of a few visitors: long visits across every edge, goals, scrolls, money in two currencies.
+/// Two days of a few visitors: long visits across every edge, goals with and without value, scrolls, heartbeats, money in two
+/// currencies, some of it paid back.
 pub fn traffic(seed: u64) -> Vec<Event> {
     let mut dice = Dice(seed);
     let mut events = Vec::new();
@@ -57,13 +58,15 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 2 => 3 * HOUR,
                 _ => dice.roll(20 * 60 * 1000) as i64,
             };
-            let kind = match dice.roll(9) {
+            let kind = match dice.roll(11) {
                 0 => EventKind::Custom,
                 1 => EventKind::Goal,
                 2 => EventKind::Scroll,
                 3 => EventKind::Revenue,
+                4 | 5 => EventKind::Heartbeat,
                 _ => EventKind::Pageview,
             };
+            let is_money = kind == EventKind::Revenue || (kind == EventKind::Goal && dice.roll(2) == 0);
             let path: Arc<str> = dice.pick(&["/", "/a%b", "/a_b", "/axb", "/Pricing"]).into();
             events.push(Event {
                 website: if dice.roll(8) == 0 { OTHER_SITE } else { SITE },
@@ -71,13 +74,13 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 time_ms,
                 visitor,
                 kind,
-                name: if kind == EventKind::Pageview {
+                name: if matches!(kind, EventKind::Pageview | EventKind::Heartbeat) {
                     "".into()
                 } else {
-                    dice.pick(&["signup", "buy", "more"]).into()
+                    dice.pick(&["signup", "buy", "more", ""]).into()
                 },
                 hostname: dice.pick(&["x.example", "y.example"]).into(),
-                title: dice.pick(&["", "T"]).into(),
+                title: dice.pick(&["", "", "T", "U"]).into(),
                 path,
                 acquisition: Arc::new(Acquisition {
                     referrer: dice.pick(&["", "google.com"]).into(),
@@ -95,8 +98,8 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 } else {
                     "".into()
                 },
-                amount_micros: if kind == EventKind::Revenue { dice.roll(90_000_000) as i64 } else { 0 },
-                currency: if kind == EventKind::Revenue { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
+                amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
+                currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
                 bot: Arc::from(""),
             });
         }
@@ -132,13 +135,12 @@ pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option
     let first = visit[0];
     let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
     let (acquisition, agent) = (&first.acquisition, &first.agent);
+    let happened = event.kind != EventKind::Heartbeat;
     Some(match dimension {
-        Dimension::Page => event.path.to_string(),
-        Dimension::Hostname => event.hostname.to_string(),
+        Dimension::Page => happened.then(|| event.path.to_string())?,
+        Dimension::Hostname => happened.then(|| event.hostname.to_string())?,
         Dimension::Title => (event.kind == EventKind::Pageview).then(|| event.title.to_string())?,
-        Dimension::Event => {
-            (event.kind != EventKind::Pageview && !event.name.is_empty()).then(|| event.name.to_string())?
-        }
+        Dimension::Event => (happened && event.kind != EventKind::Pageview).then(|| event.name.to_string())?,
         Dimension::Goal => (event.kind == EventKind::Goal).then(|| event.name.to_string())?,
         Dimension::EntryPage => views.first().map_or(String::new(), |view| view.path.to_string()),
         Dimension::ExitPage => views.last().map_or(String::new(), |view| view.path.to_string()),
@@ -165,19 +167,22 @@ pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option
     })
 }
 
+/// The value of an event's property as text; empty where the event has none.
+pub fn property_of(name: &str, event: &Event) -> Option<String> {
+    if matches!(event.kind, EventKind::Pageview | EventKind::Heartbeat) {
+        return None;
+    }
+    let all: serde_json::Value = serde_json::from_str(&event.properties).unwrap_or_default();
+    Some(match &all[name] {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    })
+}
+
 pub fn holds(filter: &FilterInput, visit: &[&Event], event: &Event) -> bool {
     let value = match &filter.property {
-        Some(name) => {
-            let all: serde_json::Value = serde_json::from_str(&event.properties).unwrap_or_default();
-            if event.kind == EventKind::Pageview || event.name.is_empty() {
-                return false;
-            }
-            Some(match &all[name.as_str()] {
-                serde_json::Value::String(text) => text.clone(),
-                serde_json::Value::Null => String::new(),
-                other => other.to_string(),
-            })
-        }
+        Some(name) => property_of(name, event),
         None => value_of(filter.dimension, visit, event),
     };
     let Some(value) = value else { return false };
@@ -239,10 +244,11 @@ pub fn recount(
             if all {
                 let is = |kind: EventKind| i64::from(event.kind == kind);
                 tally.sums.pageviews += is(EventKind::Pageview);
-                tally.sums.events += 1 - is(EventKind::Pageview);
+                tally.sums.events += 1 - is(EventKind::Pageview) - is(EventKind::Heartbeat);
                 tally.sums.conversions += is(EventKind::Goal);
-                if event.kind == EventKind::Revenue && *event.currency == *basis.currency {
-                    tally.sums.revenue_micros += event.amount_micros;
+                if *event.currency == *basis.currency {
+                    tally.sums.revenue_micros += i128::from(event.amount_micros);
+                    tally.sums.payments += 1;
                 }
             }
         }
@@ -272,4 +278,40 @@ pub fn recount(
         }
     }
     tallies.into_iter().map(|(key, tally)| (key, tally.finish())).collect()
+}
+
+/// What one page has beside its metrics, by loops over the visits that fulfil the conditions.
+pub fn recounted_page(events: &[Event], basis: &Basis, path: &str) -> PageRow {
+    let inside = |time_ms: i64| time_ms >= basis.span.start_ms && time_ms < basis.span.end_ms;
+    let mut page = PageRow::default();
+    let (mut titled_ms, mut until_ms, mut followed) = (i64::MIN, 0, 0);
+    for visit in recounted_visits(events) {
+        let fulfils = |filter: &FilterInput| match filter.dimension.scope() {
+            Scope::Visit => holds(filter, &visit, visit[0]),
+            Scope::Event => visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event)),
+        };
+        if !basis.filters.iter().all(fulfils) {
+            continue;
+        }
+        let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
+        if inside(visit[0].time_ms) {
+            page.entries += i64::from(views.first().is_some_and(|view| &*view.path == path));
+            page.exits += i64::from(views.last().is_some_and(|view| &*view.path == path));
+        }
+        for (at, view) in visit.iter().enumerate() {
+            if view.kind != EventKind::Pageview || &*view.path != path || !inside(view.time_ms) {
+                continue;
+            }
+            if !view.title.is_empty() && view.time_ms > titled_ms {
+                titled_ms = view.time_ms;
+                page.title = view.title.to_string();
+            }
+            if let Some(next) = visit[at + 1..].iter().find(|event| event.kind != EventKind::Heartbeat) {
+                until_ms += next.time_ms - view.time_ms;
+                followed += 1;
+            }
+        }
+    }
+    page.time_on_page_ms = (followed > 0).then(|| until_ms as f64 / f64::from(followed));
+    page
 }

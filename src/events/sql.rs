@@ -10,12 +10,12 @@
 
 mod buckets;
 mod facts;
+mod pages;
 mod words;
 
 use std::fmt::Write as _;
 
 use schema::analytics::{
-    event::VISIT_GAP_MS,
     plan::{After, Basis, MetricSet},
     query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
@@ -23,8 +23,8 @@ use schema::analytics::{
 pub use self::words::Statement;
 use self::{
     buckets::Buckets,
-    facts::{VISIT_FACTS, needed, of_event, order_value, sums},
-    words::{column, condition, expression, holders, number},
+    facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
+    words::{column, condition, expression, holders},
 };
 use super::dialect;
 
@@ -43,7 +43,7 @@ pub struct Rows<'a> {
     pub after: Option<&'a After>,
     /// Rows at most.
     pub limit: u32,
-    /// Only keys that contain this text, letter case ignored.
+    /// Only keys that contain this text, letter case and accents ignored.
     pub search: Option<&'a str>,
 }
 
@@ -178,8 +178,9 @@ impl<'a> Compiler<'a> {
         let revenue = if metrics.has(Metric::Revenue) {
             let currency = statement.bind(&self.basis.currency);
             format!(
-                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0{keys} FROM happened \
-                 WHERE kind = 4 AND currency = {currency} AND matches_all",
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1{keys} FROM happened \
+                 WHERE {is_money} AND matches_all",
+                is_money = is_money(&currency),
                 keys = keys("")
             )
         } else {
@@ -197,10 +198,10 @@ impl<'a> Compiler<'a> {
                FROM e JOIN x ON e.visitor = x.visitor AND e.time_ms >= x.start_ms AND e.time_ms <= x.end_ms{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER (kind = 0 AND matches_all) AS pageviews, \
                count(*) FILTER (kind NOT IN (0, 5) AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
-               count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score{keys} \
+               count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
-               0, (conversions > 0)::INTEGER, 0, score{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+               0, (conversions > 0)::INTEGER, 0, score, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
             join_start = bucketed("v.start_ms"),
             join_time = bucketed("e.time_ms"),
             x_keys = keys("x."),
@@ -250,23 +251,24 @@ impl<'a> Compiler<'a> {
         parts.join(" UNION ALL ")
     }
 
-    /// The facts that a breakdown by an event's dimension adds up.
+    /// The facts that a breakdown by an event's dimension adds up: of the rows whose key fulfils `on_key`, each visit once in each row
+    /// that it has part in, or once among all of them `together`.
     fn event_facts(
         &self,
-        by: Dimension,
-        property: Option<&str>,
+        rows: &Rows<'_>,
+        (on_key, together): (&str, bool),
         metrics: MetricSet,
         sources: Sources,
         statement: &mut Statement,
     ) -> String {
-        let (key, holders) = match property {
+        let key = match rows.property {
             Some(property) => {
                 let pointer = statement.bind(&dialect::pointer_to(property));
-                let value = dialect::property(&pointer);
-                (value.clone(), format!(" AND kind NOT IN (0, 5) AND {value} <> ''"))
+                dialect::property(&pointer)
             }
-            None => (expression(by).to_owned(), holders(by).to_owned()),
+            None => expression(rows.by).to_owned(),
         };
+        let holders = holders(rows.by);
         let conditions = self.event_conditions(statement).iter().fold(String::new(), |mut text, condition| {
             let _ = write!(text, " AND {condition}");
             text
@@ -275,8 +277,12 @@ impl<'a> Compiler<'a> {
             needed(metrics)
                 .map(|fact| match fact.column {
                     "revenue_micros" => {
-                        let currency = statement.bind(&self.basis.currency);
-                        format!("CASE WHEN kind = 4 AND currency = {currency} THEN amount_micros ELSE 0 END AS revenue_micros")
+                        let is_money = is_money(&statement.bind(&self.basis.currency));
+                        format!("CASE WHEN {is_money} THEN amount_micros ELSE 0 END AS revenue_micros")
+                    }
+                    "payments" => {
+                        let is_money = is_money(&statement.bind(&self.basis.currency));
+                        format!("({is_money})::INTEGER AS payments")
                     }
                     "visitor" => format!("{prefix}visitor AS visitor"),
                     column => format!("{} AS {column}", of_event(column)),
@@ -286,11 +292,14 @@ impl<'a> Compiler<'a> {
         };
         let range = self.events_in_range();
         let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
+        let mut events = format!(
+            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions})"
+        );
+        if !on_key.is_empty() {
+            events = format!("(SELECT * FROM {events} WHERE true{on_key})");
+        }
         if self.on_visits.is_empty() && !of_visits {
-            return format!(
-                "SELECT {key} AS key, {} FROM events WHERE {range}{holders}{conditions}",
-                of_events("", statement)
-            );
+            return format!("SELECT key, {} FROM {events}", of_events("", statement));
         }
         let span = self.basis.span;
         let visits = format!(
@@ -302,8 +311,7 @@ impl<'a> Compiler<'a> {
             self.visit_conditions(statement)
         );
         let joined = format!(
-            "(SELECT {key} AS key, visitor, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions}) e \
-             JOIN ({visits}) v ON e.visitor = v.v_visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms"
+            "{events} e JOIN ({visits}) v ON e.visitor = v.v_visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms"
         );
         let mut facts = format!("SELECT key, {} FROM {joined}", of_events("e.", statement));
         if of_visits {
@@ -315,10 +323,11 @@ impl<'a> Compiler<'a> {
                 })
                 .collect::<Vec<_>>()
                 .join(", ");
+            let (key, once_per) = if together { ("NULL::VARCHAR", "") } else { ("key", "key, ") };
             let _ = write!(
                 facts,
-                " UNION ALL SELECT key, {columns} FROM (SELECT DISTINCT key, v_visitor, start_ms, end_ms, pageviews, interactions, conversions, score \
-                 FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
+                " UNION ALL SELECT {key} AS key, {columns} FROM (SELECT DISTINCT {once_per}v_visitor, start_ms, end_ms, pageviews, interactions, \
+                 conversions, score FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
                 span.start_ms, span.end_ms
             );
         }
@@ -374,17 +383,31 @@ impl<'a> Compiler<'a> {
         statement
     }
 
-    fn keyed_facts(&self, rows: &Rows<'_>, metrics: MetricSet, sources: Sources, statement: &mut Statement) -> String {
-        let facts = match rows.by.scope() {
-            Scope::Visit => self.visit_facts(Some(rows.by), metrics, sources, statement),
-            Scope::Event => self.event_facts(rows.by, rows.property, metrics, sources, statement),
-        };
-        match rows.search {
-            Some(search) => {
-                let part = statement.bind(&search.to_lowercase());
-                format!("SELECT * FROM ({facts}) WHERE {}", dialect::contains("lower(key)", &part))
+    /// The facts of a breakdown's rows; with `except`, those of all rows but these, together.
+    fn keyed_facts(
+        &self,
+        rows: &Rows<'_>,
+        except: Option<&[&str]>,
+        metrics: MetricSet,
+        sources: Sources,
+        statement: &mut Statement,
+    ) -> String {
+        let mut on_key = String::new();
+        if let Some(search) = rows.search {
+            let part = dialect::folded(&statement.bind(search));
+            let text = if rows.by.is_path() { dialect::folded_path("key") } else { dialect::folded("key") };
+            let _ = write!(on_key, " AND {}", dialect::contains(&text, &part));
+        }
+        if let Some(keys) = except.filter(|keys| !keys.is_empty()) {
+            let keys: Vec<String> = keys.iter().map(|key| statement.bind(key)).collect();
+            let _ = write!(on_key, " AND key NOT IN ({})", keys.join(", "));
+        }
+        match rows.by.scope() {
+            Scope::Visit => {
+                let facts = self.visit_facts(Some(rows.by), metrics, sources, statement);
+                if on_key.is_empty() { facts } else { format!("SELECT * FROM ({facts}) WHERE true{on_key}") }
             }
-            None => facts,
+            Scope::Event => self.event_facts(rows, (&on_key, except.is_some()), metrics, sources, statement),
         }
     }
 
@@ -398,8 +421,8 @@ impl<'a> Compiler<'a> {
         };
         let having = match rows.after {
             Some(after) => {
-                let key = statement.bind(&after.key);
-                format!(" HAVING o {beyond} {0}::DOUBLE OR (o = {0}::DOUBLE AND key > {key})", number(after.order))
+                let (order, key) = (statement.bind(&after.order.to_string()), statement.bind(&after.key));
+                format!(" HAVING o {beyond} {order}::HUGEINT OR (o = {order}::HUGEINT AND key > {key})")
             }
             None => String::new(),
         };
@@ -410,61 +433,26 @@ impl<'a> Compiler<'a> {
         let all = metrics.union(ranking);
         // Distinct visitors cost most: where they do not decide the order, only the rows of the page count them.
         statement.text = if metrics.has(Metric::Visitors) && rows.order != Metric::Visitors {
-            let ranked = self.keyed_facts(rows, ranking, sources, &mut statement);
-            let facts = self.keyed_facts(rows, all, sources, &mut statement);
+            let ranked = self.keyed_facts(rows, None, ranking, sources, &mut statement);
+            let facts = self.keyed_facts(rows, None, all, sources, &mut statement);
             format!(
                 "WITH page AS MATERIALIZED (SELECT key, {order} AS o FROM ({ranked}) GROUP BY key{page}) \
                  SELECT key, {order} AS o, {} FROM ({facts}) WHERE key IN (SELECT key FROM page) GROUP BY key ORDER BY o {way}, key",
                 sums(metrics)
             )
         } else {
-            let facts = self.keyed_facts(rows, all, sources, &mut statement);
+            let facts = self.keyed_facts(rows, None, all, sources, &mut statement);
             format!("SELECT key, {order} AS o, {} FROM ({facts}) GROUP BY key{page}", sums(metrics))
         };
         statement
     }
 
-    /// The sums of every row whose key is not among `keys`.
+    /// The sums of all rows whose key is not among `keys`, together: a visit or visitor with part in several counts once.
     #[must_use]
     pub fn other(&self, rows: &Rows<'_>, keys: &[&str], metrics: MetricSet, sources: Sources) -> Statement {
         let mut statement = Statement::default();
-        let facts = self.keyed_facts(rows, metrics, sources, &mut statement);
-        let keys: Vec<String> = keys.iter().map(|key| statement.bind(key)).collect();
-        let rest = if keys.is_empty() { "true".to_owned() } else { format!("key NOT IN ({})", keys.join(", ")) };
-        statement.text = format!("SELECT {} FROM ({facts}) WHERE {rest}", sums(metrics));
-        statement
-    }
-
-    /// One row per page, in the order of `paths`: title, entries, exits, mean milliseconds until the visit's next event.
-    #[must_use]
-    pub fn pages(&self, paths: &[String], open: bool) -> Statement {
-        let mut statement = Statement::default();
-        let span = self.basis.span;
-        let visits = self.visits_in_question(open, &mut statement);
-        let keys: Vec<String> = paths.iter().map(|path| statement.bind(path)).collect();
-        let rows = (0..keys.len()).zip(&keys).map(|(at, key)| format!("({at}, {key})")).collect::<Vec<_>>().join(", ");
-        let keys = keys.join(", ");
-        let narrowed = if self.basis.filters.is_empty() {
-            String::new()
-        } else {
-            " SEMI JOIN v ON e.visitor = v.visitor AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms".to_owned()
-        };
-        // The next event of the same visit is the visitor's next one within the gap that ends visits.
-        statement.text = format!(
-            "WITH v AS MATERIALIZED ({visits}), \
-             wanted(number, path) AS (VALUES {rows}), \
-             e AS (SELECT path, title, kind, time_ms, lead(time_ms) OVER (PARTITION BY e.visitor ORDER BY time_ms, rowid) - time_ms AS until_ms \
-               FROM (SELECT rowid, visitor, path, title, kind, time_ms FROM events WHERE {} AND kind <> 5) e{narrowed}), \
-             views AS (SELECT path, arg_max(title, time_ms) AS title, avg(until_ms) FILTER (until_ms <= {VISIT_GAP_MS}) AS until_ms \
-               FROM e WHERE kind = 0 AND path IN ({keys}) GROUP BY path), \
-             entries AS (SELECT entry_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND entry_page IN ({keys}) GROUP BY ALL), \
-             exits AS (SELECT exit_page AS path, count(*) AS count FROM v WHERE start_ms >= {start} AND start_ms < {end} AND exit_page IN ({keys}) GROUP BY ALL) \
-             SELECT coalesce(views.title, ''), coalesce(entries.count, 0), coalesce(exits.count, 0), views.until_ms FROM wanted \
-               LEFT JOIN views USING (path) LEFT JOIN entries USING (path) LEFT JOIN exits USING (path) ORDER BY wanted.number",
-            self.events_in_range(),
-            start = span.start_ms,
-            end = span.end_ms,
-        );
+        let facts = self.keyed_facts(rows, Some(keys), metrics, sources, &mut statement);
+        statement.text = format!("SELECT {} FROM ({facts})", sums(metrics));
         statement
     }
 

@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::{
     Store,
     duckdb::Budget,
-    recount::{Dice, HOUR, OTHER_SITE, SITE, START, recount, traffic, value_of},
+    recount::{Dice, HOUR, OTHER_SITE, SITE, START, property_of, recount, recounted_page, traffic, value_of},
 };
 
-const ALL: [Metric; 11] = [
+pub(super) const ALL: [Metric; 11] = [
     Metric::Visitors,
     Metric::Visits,
     Metric::Pageviews,
@@ -59,11 +59,11 @@ const DIMENSIONS: [Dimension; 25] = [
     Dimension::Goal,
 ];
 
-fn store(path: Option<&std::path::Path>) -> Store {
+pub(super) fn store(path: Option<&std::path::Path>) -> Store {
     Store::open(path, Budget { memory_mib: 128, threads: 2 }, Duration::from_secs(30)).unwrap()
 }
 
-fn filter(dimension: Dimension, operator: FilterOperator, values: &[&str]) -> FilterInput {
+pub(super) fn filter(dimension: Dimension, operator: FilterOperator, values: &[&str]) -> FilterInput {
     FilterInput { dimension, property: None, operator, values: values.iter().map(ToString::to_string).collect() }
 }
 
@@ -89,17 +89,18 @@ fn filter_sets() -> Vec<Vec<FilterInput>> {
 async fn check(store: &Store, events: &[Event], span: Span) {
     let edges: Arc<[i64]> = {
         let hour = |hours: i64| (START / HOUR + hours) * HOUR;
-        // Buckets of 23, 2, 25 hours: the unequal days of a zone whose clocks change.
-        Arc::from([hour(-2), hour(21), hour(23), hour(48), hour(96)])
+        // Buckets of 23, 2, 25 hours, and of odd seconds: the unequal days of a zone whose clocks change.
+        Arc::from([hour(-2), hour(21), hour(23), hour(23) + 2_670_000, hour(48), hour(96)])
     };
     for filters in filter_sets() {
         let basis = Basis { website: SITE, span, filters, currency: "EUR".into(), bots: false };
         let metrics: MetricSet = ALL.into_iter().collect();
         let mut panels = vec![Panel::Totals { metrics }, Panel::Series { edges: edges.clone(), metrics }];
-        for by in DIMENSIONS {
+        let plan = Some("plan/x~y".to_owned());
+        for (by, property) in DIMENSIONS.map(|by| (by, None)).into_iter().chain([(Dimension::Event, plan)]) {
             panels.push(Panel::Breakdown {
                 by,
-                property: None,
+                property,
                 metrics,
                 order: by.default_order(),
                 direction: SortDirection::Desc,
@@ -111,7 +112,8 @@ async fn check(store: &Store, events: &[Event], span: Span) {
         }
         let answers = store.ask(&Plan { basis: basis.clone(), panels: panels.clone() }).await.unwrap();
         let expected = recount(events, &basis, &|_, _| Some(String::new()), false).remove("").unwrap_or_default();
-        assert_eq!(answers[0], Answer::Totals(expected), "totals of {basis:?}");
+        let totals = expected;
+        assert_eq!(answers[0], Answer::Totals(totals), "totals of {basis:?}");
         // One metric alone is the same number as in company.
         for metric in ALL {
             let alone = vec![Panel::Totals { metrics: MetricSet::NONE.with(metric) }];
@@ -150,6 +152,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                 events: happened.events,
                 conversions: happened.conversions,
                 revenue_micros: happened.revenue_micros,
+                payments: happened.payments,
                 ..started
             };
             if sums != Sums::default() {
@@ -159,10 +162,13 @@ async fn check(store: &Store, events: &[Event], span: Span) {
         assert_eq!(answers[1], Answer::Series(by_bucket.into_iter().collect()), "series of {basis:?}");
 
         for (panel, answer) in panels.iter().zip(&answers).skip(2) {
-            let Panel::Breakdown { by, .. } = panel else { panic!() };
+            let Panel::Breakdown { by, property, .. } = panel else { panic!() };
             let by_event = by.scope() == Scope::Event;
-            let mut expected: Vec<(String, Sums)> =
-                recount(events, &basis, &|visit, event| value_of(*by, visit, event), by_event).into_iter().collect();
+            let value = |visit: &[&Event], event: &Event| match property {
+                Some(name) => property_of(name, event),
+                None => value_of(*by, visit, event),
+            };
+            let mut expected: Vec<(String, Sums)> = recount(events, &basis, &value, by_event).into_iter().collect();
             let order = |sums: &Sums| match by.default_order() {
                 Metric::Pageviews => sums.pageviews,
                 Metric::Visits => sums.visits,
@@ -175,13 +181,26 @@ async fn check(store: &Store, events: &[Event], span: Span) {
             assert_eq!(page, expected[..expected.len().min(2)], "{by:?} of {basis:?}");
             assert_eq!(*more, expected.len() > 2);
             let rest = &expected[expected.len().min(2)..];
-            let sum = |of: fn(&Sums) -> i64| rest.iter().map(|row| of(&row.1)).sum::<i64>();
+            // The rest together: a visit or visitor with several of these values counts once.
+            let together = |visit: &[&Event], event: &Event| {
+                value(visit, event).filter(|value| page.iter().all(|(key, _)| key != value)).map(|_| String::new())
+            };
             let other = other.unwrap();
-            assert_eq!(other.pageviews, sum(|sums| sums.pageviews), "other page views of {by:?} of {basis:?}");
-            assert_eq!(other.events, sum(|sums| sums.events));
-            assert_eq!(other.revenue_micros, sum(|sums| sums.revenue_micros));
+            let rest_together = recount(events, &basis, &together, by_event).remove("").unwrap_or_default();
+            assert_eq!(other, rest_together, "other of {by:?} of {basis:?}");
+            let added = |of: fn(&Sums) -> i128| page.iter().map(|(_, sums)| of(sums)).sum::<i128>() + of(&other);
+            match by {
+                Dimension::Title => assert_eq!(added(|sums| sums.pageviews.into()), totals.pageviews.into()),
+                Dimension::Event => assert_eq!(added(|sums| sums.events.into()), totals.events.into()),
+                Dimension::Goal => assert_eq!(added(|sums| sums.conversions.into()), totals.conversions.into()),
+                _ => {
+                    assert_eq!(added(|sums| sums.pageviews.into()), totals.pageviews.into(), "{by:?} of {basis:?}");
+                    assert_eq!(added(|sums| sums.events.into()), totals.events.into());
+                    assert_eq!(added(|sums| sums.revenue_micros), totals.revenue_micros);
+                }
+            }
             if !by_event {
-                assert_eq!(other.visits, sum(|sums| sums.visits), "other visits of {by:?} of {basis:?}");
+                assert_eq!(added(|sums| sums.visits.into()), totals.visits.into(), "visits of {by:?} of {basis:?}");
             }
             // The second page begins where the first one ended.
             if let (Some(last), Panel::Breakdown { by, property, metrics, order, direction, limit, .. }) =
@@ -205,6 +224,11 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                 assert_eq!(page, rest[..rest.len().min(2)], "second page of {by:?} of {basis:?}");
             }
         }
+
+        let paths: Vec<String> = ["/Pricing", "/", "/nowhere", "/a%b"].map(str::to_owned).to_vec();
+        let expected: Vec<_> = paths.iter().map(|path| recounted_page(events, &basis, path)).collect();
+        let answer = store.ask(&Plan { basis: basis.clone(), panels: vec![Panel::Pages { paths }] }).await.unwrap();
+        assert_eq!(answer[0], Answer::Pages(expected), "pages of {basis:?}");
 
         let visitors = Panel::Visitors { offset: 0, after: None, limit: 1_000 };
         let answer = store.ask(&Plan { basis: basis.clone(), panels: vec![visitors] }).await.unwrap();
@@ -289,41 +313,6 @@ async fn what_is_stored_is_left_out_however_far_apart_a_batch_lies() {
     assert_eq!((appended.stored, appended.duplicates), (2, 3));
     let appended = store.append(batch, i64::MAX).await.unwrap();
     assert_eq!((appended.stored, appended.duplicates), (0, 5));
-}
-
-#[tokio::test]
-async fn tmp_measure() {
-    use schema::ports::Sink as _;
-    let folder = tempfile::tempdir().unwrap();
-    let store = store(Some(&folder.path().join("e.duckdb")));
-    let base = traffic(14)[0].clone();
-    for batch in 0..20_u64 {
-        let events: Vec<Event> = (0..50_000_u64)
-            .map(|n| Event {
-                id: Uuid::from_u128(u128::from(batch * 50_000 + n) * 0x9e37_79b9_7f4a_7c15_1234_5678_9abc_def1),
-                visitor: n % 5000,
-                time_ms: START + ((batch * 50_000 + n) as i64) * 82,
-                ..base.clone()
-            })
-            .collect();
-        let at = events[49_999].time_ms;
-        store.deliver(events, at, batch as i64 + 1).await.unwrap();
-    }
-    let end = START + 999_999 * 82;
-    for round in 0..3 {
-        let late = |n: u128| {
-            vec![
-                Event { id: Uuid::from_u128(n), visitor: 99, time_ms: START + 1000 + round, ..base.clone() },
-                Event { id: Uuid::from_u128(n + 1), visitor: 99, time_ms: end, ..base.clone() },
-            ]
-        };
-        let t = std::time::Instant::now();
-        store.append(late(10 * round as u128), end - 60_000).await.unwrap();
-        let a = t.elapsed();
-        let t = std::time::Instant::now();
-        store.deliver(late(10 * round as u128 + 5), end - 60_000, 100 + round).await.unwrap();
-        eprintln!("append {a:?} deliver {:?}", t.elapsed());
-    }
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ pub fn listen(path: &Path) -> Result<UnixListener> {
 }
 
 /// Serves imports until it is dropped; running ones end with it. Each connection is one import.
-pub async fn serve(listener: UnixListener, importer: Importer, websites: Arc<dyn Websites>) {
+pub async fn serve(listener: &UnixListener, importer: Importer, websites: Arc<dyn Websites>) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {

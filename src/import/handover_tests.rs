@@ -40,7 +40,8 @@ impl Server {
         // A dead server's socket must not stand in the way.
         drop(listen(&socket).unwrap());
         let store = Arc::new(store);
-        let task = tokio::spawn(serve(listen(&socket).unwrap(), importer(&store), Arc::new(OneSite)));
+        let (listener, importer) = (listen(&socket).unwrap(), importer(&store));
+        let task = tokio::spawn(async move { serve(&listener, importer, Arc::new(OneSite)).await });
         Self { store, socket, task, _folder: folder }
     }
 

@@ -81,7 +81,9 @@ impl Proxies {
         setting.iter().filter(|text| !text.trim().is_empty()).map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether forwarding headers of this peer are believed.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.holds(address))
     }
 

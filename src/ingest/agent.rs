@@ -94,6 +94,7 @@ pub struct Known {
 
 impl Default for Agents {
     fn default() -> Self {
+        #[expect(clippy::borrowed_box, reason = "the cache hands over its own keys and values")]
         let weigher = |text: &Box<str>, _: &Known| u32::try_from(text.len() + 300).unwrap_or(u32::MAX);
         Self { known: moka::sync::Cache::builder().weigher(weigher).max_capacity(REMEMBERED).build() }
     }
@@ -322,7 +323,7 @@ mod tests {
     fn memory_of_long_strings_is_bounded() {
         let agents = Agents::default();
         for number in 0..8_000 {
-            agents.known(&format!("{number} {}", "x".repeat(60_000)));
+            let _ = agents.known(&format!("{number} {}", "x".repeat(60_000)));
         }
         agents.known.run_pending_tasks();
         let bytes: usize = agents.known.iter().map(|(text, _)| text.len()).sum();

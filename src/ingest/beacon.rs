@@ -3,16 +3,20 @@
 //! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
 //! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
 
-use std::{borrow::Cow, fmt, ops::RangeInclusive};
+use std::{borrow::Cow, fmt};
 
 use schema::{
     analytics::{event::EventKind, path},
     error::{Error, Result},
+    host,
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
-use super::properties::{self, Properties, clean};
+use super::{
+    fields::{BEACON, Fields},
+    properties::{Properties, clean},
+};
 
 /// Longest URL that is looked at, in bytes; the rest is cut off.
 const LONGEST_URL: usize = 8_192;
@@ -26,13 +30,13 @@ pub const FILE_DOWNLOAD: &str = "file_download";
 /// Events that the tracker makes by itself; their `url` is the link's.
 const AUTOMATIC: &[&str] = &[OUTBOUND_LINK, FILE_DOWNLOAD];
 
-/// Money that fits: a thousand billion units.
-const MOST_MONEY: f64 = 1e12;
+/// The largest amount of one event, in units, received or paid back: a large order in the smallest currencies (rial, dong).
+const MAX_AMOUNT: f64 = 1e11;
 
 /// The page of a beacon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Lower case, without port.
+    /// Lower case, without port, letters outside ASCII in their `xn--` form.
     pub host: String,
     /// Normalized, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
     pub path: String,
@@ -47,8 +51,16 @@ pub struct Page {
 pub struct Money {
     /// Millionths of a unit.
     pub micros: i64,
-    /// ISO 4217 code, upper case.
+    /// ISO 4217 code, upper case; empty for the website's own.
     pub currency: String,
+}
+
+impl Money {
+    /// The same, in this currency where none was named.
+    #[must_use]
+    pub fn or_in(self, currency: &str) -> Self {
+        if self.currency.is_empty() { Self { currency: currency.to_owned(), ..self } } else { self }
+    }
 }
 
 /// One thing that happened, as its sender tells it.
@@ -305,22 +317,6 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     })
 }
 
-/// What senders call the fields that [`Thing`] checks.
-pub struct Fields {
-    /// The id of the event.
-    pub event_id: &'static str,
-    /// Characters that an id of an event may have.
-    pub event_id_length: RangeInclusive<usize>,
-    /// The id of the visitor.
-    pub visitor_id: &'static str,
-    /// The properties.
-    pub properties: &'static str,
-}
-
-/// Fields of a beacon.
-pub const BEACON: Fields =
-    Fields { event_id: "event_id", event_id_length: 8..=64, visitor_id: "visitor_id", properties: "data" };
-
 /// What beacons of browsers and events of servers have in common, unchecked.
 pub struct Thing {
     /// What errors call its fields.
@@ -343,34 +339,16 @@ impl Thing {
     /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
         let fields = self.fields;
-        let id = |field: &str, id: Option<String>, length: RangeInclusive<usize>| match id
-            .map(|id| (id.chars().count(), id))
-        {
-            Some((characters, _)) if !length.contains(&characters) => {
-                let why = format!("must have {} to {} characters (got {characters})", length.start(), length.end());
-                Err(Error::invalid(field, why))
-            }
-            id => Ok(id.map(|(_, id)| id)),
-        };
-        let event_id = id(fields.event_id, self.event_id, fields.event_id_length)?;
-        let visitor_id = id(fields.visitor_id, self.visitor_id, 8..=64)?;
-        let (sent, bytes) = (self.properties.sent, self.properties.sent_bytes);
-        if sent > properties::MOST {
-            let why = format!("must have at most {} properties (got {sent})", properties::MOST);
-            return Err(Error::invalid(fields.properties, why));
-        }
-        if bytes > properties::MAX_BYTES {
-            let why = format!("must have at most {} bytes of names and values (got {bytes})", properties::MAX_BYTES);
-            return Err(Error::invalid(fields.properties, why));
-        }
+        let (event_id, visitor_id) = (fields.event_id(self.event_id)?, fields.visitor_id(self.visitor_id)?);
+        fields.check_properties(&self.properties)?;
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
         if !AUTOMATIC.contains(&name.as_str()) {
             properties.strip_reserved();
         }
         let money = match kind {
-            EventKind::Revenue => Some(money_of(&properties, "amount")?),
-            EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value")?),
+            EventKind::Revenue => Some(money_of(&properties, "amount", "USD")?),
+            EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value", "")?),
             _ => None,
         };
         if kind == EventKind::Identify {
@@ -438,16 +416,23 @@ fn name_of(text: &str) -> String {
     clean(text.trim_matches(|c: char| c.is_whitespace() || c.is_control()), 200)
 }
 
-fn money_of(properties: &Properties, field: &str) -> Result<Money> {
+/// The money under a name; `default` is the currency where none is named. Errors: `Invalid`, naming the field.
+fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
     let amount =
         properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number of units, such as 29.00"))?;
-    if amount.abs() > MOST_MONEY {
-        return Err(Error::invalid(field, "is more than a thousand billion"));
+    if amount.abs() > MAX_AMOUNT {
+        return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT} (got {amount})")));
     }
-    let currency = properties.text("currency").unwrap_or("USD").trim().to_ascii_uppercase();
-    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
-        return Err(Error::invalid("currency", "must be an ISO 4217 code such as EUR"));
-    }
+    let currency = match properties.text("currency") {
+        None => default.to_owned(),
+        Some(named) => {
+            let code = named.trim().to_ascii_uppercase();
+            if code.len() != 3 || !code.bytes().all(|letter| letter.is_ascii_uppercase()) {
+                return Err(Error::invalid("currency", "must be an ISO 4217 code such as EUR"));
+            }
+            code
+        }
+    };
     #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
     let micros = (amount * 1e6).round() as i64;
     Ok(Money { micros, currency })
@@ -480,14 +465,14 @@ fn hash_route(fragment: &str) -> Option<&str> {
     (route.starts_with('/') || route.starts_with("!/")).then_some(route)
 }
 
-/// The host of an authority such as `user@Shop.Example:8080`, lower case.
+/// The host of an authority such as `user@Shop.Example:8080`, lower case, letters outside ASCII in their `xn--` form.
 pub(super) fn host_of(authority: &str) -> Option<String> {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match host.strip_prefix('[') {
         Some(v6) => v6.split_once(']')?.0,
         None => host.split(':').next()?,
     };
-    let host = host.trim_end_matches('.').to_lowercase();
+    let host = host::to_ascii(&host.trim_end_matches('.').to_lowercase()).into_owned();
     let usable = !host.is_empty()
         && host.len() <= 253
         && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));

@@ -66,7 +66,9 @@ fn what_is_missing_or_wrong_is_named() {
         (json!({ "type": "event" }), "name"),
         (json!({ "type": "goal", "name": " " }), "name"),
         (json!({ "type": "revenue" }), "amount"),
-        (json!({ "type": "revenue", "data": { "amount": 1e15 } }), "amount"),
+        (json!({ "type": "revenue", "data": { "amount": 1.1e11 } }), "amount"),
+        (json!({ "type": "revenue", "data": { "amount": -1.1e11 } }), "amount"),
+        (json!({ "type": "goal", "name": "Order", "data": { "value": 1e15 } }), "value"),
         (json!({ "type": "revenue", "data": { "amount": 5, "currency": "euros" } }), "currency"),
         (json!({ "type": "identify", "data": { "plan": "pro" } }), "data"),
     ] {
@@ -123,6 +125,12 @@ fn kinds_and_names_of_every_generation() {
         with(json!({ "type": "revenue", "data": { "amount": 29.9, "currency": "eur", "items": [{ "id": 1 }] } }))
             .unwrap();
     assert_eq!(paid.money, Some(Money { micros: 29_900_000, currency: "EUR".into() }));
+    let goal = |data: Value| with(json!({ "type": "goal", "name": "Order", "data": data })).unwrap().money;
+    assert_eq!(goal(json!({ "plan": "pro" })), None);
+    let value = goal(json!({ "value": "29.90" }));
+    assert_eq!(value, Some(Money { micros: 29_900_000, currency: String::new() }), "in the website's own currency");
+    assert_eq!(value.unwrap().or_in("EUR").currency, "EUR");
+    assert_eq!(goal(json!({ "value": -1, "currency": "usd" })).unwrap().or_in("EUR").currency, "USD");
     let known =
         with(json!({ "type": "identify", "data": { "email": "a@b.example", "user_id": "u1", "name": "A" } })).unwrap();
     assert_eq!(known.properties.json(), r#"{"user_id":"u1"}"#, "no address and no name is kept");

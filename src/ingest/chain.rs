@@ -104,7 +104,7 @@ impl Chain {
         if sender.opted_out {
             properties.set("gpc_opted_out", true);
         }
-        let money = beacon.money.unwrap_or_default();
+        let money = beacon.money.map(|money| money.or_in(&site.rules.currency)).unwrap_or_default();
         let event = Event {
             website,
             id,

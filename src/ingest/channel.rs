@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
-use schema::analytics::event::Acquisition;
+use schema::{analytics::event::Acquisition, host};
 
 use super::properties::clean;
 
@@ -195,7 +195,8 @@ fn decode(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The host of a URL in lower case, without user, port, closing dot and `www.`; `None` where there is no host.
+/// The host of a URL in lower case, without user, port, closing dot and `www.`, letters outside ASCII in their `xn--` form; `None`
+/// where there is no host.
 #[must_use]
 pub fn host_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.trim().split_once("://")?;
@@ -209,8 +210,8 @@ pub fn host_of(url: &str) -> Option<String> {
         None => host.split(':').next()?,
     };
     let host = host.trim_end_matches('.').to_lowercase();
-    let host = host.strip_prefix("www.").unwrap_or(&host);
-    (!host.is_empty()).then(|| host.to_owned())
+    let host = host::to_ascii(host.strip_prefix("www.").unwrap_or(&host));
+    (!host.is_empty()).then(|| host.into_owned())
 }
 
 /// Whether `host` (as [`host_of`] gives it) is the site's own domain or lies under it.

@@ -33,6 +33,8 @@ fn referrers_have_sources_and_channels() {
         ("android-app://com.google.android.gm/", ["com.google.android.gm", "Gmail", "Email"]),
         ("https://Blog.Example.org:8443/post", ["blog.example.org", "blog.example.org", "Referral"]),
         ("https://notbing.com/", ["notbing.com", "notbing.com", "Referral"]),
+        ("https://www.Bücher.example/", ["xn--bcher-kva.example", "xn--bcher-kva.example", "Referral"]),
+        ("https://xn--bcher-kva.example/", ["xn--bcher-kva.example", "xn--bcher-kva.example", "Referral"]),
     ] {
         assert_eq!(came(referrer, ""), expected, "{referrer}");
     }
@@ -118,4 +120,23 @@ fn a_campaign_is_found_however_its_names_are_spelled_and_holds_no_control_charac
     }
     assert!(Campaign::is_in("GCLID=x"));
     assert!(!Campaign::is_in("a=utm_source&q=gclid"));
+}
+
+#[test]
+fn every_channel_is_one_that_filters_take() {
+    let mut met = std::collections::BTreeSet::new();
+    let hosts = ["", "google.com", "chatgpt.com", "t.co", "youtube.com", "amazon.de", "mail.google.com", "a.example"];
+    let mediums =
+        ["", "cpc", "banner", "affiliate", "sms", "audio", "email", "push", "organic", "social", "video", "referral"];
+    for host in hosts {
+        for medium in mediums.into_iter().chain(["paid_social", "paid_search"]) {
+            for campaign in ["", "&utm_campaign=x", "&gclid=1"] {
+                let query = format!("utm_medium={medium}{campaign}");
+                met.insert(acquire(host.to_owned(), Campaign::of_query(&query)).channel);
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<String> =
+        schema::analytics::event::CHANNELS.iter().map(ToString::to_string).collect();
+    assert_eq!(met, known);
 }

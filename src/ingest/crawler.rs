@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     address::address_of,
-    beacon::{BEACON, Beacon, Thing, is_object, page_of},
+    beacon::{Beacon, Thing, is_object, page_of},
+    fields::BEACON,
     properties::{Properties, clean},
 };
 

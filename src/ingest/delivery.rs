@@ -76,6 +76,16 @@ impl Delivery {
 
     /// Delivers until `stop` is told or dropped.
     pub async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
+        let watch = self.state.delivery.clone();
+        while watch.turn("delivery", self.deliver(stop)).await.is_none() {
+            tokio::time::sleep(SOON).await;
+            // What a turn that panicked did not deliver is still in the journal.
+            self.state.written.notify_one();
+            self.state.wanted.notify_one();
+        }
+    }
+
+    async fn deliver(&mut self, stop: &mut oneshot::Receiver<()>) {
         loop {
             tokio::select! {
                 () = self.state.written.notified() => {}

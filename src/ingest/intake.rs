@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::{FxHashMap as HashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use schema::{
-    analytics::event::{Event, EventKind, VISIT_GAP_MS},
+    analytics::event::{Event, EventKind},
     error::{Error, Result},
     ports::{Clock, RecentEvent},
     traffic::Outcome,
@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::{
     identity::DAY_MS,
     journal::{Counts, Entry, Group, Writer, Written},
+    memory::{Before, Visitors, memory_of},
     seen::{Seen, key_of},
     state::State,
 };
@@ -36,9 +37,6 @@ const WAITING_BYTES: usize = 32 << 20;
 
 /// Memory of the events of one group, about.
 const GROUP_BYTES: usize = 12 << 20;
-
-/// Page views of one visitor and address within this time are one, in milliseconds (CONTRACT 9.4).
-const COLLAPSE_MS: i64 = 5_000;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
@@ -87,6 +85,8 @@ enum Asked {
     Forget(Uuid, oneshot::Sender<Result<i64>>),
     /// Trim what the event store has.
     Trim(oneshot::Sender<Result<()>>),
+    /// Find out whether the journal can be written.
+    Probe(oneshot::Sender<Result<()>>),
 }
 
 struct Waiting {
@@ -149,6 +149,23 @@ impl Intake {
         answered.await.map_err(|_| busy())?
     }
 
+    /// Whether something waits and nothing was done for so long.
+    #[must_use]
+    pub fn is_stuck(&self, long: Duration) -> bool {
+        let waits = self.send.capacity() < self.send.max_capacity();
+        self.send.is_closed() || (waits && self.state.turned.age() >= long)
+    }
+
+    /// Finds out whether the journal can be written.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot, or too much waits.
+    pub async fn probe(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.send.try_send(Asked::Probe(answer)).map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
     /// Trims what the event store has from the journal.
     ///
     /// # Errors
@@ -173,24 +190,6 @@ impl Answer {
     }
 }
 
-/// What an event takes in memory, about, in bytes: its parts, and the texts that its sender chose.
-#[must_use]
-pub fn memory_of(event: &Event) -> usize {
-    let from = &event.acquisition;
-    let shared = [&event.name, &event.hostname, &event.path, &event.title, &event.properties];
-    let owned = [
-        &from.referrer,
-        &from.source,
-        &from.utm_source,
-        &from.utm_medium,
-        &from.utm_campaign,
-        &from.utm_term,
-        &from.utm_content,
-    ];
-    let texts = shared.iter().map(|text| text.len()).chain(owned.iter().map(|text| text.len()));
-    600 + texts.sum::<usize>()
-}
-
 fn busy() -> Error {
     Error::Unavailable { retry_after: 1, why: "More is being sent than can be written.".into() }
 }
@@ -203,19 +202,9 @@ pub struct Desk {
     /// Most bytes that may wait for delivery.
     most_bytes: u64,
     seen: Seen,
-    /// When each visitor was last heard of.
-    open: HashMap<u64, i64>,
-    /// When each page was last viewed.
-    viewed: HashMap<(Uuid, u64, u64), i64>,
+    visitors: Visitors,
     /// Websites that are gone. A beacon that was on its way when its website went may still arrive.
     gone: FxHashSet<Uuid>,
-    swept_ms: i64,
-}
-
-/// Visitor and website in one number. There may be millions.
-fn visitor_key(website: Uuid, visitor: u64) -> u64 {
-    // The visitor is a hash that is keyed by the website already.
-    visitor ^ website.as_u64_pair().1
 }
 
 impl Desk {
@@ -230,22 +219,13 @@ impl Desk {
         position: i64,
     ) -> (Self, Arc<State>) {
         let state = Arc::new(State::after(position));
-        let now_ms = clock.now().timestamp_millis();
-        let mut desk = Self {
-            clock,
-            hub,
-            state: Arc::clone(&state),
-            most_bytes,
-            seen,
-            open: HashMap::default(),
-            viewed: HashMap::default(),
-            gone: FxHashSet::default(),
-            swept_ms: now_ms,
-        };
+        let mut visitors = Visitors::default();
+        visitors.sweep(clock.now().timestamp_millis());
         for event in recent {
-            desk.heard(event.website, event.visitor, event.time_ms);
+            visitors.heard(event.website, event.visitor, event.time_ms, &mut Before::default());
         }
-        (desk, state)
+        let gone = FxHashSet::default();
+        (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
     }
 
     /// Starts the task.
@@ -295,10 +275,17 @@ impl Desk {
             self.sweep(now_ms, &mut journal).await;
             let delivered = self.state.delivered.load(Ordering::Acquire);
             let trim = if delivered > trimmed { delivered } else { 0 };
-            match self.group(group, now_ms, trim, &mut journal).await {
-                Ok(()) if trim > 0 => trimmed = trim,
-                Ok(()) => {}
-                Err(error) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+            let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
+            match watch.turn("intake", self.group(group, now_ms, trim, &mut journal, &mut undo)).await {
+                Some(Ok(())) if trim > 0 => trimmed = trim,
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+                None => {
+                    // Its senders hear that they have to send it again: what is not on disk was not seen.
+                    if !journal.recover().await.unwrap_or(false) {
+                        self.forget(undo);
+                    }
+                }
             }
             match other {
                 Some(Asked::Forget(website, answer)) => {
@@ -307,8 +294,14 @@ impl Desk {
                 Some(Asked::Trim(answer)) => {
                     let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
                 }
+                Some(Asked::Probe(answer)) => {
+                    let probed = journal.probe().await;
+                    self.state.refuses.store(probed.is_err(), Ordering::Release);
+                    let _ = answer.send(probed);
+                }
                 Some(Asked::Take(_)) | None => {}
             }
+            self.state.turned.tick();
         }
         let delivered = self.state.delivered.load(Ordering::Acquire);
         if let Err(error) = journal.trim(delivered).await {
@@ -331,19 +324,24 @@ impl Desk {
     /// Takes nothing of a website in any more.
     async fn forget_website(&mut self, website: Uuid, journal: &mut Writer) -> Result<i64> {
         self.gone.insert(website);
-        self.viewed.retain(|(of, _, _), _| *of != website);
         self.hub.forget(website);
         journal.forget_website(website).await?;
         Ok(journal.last())
     }
 
     /// Decides on a group, writes it, answers, and tells.
-    async fn group(&mut self, group: Vec<Waiting>, now_ms: i64, trim: i64, journal: &mut Writer) -> Result<()> {
+    async fn group(
+        &mut self,
+        group: Vec<Waiting>,
+        now_ms: i64,
+        trim: i64,
+        journal: &mut Writer,
+        undo: &mut Undo,
+    ) -> Result<()> {
         let mut waits = self.state.waiting_bytes();
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
         let mut events: Vec<Event> = Vec::new();
-        let mut undo = Undo::default();
         let mut answers = Vec::with_capacity(group.len());
         let mut rooms = Vec::with_capacity(group.len());
         for Waiting { submission, bytes, room, answer } in group {
@@ -376,7 +374,7 @@ impl Desk {
                     outcomes.push(Outcome::Paused);
                     continue;
                 }
-                let outcome = self.decide(incoming, &mut undo, &mut events);
+                let outcome = self.decide(incoming, undo, &mut events);
                 *counts.entry((website, minute, outcome)).or_default() += 1;
                 outcomes.push(outcome);
             }
@@ -386,9 +384,11 @@ impl Desk {
         }
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
         let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
-        match journal.commit(&group).await {
+        let committed = journal.commit(&group).await;
+        self.state.refuses.store(committed.is_err(), Ordering::Release);
+        match committed {
             Ok(Written { position, bytes }) => {
-                if !undo.seen.is_empty() {
+                if !std::mem::take(undo).seen.is_empty() {
                     self.seen.written();
                 }
                 self.seen.trimmed(sealed);
@@ -409,7 +409,7 @@ impl Desk {
                 Ok(())
             }
             Err(error) => {
-                self.forget(undo);
+                self.forget(std::mem::take(undo));
                 for (answer, _) in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
@@ -424,7 +424,7 @@ impl Desk {
         event.visitor = match who {
             Who::Known(visitor) => visitor,
             Who::Cookieless { today, yesterday } => {
-                let goes_on = |visitor: &u64| self.is_open(website, *visitor, event.time_ms);
+                let goes_on = |visitor: &u64| self.visitors.is_open(website, *visitor, event.time_ms);
                 yesterday.filter(|visitor| !goes_on(&today) && goes_on(visitor)).unwrap_or(today)
             }
         };
@@ -432,7 +432,7 @@ impl Desk {
         if is_named && self.seen.has(key) {
             return Outcome::Duplicate;
         }
-        if event.kind == EventKind::Heartbeat && !self.is_open(website, event.visitor, event.time_ms) {
+        if event.kind == EventKind::Heartbeat && !self.visitors.is_open(website, event.visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
         if is_named {
@@ -440,31 +440,14 @@ impl Desk {
             self.seen.insert(key);
             undo.seen.push(key);
         }
-        if let Some(page) = collapse {
-            let view = (website, event.visitor, page);
-            let last = self.viewed.get(&view).copied();
-            if last.is_some_and(|last| (event.time_ms - last).abs() < COLLAPSE_MS) {
-                return Outcome::Duplicate;
-            }
-            self.viewed.insert(view, event.time_ms);
-            undo.viewed.push((view, last));
+        let (visitor, time_ms) = (event.visitor, event.time_ms);
+        if collapse.is_some_and(|page| self.visitors.repeats(website, visitor, page, time_ms, &mut undo.visitors)) {
+            return Outcome::Duplicate;
         }
-        let who = visitor_key(website, event.visitor);
-        undo.open.push((who, self.open.get(&who).copied()));
-        self.heard(website, event.visitor, event.time_ms);
+        self.visitors.heard(website, visitor, time_ms, &mut undo.visitors);
         let outcome = if event.bot.is_empty() { Outcome::Accepted } else { Outcome::Bot };
         events.push(event);
         outcome
-    }
-
-    fn is_open(&self, website: Uuid, visitor: u64, time_ms: i64) -> bool {
-        let last = self.open.get(&visitor_key(website, visitor));
-        last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
-    }
-
-    fn heard(&mut self, website: Uuid, visitor: u64, time_ms: i64) {
-        let last = self.open.entry(visitor_key(website, visitor)).or_insert(time_ms);
-        *last = (*last).max(time_ms);
     }
 
     /// What was not written was not seen.
@@ -472,31 +455,14 @@ impl Desk {
         for key in undo.seen {
             self.seen.remove(key);
         }
-        for (key, last) in undo.viewed.into_iter().rev() {
-            match last {
-                Some(last) => self.viewed.insert(key, last),
-                None => self.viewed.remove(&key),
-            };
-        }
-        for (who, last) in undo.open.into_iter().rev() {
-            match last {
-                Some(last) => self.open.insert(who, last),
-                None => self.open.remove(&who),
-            };
-        }
+        self.visitors.undo(undo.visitors);
     }
 
-    /// Once a minute: forgets who has gone, and counts that are too old.
+    /// Forgets who has gone, and once a minute counts that are too old.
     async fn sweep(&mut self, now_ms: i64, journal: &mut Writer) {
-        if now_ms - self.swept_ms < 60_000 {
+        if !self.visitors.sweep(now_ms) {
             return;
         }
-        self.swept_ms = now_ms;
-        self.open.retain(|_, last| now_ms - *last <= VISIT_GAP_MS);
-        if self.open.len() < self.open.capacity() / 4 {
-            self.open.shrink_to_fit();
-        }
-        self.viewed.retain(|_, last| now_ms - *last <= COLLAPSE_MS);
         if let Err(error) = journal.forget(now_ms.div_euclid(60_000) - LEDGER_DAYS * 24 * 60).await {
             tracing::warn!(error.code = error.code(), "old counts of the ledger stay");
         }
@@ -518,13 +484,12 @@ impl Running {
     }
 }
 
-/// What a group changed in the desk's memory, in order.
+/// What a group changed in the desk's memory.
 #[derive(Default)]
 struct Undo {
     /// Keys of ids: what the journal keeps of them.
     seen: Vec<u64>,
-    viewed: Vec<((Uuid, u64, u64), Option<i64>)>,
-    open: Vec<(u64, Option<i64>)>,
+    visitors: Before,
 }
 
 impl Intake {

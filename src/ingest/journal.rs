@@ -201,6 +201,38 @@ impl Writer {
         row.try_get(0).map_err(refused)
     }
 
+    /// After a panic: whether the group that was being written is on disk.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn recover(&mut self) -> Result<bool> {
+        self.connection = None;
+        let newest = newest(self.connected().await?).await?;
+        let is_written = newest > self.last;
+        self.last = self.last.max(newest);
+        Ok(is_written)
+    }
+
+    /// Writes something of no meaning, to find out whether the disk takes it.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn probe(&mut self) -> Result<()> {
+        let connection = self.connected().await?;
+        // The ledger forgets so old a minute with its next sweep.
+        let probed = sqlx::query(
+            "INSERT INTO ledger VALUES (x'00000000000000000000000000000000', 0, 0, 1) \
+             ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + 1",
+        )
+        .execute(connection)
+        .await;
+        if let Err(error) = probed {
+            self.connection = None;
+            return Err(refused(error));
+        }
+        Ok(())
+    }
+
     async fn connected(&mut self) -> Result<&mut SqliteConnection> {
         if self.connection.is_none() {
             self.connection = Some(connect(&self.path).await.map_err(refused)?);

@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{intake::memory_of, journal::Entry};
+use super::{journal::Entry, memory::memory_of};
 
 /// Memory of the events held at most, in bytes: it bounds what a slow store costs.
 const HELD: usize = 48 << 20;

@@ -16,6 +16,7 @@ pub struct SessionAgents(Cache<Uuid, Box<str>>);
 
 impl Default for SessionAgents {
     fn default() -> Self {
+        #[expect(clippy::borrowed_box, reason = "the cache hands over its own keys and values")]
         let weigher = |_: &Uuid, text: &Box<str>| u32::try_from(text.len() + 150).unwrap_or(u32::MAX);
         Self(Cache::builder().weigher(weigher).max_capacity(MAX_BYTES).build())
     }

@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{journal::Entry, relay::Relay};
+use crate::tasks::{Beat, Watch};
 
 /// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
 const ENOUGH: usize = 20 << 20;
@@ -53,6 +54,16 @@ pub struct State {
     delivered_bytes: AtomicU64,
     /// What was committed and not delivered yet, as far as it fits.
     pub relay: Relay,
+    /// When intake last finished a turn, whatever came of it.
+    pub turned: Beat,
+    /// Whether the journal refused the last group.
+    pub refuses: AtomicBool,
+    /// When something was last delivered.
+    pub progress: Beat,
+    /// Whether intake panicked.
+    pub intake: Watch,
+    /// Whether delivery panicked.
+    pub delivery: Watch,
     /// Since when what waits.
     marks: Mutex<VecDeque<Mark>>,
 }
@@ -103,6 +114,7 @@ impl State {
             marks.pop_front();
         }
         drop(marks);
+        self.progress.tick();
         self.stored.notify_waiters();
     }
 

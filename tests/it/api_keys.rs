@@ -174,6 +174,6 @@ async fn a_key_goes_with_its_website() {
     assert_eq!(works(&app, secret).await, 200);
     let id: uuid::Uuid = site.parse().unwrap();
     website::Entity::delete_by_id(id).exec(&app.ports.writer).await.unwrap();
-    app.ports.changes.mark();
+    app.ports.changes.mark(&[owner.team.parse().unwrap()], &[id]);
     assert_eq!(works(&app, secret).await, 401);
 }

@@ -13,7 +13,11 @@ let number = 0;
 async function beacon(path, visitor = 'visitor-0001') {
   const response = await fetch(`${base}/e/${code}`, {
     method: 'POST',
-    headers: { origin: 'https://shop.example', 'content-type': 'application/json' },
+    headers: {
+      origin: 'https://shop.example', 'content-type': 'application/json',
+      // The header of Node itself is a bot's.
+      'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0',
+    },
     body: JSON.stringify({
       type: 'pageview', event_id: `stream-${++number}-${visitor}`, visitor_id: visitor, session_id: 'session-1234',
       url: `https://shop.example${path}`, device_type: 'desktop', browser: 'Firefox', os: 'Linux',

@@ -90,10 +90,10 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }
     let (digest, now) = (digest(key), ports.now());
-    // Taken before reading: a change meanwhile makes what is read hold for no later moment.
-    let moment = ports.changes.moment(now);
-    // A moment lasts a second, within which a rotated key may end.
-    if let Some(known) = ports.changes.known_key(&digest, moment).filter(|known| !is_over(&known.0, now)) {
+    // Taken before reading: a change meanwhile makes what is read old.
+    let reading = ports.changes.reading(now);
+    // It is remembered for a second, within which a rotated key may end.
+    if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {
         let row = &known.0;
         ports.key_usage.count_again(row.id, now);
         return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
@@ -112,7 +112,7 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     };
     ports.key_usage.count(&row, &team.plan, now);
     let caller = Caller::Key { id: row.id, team: row.team_id, website: row.website_id };
-    ports.changes.remember_key(digest, moment, Arc::new((row, team.plan)));
+    ports.changes.remember_key(digest, reading, Arc::new((row, team.plan)));
     Ok(caller)
 }
 

@@ -73,7 +73,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
     })?;
     let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
     audit::note(&txn, ports, Line::of_account(AuditAction::SignUp, caller, email.as_str(), &[])).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok(user)
 }
 
@@ -104,5 +104,5 @@ async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> R
     let caller = Caller::User { user: user.id, session: SignedIn::Elsewhere { until: claims.until } };
     let line = Line::of_account(AuditAction::UserUpdateEmail, caller, email.as_str(), &["email"]);
     audit::note(&txn, ports, line).await?;
-    Ok(txn.commit().await?)
+    txn.commit().await
 }

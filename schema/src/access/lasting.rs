@@ -72,6 +72,6 @@ impl Lasting {
 
 impl Proven {
     fn now(cx: &Cx) -> Self {
-        Self { version: cx.ports().changes.version(), at: cx.ports().now() }
+        Self { version: cx.ports().changes.access_version(), at: cx.ports().now() }
     }
 }

@@ -20,9 +20,9 @@ pub enum EventKind {
     Custom,
     /// A scroll milestone: an event, but no interaction.
     Scroll,
-    /// A goal completion; `name` is the goal.
+    /// A goal completion; `name` is the goal. One with a value is money received as well.
     Goal,
-    /// Money received, with an amount and a currency.
+    /// Money received (or, below 0, paid back), with an amount and a currency.
     Revenue,
     /// A page is still looked at: lengthens the visit, is counted nowhere.
     Heartbeat,
@@ -98,6 +98,32 @@ pub struct Place {
     pub city: String,
 }
 
+/// Every device type that is stored, beside the empty one.
+pub const DEVICES: &[&str] = &["desktop", "mobile", "tablet"];
+
+/// Every channel that is stored, beside the empty one.
+pub const CHANNELS: &[&str] = &[
+    "Direct",
+    "Organic Search",
+    "Organic Social",
+    "Organic Video",
+    "Organic Shopping",
+    "AI Assistants",
+    "Email",
+    "Referral",
+    "Paid Search",
+    "Paid Social",
+    "Paid Video",
+    "Paid Shopping",
+    "Paid Other",
+    "Display",
+    "Affiliates",
+    "SMS",
+    "Audio",
+    "Push Notifications",
+    "Other Campaigns",
+];
+
 /// How the visitor came: referrer and campaign. Empty where there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Acquisition {
@@ -152,9 +178,9 @@ pub struct Event {
     pub language: Arc<str>,
     /// Custom properties as a flat JSON object; empty for none.
     pub properties: Arc<str>,
-    /// Money in millionths of `currency`; 0 for none.
+    /// Money in millionths of `currency`.
     pub amount_micros: i64,
-    /// ISO 4217 code; empty for none.
+    /// ISO 4217 code; empty where the event is not about money.
     pub currency: Arc<str>,
     /// Why this was no person; empty for people. Questions leave machines out unless they ask for them.
     pub bot: Arc<str>,

@@ -65,21 +65,12 @@ impl FromIterator<Metric> for MetricSet {
 }
 
 /// Where a page of a breakdown begins: after the row with this order value and this key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct After {
-    /// The order metric's value in that row, as the engine answered it.
-    pub order: f64,
+    /// [`KeyedSums::order`] of that row.
+    pub order: i128,
     /// The row's key.
     pub key: String,
-}
-
-impl Eq for After {}
-
-impl std::hash::Hash for After {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.order.to_bits().hash(state);
-        self.key.hash(state);
-    }
 }
 
 /// One part of a dashboard.
@@ -113,9 +104,9 @@ pub enum Panel {
         after: Option<After>,
         /// Rows at most; the engine looks one further to know whether there are more.
         limit: u32,
-        /// Only keys that contain this text, letter case ignored.
+        /// Only keys that contain this text, letter case and accents ignored.
         search: Option<String>,
-        /// Whether the sums of all rows not on this page are wanted.
+        /// Whether the sums of all rows not on this page, taken together, are wanted: a visit that has part in several counts once.
         other: bool,
     },
     /// What pages have beside their metrics.
@@ -164,10 +155,12 @@ pub struct Sums {
     pub conversions: i64,
     /// Visits (of `visits`) with a goal completion.
     pub converted: i64,
-    /// Money in millionths of the basis's currency.
-    pub revenue_micros: i64,
+    /// Money in millionths of the basis's currency. Wide enough for any number of events.
+    pub revenue_micros: i128,
     /// Summed value score of `visits`.
     pub score: i64,
+    /// Events that `revenue_micros` sums.
+    pub payments: i64,
 }
 
 impl Sums {
@@ -212,8 +205,9 @@ impl Sums {
 pub struct KeyedSums {
     /// Value of the dimension; empty for none.
     pub key: String,
-    /// Value of the order metric, for the cursor.
-    pub order: f64,
+    /// Value of the order metric, for the cursor: exact, so that a page begins where the last one ended. A ratio is in
+    /// units of 2^-62 (equal ratios are equal, different ones differ up to 2^31 visits); -1 is the ratio of no visits.
+    pub order: i128,
     /// The row's sums.
     pub sums: Sums,
 }
@@ -254,13 +248,14 @@ pub struct VisitorRow {
 /// What one page has beside its metrics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PageRow {
-    /// Latest title in the range; empty where none was sent.
+    /// Latest title in the range that is not empty; empty where none was sent.
     pub title: String,
     /// Visits that start in the range with this page as their first.
     pub entries: i64,
     /// Visits that start in the range with this page as their last.
     pub exits: i64,
-    /// Mean time from a view of the page to the visit's next event, in milliseconds; views that end a visit are left out.
+    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, wherever in time that lies, in
+    /// milliseconds; views that end a visit are left out.
     pub time_on_page_ms: Option<f64>,
 }
 

@@ -26,7 +26,7 @@ pub enum Metric {
     Conversions,
     /// Share of visits with at least one goal completion, 0 to 1.
     ConversionRate,
-    /// Money received.
+    /// Money received: of revenue events and of goals with a value.
     Revenue,
     /// Mean value score of visits, 0 to 100.
     AverageScore,
@@ -81,7 +81,8 @@ pub enum Dimension {
     Screen,
     /// Language of the visit, a BCP 47 tag.
     Language,
-    /// Name of an event other than a page view, goals and revenue included; with `property`, the values of that event property.
+    /// Name of an event other than a page view, goals and revenue included; with `property`, the values of that event property,
+    /// empty for events without it.
     Event,
     /// Name of a completed goal.
     Goal,
@@ -171,7 +172,9 @@ pub struct FilterInput {
     pub property: Option<String>,
     /// How it is compared.
     pub operator: FilterOperator,
-    /// What it is compared with: 1 to 100 values of at most 2,000 characters.
+    /// What it is compared with: 1 to 100 values of at most 2,000 characters. Letter case does not matter where the values are a
+    /// closed set: COUNTRY (a code, or with IS and IS_NOT an English name), DEVICE and, with IS and IS_NOT, CHANNEL. Other values of
+    /// such a set are refused.
     pub values: Vec<String>,
 }
 
@@ -180,7 +183,7 @@ pub struct FilterInput {
 pub enum Interval {
     /// One minute.
     Minute,
-    /// One hour of the zone's clock.
+    /// One hour of the zone's clock; an hour within which clocks change is two.
     Hour,
     /// A calendar day of the zone; 23 or 25 hours when clocks change.
     Day,
@@ -238,12 +241,15 @@ pub enum RangeInput {
     Between(InstantRangeInput),
 }
 
-/// What `previous` is compared with.
+/// What `previous` is compared with: calendar arithmetic in the question's zone.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {
-    /// The range of the same length that ends where this one starts.
+    /// The period before. TODAY: yesterday until the same local time. YESTERDAY and whole local days: as many days before.
+    /// MONTH_TO_DATE and YEAR_TO_DATE: the same days of the month or year before. Otherwise the range of the same length that ends
+    /// where this one starts.
     PreviousPeriod,
-    /// The same range one year (365 days) earlier.
+    /// The same dates and local times one year earlier; 29 February becomes the end of February. A rolling range keeps its
+    /// length and ends one year earlier.
     PreviousYear,
 }
 

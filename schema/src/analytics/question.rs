@@ -4,6 +4,8 @@ use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::{
+    closed,
+    compare::compared,
     path,
     plan::{After, Basis},
     query::{Comparison, Dimension, FilterInput, FilterOperator, RangeInput, RangePreset},
@@ -118,7 +120,7 @@ impl Question {
                 subject.audience.members_only()?;
             }
         }
-        let filters = filters.into_iter().map(respelled).collect();
+        let filters = filters.into_iter().map(|filter| closed::spelled(respelled(filter))).collect::<Result<_>>()?;
         let zone = zone.unwrap_or(subject.zone);
         let first = match range {
             RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(subject.website).await?,
@@ -126,7 +128,7 @@ impl Question {
         };
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
         let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
-        let previous = compare.map(|compare| Basis { span: zone::compared(span, compare), ..basis.clone() });
+        let previous = compare.map(|compare| Basis { span: compared(range, span, compare, zone), ..basis.clone() });
         Ok(Self { basis, previous, zone, audience: subject.audience })
     }
 }
@@ -184,7 +186,7 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
     }
 }
 
-/// A search text in the spelling of the dimension's values, or none.
+/// A search text as people read the dimension's values, or none: that is what it is compared with.
 ///
 /// # Errors
 /// `Invalid`, naming `search`.
@@ -194,8 +196,7 @@ pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<Stri
             Err(Error::invalid("search", format!("at most {MAX_SEARCH} characters are searched for")))
         }
         Some(text) if text.is_empty() => Ok(None),
-        // Letter case is ignored, but not within escapes of letters.
-        Some(text) if by.is_path() => Ok(Some(path::normalized_part(&text.to_lowercase()).into_owned())),
+        Some(text) if by.is_path() => Ok(Some(path::decoded(&text).unwrap_or(text))),
         other => Ok(other),
     }
 }
@@ -228,13 +229,13 @@ fn not_a_cursor() -> Error {
 }
 
 /// First letter of a breakdown's cursor and of a visitor's; a new form gets a new one.
-const ROW_CURSOR: &str = "b1:";
+const ROW_CURSOR: &str = "b2:";
 const VISITOR_CURSOR: &str = "v1:";
 
 /// The opaque place of a breakdown's row.
 #[must_use]
-pub fn row_cursor(order: f64, key: &str) -> String {
-    crate::id::opaque(&format!("{ROW_CURSOR}{:x}:{key}", order.to_bits()))
+pub fn row_cursor(order: i128, key: &str) -> String {
+    crate::id::opaque(&format!("{ROW_CURSOR}{order}:{key}"))
 }
 
 /// Reads [`row_cursor`].
@@ -243,9 +244,10 @@ pub fn row_cursor(order: f64, key: &str) -> String {
 /// `Invalid`, naming `after`.
 pub fn read_row_cursor(cursor: &str) -> Result<After> {
     let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
-    let (bits, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
-    let order = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| not_a_cursor())?);
-    if !order.is_finite() {
+    let (order, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
+    let order: i128 = order.parse().map_err(|_| not_a_cursor())?;
+    // What no sum and no ratio reaches, an engine may not be able to read.
+    if order.unsigned_abs() >= 1 << 126 {
         return Err(not_a_cursor());
     }
     Ok(After { order, key: key.to_owned() })
@@ -289,7 +291,9 @@ mod tests {
     #[test]
     fn searches_find_escaped_letters() {
         let searched = |by, text: &str| check_search(by, Some(text.to_owned())).unwrap().unwrap();
-        assert_eq!(searched(Dimension::Page, "CAFÉ x"), "caf%C3%A9%20x");
+        assert_eq!(searched(Dimension::Page, "CAFÉ x"), "CAFÉ x");
+        assert_eq!(searched(Dimension::Page, "caf%C3%A9"), "café");
+        assert_eq!(searched(Dimension::Page, "100%"), "100%");
         assert_eq!(searched(Dimension::Title, "CAFÉ x"), "CAFÉ x");
     }
 }

@@ -202,13 +202,17 @@ impl Analytics {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to break down by.")] by: Dimension,
-        #[graphql(desc = "With EVENT: break down by the values of this event property instead of the event's name.")]
+        #[graphql(
+            desc = "With EVENT: break down by the values of this event property instead of the event's name; events without it are the row with an empty value."
+        )]
         property: Option<String>,
         #[graphql(desc = "Rows of the page, 1 to 100; null means 20.", default_with = "Some(DEFAULT_ROWS)")]
         first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "Which metric orders the rows, and which way.")] order_by: Option<BreakdownOrder>,
-        #[graphql(desc = "Only values that contain this text, letter case ignored; 200 characters at most.")]
+        #[graphql(
+            desc = "Only values that contain this text, letter case and accents ignored; 200 characters at most."
+        )]
         search: Option<String>,
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;

@@ -183,7 +183,7 @@ pub(crate) async fn flush(ports: &Ports) -> Result<usize> {
             .exec(&txn)
             .await?;
     }
-    txn.commit().await?;
+    txn.commit_addition().await?;
     let mut counts = ports.key_usage.counts();
     for (key, written) in &taken {
         if let Some(pending) = counts.pending.get_mut(key) {

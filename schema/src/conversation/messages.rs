@@ -208,7 +208,7 @@ pub async fn append(
         }
         let checked = Checked { role, content, at: ports.now() };
         let row = row_of(&ports, id, position, checked).insert(&txn).await?;
-        txn.commit().await?;
+        txn.commit_addition().await?;
         ports.told.tell(&row);
         Ok((conversation, row))
     });

@@ -208,9 +208,9 @@ impl TrackedEvent {
         serde_json::from_str::<Value>(known(&self.0.properties)?).ok().map(Json)
     }
 
-    /// Money received; null for none.
+    /// Money received, of a revenue event or as the value of a goal; null where the event is not about money.
     async fn revenue(&self) -> Option<Money> {
-        Money::of_micros(self.0.amount_micros, &self.0.currency)
+        known(&self.0.currency).map(|currency| Money::from_micros(i128::from(self.0.amount_micros), currency))
     }
 }
 

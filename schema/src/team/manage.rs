@@ -153,7 +153,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         changed: &["name"],
     };
     audit::note(&txn, ports, line).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok(team.id)
 }
 
@@ -178,7 +178,7 @@ pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Re
         changed: &["name"],
     };
     audit::note(&txn, ports, line).await?;
-    txn.commit().await?;
+    txn.commit_changing(&[team.id()], &[]).await?;
     team.changed(row)
 }
 

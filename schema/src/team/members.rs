@@ -28,6 +28,7 @@ use crate::{
     plan::PlanName,
     ports::Ports,
     scalars::{EmailAddress, Instant},
+    transaction::Transaction,
     user::UserProfile,
 };
 
@@ -99,7 +100,7 @@ pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
 /// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
 struct Change<'a> {
     ports: &'a Ports,
-    txn: DatabaseTransaction,
+    txn: Transaction,
     team: team::Model,
     caller: Caller,
     held: Role,
@@ -224,7 +225,7 @@ impl<'a> Change<'a> {
             changed,
         };
         audit::note(&self.txn, self.ports, line).await?;
-        Ok(self.txn.commit().await?)
+        self.txn.commit_changing(&[self.team.id], &[]).await
     }
 }
 
@@ -242,11 +243,7 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
 }
 
 /// Begins the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
-pub(crate) async fn begin_invitation(
-    ports: &Ports,
-    team: &access::Team<Admin>,
-    role: Role,
-) -> Result<DatabaseTransaction> {
+pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, role: Role) -> Result<Transaction> {
     let change = Change::begin(ports, team, None).await?;
     change.may_grant(role)?;
     room_for_member(&change.txn, ports, &change.team).await?;

@@ -195,7 +195,11 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     if let Some(invitation) = &invitation {
         invitation::accept(&txn, ports, &myself, invitation).await?;
     }
-    txn.commit().await?;
+    match invitation {
+        // The inviter's team has one more member.
+        Some(invitation) => txn.commit_changing(&[invitation.team_id], &[]).await?,
+        None => txn.commit_addition().await?,
+    }
     letters::send(ports, letters);
     Ok((issued, myself))
 }
@@ -227,7 +231,7 @@ pub async fn create(
     let row = insert(&txn, ports, new).await?;
     let line = Line::of_account(AuditAction::SignUp, Caller::Operator, email.as_str(), &[]);
     audit::note_about(&txn, ports, line, row.id).await?;
-    txn.commit().await?;
+    txn.commit_addition().await?;
     Ok(row.id)
 }
 

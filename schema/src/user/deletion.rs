@@ -166,7 +166,7 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     team::Entity::delete_many().filter(team::Column::Id.is_in(going.iter().copied())).exec(&txn).await?;
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
     audit::note(&txn, ports, line).await?;
-    txn.commit().await?;
+    txn.commit_changing(&going, &websites).await?;
     Ok(UserDeletePayload { deleted: true, deleted_team_ids: going, deleted_website_ids: websites })
 }
 

@@ -3,18 +3,13 @@
 use async_graphql::{Context, Object, SimpleObject};
 use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
 use entity::{api_key, membership, website};
-use futures_util::future::try_join_all;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::{
     access::{Team, Viewer},
-    analytics::{
-        plan::{Answer, Basis, MetricSet, Panel},
-        query::{Metric, Span},
-    },
     cx::{Cx, Reach as _},
-    error::{Error, Result},
+    error::Result,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -35,7 +30,7 @@ pub struct AccountUsagePeriod {
 #[derive(Debug, Clone)]
 pub struct AccountUsage {
     team: Team<Viewer>,
-    websites: Vec<(Uuid, String)>,
+    websites: Vec<Uuid>,
     members: u64,
     api_requests: i64,
     limits: PlanLimits,
@@ -55,7 +50,7 @@ impl AccountUsage {
         let plan = PlanName::counting(ports.limits, &team.team().plan);
         let websites = website::Entity::find()
             .select_only()
-            .columns([website::Column::Id, website::Column::Currency])
+            .column(website::Column::Id)
             .filter(website::Column::TeamId.eq(team.id()))
             .into_tuple()
             .all(&ports.reader)
@@ -72,18 +67,9 @@ impl AccountUsage {
         Ok(Self { team, websites, members, api_requests, limits, start, end })
     }
 
-    async fn count_events(&self, cx: &Cx) -> Result<i64> {
-        let metrics = MetricSet::NONE.with(Metric::Pageviews).with(Metric::Events);
-        let end_ms = self.end.timestamp_millis().saturating_add(1);
-        let span = Span { start_ms: self.start.timestamp_millis(), end_ms };
-        let counts = self.websites.iter().map(|(website, currency)| async move {
-            let basis = Basis { website: *website, span, filters: Vec::new(), currency: currency.clone(), bots: false };
-            match cx.loaders().panel(&basis, Panel::Totals { metrics }).await? {
-                Answer::Totals(sums) => Ok::<i64, Error>(sums.pageviews.saturating_add(sums.events)),
-                _ => Err(Error::broken("the event store answered another panel")),
-            }
-        });
-        Ok(try_join_all(counts).await?.into_iter().sum())
+    /// Counts what happened since the first of the month on all websites, in one pass over the store.
+    async fn count_events(&self, cx: &Cx) -> Result<u64> {
+        cx.ports().events.count_since(&self.websites, self.start.timestamp_millis()).await
     }
 }
 
@@ -111,7 +97,7 @@ impl AccountUsage {
     /// null with an error when the event store cannot tell.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
-            async { Ok(Some(BigInt(self.count_events(ctx.cx()?).await?))) }.await;
+            async { Ok(Some(BigInt::of(self.count_events(ctx.cx()?).await?))) }.await;
         answer.transpose()
     }
 

@@ -9,13 +9,14 @@ use crate::{
     audit::{self, AuditAction, Line},
     error::{Error, Result},
     ports::Ports,
+    transaction::Transaction,
 };
 
 /// A change of a website on its way. Dropped before it is committed, it never was.
 pub(crate) struct Change<'a, R: Level> {
     ports: &'a Ports,
     site: &'a Site<R>,
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     row: website::Model,
 }
 
@@ -72,7 +73,7 @@ impl<'a, R: Level> Change<'a, R> {
             changed: &changed,
         };
         audit::note(&self.transaction, self.ports, line).await?;
-        self.transaction.commit().await?;
+        self.transaction.commit_changing(&[row.team_id], &[row.id]).await?;
         self.site.changed(row)
     }
 }

@@ -92,7 +92,7 @@ where
         changed: &[],
     };
     audit::note(&transaction, ports, line).await?;
-    transaction.commit().await?;
+    transaction.commit_changing(&[team.id()], &[id]).await?;
     team.site(row)
 }
 

@@ -62,9 +62,8 @@ pub(crate) async fn withdraw(
 pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
     let transaction = ports.begin().await?;
     withdraw(&transaction, ports, site.caller(), site.website()).await?;
-    transaction.commit().await?;
     // Beacons find the website no more.
-    ports.changes.mark();
+    transaction.commit_changing(&[site.website().team_id], &[site.id()]).await?;
     match erase(ports, site.id()).await {
         Ok(events) => Ok(Some(events)),
         Err(error) => {

@@ -132,7 +132,7 @@ async fn domain_and_token(ports: &Ports, site: &Site<Editor>) -> Result<(String,
         .filter(website::Column::Id.eq(site.id()))
         .exec(&transaction)
         .await?;
-    transaction.commit().await?;
+    transaction.commit_addition().await?;
     Ok((row.domain, token))
 }
 

@@ -38,7 +38,13 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "converted", of_visit: "(conversions > 0)::INTEGER", metrics: &[Metric::ConversionRate] },
     Fact { column: "revenue_micros", of_visit: "0", metrics: &[Metric::Revenue] },
     Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
+    Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
 ];
+
+/// Which events are money in the currency: revenue, and goals with a value.
+pub(super) fn is_money(currency: &str) -> String {
+    format!("kind IN (3, 4) AND currency = {currency}")
+}
 
 /// Columns that belong to the visit as a whole and sit in the slice where it starts.
 pub(super) const VISIT_FACTS: &[&str] = &["visits", "bounces", "duration_ms", "visit_pageviews", "converted", "score"];
@@ -65,6 +71,9 @@ pub(super) fn sums(metrics: MetricSet) -> String {
         .map(|fact| {
             let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
             match (wanted, fact.column) {
+                // Any number of amounts fits, so that no event can make the question fail.
+                (true, "revenue_micros") => "coalesce(sum(revenue_micros), 0)::HUGEINT".to_owned(),
+                (false, "revenue_micros") => "0::HUGEINT".to_owned(),
                 (false, _) => "0::BIGINT".to_owned(),
                 (true, "visitor") => dialect::distinct("visitor"),
                 (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
@@ -74,20 +83,25 @@ pub(super) fn sums(metrics: MetricSet) -> String {
         .join(", ")
 }
 
-/// The value that orders rows by a metric; a ratio of nothing comes last in descending order.
+/// The value that orders rows by a metric, an integer (see [`schema::analytics::plan::KeyedSums::order`]); a ratio of nothing comes
+/// last in descending order.
 pub(super) fn order_value(metric: Metric) -> String {
-    let ratio = |part: &str| format!("coalesce(sum({part})::DOUBLE / nullif(sum(visits), 0)::DOUBLE, -1)");
+    const ONE: i64 = 1 << 62;
+    let sum = |column: &str| format!("sum({column})::HUGEINT");
+    let ratio = |part: &str| {
+        format!("coalesce((sum({part})::HUGEINT * {ONE}::HUGEINT) // nullif(sum(visits), 0)::HUGEINT, -1)::HUGEINT")
+    };
     match metric {
-        Metric::Visitors => format!("{}::DOUBLE", dialect::distinct("visitor")),
-        Metric::Visits => "sum(visits)::DOUBLE".to_owned(),
-        Metric::Pageviews => "sum(pageviews)::DOUBLE".to_owned(),
-        Metric::Events => "sum(events)::DOUBLE".to_owned(),
+        Metric::Visitors => format!("{}::HUGEINT", dialect::distinct("visitor")),
+        Metric::Visits => sum("visits"),
+        Metric::Pageviews => sum("pageviews"),
+        Metric::Events => sum("events"),
         Metric::BounceRate => ratio("bounces"),
         Metric::VisitDuration => ratio("duration_ms"),
         Metric::ViewsPerVisit => ratio("visit_pageviews"),
-        Metric::Conversions => "sum(conversions)::DOUBLE".to_owned(),
+        Metric::Conversions => sum("conversions"),
         Metric::ConversionRate => ratio("converted"),
-        Metric::Revenue => "sum(revenue_micros)::DOUBLE".to_owned(),
+        Metric::Revenue => sum("revenue_micros"),
         Metric::AverageScore => ratio("score"),
     }
 }

@@ -56,8 +56,10 @@ pub(super) fn expression(dimension: Dimension) -> &'static str {
 /// Which events have a value of the dimension at all.
 pub(super) fn holders(dimension: Dimension) -> &'static str {
     match dimension {
+        // A heartbeat says that a page is still looked at, not that something happened there.
+        Dimension::Page | Dimension::Hostname => " AND kind <> 5",
         Dimension::Title => " AND kind = 0",
-        Dimension::Event => " AND kind NOT IN (0, 5) AND name <> ''",
+        Dimension::Event => " AND kind NOT IN (0, 5)",
         Dimension::Goal => " AND kind = 3",
         _ => "",
     }
@@ -66,11 +68,6 @@ pub(super) fn holders(dimension: Dimension) -> &'static str {
 /// Name of a dimension's column in `slices`.
 pub(super) fn column(dimension: Dimension) -> String {
     format!("d{}", dimension as u8)
-}
-
-/// A double that reads back as the same double.
-pub(super) fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:?}") } else { "0".to_owned() }
 }
 
 pub(super) fn condition(filter: &FilterInput, statement: &mut Statement) -> String {

@@ -13,20 +13,21 @@ use crate::{
         query::Dimension,
         question::row_cursor,
     },
+    host,
     scalars::BigInt,
 };
 
 /// What a page has beside its metrics.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Page {
-    /// Latest title in the range; null where none was sent, and to the public unless the website's `publicDetails` is on.
+    /// Latest title in the range that is not empty; null where none was sent, and to the public unless the website's `publicDetails` is on.
     pub title: Option<String>,
     /// Visits that start in the range with this page as their first.
     pub entries: BigInt,
     /// Visits that start in the range with this page as their last.
     pub exits: BigInt,
-    /// Mean time from a view of the page to the visit's next event, in seconds; views that end a visit are left out. Null
-    /// without such views.
+    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, also after the range's
+    /// end, in seconds; views that end a visit are left out. Null without such views.
     pub time_on_page_seconds: Option<f64>,
 }
 
@@ -48,13 +49,17 @@ impl BreakdownRow {
         &self.row.key
     }
 
-    /// The value as people read it, such as `Netherlands` for `NL` and `/café` for `/caf%C3%A9`; null where the value says it itself.
+    /// The value as people read it, such as `Netherlands` for `NL`, `/café` for `/caf%C3%A9` and `bücher.example` for
+    /// `xn--bcher-kva.example`; null where the value says it itself.
     async fn label(&self) -> Option<Cow<'_, str>> {
         match (self.by, self.row.key.as_str()) {
             (Dimension::Referrer | Dimension::Source, "") => Some("Direct".into()),
             (Dimension::Country, "") => Some("Unknown".into()),
             (Dimension::Country, code) => country_name(code).map(Cow::Borrowed),
             (_, "") => Some("(none)".into()),
+            (Dimension::Referrer | Dimension::Source | Dimension::Hostname, host) => {
+                host::to_unicode(host).map(Cow::Owned)
+            }
             (by, path) if by.is_path() => path::decoded(path).map(Cow::Owned),
             _ => None,
         }
@@ -97,7 +102,9 @@ pub struct BreakdownEdge {
     pub node: BreakdownRow,
 }
 
-/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive.
+/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive: page views, events, conversions
+/// and revenue by any dimension (by EVENT and GOAL, of the events that have one), and visits by a dimension that a visit has one value
+/// of. A visit or visitor with part in several rows counts once in each of them, and once in `other`.
 #[derive(Debug, Clone)]
 pub struct BreakdownConnection {
     pub(super) rows: Vec<BreakdownRow>,
@@ -106,7 +113,9 @@ pub struct BreakdownConnection {
     pub(super) other: Option<Metrics>,
 }
 
-/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive.
+/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive: page views, events, conversions
+/// and revenue by any dimension (by EVENT and GOAL, of the events that have one), and visits by a dimension that a visit has one value
+/// of. A visit or visitor with part in several rows counts once in each of them, and once in `other`.
 #[Object]
 impl BreakdownConnection {
     /// The page's rows, in order.
@@ -129,7 +138,8 @@ impl BreakdownConnection {
         }
     }
 
-    /// Numbers of all rows that are not on this page, together; never null, zero where there are none.
+    /// Numbers of all rows that are not on this page, taken together: a visit or visitor with part in several of them counts once.
+    /// Never null, zero where there are none.
     async fn other(&self) -> Option<Metrics> {
         self.other.clone()
     }

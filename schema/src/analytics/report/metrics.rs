@@ -22,11 +22,12 @@ pub struct Money {
 }
 
 impl Money {
-    /// An amount in millionths of the currency; `None` for 0.
+    /// An amount in millionths of the currency.
     #[must_use]
-    pub fn of_micros(micros: i64, currency: &str) -> Option<Self> {
+    pub fn from_micros(micros: i128, currency: &str) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "millionths up to 2^53 are nine billion in major units")]
-        (micros != 0).then(|| Self { amount: micros as f64 / 1e6, currency: currency.to_owned() })
+        let amount = micros as f64 / 1e6;
+        Self { amount, currency: currency.to_owned() }
     }
 }
 
@@ -88,10 +89,11 @@ impl Metrics {
         self.sums.conversion_rate()
     }
 
-    /// Money received in the period in the website's currency; other currencies are left out. Null when there is none, and always
-    /// for the public of a website that is open to it.
+    /// Money received in the period in the website's currency, from revenue events and the values of goals, less what was paid
+    /// back; other currencies are left out. Null without such events, and always for the public of a website that is open to it.
     async fn revenue(&self) -> Option<Money> {
-        Money::of_micros(self.sums.revenue_micros, self.currency.as_deref()?)
+        let currency = self.currency.as_deref()?;
+        (self.sums.payments > 0).then(|| Money::from_micros(self.sums.revenue_micros, currency))
     }
 
     /// Mean value score of the visits, 0 to 100; null without visits.

@@ -1,0 +1,39 @@
+//! Which events of a batch are stored already: batches of imports overlap and are sent again.
+
+use duckdb::{Connection, params};
+use rustc_hash::{FxBuildHasher, FxHashSet as HashSet};
+use schema::analytics::event::Event;
+use uuid::Uuid;
+
+/// Leaves out events whose id is stored at the same time on the same website, and later copies within the batch.
+///
+/// # Errors
+/// Whatever the store refuses.
+pub fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb::Result<()> {
+    let (Some(from), Some(until)) =
+        (events.iter().map(|event| event.time_ms).min(), events.iter().map(|event| event.time_ms).max())
+    else {
+        return Ok(());
+    };
+    connection
+        .execute_batch("CREATE OR REPLACE TEMP TABLE sent (website_id UHUGEINT, event_id UHUGEINT, time_ms BIGINT)")?;
+    let mut appender = connection.appender_to_catalog_and_db("sent", "temp", "main")?;
+    for event in events.iter() {
+        appender.append_row(params![event.website.as_u128(), event.id.as_u128(), event.time_ms])?;
+    }
+    appender.flush()?;
+    drop(appender);
+    // Only what is there twice leaves the engine, however many events lie between the first and the last of the batch.
+    let mut statement = connection.prepare(&format!(
+        "SELECT website_id, event_id, time_ms FROM events SEMI JOIN temp.sent USING (website_id, event_id, time_ms) \
+         WHERE time_ms BETWEEN {from} AND {until}"
+    ))?;
+    let stored = statement
+        .query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), Uuid::from_u128(row.get(1)?), row.get::<_, i64>(2)?)))?;
+    let mut seen: HashSet<(Uuid, Uuid, i64)> = HashSet::with_capacity_and_hasher(events.len(), FxBuildHasher);
+    for known in stored {
+        seen.insert(known?);
+    }
+    events.retain(|event| seen.insert((event.website, event.id, event.time_ms)));
+    connection.execute_batch("DROP TABLE temp.sent")
+}

@@ -1,0 +1,240 @@
+//! Numbers at the edges: pages ordered by ratios, sums beyond 64 bits, searches beyond ASCII, many websites at once.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use schema::{
+    analytics::{
+        event::{Event, EventKind, VISIT_GAP_MS},
+        plan::{After, Answer, Basis, MetricSet, Panel, Plan, Sums},
+        query::{Dimension, Metric, Scope, SortDirection, Span},
+    },
+    ports::Events,
+};
+use uuid::Uuid;
+
+use super::{
+    Store,
+    recount::{HOUR, SITE, START, recount, traffic, value_of},
+    tests::{ALL, store},
+};
+
+const SPAN: Span = Span { start_ms: START, end_ms: START + 48 * HOUR };
+
+fn basis() -> Basis {
+    Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false }
+}
+
+async fn ask(store: &Store, panel: Panel) -> Answer {
+    store.ask(&Plan { basis: basis(), panels: vec![panel] }).await.unwrap().remove(0)
+}
+
+fn breakdown(by: Dimension, order: Metric, direction: SortDirection, after: Option<After>, limit: u32) -> Panel {
+    let metrics = MetricSet::NONE.with(order).with(Metric::Visits);
+    Panel::Breakdown { by, property: None, metrics, order, direction, after, limit, search: None, other: false }
+}
+
+/// Every key of a breakdown, one row a page.
+async fn keys_by_ones(store: &Store, by: Dimension, order: Metric, direction: SortDirection) -> Vec<String> {
+    let (mut keys, mut after) = (Vec::new(), None);
+    loop {
+        let Answer::Breakdown { rows, more, .. } = ask(store, breakdown(by, order, direction, after, 1)).await else {
+            panic!()
+        };
+        assert!(keys.len() < 100, "{by:?} by {order:?} never ends: {keys:?}");
+        let Some(row) = rows.into_iter().next() else { return keys };
+        keys.push(row.key.clone());
+        if !more {
+            return keys;
+        }
+        after = Some(After { order: row.order, key: row.key });
+    }
+}
+
+/// A metric as a fraction; one of nothing is below all others.
+fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
+    let ratio = |part: i64| if sums.visits == 0 { (-1, 1) } else { (part.into(), sums.visits.into()) };
+    match metric {
+        Metric::Visitors => (sums.visitors.into(), 1),
+        Metric::Visits => (sums.visits.into(), 1),
+        Metric::Pageviews => (sums.pageviews.into(), 1),
+        Metric::Events => (sums.events.into(), 1),
+        Metric::Conversions => (sums.conversions.into(), 1),
+        Metric::Revenue => (sums.revenue_micros, 1),
+        Metric::BounceRate => ratio(sums.bounces),
+        Metric::VisitDuration => ratio(sums.duration_ms),
+        Metric::ViewsPerVisit => ratio(sums.visit_pageviews),
+        Metric::ConversionRate => ratio(sums.converted),
+        Metric::AverageScore => ratio(sums.score),
+    }
+}
+
+#[tokio::test]
+async fn pages_of_one_row_meet_each_row_once_whatever_orders_them() {
+    let store = store(None);
+    let events = traffic(21);
+    store.append(events.clone(), i64::MAX).await.unwrap();
+    for by in [Dimension::EntryPage, Dimension::Page, Dimension::Country] {
+        let by_event = by.scope() == Scope::Event;
+        let counted = recount(&events, &basis(), &|visit, event| value_of(by, visit, event), by_event);
+        for order in ALL {
+            for direction in [SortDirection::Desc, SortDirection::Asc] {
+                let mut rows: Vec<_> = counted.iter().collect();
+                rows.sort_by(|a, b| {
+                    let ((part, whole), (other_part, other_whole)) = (fraction(order, a.1), fraction(order, b.1));
+                    let way = (part * other_whole).cmp(&(other_part * whole));
+                    let way = if direction == SortDirection::Desc { way.reverse() } else { way };
+                    if way == Ordering::Equal { a.0.cmp(b.0) } else { way }
+                });
+                let expected: Vec<String> = rows.into_iter().map(|row| row.0.clone()).collect();
+                let met = keys_by_ones(&store, by, order, direction).await;
+                assert_eq!(met, expected, "{by:?} by {order:?} {direction:?}");
+            }
+        }
+    }
+}
+
+fn page_view(number: usize, path: &str, time_ms: i64, visitor: u64) -> Event {
+    let template = traffic(1).remove(0);
+    Event {
+        website: SITE,
+        id: Uuid::from_u128(number as u128 + 1),
+        time_ms,
+        visitor,
+        kind: EventKind::Pageview,
+        name: "".into(),
+        path: path.into(),
+        properties: "".into(),
+        amount_micros: 0,
+        currency: "".into(),
+        ..template
+    }
+}
+
+#[tokio::test]
+async fn bounce_rates_of_an_eleventh_twice_and_a_quarter_are_three_rows() {
+    let store = store(None);
+    let mut events = Vec::new();
+    for (path, visits) in [("/a", 11), ("/b", 11), ("/c", 4)] {
+        for visit in 0..visits {
+            let visitor = events.len() as u64;
+            events.push(page_view(events.len(), path, START + 1, visitor));
+            if visit > 0 {
+                events.push(page_view(events.len(), path, START + 2, visitor));
+            }
+        }
+    }
+    store.append(events, i64::MAX).await.unwrap();
+    for (direction, expected) in [(SortDirection::Desc, ["/c", "/a", "/b"]), (SortDirection::Asc, ["/a", "/b", "/c"])] {
+        assert_eq!(keys_by_ones(&store, Dimension::EntryPage, Metric::BounceRate, direction).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn revenue_beyond_64_bits_is_summed_and_orders_rows() {
+    let store = store(None);
+    let paid = |number: usize, path: &str, amount_micros: i64| Event {
+        kind: if number.is_multiple_of(2) { EventKind::Revenue } else { EventKind::Goal },
+        amount_micros,
+        currency: "EUR".into(),
+        ..page_view(number, path, START + number as i64, number as u64)
+    };
+    let mut events: Vec<Event> = (0..10).map(|number| paid(number, "/much", i64::MAX)).collect();
+    events.push(paid(10, "/more", i64::MAX));
+    events.push(paid(11, "/back", i64::MIN));
+    events.push(paid(12, "/nothing", 5));
+    events.push(paid(13, "/nothing", -5));
+    store.append(events, i64::MAX).await.unwrap();
+    let metrics: MetricSet = [Metric::Revenue, Metric::Visits].into_iter().collect();
+    let Answer::Totals(sums) = ask(&store, Panel::Totals { metrics }).await else { panic!() };
+    assert_eq!((sums.revenue_micros, sums.payments), (i128::from(i64::MAX) * 11 + i128::from(i64::MIN), 14));
+    let edges: Arc<[i64]> = Arc::from([START, START + HOUR, START + 2 * HOUR]);
+    let Answer::Series(buckets) = ask(&store, Panel::Series { edges, metrics }).await else { panic!() };
+    assert_eq!(buckets.iter().map(|(at, of)| (*at, of.revenue_micros)).collect::<Vec<_>>(), [(0, sums.revenue_micros)]);
+    let keys = keys_by_ones(&store, Dimension::Page, Metric::Revenue, SortDirection::Desc).await;
+    assert_eq!(keys, ["/much", "/more", "/nothing", "/back"]);
+    let rows = ask(&store, breakdown(Dimension::Page, Metric::Revenue, SortDirection::Desc, None, 10)).await;
+    let Answer::Breakdown { rows, .. } = rows else { panic!() };
+    // Paid and paid back is 0, which is not the same as never paid.
+    assert_eq!((rows[2].sums.revenue_micros, rows[2].sums.payments), (0, 2));
+}
+
+#[tokio::test]
+async fn a_search_finds_all_spellings_of_a_word() {
+    let store = store(None);
+    let paths = [
+        "/ΟΔΟΣ",
+        "/οδός",
+        "/İstanbul",
+        "/istanbul",
+        "/Straße",
+        "/STRASSE",
+        "/Cafe\u{301}",
+        "/CAFÉ",
+        "/a%_b",
+        "/%CE%BF%CE%B4%CF%8C%CF%82",
+        "/%FF%zz%_bé",
+    ];
+    let events =
+        paths.iter().enumerate().map(|(number, path)| page_view(number, path, START + 1, number as u64)).collect();
+    store.append(events, i64::MAX).await.unwrap();
+    for (search, found) in [
+        ("ΟΔΟΣ", &["/ΟΔΟΣ", "/οδός", "/%CE%BF%CE%B4%CF%8C%CF%82"][..]),
+        ("οδος", &["/ΟΔΟΣ", "/οδός", "/%CE%BF%CE%B4%CF%8C%CF%82"]),
+        ("İstanbul", &["/istanbul", "/İstanbul"]),
+        ("ISTANBUL", &["/istanbul", "/İstanbul"]),
+        ("strasse", &["/STRASSE", "/Straße"]),
+        ("straße", &["/STRASSE", "/Straße"]),
+        ("café", &["/CAFÉ", "/Cafe\u{301}"]),
+        ("%_", &["/a%_b", "/%FF%zz%_bé"]),
+        ("%_BE", &["/%FF%zz%_bé"]),
+        ("%b_", &[]),
+    ] {
+        let mut panel = breakdown(Dimension::Page, Metric::Pageviews, SortDirection::Desc, None, 10);
+        if let Panel::Breakdown { search: text, other, .. } = &mut panel {
+            *text = Some(search.to_owned());
+            *other = true;
+        }
+        let Answer::Breakdown { rows, other, .. } = ask(&store, panel).await else { panic!() };
+        let mut keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        let mut found = found.to_vec();
+        keys.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(keys, found, "{search}");
+        assert_eq!(other, Some(Sums::default()), "what is searched for is all there is");
+    }
+}
+
+#[tokio::test]
+async fn time_on_a_page_reaches_past_heartbeats_and_the_end_of_the_range() {
+    let store = store(None);
+    let minute = VISIT_GAP_MS / 30;
+    let end = SPAN.end_ms;
+    let heartbeat = |number, time_ms| Event { kind: EventKind::Heartbeat, ..page_view(number, "/a", time_ms, 1) };
+    let events = vec![
+        // Twenty minutes, then heartbeats, then the next page forty minutes later, after the end.
+        page_view(0, "/a", end - 20 * minute, 1),
+        heartbeat(1, end),
+        heartbeat(2, end + 10 * minute),
+        page_view(3, "/b", end + 20 * minute, 1),
+        // Another visit of the same visitor does not follow.
+        page_view(4, "/c", end - 10 * HOUR, 1),
+    ];
+    store.append(events, 0).await.unwrap();
+    let paths = ["/a", "/b", "/c"].map(str::to_owned).to_vec();
+    let Answer::Pages(pages) = ask(&store, Panel::Pages { paths }).await else { panic!() };
+    let times: Vec<Option<f64>> = pages.iter().map(|page| page.time_on_page_ms).collect();
+    assert_eq!(times, [Some(40.0 * minute as f64), None, None]);
+}
+
+#[tokio::test]
+async fn events_of_thousands_of_websites_are_counted_in_one_pass() {
+    let store = store(None);
+    let websites: Vec<Uuid> = (0..2_500).map(|number| Uuid::from_u128(1 << 100 | number)).collect();
+    let events = websites.iter().enumerate().map(|(number, website)| Event {
+        website: *website,
+        ..page_view(number, "/", START + number as i64, number as u64)
+    });
+    store.append(events.collect(), i64::MAX).await.unwrap();
+    assert_eq!(store.count_since(&websites, START + 1).await.unwrap(), 2_499);
+    assert_eq!(store.count_since(&websites[..2], START).await.unwrap(), 2);
+}

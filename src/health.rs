@@ -1,0 +1,150 @@
+//! What `/health` answers: whether ingest, delivery, the stores and the background tasks get on with their work.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use schema::{Ports, error::Result, ports::Sink};
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Map, Value, json};
+
+use crate::{ingest::intake::Intake, tasks::Tasks};
+
+/// How long work may wait without any progress.
+pub const STUCK: Duration = Duration::from_secs(20);
+
+/// How long a store may take to answer the check itself; a busy one is given [`STUCK`].
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an answer holds.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// A store that is asked whether it answers.
+#[derive(Default)]
+struct Probe {
+    /// Since when it does not.
+    silent: Mutex<Option<Instant>>,
+}
+
+impl Probe {
+    /// Whether it answers, or is only busy.
+    async fn is_well<T>(&self, asking: impl Future<Output = Result<T>>) -> bool {
+        let answer = tokio::time::timeout(PATIENCE, asking).await;
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(Ok(_)) => {
+                *silent = None;
+                true
+            }
+            Ok(Err(_)) => {
+                silent.get_or_insert_with(Instant::now);
+                false
+            }
+            Err(_) => silent.get_or_insert_with(Instant::now).elapsed() < STUCK,
+        }
+    }
+}
+
+type Answer = (StatusCode, Value);
+
+/// Looks after a server.
+pub struct Health {
+    ports: Ports,
+    sink: Arc<dyn Sink>,
+    intake: Intake,
+    tasks: Tasks,
+    event_store: Probe,
+    control_plane: Probe,
+    journal: Probe,
+    last: tokio::sync::Mutex<Option<(Instant, Answer)>>,
+}
+
+impl Health {
+    /// Of a server with these parts.
+    #[must_use]
+    pub fn new(ports: Ports, sink: Arc<dyn Sink>, intake: Intake, tasks: Tasks) -> Self {
+        Self {
+            ports,
+            sink,
+            intake,
+            tasks,
+            event_store: Probe::default(),
+            control_plane: Probe::default(),
+            journal: Probe::default(),
+            last: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// 200 while everything gets on, otherwise 503; says for each part what is wrong with it.
+    pub async fn answer(&self) -> Response {
+        // One looks, the others wait for what it finds.
+        let mut last = self.last.lock().await;
+        let (status, body) = match &*last {
+            Some((at, answer)) if at.elapsed() < HOLDS => answer.clone(),
+            _ => {
+                let answer = self.look().await;
+                *last = Some((Instant::now(), answer.clone()));
+                answer
+            }
+        };
+        drop(last);
+        (status, Json(body)).into_response()
+    }
+
+    async fn look(&self) -> Answer {
+        let (ingest, event_store, control_plane) =
+            futures_util::join!(self.ingest(), self.event_store(), self.control_plane());
+        let broken = self.tasks.broken();
+        let tasks = (!broken.is_empty()).then(|| format!("panicked: {}", broken.join(", ")));
+        let parts = [
+            ("ingest", ingest),
+            ("delivery", self.delivery()),
+            ("event_store", event_store),
+            ("control_plane", control_plane),
+            ("tasks", tasks),
+        ];
+        let is_well = parts.iter().all(|(_, fault)| fault.is_none());
+        let checks: Map<String, Value> = parts
+            .into_iter()
+            .map(|(part, fault)| (part.to_owned(), fault.unwrap_or_else(|| "ok".into()).into()))
+            .collect();
+        let (status, word) =
+            if is_well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+        (status, json!({ "status": word, "checks": checks }))
+    }
+
+    async fn ingest(&self) -> Option<String> {
+        if self.intake.is_stuck(STUCK) {
+            return Some("events wait and none is written".to_owned());
+        }
+        // Where nothing is sent any more, nothing else would find out that the disk has room again.
+        let refuses = self.intake.state().refuses.load(Ordering::Acquire);
+        if refuses && !self.journal.is_well(self.intake.probe()).await {
+            return Some("the journal cannot be written (the disk may be full)".to_owned());
+        }
+        None
+    }
+
+    fn delivery(&self) -> Option<String> {
+        let state = self.intake.state();
+        let is_stuck = state.waiting_for(STUCK).is_some() && state.progress.age() >= STUCK;
+        is_stuck.then(|| "events wait in the journal and the event store takes none".to_owned())
+    }
+
+    async fn event_store(&self) -> Option<String> {
+        let is_well = self.event_store.is_well(self.sink.delivered()).await;
+        (!is_well).then(|| "the event store does not answer".to_owned())
+    }
+
+    async fn control_plane(&self) -> Option<String> {
+        let asking = async { Ok(self.ports.reader.execute_unprepared("SELECT 1").await?) };
+        let is_well = self.control_plane.is_well(asking).await;
+        (!is_well).then(|| "the control plane does not answer".to_owned())
+    }
+}

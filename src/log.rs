@@ -1,0 +1,178 @@
+//! The log: lines go to standard error from a thread of their own, and work never waits for it or fails with it.
+//!
+//! - A line that cannot be written (a full disk, a reader that is gone) or finds no room is left out. The next line that can be
+//!   written says how many are missing.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// Lines that may wait while standard error takes none.
+const WAITING: usize = 4_096;
+
+/// How long the end of the process waits for lines to be written.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// Begins to log what the filter lets through. A second call changes nothing.
+pub fn start(filter: EnvFilter) {
+    let lines = LINES.get_or_init(|| Lines::new(io::stderr()));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    // What the log itself has to complain of would go to standard error, too, and panic where that is not writable.
+    let _ = subscriber.log_internal_errors(false).try_init();
+}
+
+/// Waits until what was logged is written, for a second at most.
+pub fn finish() {
+    if let Some(lines) = LINES.get() {
+        lines.flush(PATIENCE);
+    }
+}
+
+enum Message {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// Takes lines and never fails.
+#[derive(Clone)]
+struct Lines {
+    send: SyncSender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lines {
+    fn new(target: impl Write + Send + 'static) -> Self {
+        let (send, waiting) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let lines = Self { send, lost: Arc::clone(&lost) };
+        let writing = std::thread::Builder::new().name("footfall-log".to_owned());
+        // Without a thread the queue is closed, and every line is left out.
+        let _ = writing.spawn(move || write_lines(target, &waiting, &lost));
+        lines
+    }
+
+    fn flush(&self, patience: Duration) {
+        let (done, written) = sync_channel(1);
+        if self.send.try_send(Message::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(patience);
+        }
+    }
+}
+
+fn write_lines(mut target: impl Write, waiting: &Receiver<Message>, lost: &AtomicU64) {
+    for message in waiting {
+        match message {
+            Message::Line(line) => {
+                let missing = lost.swap(0, Ordering::Relaxed);
+                let mut written = Ok(());
+                if missing > 0 {
+                    written = writeln!(target, "({missing} lines of the log could not be written)");
+                }
+                if written.and_then(|()| target.write_all(&line)).is_err() {
+                    lost.fetch_add(missing + 1, Ordering::Relaxed);
+                }
+            }
+            Message::Flush(done) => {
+                let _ = target.flush();
+                let _ = done.try_send(());
+            }
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.send.try_send(Message::Line(bytes.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, atomic::AtomicBool};
+
+    use super::*;
+
+    /// A file on a disk that can be full.
+    #[derive(Clone, Default)]
+    struct Disk {
+        text: Arc<Mutex<Vec<u8>>>,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.is_full.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.text.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_lines_and_says_so_when_it_has_room_again() {
+        let disk = Disk::default();
+        let mut lines = Lines::new(disk.clone());
+        let mut say = |line: &[u8]| {
+            lines.write_all(line).unwrap();
+            lines.flush(Duration::from_secs(20));
+        };
+        say(b"one\n");
+        disk.is_full.store(true, Ordering::SeqCst);
+        say(b"two\n");
+        say(b"three\n");
+        disk.is_full.store(false, Ordering::SeqCst);
+        say(b"four\n");
+        let text = String::from_utf8(disk.text.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "one\n(2 lines of the log could not be written)\nfour\n");
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_holds_nobody_up() {
+        struct Blocked;
+        impl Write for Blocked {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                loop {
+                    std::thread::park();
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut lines = Lines::new(Blocked);
+        for _ in 0..2 * WAITING {
+            lines.write_all(b"a line\n").unwrap();
+        }
+        assert!(lines.lost.load(Ordering::Relaxed) >= WAITING as u64 - 1);
+    }
+}
