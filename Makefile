@@ -39,10 +39,14 @@ CARGO_FUZZ := $(HOME)/.cache/footfall/tools/cargo-fuzz-0.13.2
 $(CARGO_FUZZ)/bin/cargo-fuzz:
 	cargo install --quiet --locked --version 0.13.2 --root "$(CARGO_FUZZ)" cargo-fuzz
 
-fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## Ten minutes of hostile beacons (cargo-fuzz is installed into the cache when absent)
-	mkdir -p fuzz/corpus/beacon
-	PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none beacon fuzz/corpus/beacon fuzz/seeds/beacon -- \
-	  -dict=fuzz/json.dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
+FUZZ_TARGETS ?= beacon log
+
+fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## Ten minutes of hostile input for each reader (cargo-fuzz is installed into the cache when absent)
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -dict=fuzz/json.dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 SCHEMATHESIS := $(HOME)/.cache/footfall/tools/schemathesis-4.32.5
 

@@ -1,4 +1,4 @@
-//! The readers of beacons, taken from the server's own source files and out of the server.
+//! The readers of beacons and of logs, taken from the server's own source files and out of the server.
 
 #[path = "../../src/ingest/address.rs"]
 pub mod address;
@@ -10,3 +10,22 @@ pub mod channel;
 pub mod crawler;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
+#[path = "../../src/import/alb.rs"]
+pub mod alb;
+#[path = "../../src/import/clf.rs"]
+pub mod clf;
+#[path = "../../src/import/format.rs"]
+pub mod format;
+#[path = "../../src/import/json.rs"]
+pub mod json;
+#[path = "../../src/import/record.rs"]
+pub mod record;
+#[path = "../../src/import/time.rs"]
+pub mod time;
+#[path = "../../src/import/w3c.rs"]
+pub mod w3c;
+
+/// Where the readers of logs find their neighbours.
+pub mod ingest {
+    pub use crate::address;
+}

@@ -23,7 +23,7 @@ use crate::ingest::{
 };
 
 /// Events in a batch: large enough for a column store, small enough to build while the last one is stored.
-const BATCH: usize = 50_000;
+const BATCH: usize = 25_000;
 
 /// Events to store, and the time before which none will follow.
 pub(super) struct Batch {

@@ -218,7 +218,7 @@ async fn batches_ids_and_progress_add_up() {
         .await
         .unwrap();
     assert_eq!(summary.stored, 120_000);
-    assert_eq!(store.settled.lock().unwrap().len(), 4, "three batches and the closing one");
+    assert_eq!(store.settled.lock().unwrap().len(), 6, "five batches and the closing one");
     let ids: HashSet<_> = store.events.lock().unwrap().iter().map(|event| event.id).collect();
     assert_eq!(ids.len(), 120_000);
     let seen = seen.lock().unwrap();

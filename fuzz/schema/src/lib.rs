@@ -2,10 +2,12 @@
 //!
 //! - Only names stand here, no rule: what is tested is the server's own source.
 
+#[path = "../../../schema/src/analytics/path.rs"]
+pub mod path;
+
 /// Stand-in for `schema::analytics`.
 pub mod analytics {
-    #[path = "../../../../schema/src/analytics/path.rs"]
-    pub mod path;
+    pub use crate::path;
 
     /// What a beacon says and how its visitor came.
     pub mod event {

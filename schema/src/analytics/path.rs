@@ -16,13 +16,9 @@ pub fn normalized(path: &[u8]) -> Cow<'_, str> {
         Ok(text) if path.iter().all(|byte| is_plain(*byte)) => Cow::Borrowed(text),
         _ => Cow::Owned(respelled(path)),
     };
-    let whole = if escaped.starts_with('/') && escaped.contains("/.") {
-        let (page, route) = escaped.split_at(escaped.find('#').unwrap_or(escaped.len()));
-        Cow::Owned(without_dot_segments(page) + route)
-    } else {
-        escaped
-    };
-    if whole.len() <= MAX_PATH { whole } else { Cow::Owned(cut(&whole).to_owned()) }
+    let whole = without_dot_segments(escaped);
+    // A cut may leave a dot segment of what was none.
+    if whole.len() <= MAX_PATH { whole } else { without_dot_segments(Cow::Owned(cut(&whole).to_owned())) }
 }
 
 /// The spelling of a part of a path, as [`normalized`] but for dot segments and length.
@@ -118,11 +114,15 @@ fn push_escape(out: &mut String, byte: u8) {
     }
 }
 
-/// RFC 3986, section 5.2.4, for a path that begins with a slash.
-fn without_dot_segments(path: &str) -> String {
+/// RFC 3986, section 5.2.4, for a path that begins with a slash; another one, and a hash route, stay as they are.
+fn without_dot_segments(path: Cow<'_, str>) -> Cow<'_, str> {
+    if !path.starts_with('/') || !path.contains("/.") {
+        return path;
+    }
+    let (page, route) = path.split_at(path.find('#').unwrap_or(path.len()));
     let mut kept: Vec<&str> = Vec::new();
     let mut ends_in_folder = false;
-    for segment in path.get(1..).unwrap_or_default().split('/') {
+    for segment in page.get(1..).unwrap_or_default().split('/') {
         ends_in_folder = matches!(segment, "." | "..");
         match segment {
             "." => {}
@@ -140,7 +140,10 @@ fn without_dot_segments(path: &str) -> String {
         out.push('/');
         out.push_str(segment);
     }
-    if out.is_empty() { "/".to_owned() } else { out }
+    if out.is_empty() {
+        out.push('/');
+    }
+    Cow::Owned(out + route)
 }
 
 /// The longest beginning within [`MAX_PATH`] bytes that cuts no escape and no escaped letter in two. The path is ASCII.
@@ -171,7 +174,9 @@ fn cut(path: &str) -> &str {
             break;
         }
     }
-    path.get(..end).unwrap_or_default()
+    let short = path.get(..end).unwrap_or_default();
+    // What begins a hash route is nothing without one.
+    short.strip_suffix("#!").or_else(|| short.strip_suffix('#')).unwrap_or(short)
 }
 
 #[cfg(test)]
@@ -223,6 +228,12 @@ mod tests {
                 let read = decoded(&short).unwrap_or(short);
                 assert!(path.starts_with(&read), "{before} {letter}");
             }
+        }
+        let hidden = normalized(format!("/{}/..x", "a".repeat(MAX_PATH - 4)).as_bytes()).into_owned();
+        assert_eq!(normalized(hidden.as_bytes()), hidden, "a cut leaves no dot segment");
+        for (before, mark) in [(MAX_PATH - 2, "#/x"), (MAX_PATH - 3, "#!/x")] {
+            let route = normalized(format!("/{}{mark}", "a".repeat(before)).as_bytes()).into_owned();
+            assert_eq!(normalized(route.as_bytes()), route, "a cut leaves no mark of a route");
         }
         assert!(normalized("/%80".repeat(MAX_PATH).as_bytes()).len() <= MAX_PATH);
     }
