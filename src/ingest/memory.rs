@@ -141,7 +141,7 @@ mod tests {
         visitors.heard(SITE, 1, 1_000, &mut kept);
         visitors.repeats(SITE, 1, 9, 1_000, &mut kept);
         let mut undone = Before::default();
-        for (visitor, time_ms) in [(1, VISIT_GAP_MS * 2), (2, 1_000), (2, 2_000)] {
+        for (visitor, time_ms) in [(1, VISIT_GAP_MS * 2), (2, 1_000), (2, 20_000)] {
             visitors.heard(SITE, visitor, time_ms, &mut undone);
             assert!(!visitors.repeats(SITE, visitor, 9, time_ms + 10_000, &mut undone));
         }
