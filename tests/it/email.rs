@@ -8,7 +8,7 @@ use crate::{
     app::{Person, TestApp},
     auth::{keys, log, refusal, send},
     command_line::{Server, footfall, run},
-    mail::{Mailbox, link, secret, with_mail},
+    mail::{Mailbox, link, secret, submit, with_mail},
     members::{code, data},
 };
 
@@ -33,7 +33,7 @@ async fn press(app: &TestApp, link: &str) -> (StatusCode, String) {
     let (status, page) = text(app.anon().request(Method::GET, link).send().await.unwrap()).await;
     assert!(status == 200 && page.contains("<form method=\"post\""), "{page}");
     let (path, token) = link.split_once("?token=").unwrap();
-    text(app.anon().request(Method::POST, path).form(&[("token", token)]).send().await.unwrap()).await
+    submit(app, path, &[("token", token)]).await
 }
 
 /// Signs up and confirms the address.

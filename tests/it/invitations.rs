@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{Person, TestApp},
     auth::{log, send},
-    mail::{Mailbox, link, mail_server, secret},
+    mail::{Mailbox, link, mail_server, secret, submit},
     members::{accept, code, data},
 };
 
@@ -154,14 +154,11 @@ async fn with_mail_the_link_goes_to_the_invited_person_and_its_page_makes_the_ac
     let page = page.text().await.unwrap();
     assert!(page.contains("name=\"password\"") && !page.contains("<script"), "{page}");
     let post = async |password: &str, name: &str| {
-        let form = [
-            ("token", secret(&mail)),
-            ("email", "ada@shop.example".into()),
-            ("password", password.into()),
-            ("full_name", name.into()),
-        ];
-        let answer = app.anon().request(Method::POST, PAGE).form(&form).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let token = secret(&mail);
+        let form =
+            [("token", token.as_str()), ("email", "ada@shop.example"), ("password", password), ("full_name", name)];
+        let (status, page) = submit(&app, PAGE, &form).await;
+        (status.as_u16(), page)
     };
     let (status, page) = post("short", "<script>alert(1)</script>").await;
     assert!(status == 400 && page.contains("password: has 5") && !page.contains("<script>"), "{page}");

@@ -1,6 +1,7 @@
 //! A mail server for tests, and an installation that sends its mail there.
 
 use footfall::config::mail::MailTls;
+use reqwest::{Method, StatusCode};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -117,4 +118,14 @@ impl Mailbox {
 pub fn link(mail: &Received, page: &str) -> String {
     let at = mail.data.find(page).unwrap_or_else(|| panic!("no {page} in {}", mail.data));
     mail.data[at..].split_whitespace().next().unwrap().to_owned()
+}
+
+/// Sends a form as a browser does.
+pub async fn submit(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let request = app.anon().request(Method::POST, path);
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(pairs.join("&"));
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
 }

@@ -138,7 +138,7 @@ async fn everything_else_is_for_members() {
 #[tokio::test]
 async fn a_credential_that_does_not_work_is_unauthorized() {
     let team = open().await;
-    let live = format!("{{ liveWebsite(websiteId: \"{}\") {{ __typename }} }}", team.site);
+    let live = format!("{{ liveWebsite(id: \"{}\") {{ __typename }} }}", team.site);
     for caller in [team.app.token("nonsense"), team.app.key("zv_nonsense")] {
         for selection in ["name", "trackingCode", &format!("analytics({RANGE}) {{ totals {{ visitors }} }}")] {
             assert_eq!(code(&team.asked(&caller, selection).await), "UNAUTHORIZED", "{selection}");
