@@ -164,6 +164,12 @@ impl Database {
         Ok(connection)
     }
 
+    /// How many visits memory holds.
+    #[cfg(test)]
+    pub fn open_visits(&self) -> usize {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).visits.len()
+    }
+
     /// Grows with each commit that touches the website.
     pub fn version(&self, website: Uuid) -> u64 {
         self.open.read().unwrap_or_else(PoisonError::into_inner).version(website)

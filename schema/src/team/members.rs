@@ -243,11 +243,7 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
 }
 
 /// Begins the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
-pub(crate) async fn begin_invitation(
-    ports: &Ports,
-    team: &access::Team<Admin>,
-    role: Role,
-) -> Result<Transaction> {
+pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, role: Role) -> Result<Transaction> {
     let change = Change::begin(ports, team, None).await?;
     change.may_grant(role)?;
     room_for_member(&change.txn, ports, &change.team).await?;

@@ -1,7 +1,10 @@
 //! Making websites, and changing them in part.
 
 use chrono::Duration;
-use footfall_schema::{access::Operator, traffic::{self, Which}};
+use footfall_schema::{
+    access::Operator,
+    traffic::{self, Which},
+};
 use serde_json::{Value, json};
 
 use crate::app::App;
