@@ -320,12 +320,12 @@ impl Database {
             change.opened.insert(who, current);
         }
         if !late.is_empty() {
-            rebuild(connection, &late, |mut visits| {
-                // The last one may go on; what follows closes it if not.
-                if let Some(visit) = visits.pop() {
-                    change.opened.insert(visit.who(), Some(visit));
+            rebuild(connection, &late, |visits| {
+                for visit in visits {
+                    // The last one of a visitor may go on; what follows closes it if not.
+                    let earlier = change.opened.insert(visit.who(), Some(visit));
+                    change.closed.extend(earlier.flatten());
                 }
-                change.closed.append(&mut visits);
             })?;
         }
 

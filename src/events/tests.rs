@@ -509,13 +509,13 @@ async fn visits_that_memory_does_not_hold_go_on_all_the_same() {
 #[tokio::test]
 async fn several_event_filters_are_one_pass() {
     let store = store(None);
-    store.append(traffic(16), i64::MAX).await.unwrap();
+    let events = traffic(16);
+    store.append(events.clone(), i64::MAX).await.unwrap();
     let filters: Vec<FilterInput> =
         (0..20).map(|number| filter(Dimension::Page, FilterOperator::IsNot, &[&format!("/{number}")])).collect();
     let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false };
     let panels = vec![Panel::Totals { metrics: ALL.into_iter().collect() }];
     let plan = Plan { asker: Asker::Anonymous, basis, panels };
-    let filtered = store.ask(&plan).await.unwrap();
-    let all = Plan { basis: Basis { filters: vec![], ..plan.basis.clone() }, ..plan.clone() };
-    assert_eq!(filtered, store.ask(&all).await.unwrap());
+    let expected = recount(&events, &plan.basis, &|_, _| Some(String::new()), false).remove("").unwrap();
+    assert_eq!(store.ask(&plan).await.unwrap(), [Answer::Totals(expected)]);
 }
