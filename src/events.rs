@@ -5,6 +5,7 @@ mod ddl;
 mod dialect;
 pub mod duckdb;
 mod duplicates;
+mod fairness;
 mod groups;
 mod interrupt;
 mod panels;
@@ -20,28 +21,29 @@ use std::{
     time::Duration,
 };
 
-use ::duckdb::{Connection, Row};
+use ::duckdb::{Connection, Row, params_from_iter};
 use async_trait::async_trait;
 use schema::{
     analytics::{
         event::{Event, EventKind, VISIT_GAP_MS},
-        plan::{Answer, Basis, Panel, Plan},
+        plan::{Answer, Asker, Basis, Panel, Plan},
         query::FilterOperator,
     },
     error::{Error, Result},
     ports::{Appended, Events, OpenVisit, RecentEvent, Sink},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::RwLock;
 use uuid::Uuid;
 
 use self::{
     duckdb::{Budget, Database},
+    fairness::FairQueue,
     interrupt::{Interrupt, Interruptible},
     panels::answer_all,
 };
 
-/// Readers that run questions at the same time; each question uses several threads.
-const READERS: usize = 2;
+/// Questions of the server itself, such as at its start.
+const ITSELF: Asker = Asker::Team(Uuid::nil());
 
 /// Events that a start recalls at most.
 const RECALLED: u32 = 100_000;
@@ -59,7 +61,9 @@ type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 #[derive(Clone)]
 pub struct Store {
     database: Arc<Database>,
-    readers: Arc<Semaphore>,
+    readers: FairQueue,
+    /// Held by each question that runs, and alone by what closes the database.
+    in_use: Arc<RwLock<()>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     remembered: Remembered,
     time_limit: Duration,
@@ -73,7 +77,8 @@ impl Store {
     pub fn open(path: Option<&Path>, budget: Budget, time_limit: Duration) -> ::duckdb::Result<Self> {
         Ok(Self {
             database: Arc::new(Database::open(path, budget)?),
-            readers: Arc::new(Semaphore::new(READERS)),
+            readers: FairQueue::default(),
+            in_use: Arc::default(),
             idle: Arc::default(),
             remembered: moka::sync::Cache::builder()
                 .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| weight::of(basis, panel, answer))
@@ -93,36 +98,36 @@ impl Store {
     }
 
     /// Refuses patterns that the engine cannot read, before they stand in a question.
-    async fn check_patterns(&self, basis: &Basis) -> Result<()> {
+    async fn check_patterns(&self, asker: Asker, basis: &Basis) -> Result<()> {
         let filters = basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
-        for pattern in filters.flat_map(|filter| &filter.values) {
-            let (shown, pattern) = (pattern.clone(), pattern.clone());
-            let text = format!("SELECT {}", dialect::matches("''", "$1"));
-            self.read(move |_, reader| reader.query_row(&text, [&pattern], |row| row.get::<_, bool>(0)))
-                .await
-                .map_err(|_| {
-                    Error::invalid(
-                        "filters",
-                        format!("{shown:?} is not a regular expression; MATCHES takes RE2 syntax such as ^/blog/"),
-                    )
-                })?;
+        let patterns: Vec<String> = filters.flat_map(|filter| &filter.values).cloned().collect();
+        if patterns.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let refused = self.read(asker, move |_, reader| first_refused(reader, patterns)).await?;
+        refused.map_or(Ok(()), |shown| {
+            Err(Error::invalid(
+                "filters",
+                format!("{shown:?} is not a regular expression; MATCHES takes RE2 syntax such as ^/blog/"),
+            ))
+        })
     }
 
     /// Runs `question` on a reader, on a blocking thread, interrupted at the time limit or when the caller goes away.
     async fn read<T: Send + 'static>(
         &self,
+        asker: Asker,
         question: impl FnOnce(&Database, &Connection) -> ::duckdb::Result<T> + Send + 'static,
     ) -> Result<T> {
         self.mend().await?;
-        let permit = self.readers.clone().acquire_owned().await.map_err(Error::internal)?;
+        let turn = self.readers.turn(asker).await;
+        let in_use = Arc::clone(&self.in_use).read_owned().await;
         let running = Arc::new(Interruptible::default());
         let guard = Interrupt::of(&running);
         let (store, seconds) = (self.clone(), self.time_limit.as_secs());
         let running = tokio::task::spawn_blocking(move || {
             let outcome = store.answer(&running, question);
-            drop(permit);
+            drop((in_use, turn));
             outcome
         });
         let outcome = tokio::time::timeout(self.time_limit, running).await;
@@ -172,8 +177,7 @@ impl Store {
         if !self.database.is_broken() {
             return Ok(());
         }
-        let all = u32::try_from(READERS).unwrap_or(1);
-        let _nobody_asks = self.readers.acquire_many(all).await.map_err(Error::internal)?;
+        let _alone = self.in_use.write().await;
         if self.database.is_broken() {
             tracing::warn!("the event store is opened again after a fatal error");
             locked(&self.idle).clear();
@@ -182,6 +186,21 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The first pattern that is no regular expression.
+fn first_refused(reader: &Connection, mut patterns: Vec<String>) -> ::duckdb::Result<Option<String>> {
+    let compile = |patterns: &[String]| {
+        let terms: Vec<String> =
+            (1..=patterns.len()).map(|number| dialect::matches("''", &format!("${number}"))).collect();
+        let all = format!("SELECT {}", terms.join(" AND "));
+        reader.query_row(&all, params_from_iter(patterns), |row| row.get::<_, bool>(0))
+    };
+    if compile(&patterns).is_ok() {
+        return Ok(None);
+    }
+    let refused = patterns.iter().position(|pattern| compile(std::slice::from_ref(pattern)).is_err());
+    Ok(refused.map(|place| patterns.swap_remove(place)))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -227,9 +246,10 @@ impl Events for Store {
         if missing.is_empty() {
             return Ok(answers.into_iter().flatten().collect());
         }
-        self.check_patterns(&plan.basis).await?;
+        self.check_patterns(plan.asker, &plan.basis).await?;
         let (basis, panels) = (plan.basis.clone(), missing.clone());
-        let (version, fresh) = self.read(move |database, reader| answer_all(database, reader, &basis, &panels)).await?;
+        let (version, fresh) =
+            self.read(plan.asker, move |database, reader| answer_all(database, reader, &basis, &panels)).await?;
         let mut fresh = missing.into_iter().zip(fresh);
         for slot in answers.iter_mut().filter(|slot| slot.is_none()) {
             if let Some((panel, answer)) = fresh.next() {
@@ -242,7 +262,7 @@ impl Events for Store {
 
     async fn first_event(&self, website: Uuid) -> Result<Option<i64>> {
         let text = format!("SELECT min(time_ms) FROM events WHERE website_id = {}::UHUGEINT", website.as_u128());
-        self.read(move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
+        self.read(Asker::Team(website), move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
     }
 
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
@@ -255,7 +275,7 @@ impl Events for Store {
             list.join(", "),
             EventKind::Heartbeat.number(),
         );
-        self.read(move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
+        self.read(ITSELF, move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
@@ -263,7 +283,7 @@ impl Events for Store {
     }
 
     async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
-        self.read(move |database, reader| {
+        self.read(Asker::Team(website), move |database, reader| {
             database.begin(reader, website, (at_ms.saturating_sub(VISIT_GAP_MS), at_ms))?;
             let mut statement = reader.prepare(&format!(
                 "SELECT visitor, start_ms, end_ms FROM (FROM visits UNION ALL FROM open_visits) WHERE website_id = {}::UHUGEINT \
@@ -286,7 +306,7 @@ impl Sink for Store {
     }
 
     async fn delivered(&self) -> Result<i64> {
-        self.read(|_, reader| reader.query_row("SELECT journal FROM progress", [], |row| row.get(0))).await
+        self.read(ITSELF, |_, reader| reader.query_row("SELECT journal FROM progress", [], |row| row.get(0))).await
     }
 
     async fn erase(&self, website: Uuid) -> Result<u64> {
@@ -316,7 +336,7 @@ impl Sink for Store {
             })
         };
         let mut events: Vec<RecentEvent> =
-            self.read(move |_, reader| reader.prepare(&text)?.query_map([], recent)?.collect()).await?;
+            self.read(ITSELF, move |_, reader| reader.prepare(&text)?.query_map([], recent)?.collect()).await?;
         events.reverse();
         Ok(events)
     }

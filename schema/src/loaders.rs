@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{Caller, Role},
-    analytics::plan::{Answer, Basis, Panel, Plan},
+    analytics::plan::{Answer, Asker, Basis, Panel, Plan},
     error::{Error, Result},
     ports::Events,
 };
@@ -69,7 +69,7 @@ struct PathsOf(Uuid);
 pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
 
 /// One panel of an analytics question.
-type PanelKey = (Basis, Panel);
+type PanelKey = (Asker, Basis, Panel);
 
 /// The request's loaders.
 pub(crate) struct Loaders(DataLoader<Rows>, DataLoader<Panels>);
@@ -83,8 +83,8 @@ impl Loaders {
     }
 
     /// The answer to one panel. Panels over the same basis that are asked for together share one plan.
-    pub(crate) async fn panel(&self, basis: &Basis, panel: Panel) -> Result<Answer> {
-        let answer = self.1.load_one((basis.clone(), panel)).await?;
+    pub(crate) async fn panel(&self, asker: Asker, basis: &Basis, panel: Panel) -> Result<Answer> {
+        let answer = self.1.load_one((asker, basis.clone(), panel)).await?;
         answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
     }
 
@@ -149,15 +149,18 @@ impl Loader<PanelKey> for Panels {
     type Error = Error;
 
     async fn load(&self, keys: &[PanelKey]) -> Result<HashMap<PanelKey, Answer>> {
-        let mut plans: HashMap<&Basis, Vec<&Panel>> = HashMap::new();
-        for (basis, panel) in keys {
-            plans.entry(basis).or_default().push(panel);
+        let mut plans: HashMap<(Asker, &Basis), Vec<&Panel>> = HashMap::new();
+        for (asker, basis, panel) in keys {
+            plans.entry((*asker, basis)).or_default().push(panel);
         }
-        let asked = plans.into_iter().map(|(basis, panels)| async move {
-            let plan = Plan { basis: basis.clone(), panels: panels.into_iter().cloned().collect() };
+        let asked = plans.into_iter().map(|((asker, basis), panels)| async move {
+            let plan = Plan { asker, basis: basis.clone(), panels: panels.into_iter().cloned().collect() };
             let answers = self.0.ask(&plan).await?;
             Ok::<_, Error>(
-                plan.panels.into_iter().zip(answers).map(move |(panel, answer)| ((plan.basis.clone(), panel), answer)),
+                plan.panels
+                    .into_iter()
+                    .zip(answers)
+                    .map(move |(panel, answer)| ((asker, plan.basis.clone(), panel), answer)),
             )
         });
         Ok(try_join_all(asked).await?.into_iter().flatten().collect())

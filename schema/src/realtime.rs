@@ -13,7 +13,7 @@ use crate::{
     access::{On, Role, Tracked, Watching, stated},
     analytics::{
         country::country_name,
-        plan::{Answer, Basis, MetricSet, Panel, Sums},
+        plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
         query::{Interval, Metric, Span},
         zone,
     },
@@ -146,7 +146,9 @@ impl Realtime {
         let span = zone::begun_earlier(zone::to_date(self.at, Interval::Day, zone), Interval::Day, zone);
         let edges: Arc<[i64]> = zone::edges(span, Interval::Day, zone)?.into();
         let panel = Panel::Series { edges, metrics: COUNTED };
-        let Answer::Series(buckets) = cx.loaders().panel(&basis(&self.row, span), panel).await? else {
+        let Answer::Series(buckets) =
+            cx.loaders().panel(Asker::Team(self.row.team_id), &basis(&self.row, span), panel).await?
+        else {
             return Err(mismatch());
         };
         let mut days = [Sums::default(); 2];
@@ -200,7 +202,11 @@ pub(crate) async fn stats(cx: &Cx, tracked: &Tracked) -> Result<SiteStats> {
     let (row, now) = (tracked.website(), cx.ports().now());
     let sums = async |unit| {
         let span = zone::to_date(now, unit, zone_of(row));
-        match cx.loaders().panel(&basis(row, span), Panel::Totals { metrics: COUNTED }).await? {
+        match cx
+            .loaders()
+            .panel(Asker::Team(row.team_id), &basis(row, span), Panel::Totals { metrics: COUNTED })
+            .await?
+        {
             Answer::Totals(sums) => Ok(sums),
             _ => Err(mismatch()),
         }

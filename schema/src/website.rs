@@ -270,9 +270,8 @@ impl Website {
         ctx: &Context<'_>,
         #[graphql(desc = "The time that is counted.")] range: RangeInput,
         #[graphql(desc = "Zone of calendar units; null means the website's.")] timezone: Option<TimeZone>,
-        #[graphql(desc = "Conditions that all hold; values of one condition are alternatives.")] filters: Option<
-            Vec<FilterInput>,
-        >,
+        #[graphql(desc = "Conditions that all hold, at most 20; values of one condition are alternatives.")]
+        filters: Option<Vec<FilterInput>>,
         #[graphql(desc = "What `previous` is compared with; null for no comparison.")] compare: Option<Comparison>,
         #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
         include_bots: bool,
@@ -280,6 +279,7 @@ impl Website {
         let row = self.0.website();
         let subject = Subject {
             website: row.id,
+            team: row.team_id,
             zone: zone_of(row),
             currency: row.currency.clone(),
             audience: match self.0.is_public() {

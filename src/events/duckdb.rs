@@ -165,6 +165,12 @@ impl Database {
         Ok(connection)
     }
 
+    /// How many visits memory holds.
+    #[cfg(test)]
+    pub fn open_visits(&self) -> usize {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).visits.len()
+    }
+
     /// Grows with each commit that touches the website.
     pub fn version(&self, website: Uuid) -> u64 {
         self.open.read().unwrap_or_else(PoisonError::into_inner).version(website)
@@ -315,12 +321,12 @@ impl Database {
             change.opened.insert(who, current);
         }
         if !late.is_empty() {
-            rebuild(connection, &late, |mut visits| {
-                // The last one may go on; what follows closes it if not.
-                if let Some(visit) = visits.pop() {
-                    change.opened.insert(visit.who(), Some(visit));
+            rebuild(connection, &late, |visits| {
+                for visit in visits {
+                    // The last one of a visitor may go on; what follows closes it if not.
+                    let earlier = change.opened.insert(visit.who(), Some(visit));
+                    change.closed.extend(earlier.flatten());
                 }
-                change.closed.append(&mut visits);
             })?;
         }
 

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 use schema::{
     analytics::{
         event::{Event, EventKind, VISIT_GAP_MS},
-        plan::{After, Answer, Basis, MetricSet, Panel, Plan, Sums},
+        plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
         query::{Dimension, Metric, Scope, SortDirection, Span},
     },
     ports::Events,
@@ -25,7 +25,7 @@ fn basis() -> Basis {
 }
 
 async fn ask(store: &Store, panel: Panel) -> Answer {
-    store.ask(&Plan { basis: basis(), panels: vec![panel] }).await.unwrap().remove(0)
+    store.ask(&Plan { asker: Asker::Anonymous, basis: basis(), panels: vec![panel] }).await.unwrap().remove(0)
 }
 
 fn breakdown(by: Dimension, order: Metric, direction: SortDirection, after: Option<After>, limit: u32) -> Panel {

@@ -101,7 +101,7 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
                 // A visitor's key may be a person's and a bot's in turn.
-                bot: if visitor % 4 == 0 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
+                bot: if visitor % 4 == 3 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
             });
         }
     }

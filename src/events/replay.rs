@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Memory of the events that are read at once, about.
-const PART_BYTES: u64 = 32 << 20;
+const PART_BYTES: u64 = 8 << 20;
 
 /// Memory of an event beside its texts, about.
 const EVENT_BYTES: u64 = 300;
@@ -28,27 +28,20 @@ pub type Window = (i64, i64);
 /// Closes the visits that were open at the last commit.
 ///
 /// # Errors
-/// Whatever the store refuses; nothing is changed then.
+/// Whatever the store refuses.
 pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
     connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
     let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
     if since == i64::MAX {
         return Ok(());
     }
-    connection.execute_batch("BEGIN TRANSACTION")?;
     let from = format!(
         "events e WHERE time_ms >= {since} AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.website_id = e.website_id \
          AND v.visitor = e.visitor AND (v.bot <> '') = (e.bot <> '') AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms AND v.end_ms >= {since})"
     );
-    let closed = replay(connection, &from, |run| append_visits(connection, &run)).and_then(|()| {
-        connection.execute_batch("UPDATE progress SET open_since_ms = 9223372036854775807")?;
-        connection.execute_batch("COMMIT")
-    });
-    if closed.is_err() {
-        // A failed statement may have ended the transaction already.
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    closed
+    // Each part is committed on its own: a start that is interrupted goes on with the rest.
+    replay(connection, &from, |visits| append_visits(connection, &visits))?;
+    connection.execute_batch("UPDATE progress SET open_since_ms = 9223372036854775807")
 }
 
 /// Stores closed visits.
@@ -102,7 +95,7 @@ pub fn visits_touched(
 }
 
 /// Makes the visits within these windows anew, from the stored events; closed visits that a window touches are taken back whole.
-/// Answers each visitor's visits, in order of time.
+/// Hands these visits over; those of one visitor stand side by side, in order of time.
 ///
 /// # Errors
 /// Whatever the store refuses.
@@ -130,8 +123,8 @@ pub fn rebuild(
         "events e JOIN temp.widened w ON w.website_id = e.website_id AND w.visitor = e.visitor AND w.is_bot = (e.bot <> '') \
          AND e.time_ms >= w.from_ms AND e.time_ms <= w.until_ms WHERE e.time_ms >= {from} AND e.time_ms <= {until}"
     );
-    replay(connection, &from, |run| {
-        each(run);
+    replay(connection, &from, |visits| {
+        each(visits);
         Ok(())
     })?;
     connection.execute_batch("DROP TABLE temp.late; DROP TABLE temp.widened")
@@ -157,7 +150,8 @@ fn write_windows(connection: &Connection, table: &str, windows: &BTreeMap<Who, W
     Ok(whole)
 }
 
-/// Hands the visits of each visitor over that the events `from` (a FROM clause with its WHERE) fall into, in order of time.
+/// Hands over, part by part, the visits that the events `from` (a FROM clause with its WHERE) fall into; those of one visitor are in
+/// one part, side by side, in order of time.
 fn replay(
     connection: &Connection,
     from: &str,
@@ -182,18 +176,18 @@ fn replay(
              ORDER BY e.website_id, e.visitor, e.bot <> '', e.time_ms, e.rowid"
         ))?;
         let mut rows = statement.query([])?;
-        let mut run: Vec<Visit> = Vec::new();
+        let mut visits: Vec<Visit> = Vec::new();
         while let Some(row) = rows.next()? {
             let event = event_of(row)?;
-            if run.last().is_some_and(|visit| visit.who() != who(&event)) {
-                each(std::mem::take(&mut run))?;
-            }
-            match run.last_mut() {
-                Some(visit) if visit.reaches(event.time_ms) => visit.add(&event),
-                _ => run.push(Visit::begun_by(&event)),
+            match visits.last_mut() {
+                Some(visit) if visit.who() == who(&event) && visit.reaches(event.time_ms) => visit.add(&event),
+                _ => visits.push(Visit::begun_by(&event)),
             }
         }
-        each(run)?;
+        // The engine's memory is free again before more of it is needed.
+        drop(rows);
+        drop(statement);
+        each(visits)?;
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ impl<'a> Compiler<'a> {
     /// Visits that overlap the range, fulfil the conditions on visits, and (for each condition on events) did that.
     fn visits_in_question(&self, open: bool, statement: &mut Statement) -> String {
         let span = self.basis.span;
-        let mut text = format!(
+        let visits = format!(
             "SELECT v.* FROM {} v WHERE {} AND start_ms < {} AND end_ms >= {}{}",
             Self::visits(open),
             self.of_website(),
@@ -127,14 +127,29 @@ impl<'a> Compiler<'a> {
             span.start_ms,
             self.visit_conditions(statement)
         );
-        for condition in self.event_conditions(statement) {
-            text = format!(
-                "SELECT v.* FROM ({text}) v SEMI JOIN (SELECT visitor, time_ms, bot FROM events WHERE {} AND {condition}) e ON {}",
-                self.events_in_range(),
-                self.in_visit("v")
-            );
+        let conditions = self.event_conditions(statement);
+        let (range, in_visit) = (self.events_in_range(), self.in_visit("v"));
+        match &conditions[..] {
+            [] => visits,
+            [condition] => format!(
+                "SELECT v.* FROM ({visits}) v SEMI JOIN (SELECT visitor, time_ms, bot FROM events WHERE {range} AND {condition}) e ON {in_visit}"
+            ),
+            // One pass over the events, however many conditions there are.
+            _ => {
+                let columns: Vec<String> =
+                    conditions.iter().zip(0..).map(|(condition, number)| format!("{condition} AS c{number}")).collect();
+                let did: Vec<String> = (0..conditions.len()).map(|number| format!("bool_or(c{number})")).collect();
+                format!(
+                    "SELECT v.* FROM ({visits}) v SEMI JOIN (SELECT v.visitor, v.bot <> '' AS is_bot, v.start_ms FROM ({visits}) v \
+                       JOIN (SELECT visitor, time_ms, bot, {} FROM events WHERE {range} AND ({})) e ON {in_visit} \
+                       GROUP BY v.visitor, v.bot <> '', v.start_ms HAVING {}) did \
+                     ON did.visitor = v.visitor AND did.is_bot = (v.bot <> '') AND did.start_ms = v.start_ms",
+                    columns.join(", "),
+                    conditions.join(" OR "),
+                    did.join(" AND ")
+                )
+            }
         }
-        text
     }
 
     fn events_in_range(&self) -> String {

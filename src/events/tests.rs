@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use schema::{
     analytics::{
         event::{Event, EventKind},
-        plan::{After, Answer, Basis, MetricSet, Panel, Plan, Sums},
+        plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
         query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection, Span},
     },
     ports::Events,
@@ -112,14 +112,16 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                 other: true,
             });
         }
-        let answers = store.ask(&Plan { basis: basis.clone(), panels: panels.clone() }).await.unwrap();
+        let answers =
+            store.ask(&Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: panels.clone() }).await.unwrap();
         let expected = recount(events, &basis, &|_, _| Some(String::new()), false).remove("").unwrap_or_default();
         let totals = expected;
         assert_eq!(answers[0], Answer::Totals(totals), "totals of {basis:?}");
         // One metric alone is the same number as in company.
         for metric in ALL {
             let alone = vec![Panel::Totals { metrics: MetricSet::NONE.with(metric) }];
-            let answer = store.ask(&Plan { basis: basis.clone(), panels: alone }).await.unwrap();
+            let answer =
+                store.ask(&Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: alone }).await.unwrap();
             let Answer::Totals(sums) = &answer[0] else { panic!() };
             let pick = |sums: &Sums| {
                 let ratio = |value: Option<f64>| value.map_or(-1.0, |value| value);
@@ -220,7 +222,10 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                     search: None,
                     other: false,
                 };
-                let answer = store.ask(&Plan { basis: basis.clone(), panels: vec![next] }).await.unwrap();
+                let answer = store
+                    .ask(&Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: vec![next] })
+                    .await
+                    .unwrap();
                 let Answer::Breakdown { rows, .. } = &answer[0] else { panic!() };
                 let page: Vec<(String, Sums)> = rows.iter().map(|row| (row.key.clone(), row.sums)).collect();
                 assert_eq!(page, rest[..rest.len().min(2)], "second page of {by:?} of {basis:?}");
@@ -229,11 +234,15 @@ async fn check(store: &Store, events: &[Event], span: Span) {
 
         let paths: Vec<String> = ["/Pricing", "/", "/nowhere", "/a%b"].map(str::to_owned).to_vec();
         let expected: Vec<_> = paths.iter().map(|path| recounted_page(events, &basis, path)).collect();
-        let answer = store.ask(&Plan { basis: basis.clone(), panels: vec![Panel::Pages { paths }] }).await.unwrap();
+        let answer = store
+            .ask(&Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: vec![Panel::Pages { paths }] })
+            .await
+            .unwrap();
         assert_eq!(answer[0], Answer::Pages(expected), "pages of {basis:?}");
 
         let visitors = Panel::Visitors { offset: 0, after: None, limit: 1_000 };
-        let answer = store.ask(&Plan { basis: basis.clone(), panels: vec![visitors] }).await.unwrap();
+        let answer =
+            store.ask(&Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: vec![visitors] }).await.unwrap();
         let Answer::Visitors { rows, .. } = &answer[0] else { panic!() };
         assert_eq!(rows.len() as i64, expected_visitors(events, &basis), "visitors of {basis:?}");
         assert!(rows.is_sorted_by_key(|row| (-row.visited_ms, row.visitor)));
@@ -348,7 +357,11 @@ async fn a_repeated_question_is_remembered_until_the_website_changes() {
     let events = traffic(14);
     store.append(events.clone(), i64::MAX).await.unwrap();
     let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false };
-    let plan = Plan { basis, panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Pageviews) }] };
+    let plan = Plan {
+        asker: Asker::Anonymous,
+        basis,
+        panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Pageviews) }],
+    };
     let before = store.ask(&plan).await.unwrap();
     assert_eq!(store.ask(&plan).await.unwrap(), before);
     let mut more =
@@ -368,7 +381,11 @@ async fn a_pattern_that_is_none_is_the_callers_fault() {
     store.append(traffic(15), i64::MAX).await.unwrap();
     let filters = vec![filter(Dimension::Page, FilterOperator::Matches, &["((("])];
     let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false };
-    let plan = Plan { basis, panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }] };
+    let plan = Plan {
+        asker: Asker::Anonymous,
+        basis,
+        panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }],
+    };
     let error = store.ask(&plan).await.unwrap_err();
     assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");
 }
@@ -406,7 +423,7 @@ async fn a_person_and_a_bot_of_one_visitor_are_two_visits() {
                 };
                 let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots };
                 let panels = vec![Panel::Totals { metrics }, row(10)];
-                let answers = store.ask(&Plan { basis, panels }).await.unwrap();
+                let answers = store.ask(&Plan { asker: Asker::Anonymous, basis, panels }).await.unwrap();
                 let [Answer::Totals(totals), Answer::Breakdown { rows, other: Some(other), .. }] = &answers[..] else {
                     panic!()
                 };
@@ -419,4 +436,51 @@ async fn a_person_and_a_bot_of_one_visitor_are_two_visits() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn visits_that_memory_does_not_hold_go_on_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.duckdb");
+    let pattern = person_and_bot([false, false]).remove(0);
+    let view = |visitor: u64, second: i64| {
+        let id = Uuid::from_u128(u128::from(visitor) << 64 | second as u128);
+        let path: Arc<str> = if second == 0 { "/first" } else { "/next" }.into();
+        Event { id, visitor, path, time_ms: SPAN.start_ms + second * 1_000 + visitor as i64 % 1_000, ..pattern.clone() }
+    };
+    let mut store = store(Some(&path));
+    store.append((1..=40_000).map(|visitor| view(visitor, 0)).collect(), 0).await.unwrap();
+    assert!(store.database.open_visits() <= 30_000);
+    // Of visits in memory and of visits that were moved to disk, before and after a restart.
+    for second in [60, 120] {
+        store.append((1..=40_000).step_by(100).map(|visitor| view(visitor, second)).collect(), 0).await.unwrap();
+        drop(store);
+        store = self::store(Some(&path));
+    }
+    let metrics: MetricSet = ALL.into_iter().collect();
+    let basis = Basis {
+        website: SITE,
+        span: SPAN,
+        filters: vec![filter(Dimension::EntryPage, FilterOperator::Is, &["/first"])],
+        currency: "EUR".into(),
+        bots: false,
+    };
+    let plan = Plan { asker: Asker::Anonymous, basis, panels: vec![Panel::Totals { metrics }] };
+    let Answer::Totals(sums) = store.ask(&plan).await.unwrap().remove(0) else { panic!() };
+    assert_eq!((sums.visitors, sums.visits, sums.pageviews, sums.bounces), (40_000, 40_000, 40_800, 39_600));
+    assert_eq!(sums.duration_ms, 400 * 120_000);
+}
+
+#[tokio::test]
+async fn several_event_filters_are_one_pass() {
+    let store = store(None);
+    let events = traffic(16);
+    store.append(events.clone(), i64::MAX).await.unwrap();
+    let filters: Vec<FilterInput> =
+        (0..20).map(|number| filter(Dimension::Page, FilterOperator::IsNot, &[&format!("/{number}")])).collect();
+    let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false };
+    let panels = vec![Panel::Totals { metrics: ALL.into_iter().collect() }];
+    let plan = Plan { asker: Asker::Anonymous, basis, panels };
+    let expected = recount(&events, &plan.basis, &|_, _| Some(String::new()), false).remove("").unwrap();
+    assert_eq!(store.ask(&plan).await.unwrap(), [Answer::Totals(expected)]);
 }

@@ -131,6 +131,9 @@ mod tests {
         let second = salts.at(101 * DAY_MS).unwrap();
         assert_eq!(key(second.yesterday.as_ref().unwrap()), key(&first.today));
         assert_ne!(key(&second.today), key(&first.today));
+        assert_eq!(key(second.of(100)), key(&first.today), "what happened yesterday has yesterday's salt");
+        assert_eq!(key(second.of(101)), key(&second.today));
+        assert_eq!(key(second.of(99)), key(&second.today), "that day's is gone");
         assert_eq!(key(&salts.at(101 * DAY_MS - 1).unwrap().today), key(&second.today), "clocks that step back");
         salts.at(102 * DAY_MS).unwrap();
         let text = fs::read_to_string(folder.path().join("salts")).unwrap();

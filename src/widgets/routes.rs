@@ -18,7 +18,7 @@ use schema::{
     Ports,
     analytics::{
         country::country_name,
-        plan::{Answer, Basis, MetricSet, Panel, Plan},
+        plan::{Answer, Asker, Basis, MetricSet, Panel, Plan},
         query::{Dimension, Interval, Metric, SortDirection, Span},
         zone,
     },
@@ -136,7 +136,7 @@ impl Widgets {
             })
             .collect();
         let mut visitors = 0;
-        for answer in self.ports.events.ask(&Plan { basis, panels }).await? {
+        for answer in self.ports.events.ask(&Plan { asker: Asker::Anonymous, basis, panels }).await? {
             match answer {
                 Answer::Totals(sums) => visitors = count(sums.visitors),
                 Answer::Series(rows) => {
@@ -164,7 +164,11 @@ impl Widgets {
             search: None,
             other: false,
         };
-        let answers = self.ports.events.ask(&Plan { basis: self.basis(rules), panels: vec![panel] }).await?;
+        let answers = self
+            .ports
+            .events
+            .ask(&Plan { asker: Asker::Anonymous, basis: self.basis(rules), panels: vec![panel] })
+            .await?;
         let rows = answers.into_iter().find_map(|answer| match answer {
             Answer::Breakdown { rows, .. } => Some(rows),
             _ => None,

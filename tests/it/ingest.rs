@@ -323,6 +323,31 @@ async fn a_batch_has_a_verdict_for_each_event() {
 }
 
 #[tokio::test]
+async fn cookieless_events_of_a_batch_belong_to_the_day_they_happened() {
+    let shop = shop().await;
+    let key = shop.app.api_key(&shop.owner, None).await;
+    let now = 1_772_600_767_000_i64;
+    let at =
+        |ts: i64| json!({ "type": "pageview", "ts": ts, "props": { "url": format!("https://shop.example/{ts}") } });
+    let yesterday = now - 24 * 60 * 60 * 1_000;
+    let body = json!({
+        "trackingCode": shop.code,
+        "events": [at(yesterday), at(yesterday + 60_000), at(now - 60_000), at(now)],
+        "serverContext": { "clientIp": "203.0.113.9", "userAgent": FIREFOX }
+    });
+    let bearer = format!("Bearer {key}");
+    let sent =
+        shop.post("/api/v1/events", body.to_string(), &[("authorization", bearer.as_str()), ("origin", "")]).await;
+    assert_eq!(sent.body["data"]["accepted"], 4, "{}", sent.body);
+    let answer = shop
+        .until("range: { preset: LAST_7_DAYS }", "totals { visitors visits pageviews }", |answer| {
+            answer["totals"]["pageviews"] == 4
+        })
+        .await;
+    assert_eq!(answer["totals"], json!({ "visitors": 2, "visits": 2, "pageviews": 4 }));
+}
+
+#[tokio::test]
 async fn hostile_bodies_are_refused_and_the_server_goes_on() {
     let shop = shop().await;
     let path = format!("/e/{}", shop.code);

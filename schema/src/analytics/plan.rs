@@ -125,9 +125,21 @@ pub enum Panel {
     },
 }
 
+/// Whose share of the event store a question takes. No part of what an answer is remembered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Asker {
+    /// Members of this team, about its websites.
+    Team(Uuid),
+    /// The public: everyone together.
+    #[default]
+    Anonymous,
+}
+
 /// Several panels over one basis.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plan {
+    /// Whose question it is.
+    pub asker: Asker,
     /// What the panels share.
     pub basis: Basis,
     /// The panels, answered in this order.

@@ -159,7 +159,8 @@ pub enum FilterOperator {
     StartsWith,
     /// Ends with one of the values.
     EndsWith,
-    /// Matches one of the values as a regular expression (RE2 syntax, anywhere in the text).
+    /// Matches one of the values as a regular expression (RE2 syntax, anywhere in the text). A question has at most 10 of them, of at
+    /// most 200 characters each.
     Matches,
 }
 
@@ -172,7 +173,7 @@ pub struct FilterInput {
     pub property: Option<String>,
     /// How it is compared.
     pub operator: FilterOperator,
-    /// What it is compared with: 1 to 100 values of at most 2,000 characters. Letter case does not matter where the values are a
+    /// What it is compared with: 1 to 100 values of at most 2,000 characters, and at most 200 values in all filters together. Letter case does not matter where the values are a
     /// closed set: COUNTRY (a code, or with IS and IS_NOT an English name), DEVICE and, with IS and IS_NOT, CHANNEL. Other values of
     /// such a set are refused.
     pub values: Vec<String>,

@@ -7,7 +7,7 @@ use super::{
     closed,
     compare::compared,
     path,
-    plan::{After, Basis},
+    plan::{After, Asker, Basis},
     query::{Comparison, Dimension, FilterInput, FilterOperator, RangeInput, RangePreset},
     zone,
 };
@@ -17,8 +17,16 @@ use crate::{
     ports::Ports,
 };
 
-/// Values of one filter at most.
+/// Filters of a question at most.
+const MAX_FILTERS: usize = 20;
+
+/// Values of one filter, and of all filters of a question together, at most.
 const MAX_VALUES: usize = 100;
+const MAX_ALL_VALUES: usize = 200;
+
+/// Regular expressions of a question, and characters of one, at most.
+const MAX_PATTERNS: usize = 10;
+const MAX_PATTERN: usize = 200;
 
 /// Characters of a filter's value, a property's name and a search at most.
 const MAX_VALUE: usize = 2_000;
@@ -42,6 +50,8 @@ const MAX_OFFSET: i32 = 1_000_000;
 pub struct Question {
     /// The website, the resolved range, the filters.
     pub basis: Basis,
+    /// Whose share of the event store it takes.
+    pub asker: Asker,
     /// The same for the period it is compared with.
     pub previous: Option<Basis>,
     /// The zone that calendar units belong to.
@@ -90,6 +100,8 @@ impl Audience {
 pub struct Subject {
     /// The website's id.
     pub website: Uuid,
+    /// The id of its team.
+    pub team: Uuid,
     /// Its zone.
     pub zone: Tz,
     /// Its currency, ISO 4217.
@@ -112,8 +124,8 @@ impl Question {
         compare: Option<Comparison>,
         bots: bool,
     ) -> Result<Self> {
+        check_filters(&filters)?;
         for filter in &filters {
-            check_filter(filter)?;
             subject.audience.may_ask(filter.dimension)?;
             if filter.property.is_some() {
                 // Properties are whatever pages send, people's ids included.
@@ -129,8 +141,48 @@ impl Question {
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
         let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
         let previous = compare.map(|compare| Basis { span: compared(range, span, compare, zone), ..basis.clone() });
-        Ok(Self { basis, previous, zone, audience: subject.audience })
+        let asker = match subject.audience {
+            Audience::Team => Asker::Team(subject.team),
+            Audience::Public { .. } => Asker::Anonymous,
+        };
+        Ok(Self { basis, asker, previous, zone, audience: subject.audience })
     }
+}
+
+/// The bounds of a question's filters: each costs time and memory for every visit or event that it is asked of.
+fn check_filters(filters: &[FilterInput]) -> Result<()> {
+    if filters.len() > MAX_FILTERS {
+        return Err(Error::invalid(
+            "filters",
+            format!("must be at most {MAX_FILTERS} filters (got {})", filters.len()),
+        ));
+    }
+    for filter in filters {
+        check_filter(filter)?;
+    }
+    let values: usize = filters.iter().map(|filter| filter.values.len()).sum();
+    if values > MAX_ALL_VALUES {
+        return Err(Error::invalid(
+            "filters",
+            format!("must have at most {MAX_ALL_VALUES} values together (got {values})"),
+        ));
+    }
+    let matches = filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
+    let patterns: Vec<&String> = matches.flat_map(|filter| &filter.values).collect();
+    if patterns.len() > MAX_PATTERNS {
+        return Err(Error::invalid(
+            "filters",
+            format!("must have at most {MAX_PATTERNS} regular expressions together (got {})", patterns.len()),
+        ));
+    }
+    let longest = patterns.iter().map(|pattern| pattern.chars().count()).max().unwrap_or(0);
+    if longest > MAX_PATTERN {
+        return Err(Error::invalid(
+            "filters",
+            format!("a regular expression must be at most {MAX_PATTERN} characters (got {longest})"),
+        ));
+    }
+    Ok(())
 }
 
 fn check_filter(filter: &FilterInput) -> Result<()> {
@@ -273,6 +325,29 @@ pub fn read_visitor_cursor(cursor: &str) -> Result<(i64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filters_are_bounded_in_number_values_and_patterns() {
+        let filter = |operator, values: usize, length: usize| FilterInput {
+            dimension: Dimension::Page,
+            property: None,
+            operator,
+            values: vec!["x".repeat(length); values],
+        };
+        let (is, matches) = (FilterOperator::Is, FilterOperator::Matches);
+        let refused = |filters: Vec<FilterInput>| check_filters(&filters).map_err(|error| error.message());
+        assert!(refused(vec![filter(is, 10, 2_000); 20]).is_ok());
+        assert!(refused(vec![filter(matches, 5, 200); 2]).is_ok());
+        for (filters, told) in [
+            (vec![filter(is, 1, 1); 21], "at most 20 filters (got 21)"),
+            (vec![filter(is, 101, 1)], "1 to 100 values"),
+            (vec![filter(is, 67, 1); 3], "at most 200 values together (got 201)"),
+            (vec![filter(matches, 11, 1)], "at most 10 regular expressions together (got 11)"),
+            (vec![filter(matches, 1, 201)], "at most 200 characters (got 201)"),
+        ] {
+            assert!(refused(filters).unwrap_err().contains(told), "{told}");
+        }
+    }
 
     #[test]
     fn filters_find_pages_however_they_are_spelled() {
