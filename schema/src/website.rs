@@ -356,6 +356,7 @@ mod tests {
             (" https://shop.example/ ", "shop.example"),
             ("localhost", "localhost"),
             ("xn--bcher-kva.example.", "xn--bcher-kva.example"),
+            ("my_shop.example", "my_shop.example"),
         ] {
             assert_eq!(checked_domain("domain", text).unwrap(), host);
         }

@@ -52,7 +52,7 @@ export interface RevenueDetails {
   [detail: string]: unknown;
 }
 
-/** Loads the tracker for a website. A second call does nothing. */
+/** Loads the tracker for a website. A second call for the same website does nothing; commands go to all of them. */
 export function init(code: string, options?: InitOptions): void;
 /** A view of the page at its current address. The tracker sees route changes itself; saying so twice counts once. */
 export function page(): void;

@@ -1,4 +1,4 @@
-// The tracker as an ES module: loads z.js once and hands it commands, in order, whether it has arrived or not.
+// The tracker as an ES module: loads z.js once for each website and hands it commands, in order, whether it has arrived or not.
 // Safe where there is no DOM: on a server nothing happens and nothing throws.
 
 const browser = () => typeof window !== 'undefined' && typeof document !== 'undefined';
@@ -24,7 +24,7 @@ function beside(path) {
 }
 
 export function init(code, options = {}) {
-  if (!browser() || document.querySelector('script[data-footfall]')) return;
+  if (!browser() || [...document.querySelectorAll('script[data-footfall]')].some((script) => script.dataset.id === code)) return;
   const { apiUrl, scriptUrl = apiUrl ? apiUrl.replace(/\/$/, '') + '/z.js' : beside('./z.js') } = options;
   const script = document.createElement('script');
   script.src = scriptUrl;
