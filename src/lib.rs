@@ -22,6 +22,7 @@ pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
+pub mod series_buckets;
 pub mod tokens;
 pub mod tracker;
 pub mod variable_defaults;
@@ -414,6 +415,8 @@ fn routes(
         cors_origins: config.cors_origins.clone(),
         introspection: config.introspection,
         timeout: Duration::from_secs(config.timeout_seconds),
+        answer_bytes: (config.answer_mib as usize) << 20,
+        buckets: series_buckets::at_most,
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
@@ -430,6 +433,8 @@ fn routes(
         executor: Arc::new(Watched::new(schema::build_trusted(), ports.changes.clone())),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
+        timeout: http.timeout,
+        answer_bytes: http.answer_bytes,
     });
     let fixed = Router::new()
         .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))

@@ -298,14 +298,25 @@ async fn tmp_measure() {
     let store = store(Some(&folder.path().join("e.duckdb")));
     let base = traffic(14)[0].clone();
     for batch in 0..20_u64 {
-        let events: Vec<Event> = (0..50_000_u64).map(|n| Event { id: Uuid::from_u128(u128::from(batch * 50_000 + n) * 0x9e37_79b9_7f4a_7c15_1234_5678_9abc_def1), visitor: n % 5000,
-            time_ms: START + ((batch * 50_000 + n) as i64) * 82, ..base.clone() }).collect();
+        let events: Vec<Event> = (0..50_000_u64)
+            .map(|n| Event {
+                id: Uuid::from_u128(u128::from(batch * 50_000 + n) * 0x9e37_79b9_7f4a_7c15_1234_5678_9abc_def1),
+                visitor: n % 5000,
+                time_ms: START + ((batch * 50_000 + n) as i64) * 82,
+                ..base.clone()
+            })
+            .collect();
         let at = events[49_999].time_ms;
         store.deliver(events, at, batch as i64 + 1).await.unwrap();
     }
     let end = START + 999_999 * 82;
     for round in 0..3 {
-        let late = |n: u128| vec![Event { id: Uuid::from_u128(n), visitor: 99, time_ms: START + 1000 + round, ..base.clone() }, Event { id: Uuid::from_u128(n + 1), visitor: 99, time_ms: end, ..base.clone() }];
+        let late = |n: u128| {
+            vec![
+                Event { id: Uuid::from_u128(n), visitor: 99, time_ms: START + 1000 + round, ..base.clone() },
+                Event { id: Uuid::from_u128(n + 1), visitor: 99, time_ms: end, ..base.clone() },
+            ]
+        };
         let t = std::time::Instant::now();
         store.append(late(10 * round as u128), end - 60_000).await.unwrap();
         let a = t.elapsed();
