@@ -106,6 +106,9 @@ pub struct Flags {
     /// Seconds that one request may take [default: 5]
     #[arg(long, value_name = "S", env = "FOOTFALL_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: Option<u64>,
+    /// MiB that one answer may have [default: 8]
+    #[arg(long, value_name = "MIB", env = "FOOTFALL_ANSWER_MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub answer_mib: Option<u32>,
     /// Minutes for which an access token works [default: 15; for `demo` a day]
     #[arg(long, value_name = "M", env = "FOOTFALL_TOKEN_MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub token_minutes: Option<u32>,
@@ -161,6 +164,7 @@ struct Layer {
     memory_mib: Option<u32>,
     threads: Option<u32>,
     timeout_seconds: Option<u64>,
+    answer_mib: Option<u32>,
     token_minutes: Option<u32>,
     trusted_proxies: Option<Vec<String>>,
     ingest_per_minute: Option<u64>,
@@ -205,6 +209,7 @@ impl Layer {
             memory_mib: over.memory_mib.or(self.memory_mib),
             threads: over.threads.or(self.threads),
             timeout_seconds: over.timeout_seconds.or(self.timeout_seconds),
+            answer_mib: over.answer_mib.or(self.answer_mib),
             token_minutes: over.token_minutes.or(self.token_minutes),
             trusted_proxies: over.trusted_proxies.or(self.trusted_proxies),
             ingest_per_minute: over.ingest_per_minute.or(self.ingest_per_minute),
@@ -282,6 +287,8 @@ pub struct Config {
     pub threads: u32,
     /// Seconds that one request may take.
     pub timeout_seconds: u64,
+    /// MiB that one answer may have.
+    pub answer_mib: u32,
     /// Minutes for which an access token works.
     pub token_minutes: u32,
     /// Proxies whose forwarding headers are believed.
@@ -325,6 +332,7 @@ impl Config {
             memory_mib: flags.memory_mib,
             threads: flags.threads,
             timeout_seconds: flags.timeout_seconds,
+            answer_mib: flags.answer_mib,
             token_minutes: flags.token_minutes,
             trusted_proxies: flags.trusted_proxies,
             ingest_per_minute: flags.ingest_per_minute,
@@ -388,6 +396,7 @@ impl Config {
             memory_mib: layer.memory_mib.ok_or_else(missing)?,
             threads: layer.threads.filter(|threads| *threads > 0).unwrap_or(processors.min(4)),
             timeout_seconds: layer.timeout_seconds.ok_or_else(missing)?,
+            answer_mib: layer.answer_mib.ok_or_else(missing)?,
             token_minutes: layer.token_minutes.ok_or_else(missing)?,
             ingest_per_minute: layer.ingest_per_minute.ok_or_else(missing)?,
             journal_mib: layer.journal_mib.ok_or_else(missing)?,

@@ -7,12 +7,14 @@ pub mod coerce;
 pub mod cors;
 pub mod credential;
 pub mod escapes;
+pub mod gauge;
 pub mod graphql;
 pub mod limits;
 pub mod merge;
 pub mod overlap;
 pub mod page;
 pub mod prepare;
+pub mod price;
 pub mod refusal;
 pub mod request;
 pub mod shape;
@@ -28,6 +30,9 @@ pub mod ws;
 mod endpoint_tests;
 
 use std::time::Duration;
+
+use async_graphql::Value;
+use chrono::{DateTime, Utc};
 
 use self::limits::Limits;
 
@@ -46,6 +51,10 @@ pub struct HttpConfig {
     pub url_bytes: usize,
     /// How long one execution may take. Default 5 seconds.
     pub timeout: Duration,
+    /// Bytes of one answer's body. Default 8 MiB.
+    pub answer_bytes: usize,
+    /// How many buckets a series over a range has with an interval at a moment; `None` where that cannot be told. Default never.
+    pub buckets: fn(&Value, &Value, DateTime<Utc>) -> Option<u64>,
     /// Stored documents, and who may send other text.
     pub trusted: trusted::Trusted,
 }
@@ -59,6 +68,8 @@ impl Default for HttpConfig {
             body_bytes: 64 * 1024,
             url_bytes: 8 * 1024,
             timeout: Duration::from_secs(5),
+            answer_bytes: 8 * 1024 * 1024,
+            buckets: |_, _, _| None,
             trusted: trusted::Trusted::default(),
         }
     }

@@ -24,6 +24,7 @@ pub mod mail;
 pub mod passwords;
 pub mod proof;
 pub mod rest;
+pub mod series_buckets;
 pub mod server;
 pub mod tasks;
 pub mod tokens;
@@ -432,6 +433,8 @@ fn routes(
         cors_origins: config.cors_origins.clone(),
         introspection: config.introspection,
         timeout: Duration::from_secs(config.timeout_seconds),
+        answer_bytes: (config.answer_mib as usize) << 20,
+        buckets: series_buckets::at_most,
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
@@ -442,6 +445,8 @@ fn routes(
         executor: Arc::new(schema::build_trusted()),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
+        timeout: http.timeout,
+        answer_bytes: http.answer_bytes,
     });
     let fixed = Router::new()
         .route("/health", get(move || async move { health.answer().await }))

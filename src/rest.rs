@@ -128,7 +128,7 @@ impl Rest {
     pub fn project(&self, name: &str, answer: &Value, variables: &Variables) -> Option<String> {
         let operation = self.operations.iter().find(|operation| operation.name == name)?;
         let mut out = Vec::new();
-        answer::project(operation, answer, &variables::echoes(operation, variables), &mut out);
+        answer::project(operation, answer, &variables::echoes(operation, variables), usize::MAX, &mut out);
         String::from_utf8(out).ok()
     }
 

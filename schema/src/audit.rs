@@ -298,6 +298,7 @@ impl AuditEntry {
     }
 
     /// Names of the fields that changed, as the schema spells them. Their values are not kept.
+    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
     async fn changed(&self) -> Vec<String> {
         serde_json::from_str(&self.0.changed).unwrap_or_default()
     }

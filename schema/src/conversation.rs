@@ -254,6 +254,7 @@ impl Conversation {
 #[async_graphql::ComplexObject]
 impl ConversationUpdatePayload {
     /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
+    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
     async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ConversationMessage>> {
         Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?)
     }
@@ -262,6 +263,7 @@ impl ConversationUpdatePayload {
 #[async_graphql::ComplexObject]
 impl ConversationAppendMessagePayload {
     /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
+    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
     async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ConversationMessage>> {
         Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?)
     }

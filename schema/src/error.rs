@@ -65,6 +65,8 @@ error_table! {
     Conflict { what: String } => "CONFLICT", 409, what.clone();
     /// The body or the question is larger than allowed.
     TooLarge { limit: String } => "PAYLOAD_TOO_LARGE", 413, format!("The request is too large: {limit}.");
+    /// The answer would be larger than allowed.
+    AnswerTooLarge { limit: usize } => "ANSWER_TOO_LARGE", 422, format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.");
     /// The path exists but not for this method.
     MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("This method is not allowed here; allowed: {allow}.");
     /// None of the media types in `Accept` can be produced.

@@ -13,6 +13,7 @@ pub mod scalars;
 pub mod access;
 pub mod attempts;
 pub mod changes;
+pub mod cost;
 pub mod cx;
 mod loaders;
 

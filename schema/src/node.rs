@@ -23,6 +23,9 @@ use crate::{
 /// The most ids in one `nodes`.
 const MOST: usize = 100;
 
+/// What looking up one id costs: it may be a thing with a long text.
+const LOOK_UP_COST: u32 = 200;
+
 /// Something with a global id.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Global id."))]
@@ -97,7 +100,7 @@ impl NodeQuery {
 
     /// The things with these global ids, in their order. What is missing or not for the caller is null.
     #[doc = access_line!(NODE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None))]
+    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(None, Some(vec!["ids".to_owned()])), directive = crate::cost::cost::apply(LOOK_UP_COST))]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

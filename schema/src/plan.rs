@@ -67,6 +67,7 @@ pub struct PlanLimits {
     /// The largest page that `first` and `last` may ask for, in rows.
     pub max_page_size: i32,
     /// Features the plan has.
+    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
     pub features: Vec<PlanFeature>,
 }
 
@@ -138,7 +139,7 @@ pub struct PlanQuery;
 impl PlanQuery {
     /// Every plan, smallest first.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = crate::access::stated::access::apply(crate::access::On::Public, None, None))]
+    #[graphql(directive = crate::access::stated::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(10), None))]
     async fn plans(&self) -> Vec<Plan> {
         plans()
     }

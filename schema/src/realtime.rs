@@ -263,11 +263,13 @@ impl LiveSite {
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    #[graphql(directive = crate::cost::list_size::apply(Some(30), None))]
     async fn minutes(&self) -> Vec<BigInt> {
         self.figures.minutes.iter().copied().map(BigInt::of).collect()
     }
 
     /// Visitors of the last five minutes by country, most first.
+    #[graphql(directive = crate::cost::list_size::apply(Some(250), None))]
     async fn countries(&self) -> Vec<LiveCountry> {
         countries(&self.figures)
     }
@@ -292,11 +294,13 @@ impl Realtime {
     }
 
     /// Visitors of the last five minutes by country, most first.
+    #[graphql(directive = crate::cost::list_size::apply(Some(250), None))]
     async fn countries(&self) -> Vec<LiveCountry> {
         countries(&self.figures)
     }
 
     /// Visitors of the last five minutes by the page they looked at last, most first, at most twenty pages.
+    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
     async fn top_pages(&self) -> Vec<LivePage> {
         let page =
             |(path, visitors): &(Arc<str>, u64)| LivePage { path: path.to_string(), visitors: BigInt::of(*visitors) };
@@ -304,6 +308,7 @@ impl Realtime {
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    #[graphql(directive = crate::cost::list_size::apply(Some(30), None))]
     async fn minutes(&self) -> Vec<BigInt> {
         self.figures.minutes.iter().copied().map(BigInt::of).collect()
     }

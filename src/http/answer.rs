@@ -1,11 +1,14 @@
 //! Writes an executor's answer, or a refusal, as an HTTP response with the status its media type calls for.
 
+use std::io;
+
 use async_graphql::{Response as Answer, ServerError};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use schema::error::Error;
 use serde_json::{Map, Value};
 
 use super::{RequestId, accept::Offer, refusal::Refusal};
@@ -48,28 +51,58 @@ struct Written<'a> {
 }
 
 impl Rendered {
-    /// The answer as a message of a stream.
-    #[must_use]
-    pub fn json(&self) -> Value {
+    /// The answer as JSON. Errors: it has more than `limit` bytes, noticed while writing.
+    fn written(&self, limit: usize) -> Result<Vec<u8>, Refusal> {
         let body = Written { errors: &self.errors, data: self.data.as_ref(), extensions: &self.extensions };
-        serde_json::to_value(&body).unwrap_or_default()
+        let mut out = Bounded { bytes: Vec::with_capacity(128), limit };
+        match serde_json::to_writer(&mut out, &body) {
+            Ok(()) => Ok(out.bytes),
+            Err(error) => {
+                let error = if error.is_io() { Error::AnswerTooLarge { limit } } else { Error::internal(error) };
+                Err(Refusal { transport: false, ..error.into() })
+            }
+        }
+    }
+
+    /// The answer as a message of a stream; one of more than `limit` bytes is an error instead.
+    #[must_use]
+    pub fn text(&self, limit: usize, id: RequestId) -> String {
+        match self.written(limit) {
+            Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
+            Err(refusal) => refusal.body(id.0).to_string(),
+        }
     }
 }
 
-/// Writes an executor's answer.
-pub fn render(answer: Rendered, offer: Offer) -> Response {
+/// A buffer that takes no more than `limit` bytes.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len().saturating_add(bytes.len()) > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes an executor's answer. Errors: it has more than `limit` bytes.
+pub fn render(answer: Rendered, offer: Offer, limit: usize) -> Result<Response, Refusal> {
     let status = match (offer, &answer.data) {
         (Offer::Response, None) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let body = Written { errors: &answer.errors, data: answer.data.as_ref(), extensions: &answer.extensions };
-    let Ok(text) = serde_json::to_vec(&body) else {
-        tracing::error!("an answer could not be written as JSON");
-        return write(StatusCode::INTERNAL_SERVER_ERROR, offer, Vec::new());
-    };
-    let mut response = write(status, offer, text);
+    let mut response = write(status, offer, answer.written(limit)?);
     response.headers_mut().extend(answer.headers);
-    response
+    Ok(response)
 }
 
 /// Writes a refusal. Under `application/json` only the transport's own refusals keep their status.

@@ -1,5 +1,7 @@
 //! Which argument an error of the framework is about, so that clients find it in `extensions.field` and need not read sentences.
 
+use std::cell::OnceCell;
+
 use async_graphql::{
     Pos, ServerError,
     parser::{
@@ -10,17 +12,39 @@ use async_graphql::{
 
 use super::{escapes::plain, shape::Shape};
 
-/// The argument at fault, with the input fields below it as far as they are known: `timezone`, `range.between`.
-///
-/// `text` is the document that ran; it is only read for an error that does not name its argument.
-#[must_use]
-pub fn field_at_fault(shape: &Shape, text: &str, error: &ServerError) -> Option<String> {
+/// Finds arguments at fault in one document.
+pub struct Blame<'d> {
+    shape: &'d Shape,
+    text: &'d str,
+    /// Parsed once, for the first error that does not name its argument.
+    document: OnceCell<Option<ExecutableDocument>>,
+}
+
+impl<'d> Blame<'d> {
+    /// For the document that ran.
+    #[must_use]
+    pub const fn new(shape: &'d Shape, text: &'d str) -> Self {
+        Self { shape, text, document: OnceCell::new() }
+    }
+
+    /// The argument at fault, with the input fields below it as far as they are known: `timezone`, `range.between`.
+    #[must_use]
+    pub fn field_at_fault(&self, error: &ServerError) -> Option<String> {
+        let document = || self.document.get_or_init(|| parse_query(plain(self.text).ok()?).ok()).as_ref();
+        field_at_fault(self.shape, document, error)
+    }
+}
+
+fn field_at_fault<'d>(
+    shape: &Shape,
+    document: impl FnOnce() -> Option<&'d ExecutableDocument>,
+    error: &ServerError,
+) -> Option<String> {
     if let Some((_, rest)) = error.message.split_once("argument \"") {
         return rest.split_once('"').map(|(name, _)| name.to_owned());
     }
     let types = types_of(&error.message)?;
-    let document = parse_query(plain(text).ok()?).ok()?;
-    let (mut field, ty) = argument_at(shape, &document, *error.locations.first()?)?;
+    let (mut field, ty) = argument_at(shape, document()?, *error.locations.first()?)?;
     let outermost = named(ty);
     let mut here = outermost;
     for inner in types.iter().rev().skip_while(|name| **name != outermost).skip(1) {
@@ -114,7 +138,7 @@ mod tests {
             ("Failed to parse \"Date\": no".to_owned(), 2, None),
         ] {
             let error = ServerError::new(message.as_str(), Some(Pos { line: 2, column }));
-            assert_eq!(field_at_fault(&shape, text, &error).as_deref(), field, "{message}");
+            assert_eq!(Blame::new(&shape, text).field_at_fault(&error).as_deref(), field, "{message}");
         }
     }
 }

@@ -159,6 +159,52 @@ async fn an_execution_has_a_time_limit() {
 }
 
 #[tokio::test]
+async fn an_answer_has_a_limit_of_bytes() {
+    let app = app(HttpConfig { answer_bytes: 400, ..HttpConfig::default() });
+    let text = |rows: u32| json!({ "query": format!("{{ rows(first: {rows}) {{ name note }} }}") });
+    let got = ask(&app, text(2)).await;
+    assert_eq!(got.status, StatusCode::OK, "{}", got.body);
+    let got = ask(&app, text(50)).await;
+    assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
+    assert!(got.body.get("data").is_none() && got.message().contains("400 bytes"), "{}", got.body);
+    let event_stream =
+        Request::post("/graphql").header("accept", "text/event-stream").header("content-type", "application/json");
+    let response = app.oneshot(event_stream.body(Body::from(text(50).to_string())).unwrap()).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    assert!(body.contains("ANSWER_TOO_LARGE") && !body.contains("\"data\""), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_named_a_few_times() {
+    let unknown =
+        |count: usize| format!("{{ caller {} }}", (0..count).map(|n| format!("callr{n} ")).collect::<String>());
+    let got = query(&unknown(5)).await;
+    assert_eq!(got.body["errors"].as_array().map(Vec::len), Some(5), "{}", got.body);
+    let got = query(&unknown(6)).await;
+    assert_eq!((got.body["errors"].as_array().map(Vec::len), got.code()), (Some(1), "GRAPHQL_VALIDATION_FAILED"));
+    let arguments: String = (0..6).map(|n| format!("x{n}: 1 ")).collect();
+    let got = query(&format!("{{ rows({arguments}) {{ name }} }}")).await;
+    assert!(got.message().contains("More than 5"), "{}", got.message());
+}
+
+#[tokio::test]
+async fn work_before_execution_does_not_multiply() {
+    let fields: String = (0..800).map(|n| format!("f{n} ")).collect();
+    let fragments: String = (0..120).map(|n| format!(" fragment F{n} on Query {{ ...F{} }}", n + 1)).collect();
+    let chain = format!("{{ ...F0 }}{fragments} fragment F120 on Query {{ {fields} }}");
+    let nested = format!("{{ {}{fields}{} }}", "... on Query { ".repeat(50), "} ".repeat(50));
+    let uses = "$v ".repeat(900);
+    let values = format!("query($v: [Int]) {{ echo(text: [{uses}]) }}");
+    for (text, word) in [(chain, "fragments"), (nested, "fragments"), (values, "values in its arguments")] {
+        let variables = json!({ "v": vec![0; 20] });
+        let got = ask(&app(HttpConfig::default()), json!({ "query": text, "variables": variables })).await;
+        assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "QUERY_TOO_LARGE"), "{}", got.body);
+        assert!(got.message().contains(word), "{}", got.message());
+    }
+}
+
+#[tokio::test]
 async fn an_execution_is_dropped_with_its_request() {
     let app = app(HttpConfig::default());
     let asked = ask(&app, json!({ "query": "{ never }" }));

@@ -31,7 +31,7 @@ use super::{
     HttpConfig, RequestId,
     accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
-    blame::field_at_fault,
+    blame::Blame,
     credential::{Asker, Credential},
     limits, page,
     prepare::{Prepared, prepare},
@@ -139,12 +139,14 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 return match self.open(asked, asker, get, id).await {
                     Err(refusal) if refusal.transport => Err(refusal),
                     // Clients name a stream beside JSON in each request and read it for subscriptions only.
-                    Ok(Opened::One(answer)) if preferred != Some(Offer::EventStream) => Ok(render(*answer, offer)),
+                    Ok(Opened::One(answer)) if preferred != Some(Offer::EventStream) => {
+                        render(*answer, offer, self.config.answer_bytes)
+                    }
                     Err(refusal) if preferred != Some(Offer::EventStream) => Err(refusal),
-                    opened => Ok(sse::respond(opened, id)),
+                    opened => Ok(sse::respond(opened, self.config.answer_bytes, id)),
                 };
             }
-            Ok(render(self.run(asked, asker, get, id).await?, offer))
+            render(self.run(asked, asker, get, id).await?, offer, self.config.answer_bytes)
         };
         match ran.await {
             Ok(response) => response,
@@ -178,7 +180,10 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     ) -> Result<(Prepared, u64), Refusal> {
         let asked = self.config.trusted.resolve(asked)?;
         let limit = self.admit.cost_limit(credential).unwrap_or(self.config.limits.cost);
-        let prepared = prepare(asked, &self.config.limits, limit, &self.shape, self.config.introspection, streams)?;
+        let now = self.clock.now();
+        let buckets = |range: &GraphValue, interval: &GraphValue| (self.config.buckets)(range, interval, now);
+        let config = &self.config;
+        let prepared = prepare(asked, &config.limits, limit, &self.shape, config.introspection, streams, &buckets)?;
         if get && prepared.operation == OperationType::Mutation {
             return Err(Refusal {
                 allow: Some("POST"),
@@ -246,8 +251,9 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     /// An answer with completed errors; `text` is its document's.
     pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
+        let blame = Blame::new(&self.shape, text);
         Rendered::new(answer, refused, |error| {
-            let field = is_foreign(error).then(|| field_at_fault(&self.shape, text, error)).flatten();
+            let field = is_foreign(error).then(|| blame.field_at_fault(error)).flatten();
             self.explain(error);
             complete(error, code_of(error), field, id.0, self.config.introspection);
             if refused {

@@ -15,6 +15,7 @@ use super::{
     limits::{self, Limits},
     merge::merge,
     overlap::overlap,
+    price::Buckets,
     refusal::Refusal,
     request::Asked,
     shape::Shape,
@@ -37,7 +38,7 @@ pub struct Prepared {
 
 /// Checks a request against everything that can be known before running it.
 ///
-/// `streams`: whether the answer may be a stream, as a subscription's is.
+/// `streams`: whether the answer may be a stream, as a subscription's is. `buckets` tells how many a series has.
 ///
 /// Errors: a limit, a syntax error, an operation that cannot be determined, a required variable that is absent.
 pub fn prepare(
@@ -47,6 +48,7 @@ pub fn prepare(
     shape: &Shape,
     introspection: bool,
     streams: bool,
+    buckets: Buckets<'_>,
 ) -> Result<Prepared, Refusal> {
     let document = parse(&asked.query, limits)?;
     let selected = select(&document, asked.operation_name.as_deref())?;
@@ -68,7 +70,7 @@ pub fn prepare(
     }
     let mut variables = Variables::from_json(asked.variables.into());
     coerce_variables(shape, selected, &mut variables);
-    let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit)?;
+    let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit, buckets)?;
     verify(shape, &document)?;
     overlap(shape, &document)?;
     required(selected, &variables)?;

@@ -15,10 +15,27 @@ pub struct FieldShape {
     pub of: String,
     /// Its type.
     pub ty: Type,
-    /// Rows of a page when neither `first` nor `last` is given; `None` where the field does not page.
-    pub page: Option<u64>,
+    /// How many items it answers.
+    pub items: Items,
+    /// Whether its items are scalars or enum values.
+    pub is_leaf: bool,
+    /// What it costs by itself, from `@cost`; 1 unless the schema says otherwise.
+    pub weight: u64,
     /// Its arguments.
     pub arguments: HashMap<String, InputField>,
+}
+
+/// How many items a field answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Items {
+    /// One, or as many as the connection around it was asked for.
+    One,
+    /// A page: as many as `first` or `last` say, else this many.
+    Page(u64),
+    /// As many as the list in this argument holds; from `@listSize(slicingArguments:)`.
+    Argument(String),
+    /// At most this many; from `@listSize(assumedSize:)`.
+    AtMost(u64),
 }
 
 /// An argument, or a field of an input object.
@@ -68,6 +85,7 @@ impl Shape {
             types: BUILT_IN_TYPES,
             ..Self::default()
         };
+        let mut composites = HashSet::new();
         for definition in parse_schema(sdl)?.definitions {
             match definition {
                 TypeSystemDefinition::Schema(roots) => {
@@ -81,6 +99,9 @@ impl Shape {
                 TypeSystemDefinition::Type(definition) => {
                     shape.types += 1;
                     let name = definition.node.name.node.to_string();
+                    if let TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_) = definition.node.kind {
+                        composites.insert(name.clone());
+                    }
                     match definition.node.kind {
                         TypeKind::Object(object) => shape.add(name, &object.fields),
                         TypeKind::Interface(interface) => {
@@ -103,6 +124,11 @@ impl Shape {
                     }
                 }
                 TypeSystemDefinition::Directive(_) => {}
+            }
+        }
+        for fields in shape.fields.values_mut() {
+            for field in fields.values_mut() {
+                field.is_leaf = !composites.contains(&field.of);
             }
         }
         Ok(shape)
@@ -170,8 +196,37 @@ fn field_shape(field: &FieldDefinition) -> FieldShape {
     FieldShape {
         of: named(&field.ty.node).to_owned(),
         ty: field.ty.node.clone(),
-        page: pages.then(|| default.unwrap_or(USUAL_PAGE)),
+        items: if pages { Items::Page(default.unwrap_or(USUAL_PAGE)) } else { list_size(field) },
+        is_leaf: false,
+        weight: directive(field, "cost", "weight").and_then(number).unwrap_or(1),
         arguments: inputs(&field.arguments),
+    }
+}
+
+/// What `@listSize` says of a field.
+fn list_size(field: &FieldDefinition) -> Items {
+    if let Some(size) = directive(field, "listSize", "assumedSize").and_then(number) {
+        return Items::AtMost(size);
+    }
+    match directive(field, "listSize", "slicingArguments") {
+        Some(Value::List(names)) => match names.as_slice() {
+            [Value::String(name)] => Items::Argument(name.clone()),
+            _ => Items::One,
+        },
+        _ => Items::One,
+    }
+}
+
+/// The argument of a directive on a field.
+fn directive<'f>(field: &'f FieldDefinition, name: &str, argument: &str) -> Option<&'f Value> {
+    let directive = field.directives.iter().find(|it| it.node.name.node == name)?;
+    directive.node.get_argument(argument).map(|value| &value.node)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        _ => None,
     }
 }
 
@@ -195,7 +250,8 @@ mod tests {
     fn the_outline_of_an_sdl() {
         let shape = Shape::read(
             r#"
-            type Root { rows(first: Int, after: String): [Row!]! top(first: Int! = 10): Row plain: Row! }
+            type Root { rows(first: Int, after: String): [Row!]! top(first: Int! = 10): Row plain: Row!
+              all: [Row!]! @listSize(assumedSize: 500) @cost(weight: 7) by(ids: [ID!]!): [Row]! @listSize(slicingArguments: ["ids"]) }
             "A row"
             type Row { name: String }
             enum Size { SMALL LARGE }
@@ -205,10 +261,14 @@ mod tests {
         )
         .expect("a schema");
         assert_eq!(shape.root(OperationType::Query), "Root");
-        let field = |name: &str| shape.field("Root", name).map(|field| (field.of.as_str(), field.page));
-        assert_eq!(field("rows"), Some(("Row", Some(20))));
-        assert_eq!(field("top"), Some(("Row", Some(10))));
-        assert_eq!(field("plain"), Some(("Row", None)));
+        let field =
+            |name: &str| shape.field("Root", name).map(|field| (field.of.as_str(), field.items.clone(), field.weight));
+        assert_eq!(field("rows"), Some(("Row", Items::Page(20), 1)));
+        assert_eq!(field("top"), Some(("Row", Items::Page(10), 1)));
+        assert_eq!(field("plain"), Some(("Row", Items::One, 1)));
+        assert_eq!(field("all"), Some(("Row", Items::AtMost(500), 7)));
+        assert_eq!(field("by"), Some(("Row", Items::Argument("ids".into()), 1)));
+        assert!(shape.field("Row", "name").expect("a field").is_leaf);
         let first = &shape.field("Root", "top").expect("a field").arguments["first"];
         assert_eq!((first.ty.to_string().as_str(), first.default), ("Int!", true));
         assert!(shape.input("Choice").expect("an input").one_of);

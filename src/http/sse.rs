@@ -18,12 +18,12 @@ use super::{RequestId, refusal::Refusal, stream::Opened};
 /// Time between two signs of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams what was opened, or what is wrong with the document.
+/// Streams what was opened, or what is wrong with the document. A message has at most `limit` bytes.
 #[must_use]
-pub fn respond(opened: Result<Opened, Refusal>, id: RequestId) -> Response {
+pub fn respond(opened: Result<Opened, Refusal>, limit: usize, id: RequestId) -> Response {
     let answers: BoxStream<'static, String> = match opened {
-        Ok(Opened::One(answer)) => stream::iter([answer.json().to_string()]).boxed(),
-        Ok(Opened::Stream(answers)) => answers.map(|answer| answer.json().to_string()).boxed(),
+        Ok(Opened::One(answer)) => stream::iter([answer.text(limit, id)]).boxed(),
+        Ok(Opened::Stream(answers)) => answers.map(move |answer| answer.text(limit, id)).boxed(),
         Err(refusal) => stream::iter([refusal.body(id.0).to_string()]).boxed(),
     };
     let events = answers

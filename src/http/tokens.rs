@@ -6,6 +6,9 @@ use std::collections::HashSet;
 
 use async_graphql::Pos;
 
+/// Bytes of a name or number at most: the work of comparing names, such as for a suggestion, grows with their length.
+const MAX_WORD: usize = 256;
+
 /// Why a document is not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
@@ -68,6 +71,10 @@ pub fn weigh(text: &str, max_tokens: usize, max_nesting: usize) -> Result<(), St
         };
         // A token that ends within a character of several bytes is none the grammar knows; its text does not matter.
         let token = text.get(at..end).unwrap_or("?");
+        if token.len() > MAX_WORD && !matches!(byte, b'"' | b'.') {
+            let what = format!("a name or number must be at most {MAX_WORD} bytes (got {})", token.len());
+            return Err(Stop::Fault(Fault { place: position(text, at), what }));
+        }
         if let Some(what) = fault(before, last, token, open.last_mut()) {
             return Err(Stop::Fault(Fault { place: position(text, at), what }));
         }
@@ -224,6 +231,10 @@ mod tests {
 
     #[test]
     fn what_the_parser_lets_pass_is_seen_with_its_place() {
+        let long = "a".repeat(257);
+        assert_eq!(fault(&format!("{{ {long} }}")).map(|it| (it.0, it.1)), Some((1, 3)));
+        assert!(fault(&format!("{{ a(b: {}) }}", "1".repeat(257))).is_some());
+        assert_eq!(fault(&format!("{{ {} a(b: \"{long}\") }}", "a".repeat(256))), None);
         assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; leave it out".into())));
         assert!(fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }").is_some_and(|it| it.2.contains("`c` is given twice")));
         assert!(fault("{ ...on }").is_some());

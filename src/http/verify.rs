@@ -19,8 +19,13 @@ use super::{
     shape::{InputShape, Shape},
 };
 
+/// Fields and arguments of a document that the schema does not have, at most: the executor's validation names each, beside every name that
+/// resembles it.
+const MAX_UNKNOWN: usize = 5;
+
 /// Checks every operation of a document whose fragments are known to be acyclic. Errors: the first fault.
 pub fn verify(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refusal> {
+    let mut unknown = 0;
     for (_, operation) in document.operations.iter() {
         if let Some(directive) = operation.node.variable_definitions.iter().find_map(|it| it.node.directives.first()) {
             let name = &directive.node.name.node;
@@ -29,7 +34,7 @@ pub fn verify(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refusa
                 directive.pos,
             ));
         }
-        let mut walk = Walk { shape, document, operation: &operation.node, fragments: HashSet::new() };
+        let mut walk = Walk { shape, document, operation: &operation.node, fragments: HashSet::new(), unknown };
         for definition in &operation.node.variable_definitions {
             if let Some(default) = &definition.node.default_value {
                 let (name, ty) = (&definition.node.name.node, &definition.node.var_type.node);
@@ -38,6 +43,7 @@ pub fn verify(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refusa
         }
         walk.directives(&operation.node.directives)?;
         walk.set(&operation.node.selection_set.node, Some(shape.root(operation.node.ty)))?;
+        unknown = walk.unknown;
     }
     Ok(())
 }
@@ -51,6 +57,7 @@ struct Walk<'d> {
     document: &'d ExecutableDocument,
     operation: &'d OperationDefinition,
     fragments: HashSet<&'d Name>,
+    unknown: usize,
 }
 
 impl<'d> Walk<'d> {
@@ -61,7 +68,13 @@ impl<'d> Walk<'d> {
                 Selection::Field(field) => {
                     leaf(field)?;
                     let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
+                    if known.is_none() && parent.is_some() && !field.node.name.node.starts_with("__") {
+                        self.unknown(field.pos)?;
+                    }
                     for (name, value) in &field.node.arguments {
+                        if known.is_some_and(|known| !known.arguments.contains_key(name.node.as_str())) {
+                            self.unknown(name.pos)?;
+                        }
                         if let Some(input) = known.and_then(|known| known.arguments.get(name.node.as_str())) {
                             self.value(&value.node, &input.ty, input.default, &name.node, value.pos)?;
                         }
@@ -84,6 +97,14 @@ impl<'d> Walk<'d> {
             }
         }
         Ok(())
+    }
+
+    fn unknown(&mut self, place: Pos) -> Result<(), Refusal> {
+        self.unknown += 1;
+        if self.unknown <= MAX_UNKNOWN {
+            return Ok(());
+        }
+        Err(invalid(format!("More than {MAX_UNKNOWN} fields and arguments are unknown to the schema."), place))
     }
 
     fn directives(&self, directives: &[Positioned<Directive>]) -> Result<(), Refusal> {

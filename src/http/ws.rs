@@ -257,11 +257,12 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         }
         let number = running.next();
         let (endpoint, request, send) = (self.endpoint.clone(), self.id, send.clone());
+        let limit = endpoint.config.answer_bytes;
         let is_full = running.count() >= MOST;
         let name = id.clone();
         let task = tokio::spawn(async move {
-            let say = async |message: Value, is_last: bool| {
-                let message = Message::Text(message.to_string().into());
+            let say = async |message: String, is_last: bool| {
+                let message = Message::Text(message.into());
                 send.send(Uttered { number, id: name.clone(), message, is_last }).await.is_ok()
             };
             let opened = if is_full {
@@ -278,16 +279,17 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 Ok(Opened::Stream(answers)) => answers,
                 Err(refusal) => {
                     let errors = refusal.body(request.0).get("errors").cloned().unwrap_or_default();
-                    say(json!({ "type": "error", "id": name, "payload": errors }), true).await;
+                    say(json!({ "type": "error", "id": name, "payload": errors }).to_string(), true).await;
                     return;
                 }
             };
             while let Some(answer) = answers.next().await {
-                if !say(json!({ "type": "next", "id": name, "payload": answer.json() }), false).await {
+                let payload = answer.text(limit, request);
+                if !say(format!(r#"{{"type":"next","id":{},"payload":{payload}}}"#, json!(name)), false).await {
                     return;
                 }
             }
-            say(json!({ "type": "complete", "id": name }), true).await;
+            say(json!({ "type": "complete", "id": name }).to_string(), true).await;
         });
         running.begin(id, number, task.abort_handle());
         Ok(())

@@ -163,7 +163,9 @@ impl Answering {
             return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
         }
         let echoes = variables::echoes(operation, &variables);
-        let outcome = self.execute(operation, pass, variables).await;
+        let limit = self.shell.timeout;
+        let outcome = tokio::time::timeout(limit, self.execute(operation, pass, variables)).await;
+        let outcome = outcome.map_err(|_elapsed| shown(Error::TimedOut { seconds: limit.as_secs().max(1) }))?;
         let now = self.shell.clock.now();
         if let Some(fault) = Fault::first(&outcome.errors, now) {
             return Err(fault);
@@ -173,7 +175,11 @@ impl Answering {
             return Err(shown(Error::not_found("What the path names")));
         }
         let mut data = Vec::with_capacity(1024);
-        project(operation, &outcome.data, &echoes, &mut data);
+        let limit = self.shell.answer_bytes;
+        project(operation, &outcome.data, &echoes, limit, &mut data);
+        if data.len() > limit {
+            return Err(shown(Error::AnswerTooLarge { limit }));
+        }
         let data = Bytes::from(data);
         if let Some(asked) = asked {
             self.remembered.insert(asked, data.clone());
@@ -226,10 +232,10 @@ fn asked(operation: &Operation, pass: &Pass, request: &Request) -> Option<Asked>
     (address.len() <= REMEMBERED_URL).then(|| (address.to_owned(), caller, moment))
 }
 
-/// Writes what `data` shows of an answer.
-pub fn project(operation: &Operation, answer: &Value, echoes: &[Vec<u8>], out: &mut Vec<u8>) {
+/// Writes what `data` shows of an answer, to its end unless it has more than `limit` bytes.
+pub fn project(operation: &Operation, answer: &Value, echoes: &[Vec<u8>], limit: usize, out: &mut Vec<u8>) {
     let data = operation.data_path.iter().fold(answer, |value, key| member(value, key));
-    Writing { echoes, omit_nulls: operation.omit_nulls }.shape(out, &operation.shape, data);
+    Writing { echoes, omit_nulls: operation.omit_nulls, limit }.shape(out, &operation.shape, data);
 }
 
 fn is_all_null(data: &Value) -> bool {

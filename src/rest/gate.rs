@@ -1,6 +1,6 @@
 //! What the shell supplies to the REST adapter: who executes, who is let in, what is left of the caller's allowance.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Executor, Request, Response, Variables};
 use async_trait::async_trait;
@@ -160,6 +160,10 @@ pub struct Shell {
     pub gate: Arc<dyn Gate>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// How long one execution may take, all pages of a walk together.
+    pub timeout: Duration,
+    /// Bytes of an answer's data at most.
+    pub answer_bytes: usize,
 }
 
 #[cfg(test)]

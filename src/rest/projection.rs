@@ -104,6 +104,8 @@ pub struct Writing<'a> {
     pub echoes: &'a [Vec<u8>],
     /// Whether members that are null are left out.
     pub omit_nulls: bool,
+    /// Bytes after which items of lists are left out: the answer is refused then.
+    pub limit: usize,
 }
 
 impl Writing<'_> {
@@ -114,6 +116,9 @@ impl Writing<'_> {
             (Value::List(items), _) => {
                 out.push(b'[');
                 for (index, item) in items.iter().enumerate() {
+                    if out.len() > self.limit {
+                        break;
+                    }
                     if index > 0 {
                         out.push(b',');
                     }
@@ -307,7 +312,8 @@ mod tests {
 
     fn written(shape: &Shape, value: &Value, omit_nulls: bool) -> String {
         let mut out = Vec::new();
-        Writing { echoes: &[b"\"7d\"".to_vec(), b"null".to_vec()], omit_nulls }.shape(&mut out, shape, value);
+        Writing { echoes: &[b"\"7d\"".to_vec(), b"null".to_vec()], omit_nulls, limit: usize::MAX }
+            .shape(&mut out, shape, value);
         String::from_utf8(out).unwrap()
     }
 

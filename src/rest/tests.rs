@@ -1,5 +1,7 @@
 //! The adapter through its front door: requests to a router over a toy schema.
 
+use std::time::Duration;
+
 use async_graphql::parser::types::{BaseType, Type};
 use axum::{body::Body, http::Request};
 use serde_json::json;
@@ -7,7 +9,7 @@ use serde_json::json;
 use super::{
     Rest,
     sdl::Sdl,
-    toy::{EXTERNAL, FOREIGN, NOWHERE, OWN, get, rest, router, schema, sdl, send},
+    toy::{EXTERNAL, FOREIGN, NOWHERE, OWN, get, limited, rest, router, schema, sdl, send},
 };
 
 const NOTES: &str = r#"
@@ -49,6 +51,21 @@ async fn usage_has_the_shape_of_the_contract() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_limited_in_time_and_bytes() {
+    let slow = "query Slow @rest(method: GET, path: \"/api/slow\", auth: NONE) { data: never }";
+    let answer = get(&limited(&[slow], Duration::from_millis(1), usize::MAX), "/api/slow").await;
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (504, Some("TIMEOUT")));
+    let whole = get(&router(&[EXTERNAL]), "/api/external/v1/websites").await;
+    assert!(whole.text.len() > 10_000, "{}", whole.text.len());
+    let minute = Duration::from_secs(60);
+    let answer = get(&limited(&[EXTERNAL], minute, 10_000), "/api/external/v1/websites").await;
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (422, Some("ANSWER_TOO_LARGE")));
+    assert!(answer.message().contains("10000 bytes"), "{}", answer.message());
+    let answer = get(&limited(&[EXTERNAL], minute, whole.text.len()), "/api/external/v1/websites").await;
+    assert_eq!(answer.text, whole.text);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A schema shaped like the real one where REST documents need it, a gate with three keys, and a client.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_graphql::{
     EmptyMutation, EmptySubscription, Enum, ID, InputObject, MaybeUndefined, Object, Request as Question, Schema,
@@ -367,6 +367,9 @@ impl Query {
         let extra = input.extra.take().map_or(Value::Null, |json| json.0);
         Json(async_graphql::value!({ "note": (input.note_text), "kind": kind, "extra": extra }))
     }
+    async fn never(&self) -> Option<i32> {
+        std::future::pending().await
+    }
     async fn nothing(&self) -> Option<i32> {
         None
     }
@@ -426,8 +429,13 @@ pub fn rest(documents: &[&str]) -> Rest {
 }
 
 pub fn router(documents: &[&str]) -> Router {
-    let clock = Arc::new(Still);
-    rest(documents).router(Shell { executor: Arc::new(schema()), gate: Arc::new(ToyGate), clock })
+    limited(documents, Duration::from_secs(60), usize::MAX)
+}
+
+/// A router whose answers take no longer and are no larger than this.
+pub fn limited(documents: &[&str], timeout: Duration, answer_bytes: usize) -> Router {
+    let (executor, gate, clock) = (Arc::new(schema()), Arc::new(ToyGate), Arc::new(Still));
+    rest(documents).router(Shell { executor, gate, clock, timeout, answer_bytes })
 }
 
 /// An answer with its body read.

@@ -60,6 +60,7 @@ pub struct Filter {
     /// How it is compared.
     pub operator: FilterOperator,
     /// What it is compared with.
+    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
     pub values: Vec<String>,
 }
 
@@ -138,6 +139,7 @@ impl Analytics {
     }
 
     /// The conditions that the numbers were counted under; all of them hold.
+    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
     async fn filters(&self) -> Vec<Filter> {
         self.question.basis.filters.iter().cloned().map(Filter::from).collect()
     }
@@ -161,6 +163,7 @@ impl Analytics {
 
     /// Numbers per bucket of time in the question's zone, ascending, zero where nothing happened. A visit belongs to the
     /// bucket it starts in; page views, events and visitors to that of the event. At most 5,000 buckets.
+    #[graphql(directive = crate::cost::list_size::apply(Some(5000), None))]
     async fn series(
         &self,
         ctx: &Context<'_>,

@@ -9,8 +9,11 @@ use async_graphql::{ID, InputObject, Object, SimpleObject, connection::PageInfo}
 use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::conversation_message as message;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ActiveModelTrait as _,
+    ActiveValue::Set,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
+    sea_query::{Expr, Func},
 };
 use uuid::Uuid;
 
@@ -30,6 +33,15 @@ use crate::{
 
 /// The most messages of a conversation.
 const MOST: usize = 10_000;
+
+/// Characters of a conversation's messages together at most.
+const MAX_CHARACTERS: u64 = 4_000_000;
+
+/// As many messages as are priced where all of them are answered: ones of 4,000 characters, by [`MAX_CHARACTERS`].
+pub(super) const PRICED_MESSAGES: u32 = 1_000;
+
+/// What the text of one message costs.
+const CONTENT_COST: u32 = 20;
 
 /// Characters of a role and of a text at most.
 const LONGEST_ROLE: usize = 32;
@@ -139,6 +151,13 @@ pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) ->
     if messages.len() > MOST {
         return Err(Error::invalid("messages", format!("has {} messages; at most {MOST} are right", messages.len())));
     }
+    let characters: usize = messages.iter().map(|message| message.content.chars().count()).sum();
+    if characters as u64 > MAX_CHARACTERS {
+        return Err(Error::invalid(
+            "messages",
+            format!("must have at most {MAX_CHARACTERS} characters together (got {characters})"),
+        ));
+    }
     let now = ports.now();
     let one = |(index, input): (usize, ConversationMessageInput)| {
         let (role, content) = checked_message(&format!("messages[{index}]."), &input.role, input.content)?;
@@ -194,16 +213,25 @@ pub async fn append(
         let _turn = ports.told.turn().await;
         let txn = ports.begin().await?;
         let conversation = take(&txn, &ports, id, None).await?;
-        let last: Option<Option<i64>> = of_conversation(id)
+        let characters = Func::sum(Func::char_length(Expr::col(message::Column::Content)));
+        let held: Option<(Option<i64>, Option<i64>)> = of_conversation(id)
             .select_only()
             .column_as(message::Column::Position.max(), "last")
+            .column_as(Expr::expr(characters), "characters")
             .into_tuple()
             .one(&txn)
             .await?;
-        let position = last.flatten().map_or(0, |last| last.saturating_add(1));
+        let (last, characters) = held.unwrap_or_default();
+        let position = last.map_or(0, |last| last.saturating_add(1));
         if usize::try_from(position).is_ok_and(|position| position >= MOST) {
             return Err(Error::conflict(format!(
                 "The conversation has {MOST} messages, which is the most; begin another."
+            )));
+        }
+        let characters = characters.unwrap_or(0).unsigned_abs().saturating_add(content.chars().count() as u64);
+        if characters > MAX_CHARACTERS {
+            return Err(Error::conflict(format!(
+                "The conversation's messages must have at most {MAX_CHARACTERS} characters together (got {characters}); begin another."
             )));
         }
         let checked = Checked { role, content, at: ports.now() };
@@ -285,6 +313,7 @@ impl ConversationMessage {
     }
 
     /// The text, 1 to 100,000 characters.
+    #[graphql(directive = crate::cost::cost::apply(CONTENT_COST))]
     async fn content(&self) -> &str {
         &self.row.content
     }

@@ -30,8 +30,10 @@ pub struct UserDeletePayload {
     /// Whether the account is gone: true.
     pub deleted: bool,
     /// UUIDs of the teams that went with it.
+    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
     pub deleted_team_ids: Vec<Uuid>,
     /// UUIDs of the websites that went with those teams. Their events are erased behind the answer.
+    #[graphql(directive = crate::cost::list_size::apply(Some(1000), None))]
     pub deleted_website_ids: Vec<Uuid>,
 }
 

@@ -183,6 +183,7 @@ impl Domains {
 
     /// Host names that may send events instead of `primaryDomain`; `*.` stands for every subdomain. Empty: `primaryDomain` and its
     /// subdomains may.
+    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
     async fn allowed_domains(&self) -> Vec<String> {
         domains_of(self.0.website())
     }

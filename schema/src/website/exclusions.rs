@@ -37,7 +37,7 @@ type Line = (AuditAction, &'static str);
 // Rules
 
 /// The most exclusions of each kind that a website may have.
-const MOST: u64 = 500;
+const MAX_EXCLUSIONS: u32 = 500;
 
 /// Characters of a note at most.
 const LONGEST_NOTE: usize = 200;
@@ -49,7 +49,7 @@ fn note(note: Option<String>) -> Result<Option<String>> {
     Ok(note.map(|note| text::line("description", &note, LONGEST_NOTE)).transpose()?.flatten())
 }
 
-/// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MOST`] of them.
+/// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MAX_EXCLUSIONS`] of them.
 async fn insert<A>(
     ports: &Ports,
     site: &Site<Editor>,
@@ -67,9 +67,10 @@ where
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::not_found("The website"),
         _ => Error::of_write(source, taken),
     })?;
-    if A::Entity::find().filter(of_website.eq(site.id())).count(change.transaction()).await? > MOST {
+    if A::Entity::find().filter(of_website.eq(site.id())).count(change.transaction()).await? > u64::from(MAX_EXCLUSIONS)
+    {
         return Err(Error::conflict(format!(
-            "The website has {MOST} exclusions of this kind, which is the most; remove one, or let one stand for several."
+            "The website has {MAX_EXCLUSIONS} exclusions of this kind, which is the most; remove one, or let one stand for several."
         )));
     }
     Ok((row, change.commit(action, &[list]).await?))
@@ -95,12 +96,14 @@ async fn remove<E: EntityTrait>(
 #[Object]
 impl Exclusions {
     /// Addresses and networks whose visits are not counted, oldest first; at most 500.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn ip_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<IpExclusion>> {
         let rows = ctx.cx()?.loaders().ip_exclusions(self.0.id()).await?;
         Ok(rows.into_iter().map(|row| IpExclusion::of(&self.0, row)).collect::<Result<_>>()?)
     }
 
     /// Patterns of paths whose views are not counted, oldest first; at most 500.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn path_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<PathExclusion>> {
         let rows = ctx.cx()?.loaders().path_exclusions(self.0.id()).await?;
         Ok(rows.into_iter().map(|row| PathExclusion::of(&self.0, row)).collect::<Result<_>>()?)

@@ -92,6 +92,7 @@ impl Ingest {
     }
 
     /// What was not counted, by reason, the most frequent first; reasons that did not occur are left out.
+    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
     async fn dropped(&self) -> Vec<Dropped> {
         self.reasons()
     }
@@ -104,6 +105,7 @@ impl Ingest {
     }
 
     /// What looks wrong in the set-up, in sentences; empty when nothing does.
+    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
     async fn warnings(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<String>> {
         let row = self.site.website();
         let set_up = SetUp { senders: row.into(), is_active: row.is_active };

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod exclusions;
 mod keys;
+mod list_sizes;
 mod lists;
 mod realtime;
 mod shape;
