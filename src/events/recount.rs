@@ -298,7 +298,8 @@ pub fn recounted_page(events: &[Event], basis: &Basis, path: &str) -> PageRow {
             Scope::Visit => holds(filter, &visit, visit[0]),
             Scope::Event => visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event)),
         };
-        if !basis.filters.iter().all(fulfils) {
+        let is_hidden = !basis.bots && !visit[0].bot.is_empty();
+        if is_hidden || !basis.filters.iter().all(fulfils) {
             continue;
         }
         let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();

@@ -7,7 +7,7 @@ use async_graphql::parser::{
 
 #[test]
 fn every_list_without_pages_states_its_size() {
-    let sdl = schema::sdl();
+    let sdl = footfall_schema::sdl();
     let mut unpriced = Vec::new();
     let mut lists = 0;
     for definition in parse_schema(&sdl).unwrap().definitions {
