@@ -68,7 +68,9 @@ impl<'d> Walk<'d> {
                 Selection::Field(field) => {
                     leaf(field)?;
                     let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
-                    if known.is_none() && parent.is_some() && !field.node.name.node.starts_with("__") {
+                    // Types of introspection are not in the outline: what they lack, the executor's validation says.
+                    let is_outlined = parent.is_some_and(|parent| self.shape.is_composite(parent));
+                    if known.is_none() && is_outlined && !field.node.name.node.starts_with("__") {
                         self.unknown(field.pos)?;
                     }
                     for (name, value) in &field.node.arguments {

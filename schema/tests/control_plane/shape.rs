@@ -107,14 +107,14 @@ fn scalars_name_their_specification_and_root_queries_are_nullable() {
 
 #[tokio::test]
 async fn introspection_knows_every_type_that_directives_use() {
-    let document = "{ __schema { types { name } directives { name args { type { name ofType { name } } } } } }";
+    let document = "{ __schema { types { name } directives { name args { type { name ofType { name ofType { name ofType { name } } } } } } } }";
     let answer = schema::build().execute(document).await;
     let data = serde_json::to_value(answer.data).unwrap();
     let types: Vec<_> = data["__schema"]["types"].as_array().unwrap().iter().map(|each| each["name"].clone()).collect();
     for directive in data["__schema"]["directives"].as_array().unwrap() {
         for argument in directive["args"].as_array().unwrap() {
-            let named = [&argument["type"]["name"], &argument["type"]["ofType"]["name"]];
-            let name = named.into_iter().find(|name| !name.is_null()).unwrap();
+            let wrapped = std::iter::successors(Some(&argument["type"]), |wrapper| Some(&wrapper["ofType"]));
+            let name = wrapped.take(4).map(|each| &each["name"]).find(|name| !name.is_null()).unwrap();
             assert!(types.contains(name), "{}({name}) is unknown to introspection", directive["name"]);
         }
     }
