@@ -27,8 +27,8 @@ const PREFERENCES = {
 
 // What a remote value of WebDriver BiDi stands for.
 const local = ({ type, value }) => {
-  if (type === 'array') return value.map(local);
-  if (type === 'object') return Object.fromEntries(value.map(([key, held]) => [key, local(held)]));
+  if (type === 'array') return value?.map(local);
+  if (type === 'object' && value) return Object.fromEntries(value.map(([key, held]) => [key, local(held)]));
   return type === 'null' ? null : value;
 };
 
@@ -134,7 +134,9 @@ class Context {
     return this.pages.has(page);
   }
 
+  // What the browser itself says of a request that it stopped is no error of the page.
   hear({ type, level, text }) {
+    if (/^(Content-Security-Policy|Cross-Origin Request Blocked)/.test(text)) return;
     if (type === 'javascript' && level === 'error') this.listeners.weberror.forEach((tell) => tell({ error: () => new Error(text) }));
     if (type === 'console') this.listeners.console.forEach((tell) => tell({ type: () => level, text: () => text }));
   }
@@ -184,7 +186,7 @@ class Page {
   }
 
   async waitForURL(pattern) {
-    await this.until(async () => (await this.url()).endsWith(pattern.replace('**', '')), pattern);
+    await this.until(async () => (await this.url()).endsWith(pattern.replace('**', '')) && (await this.evaluate('document.readyState')) === 'complete', pattern);
   }
 
   async until(look, what) {
