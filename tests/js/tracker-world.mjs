@@ -9,7 +9,8 @@ import { chromium } from 'playwright-core';
 import { Firefox } from './firefox.mjs';
 
 const DEADLINE = 30_000;
-// Headless Chromium says so in its user agent, and the server takes it for the robot that it is.
+// Headless Chromium says so in its user agent, and the server takes it for the robot that it is. An argument of the browser, since what is
+// set for a page does not reach what it sends while it is left.
 const AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36';
 
 const BROWSERS = {
@@ -20,6 +21,7 @@ const BROWSERS = {
         ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
         ...['--disable-background-networking', '--disable-component-update'],
         '--host-resolver-rules=MAP *.shop.example 127.0.0.1',
+        `--user-agent=${AGENT}`,
       ],
     }),
   firefox: () => Firefox.launch(process.env.FIREFOX ?? '/usr/bin/firefox-esr'),
@@ -192,7 +194,7 @@ class Scenario {
 
   // `webdriver`: whether the browser says that it is driven, as it would by itself.
   async visitor({ webdriver, ...options } = {}) {
-    const agent = this.world.name === 'chromium' && { userAgent: AGENT, locale: 'nl-NL' };
+    const agent = this.world.name === 'chromium' && { locale: 'nl-NL' };
     const context = await this.world.browser.newContext({ ...agent, ...options });
     this.contexts.push(context);
     if (!webdriver) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'webdriver', { get: () => false }));
