@@ -490,7 +490,9 @@ const scenarios = {
     const page = await site.open('/', await site.visitor({ webdriver: true }));
     await page.mouse.click(5, 5);
     await page.goto('about:blank');
-    await eventually(() => assert.ok(site.proxy.heartbeats.length && site.proxy.beacons.every(({ dropped }) => dropped === 'Bot')));
+    // A beacon that is handed over once more on leaving is a duplicate, and one that overtakes its page view has no visit yet: none counts.
+    const fates = () => site.proxy.beacons.map(({ dropped }) => dropped);
+    await eventually(() => assert.ok(fates().includes('Bot') && fates().every(Boolean), fates().join()));
     assert.ok(site.proxy.beacons.every(({ body }) => body.webdriver === true));
     await site.counts({ visitors: 0, pageviews: 0 });
   },
