@@ -264,7 +264,7 @@ pub struct InvitationMutation;
 
 #[Object]
 impl InvitationMutation {
-    /// Invites a person without an account: whoever opens the one-time link signs up, also where only invited people may, and joins
+    /// Invites a person without an account by a one-time link that lets them sign up, also under `signup = "invite"`, and join
     /// the team. The link is mailed where mail is set up, and returned otherwise. Where signing up is closed only the operator
     /// invites. An address that an account has is a `CONFLICT`.
     #[doc = access_line!(TEAM, ADMIN)]

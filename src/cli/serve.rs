@@ -45,9 +45,11 @@ pub(super) async fn serve(config: Config) -> Result<(), StartError> {
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
     let base = format!("http://{}", address(&listener)?);
-    say(&format!("Footfall listens on {base}"))?;
-    say(&format!("GraphiQL is at {base}/graphql"))?;
-    app.serve(listener, stopped()?).await
+    // Installed before the address is announced: a signal that follows the announcement stops the server cleanly.
+    let stop = stopped()?;
+    // One write: a reader that leaves after the first line does not make the second one fail.
+    say(&format!("Footfall listens on {base}\nGraphiQL is at {base}/graphql"))?;
+    app.serve(listener, stop).await
 }
 
 /// Runs the demo until it is stopped.
@@ -102,6 +104,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let token = session::sign_in(&ports, &email, password.clone(), None).await?.0.access_token;
     let base = format!("http://{}", address(&listener)?);
     let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
+    let stop = stopped()?;
     say(&format!(
         "Footfall's demo: three websites, 90 days of traffic, visitors arriving now.
 
@@ -124,7 +127,7 @@ Three lines to paste:
 Ctrl-C stops it."
     ))?;
     let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock)));
-    let served = app.serve(listener, stopped()?).await;
+    let served = app.serve(listener, stop).await;
     visitors.abort();
     drop(temporary);
     served

@@ -90,7 +90,7 @@ impl Layout {
     pub fn read<'a>(&self, line: &'a [u8]) -> Option<Record<'a>> {
         let Parts { head, time_ms, request, status, mut columns } = split(line)?;
         let (mut referrer, mut user_agent, mut forwarded) = (None, None, None);
-        // A line of the common format may stand in a combined log, and a cut line looks like one: nobody could tell.
+        // A line of the common format may stand in a combined log, and a cut line looks like one: the two cannot be told apart.
         if !columns.0.is_empty() {
             let last = self.referrer.max(self.user_agent).max(self.forwarded);
             for at in 0..=last.unwrap_or(0) {

@@ -72,7 +72,7 @@ fn broken_lines_are_none() {
     let size_end = COMBINED.find(" \"http").unwrap();
     for cut in 0..whole.len() {
         let cut_line = &whole[..cut];
-        // Cut within or after the size, a combined line is a whole common one: nobody could tell.
+        // Cut within or after the size, a combined line is a whole common one: the two cannot be told apart.
         let is_common = cut > size_end - "203023".len() && cut <= size_end + 1;
         assert_eq!(parse(cut_line).is_some(), is_common, "{}", String::from_utf8_lossy(cut_line));
     }

@@ -22,7 +22,7 @@ const LONGEST_CODE: usize = 100;
 pub struct Tracked(Arc<website::Model>);
 
 impl Tracked {
-    /// Proves it for figures of who is there. Errors: `NotFound` for a code that no website has, and for a website that keeps these
+    /// Proves it for live figures. Errors: `NotFound` for a code that no website has, and for a website that keeps these
     /// figures to its team: a caller who may not see them cannot tell the two apart.
     pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
         let tracked = Self::of(cx, code).await?;

@@ -32,7 +32,7 @@ use crate::{
 
 // Vocabulary
 
-/// Minutes after a sign-in in which it proves who asks.
+/// Minutes for which a sign-in counts as a recent proof of identity.
 const RECENT_MINUTES: i64 = 10;
 
 /// A new e-mail address.
@@ -109,7 +109,7 @@ async fn authenticate(
 }
 
 /// Checks that the caller may change the address to `email` now. Errors: `Invalid` for an account that signs in elsewhere and
-/// without a proof of who asks, `TooManyAttempts`, `TooOften`.
+/// without a recent sign-in or the password, `TooManyAttempts`, `TooOften`.
 pub(crate) async fn allow(
     ports: &Ports,
     myself: &Myself,
@@ -169,7 +169,7 @@ pub(crate) fn failed(source: sea_orm::DbErr) -> Error {
 }
 
 /// Changes the address; where mail is set up, once the new one is proven. Sessions go on. Errors: `Invalid` for an account that signs
-/// in elsewhere, for the current address, and without a proof of who asks; `Conflict` for one that another account has;
+/// in elsewhere, for the current address, and without a recent sign-in or the password; `Conflict` for one that another account has;
 /// `TooManyAttempts`, `TooOften`.
 pub async fn change(
     ports: &Ports,
