@@ -47,8 +47,8 @@ pub(super) async fn serve(config: Config) -> Result<(), StartError> {
     let base = format!("http://{}", address(&listener)?);
     // Installed before the address is announced: a signal that follows the announcement stops the server cleanly.
     let stop = stopped()?;
-    // One write: a reader that leaves after the first line does not make the second one fail.
-    say(&format!("Footfall listens on {base}\nGraphiQL is at {base}/graphql"))?;
+    say(&format!("Footfall listens on {base}"))?;
+    say(&format!("GraphiQL is at {base}/graphql"))?;
     app.serve(listener, stop).await
 }
 
