@@ -95,13 +95,18 @@ class Proxy {
     else response.writeHead(answer.statusCode, answer.headers).end(answered);
   }
 
-  // Each thing said once, however often it was sent.
   get said() {
-    return [...new Map(this.beacons.filter((beacon) => !beacon.heartbeat).map((beacon) => [beacon.id, beacon.body])).values()];
+    return this.once(false);
   }
 
   get heartbeats() {
-    return this.beacons.filter((beacon) => beacon.heartbeat).map((beacon) => beacon.body);
+    return this.once(true);
+  }
+
+  // Each once and in the order of its first arrival: what was on its way when the page was left is handed over a second time.
+  once(heartbeat) {
+    const sent = this.beacons.filter((beacon) => beacon.heartbeat === heartbeat);
+    return [...new Map(sent.map((beacon) => [beacon.id, beacon.body])).values()];
   }
 }
 
