@@ -28,7 +28,7 @@ browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; o
 	fi
 
 bench: setup ## Prints every benchmark as a ratio
-	cargo bench --bench import --bench dashboard --bench rest --bench ingest
+	cargo bench --bench import --bench dashboard --bench rest --bench ingest --bench hostile
 
 soak: setup ## Ten minutes of traffic, and whether memory stays flat
 	cargo bench --bench soak
@@ -39,14 +39,16 @@ CARGO_FUZZ := $(HOME)/.cache/footfall/tools/cargo-fuzz-0.13.2
 $(CARGO_FUZZ)/bin/cargo-fuzz:
 	cargo install --quiet --locked --version 0.13.2 --root "$(CARGO_FUZZ)" cargo-fuzz
 
-FUZZ_TARGETS ?= beacon log
+FUZZ_TARGETS ?= beacon log document
+# What the server is known to be asked, beside the seeds of a target.
+FUZZ_ALSO_document := schema/rest playground/examples
 
-fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## Ten minutes of hostile input for each reader (cargo-fuzz is installed into the cache when absent)
-	set -e; for target in $(FUZZ_TARGETS); do \
-	  mkdir -p fuzz/corpus/$$target; \
-	  PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
-	    -dict=fuzz/json.dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS); \
-	done
+fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS)) ## Ten minutes of hostile input for each reader (cargo-fuzz is installed into the cache when absent)
+
+fuzz-%: $(CARGO_FUZZ)/bin/cargo-fuzz
+	mkdir -p fuzz/corpus/$*
+	PATH="$(CARGO_FUZZ)/bin:$$PATH" cargo fuzz run --sanitizer none $* fuzz/corpus/$* fuzz/seeds/$* $(FUZZ_ALSO_$*) -- \
+	  -dict=fuzz/$(if $(wildcard fuzz/$*.dict),$*,json).dict -max_len=65536 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
 
 SCHEMATHESIS := $(HOME)/.cache/footfall/tools/schemathesis-4.32.5
 

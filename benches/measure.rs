@@ -106,17 +106,22 @@ pub fn footfall(data: &Path) -> Command {
 
 /// Makes an account, websites and an API key in a data folder. Answers the websites' ids and the key.
 pub fn set_up(data: &Path, domains: &[String]) -> (Vec<String>, String) {
+    set_up_as(data, "bench@footfall.example", domains)
+}
+
+/// As [`set_up`], for an account of this address with a team of its own.
+pub fn set_up_as(data: &Path, email: &str, domains: &[String]) -> (Vec<String>, String) {
     let say = |arguments: &[&str]| {
-        let output = footfall(data).args(arguments).output().expect("the command runs");
+        let output = footfall(data).args(arguments).args(["--email", email]).output().expect("the command runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    say(&["user", "create", "--email", "bench@footfall.example"]);
+    say(&["user", "create"]);
     let websites = domains.iter().map(|domain| {
-        let made = say(&["website", "create", domain, "--email", "bench@footfall.example"]);
+        let made = say(&["website", "create", domain]);
         made.split_whitespace().nth(3).unwrap_or_default().to_owned()
     });
     let websites = websites.collect();
-    let key = say(&["key", "create", "--name", "bench", "--email", "bench@footfall.example"]);
+    let key = say(&["key", "create", "--name", "bench"]);
     (websites, key.trim().to_owned())
 }

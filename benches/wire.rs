@@ -31,7 +31,7 @@ impl Wire {
         self.stream.write_all(request).await.expect("sent");
         self.buffer.clear();
         loop {
-            self.stream.read_buf(&mut self.buffer).await.expect("an answer");
+            assert_ne!(self.stream.read_buf(&mut self.buffer).await.expect("an answer"), 0, "closed without an answer");
             let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
             let text = std::str::from_utf8(&self.buffer[..head]).expect("a head");
             let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -41,7 +41,11 @@ impl Wire {
                 .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                 .map_or(0, |(_, value)| value.trim().parse().expect("a length"));
             while self.buffer.len() < head + 4 + length {
-                self.stream.read_buf(&mut self.buffer).await.expect("the rest");
+                assert_ne!(
+                    self.stream.read_buf(&mut self.buffer).await.expect("the rest"),
+                    0,
+                    "closed within an answer"
+                );
             }
             return (status, self.buffer[head + 4..head + 4 + length].to_vec());
         }
@@ -56,15 +60,23 @@ pub fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
 
 /// A page view as the tracker sends it: one of 5,000 visitors and 997 pages.
 pub fn beacon(path: &str, number: u64) -> Vec<u8> {
-    let body = json!({
+    beacon_of(path, "shop.example", number, &json!({ "type": "pageview" }))
+}
+
+/// What the tracker sends from a page of this host, with these members in place of its own.
+pub fn beacon_of(path: &str, host: &str, number: u64, members: &Value) -> Vec<u8> {
+    let mut body = json!({
         "type": "pageview", "event_id": format!("bench-{number:016}"), "session_id": "session-1234",
-        "visitor_id": format!("visitor-{:06}", number % 5_000), "url": format!("https://shop.example/p{}?utm_source=bench", number % 997),
+        "visitor_id": format!("visitor-{:06}", number % 5_000), "url": format!("https://{host}/p{}?utm_source=bench", number % 997),
         "title": "Bench", "referrer": "https://www.google.com/", "device_type": "desktop", "browser": "Firefox", "os": "Linux",
         "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
         "screen_resolution": "1920x1080", "language": "nl-NL"
     });
-    let headers = "origin: https://shop.example\r\ncontent-type: text/plain;charset=UTF-8\r\n";
-    request("POST", path, headers, &body.to_string())
+    if let (Some(body), Some(members)) = (body.as_object_mut(), members.as_object()) {
+        body.extend(members.clone());
+    }
+    let headers = format!("origin: https://{host}\r\ncontent-type: text/plain;charset=UTF-8\r\n");
+    request("POST", path, &headers, &body.to_string())
 }
 
 /// Asks GraphQL on a connection of its own.

@@ -1,4 +1,4 @@
-//! The readers of beacons and of logs, taken from the server's own source files and out of the server.
+//! The readers of beacons, of logs and of GraphQL requests, taken from the server's own source files and out of the server.
 
 #[path = "../../src/ingest/address.rs"]
 pub mod address;
@@ -10,6 +10,7 @@ pub mod channel;
 pub mod crawler;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
+pub mod http;
 #[path = "../../src/import/alb.rs"]
 pub mod alb;
 #[path = "../../src/import/clf.rs"]
@@ -22,6 +23,8 @@ pub mod json;
 pub mod record;
 #[path = "../../src/import/time.rs"]
 pub mod time;
+#[path = "../../src/variable_defaults.rs"]
+pub mod variable_defaults;
 #[path = "../../src/import/w3c.rs"]
 pub mod w3c;
 

@@ -306,7 +306,8 @@ async fn a_full_disk_refuses_and_loses_nothing_and_a_clean_stop_drains() {
         loop {
             let before = book.lock().unwrap().answered.len();
             tokio::time::sleep(Duration::from_millis(500)).await;
-            if book.lock().unwrap().answered.len() == before || tokio::time::Instant::now() > deadline {
+            let is_refused = before > 0 && book.lock().unwrap().answered.len() == before;
+            if is_refused || tokio::time::Instant::now() > deadline {
                 return;
             }
         }

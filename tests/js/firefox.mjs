@@ -8,6 +8,7 @@ import path from 'node:path';
 import { WebSocket } from 'ws';
 
 const DEADLINE = 30_000; // for any one command
+const START_DEADLINE = 120_000; // a new profile on a busy machine
 const VIEWPORT = { width: 1280, height: 720 };
 const PREFERENCES = {
   'app.update.enabled': false,
@@ -32,10 +33,10 @@ const local = ({ type, value }) => {
   return type === 'null' ? null : value;
 };
 
-const within = (promise, what) =>
+const within = (promise, what, deadline = DEADLINE) =>
   Promise.race([
     promise,
-    new Promise((_, reject) => setTimeout(() => reject(new Error(`Firefox: no answer to ${what}`)), DEADLINE).unref()),
+    new Promise((_, reject) => setTimeout(() => reject(new Error(`Firefox: no answer to ${what}`)), deadline).unref()),
   ]);
 
 export class Firefox {
@@ -54,7 +55,7 @@ export class Firefox {
     });
     firefox.ended = new Promise((resolve) => firefox.child.once('exit', resolve));
     try {
-      await within(firefox.connect(), 'its start');
+      await within(firefox.connect(), 'its start', START_DEADLINE);
     } catch (error) {
       await firefox.close();
       throw error;

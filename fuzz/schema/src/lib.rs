@@ -1,4 +1,4 @@
-//! Stand-in for `footfall-schema`: the few names that the readers of beacons use, without GraphQL and databases.
+//! Stand-in for `footfall-schema`: the few names that the readers of input use, without resolvers and databases.
 //!
 //! - Only names stand here, no rule: what is tested is the server's own source.
 
@@ -55,10 +55,12 @@ pub mod analytics {
 
 /// Stand-in for `schema::error`.
 pub mod error {
+    use std::fmt::{self, Display, Formatter};
+
     /// Result of a rule.
     pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-    /// Why a request was refused: the one reason that a reader of beacons has.
+    /// Why a request was refused: the one reason that the readers of input have, and the one that they must never have.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum Error {
         /// A body field that cannot be accepted.
@@ -68,12 +70,67 @@ pub mod error {
             /// What is wrong with it.
             why: String,
         },
+        /// A fault of the server.
+        Internal(String),
     }
 
     impl Error {
         /// A field that cannot be accepted, and what would be right.
         pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
             Self::Invalid { field: field.into(), why: why.into() }
+        }
+
+        /// A fault of the server.
+        pub fn broken(what: impl Into<String>) -> Self {
+            Self::Internal(what.into())
+        }
+
+        /// `extensions.code`.
+        #[must_use]
+        pub fn code(&self) -> &'static str {
+            match self {
+                Self::Invalid { .. } => "VALIDATION_ERROR",
+                Self::Internal(_) => "INTERNAL_SERVER_ERROR",
+            }
+        }
+
+        /// Status over HTTP.
+        #[must_use]
+        pub fn status(&self) -> u16 {
+            match self {
+                Self::Invalid { .. } => 400,
+                Self::Internal(_) => 500,
+            }
+        }
+
+        /// The sentence for whoever asked.
+        #[must_use]
+        pub fn message(&self) -> String {
+            self.to_string()
+        }
+
+        /// The field at fault.
+        #[must_use]
+        pub fn field(&self) -> Option<&str> {
+            match self {
+                Self::Invalid { field, .. } => Some(field),
+                Self::Internal(_) => None,
+            }
+        }
+
+        /// Seconds after which a retry makes sense.
+        #[must_use]
+        pub fn retry_after(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    impl Display for Error {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Invalid { field, why } => write!(f, "{field}: {why}"),
+                Self::Internal(what) => write!(f, "{what}"),
+            }
         }
     }
 }
