@@ -5,7 +5,6 @@ mod ddl;
 mod dialect;
 pub mod duckdb;
 mod duplicates;
-mod fairness;
 mod groups;
 mod interrupt;
 mod panels;
@@ -37,10 +36,13 @@ use uuid::Uuid;
 
 use self::{
     duckdb::{Budget, Database},
-    fairness::FairQueue,
     interrupt::{Interrupt, Interruptible},
     panels::answer_all,
 };
+use crate::fair_queue::{FairQueue, Places};
+
+/// Questions that run at the same time, each with several threads. Anonymous callers count as one team.
+const READERS: Places = Places { total: 3, alone: 2, beside_others: 1 };
 
 /// Questions of the server itself, such as at its start.
 const ITSELF: Asker = Asker::Team(Uuid::nil());
@@ -61,7 +63,7 @@ type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 #[derive(Clone)]
 pub struct Store {
     database: Arc<Database>,
-    readers: FairQueue,
+    readers: FairQueue<Asker>,
     /// Held by each question that runs, and alone by what closes the database.
     in_use: Arc<RwLock<()>>,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -77,7 +79,7 @@ impl Store {
     pub fn open(path: Option<&Path>, budget: Budget, time_limit: Duration) -> ::duckdb::Result<Self> {
         Ok(Self {
             database: Arc::new(Database::open(path, budget)?),
-            readers: FairQueue::default(),
+            readers: FairQueue::new(READERS),
             in_use: Arc::default(),
             idle: Arc::default(),
             remembered: moka::sync::Cache::builder()

@@ -13,6 +13,8 @@ pub mod database;
 pub mod demo;
 pub mod erasure;
 pub mod events;
+pub mod fair_executor;
+pub mod fair_queue;
 pub mod gate;
 pub mod health;
 pub mod http;
@@ -57,6 +59,7 @@ use crate::{
     data_folder::Held,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
+    fair_executor::FairExecutor,
     gate::Door,
     health::Health,
     http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
@@ -438,11 +441,13 @@ fn routes(
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
-    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+    let executor = FairExecutor::new(schema::build());
+    let trusted = executor.beside(schema::build_trusted());
+    let graphql = Endpoint::new(executor, door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
         .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
-    let accounts = account_pages::routes(schema::build_trusted(), door.clone());
+    let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {
-        executor: Arc::new(schema::build_trusted()),
+        executor: Arc::new(trusted),
         gate: Arc::new(door),
         clock: ports.clock.clone(),
         timeout: http.timeout,

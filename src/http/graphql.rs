@@ -224,7 +224,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
-            let request = self.admitted(asker, request, cost).await?.data(id);
+            let request = self.admitted(asker, request, cost).await?.data(id).data(operation);
             match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {
                 Ok(answer) => Ok(answer),
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),

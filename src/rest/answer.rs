@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
-    Name, Request as Question, Response as Outcome, Value, Variables, parser::types::ExecutableDocument,
+    Name, Request as Question, Response as Outcome, Value, Variables,
+    parser::types::{ExecutableDocument, OperationType},
 };
 use axum::{
     RequestExt as _,
@@ -216,10 +217,12 @@ impl Answering {
     }
 
     async fn ask(&self, document: &ExecutableDocument, pass: &Pass, mut variables: Variables) -> Outcome {
+        let mut kind = OperationType::Query;
         for (_, operation) in document.operations.iter() {
             variable_defaults::apply(&operation.node, &mut variables);
+            kind = operation.node.ty;
         }
-        let mut question = Question::new(String::new()).variables(variables);
+        let mut question = Question::new(String::new()).variables(variables).data(kind);
         question.set_parsed_query(document.clone());
         self.shell.executor.execute((pass.dress)(question)).await
     }
