@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -96,15 +96,21 @@ fn address(server: &Server) -> &str {
     server.base.trim_start_matches("http://")
 }
 
-/// Text that no compression makes short: another one for each number.
-fn noise(number: u64, bytes: usize) -> String {
-    let (mut state, mut text) = (number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15), String::with_capacity(bytes + 16));
-    while text.len() < bytes {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let _ = write!(text, "{:016x}", state ^ (state >> 29));
-    }
-    text.truncate(bytes);
-    text
+/// Text that no compression makes short: another one for each number, cut from one that is long.
+fn noise(number: u64, bytes: usize) -> &'static str {
+    const LONG: usize = 8 << 20;
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| {
+        let (mut state, mut text) = (1_u64, String::with_capacity(LONG));
+        while text.len() < LONG {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let _ = write!(text, "{:08x}", state >> 32);
+        }
+        text
+    });
+    let hash = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+    let from = usize::try_from(hash).map_or(0, |hash| hash % (LONG - bytes));
+    &text[from..from + bytes]
 }
 
 /// Properties of 16 KiB, the most that one event may have: texts of 1,000 letters, which is the most that is kept of each.
@@ -128,14 +134,14 @@ fn properties(number: u64, others: &Value) -> Value {
     properties
 }
 
-/// The largest beacon: 16 KiB of properties, and an address and a referrer of 8 KiB.
+/// The largest beacon: 16 KiB of properties, and about as much of an address and a referrer as is kept.
 fn large_beacon(path: &str, number: u64) -> Vec<u8> {
     let body = json!({
         "type": "event", "name": "large", "event_id": format!("large-{number:016}"), "session_id": "session-1234",
-        "visitor_id": format!("visitor-{number:010}"), "url": format!("https://shop.example/{}", noise(number, 8_000)),
-        "referrer": format!("https://other.example/{}", noise(!number, 8_000)), "title": noise(number, 300),
+        "visitor_id": format!("visitor-{number:010}"), "url": format!("https://shop.example/{}", noise(number, 1_900)),
+        "referrer": format!("https://other.example/{}", noise(!number, 1_900)), "title": noise(number, 300),
         "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": USER_AGENT,
-        "screen_resolution": "1920x1080", "language": "nl-NL", "properties": properties(number, &json!({}))
+        "screen_resolution": "1920x1080", "language": "nl-NL", "event_data": properties(number, &json!({}))
     });
     let headers = "origin: https://shop.example\r\ncontent-type: text/plain;charset=UTF-8\r\n";
     request("POST", path, headers, &body.to_string())
@@ -182,9 +188,14 @@ async fn large_beacons(address: &str, code: &str, seconds: u64, stops_at_refusal
 
 /// A batch of 2 MiB: page views and events with the most properties, each of another visitor.
 fn large_batch(sender: u64, batch: u64) -> String {
-    let events: Vec<Value> = (0..EVENTS_OF_LARGE)
+    batch_of_large(batch * SENDERS + sender, EVENTS_OF_LARGE)
+}
+
+/// The batch of this number, with so many events.
+fn batch_of_large(batch: u64, events: u64) -> String {
+    let events: Vec<Value> = (0..events)
         .map(|number| {
-            let number = (batch * SENDERS + sender) * EVENTS_OF_LARGE + number;
+            let number = batch * events + number;
             let page = json!({ "url": format!("https://shop.example/{}", noise(number, 500)), "referrer": format!("https://other.example/{}", noise(!number, 500)) });
             json!({ "type": "pageview", "visitorId": format!("visitor-{number:010}"), "idempotencyKey": format!("large-{number}"),
                     "props": properties(number, &page) })
@@ -228,8 +239,9 @@ async fn beacons() {
         sent.refused
     );
     row("15 s of the largest beacons: peak", format!("{peak:.0} MiB"), "<= 400 MiB", peak <= 400.0);
-    let mut body: Value = json!({ "type": "event", "name": "large", "session_id": "session-1234", "url": "https://shop.example/" });
-    body["properties"] = json!({ "text": noise(1, 50_000) });
+    let body = json!({ "type": "event", "name": "large", "session_id": "session-1234", "url": "https://shop.example/",
+        "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": USER_AGENT,
+        "event_data": { "text": noise(1, 50_000) } });
     let headers = "origin: https://shop.example\r\ncontent-type: application/json\r\n";
     let request = request("POST", &format!("/e/{code}"), headers, &body.to_string());
     let (status, answer) = Wire::open(address(&server)).await.ask(&request).await;
@@ -353,10 +365,11 @@ async fn journal() {
     let server = Server::run(command.env("FOOTFALL_DATA", &at.data).env("FOOTFALL_JOURNAL_MIB", "1"));
     let code = at.code(address(&server)).await;
     let (log, mut events) = (at.data.join("events.duckdb.wal"), 0);
-    while file_bytes(&log) < FILE_LIMIT + (2 << 20) {
-        let batch = events / EVENTS_OF_LARGE / SENDERS;
-        send_batches(address(&server), &at.key, &code, 1, move |sender, _| large_batch(sender, batch)).await;
-        events += SENDERS * EVENTS_OF_LARGE;
+    // In small steps: at 16 MiB the log becomes part of the store's file.
+    while file_bytes(&log) < FILE_LIMIT + (1 << 20) {
+        let first = events / 10;
+        send_batches(address(&server), &at.key, &code, 1, move |sender, _| batch_of_large(first + sender, 10)).await;
+        events += SENDERS * 10;
         at.until_stored(address(&server), events).await;
     }
     let limited = Command::new("prlimit")

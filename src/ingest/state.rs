@@ -17,7 +17,7 @@ use super::{journal::Entry, relay::Relay};
 use crate::tasks::{Beat, Watch};
 
 /// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
-const ENOUGH: usize = 20 << 20;
+const ENOUGH: usize = 10 << 20;
 
 /// Commits within this time are one mark.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -73,6 +73,15 @@ impl State {
     #[must_use]
     pub fn after(position: i64) -> Self {
         Self { delivered: position.into(), committed: position.into(), ..Self::default() }
+    }
+
+    /// An earlier process left so many bytes in the journal, up to a position, that are not in the event store yet.
+    pub fn left(&self, position: i64, bytes: u64) {
+        self.committed.store(position, Ordering::Release);
+        self.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.mark(position, Instant::now());
+        self.written.notify_one();
+        self.wanted.notify_one();
     }
 
     fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
