@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_process_left_waits_and_has_its_bytes() {
+        let state = State::after(3);
+        state.left(5, 100);
+        assert_eq!((state.waiting_bytes(), state.waiting_for(Duration::ZERO)), (100, Some(5)));
+        state.reached(5, 100);
+        assert_eq!((state.waiting_bytes(), state.waiting_for(Duration::ZERO)), (0, None));
+    }
+
+    #[test]
     fn a_store_that_is_away_for_long_costs_no_more() {
         let (state, mut now) = (State::after(0), Instant::now());
         for position in 1..=1_000 {
