@@ -28,7 +28,7 @@ browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; o
 	fi
 
 bench: setup ## Prints every benchmark as a ratio
-	cargo bench --bench import --bench dashboard --bench rest --bench ingest --bench hostile
+	cargo bench --bench import --bench dashboard --bench rest --bench ingest --bench hostile --bench memory
 
 soak: setup ## Ten minutes of traffic, and whether memory stays flat
 	cargo bench --bench soak

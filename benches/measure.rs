@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -78,11 +78,12 @@ pub struct Server {
 impl Server {
     /// Starts `footfall serve` on a data folder and waits until it listens.
     pub fn start(data: &Path) -> Self {
-        let mut child = footfall(data)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
+        Self::run(footfall(data).args(["serve", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// Runs a command that serves, and waits until it listens.
+    pub fn run(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let base = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
@@ -97,9 +98,14 @@ impl Drop for Server {
     }
 }
 
+/// The binary that is measured: `FOOTFALL_BIN`, else the one that was built with the bench.
+pub fn binary() -> PathBuf {
+    std::env::var_os("FOOTFALL_BIN").map_or_else(|| env!("CARGO_BIN_EXE_footfall").into(), PathBuf::from)
+}
+
 /// The binary over a data folder.
 pub fn footfall(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
+    let mut command = Command::new(binary());
     command.env("FOOTFALL_DATA", data).env("FOOTFALL_PASSWORD", "correct horse battery");
     command
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "millions")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use footfall::ambient::SystemClock;
 use schema::ports::Clock as _;
@@ -87,38 +87,67 @@ pub async fn graphql(address: &str, key: &str, query: &str) -> Value {
     serde_json::from_slice(&answer).expect("JSON")
 }
 
-/// Senders of [`batches`].
-const SENDERS: u64 = 4;
+/// Senders of [`send_batches`].
+pub const SENDERS: u64 = 4;
+
+/// Sends batches to `/api/v1/events`, so many of each of [`SENDERS`]; `events` makes the JSON array of a sender's batch of this number.
+/// Answers the bytes of all bodies. Every batch is taken, whole; where too much waits it is sent again.
+pub async fn send_batches(
+    address: &str,
+    key: &str,
+    code: &str,
+    each: u64,
+    events: impl Fn(u64, u64) -> String + Clone + Send + 'static,
+) -> u64 {
+    let senders = (0..SENDERS).map(|sender| {
+        let (address, code, events) = (address.to_owned(), code.to_owned(), events.clone());
+        let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
+        tokio::spawn(async move {
+            let (mut wire, mut sent) = (Wire::open(&address).await, 0);
+            let context = json!({ "clientIp": "203.0.113.9", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
+            for batch in 0..each {
+                let events = events(sender, batch);
+                let body = format!("{{\"trackingCode\":\"{code}\",\"serverContext\":{context},\"events\":{events}}}");
+                let request = request("POST", "/api/v1/events", &headers, &body);
+                loop {
+                    let (status, answer) = wire.ask(&request).await;
+                    let answer = String::from_utf8_lossy(&answer);
+                    if status == 503 {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        continue;
+                    }
+                    assert!(status == 200 && answer.contains("\"rejected\":[]"), "{status} {answer}");
+                    sent += body.len() as u64;
+                    break;
+                }
+            }
+            sent
+        })
+    });
+    let mut sent = 0;
+    for sender in senders.collect::<Vec<_>>() {
+        sent += sender.await.expect("no panic");
+    }
+    sent
+}
 
 /// Page views of now by 400 visitors in batches of 1,000, so many batches of each of four senders. Answers events a second.
 /// `name` tells the events of one call from those of another.
 pub async fn batches(address: &str, key: &str, code: &str, name: &'static str, each: u64) -> f64 {
     let begun = Instant::now();
-    let senders = (0..SENDERS).map(|sender| {
-        let (address, key, code) = (address.to_owned(), key.to_owned(), code.to_owned());
-        tokio::spawn(async move {
-            let mut wire = Wire::open(&address).await;
-            for batch in 0..each {
-                // What happened in the last second.
-                let now = SystemClock.now().timestamp_millis();
-                let events: Vec<Value> = (0..1_000_u64)
-                    .map(|number| {
-                        let visitor = format!("6c1e1a36-0000-4000-8000-{:012}", number % 400);
-                        json!({ "type": "pageview", "ts": now - number.cast_signed(), "visitorId": visitor, "sessionId": visitor,
-                            "idempotencyKey": format!("{sender}-{batch}-{number}-{name}"),
-                            "props": { "url": format!("https://shop.example/b{}", number % 97), "referrer": "https://bing.com/" } })
-                    })
-                    .collect();
-                let context = json!({ "clientIp": "203.0.113.9", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" });
-                let body = json!({ "trackingCode": code, "events": events, "serverContext": context }).to_string();
-                let headers = format!("authorization: Bearer {key}\r\ncontent-type: application/json\r\n");
-                let (status, answer) = wire.ask(&request("POST", "/api/v1/events", &headers, &body)).await;
-                assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
-            }
-        })
-    });
-    for sender in senders.collect::<Vec<_>>() {
-        sender.await.expect("no panic");
-    }
+    let events = move |sender: u64, batch: u64| {
+        // What happened in the last second.
+        let now = SystemClock.now().timestamp_millis();
+        let events: Vec<Value> = (0..1_000_u64)
+            .map(|number| {
+                let visitor = format!("6c1e1a36-0000-4000-8000-{:012}", number % 400);
+                json!({ "type": "pageview", "ts": now - number.cast_signed(), "visitorId": visitor, "sessionId": visitor,
+                    "idempotencyKey": format!("{sender}-{batch}-{number}-{name}"),
+                    "props": { "url": format!("https://shop.example/b{}", number % 97), "referrer": "https://bing.com/" } })
+            })
+            .collect();
+        Value::from(events).to_string()
+    };
+    send_batches(address, key, code, each, events).await;
     (SENDERS * each * 1_000) as f64 / begun.elapsed().as_secs_f64()
 }

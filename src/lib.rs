@@ -391,15 +391,24 @@ async fn inflow(
     let mut delivery =
         Delivery { sink: sink.clone(), clock: ports.clock.clone(), journal: reader, state: Arc::default() };
     delivery.state.delivered.store(position, Ordering::Release);
-    let position = delivery.catch_up().await?;
-    erasure::at_start(ports, &*sink, &mut writer, position).await?;
-    let recent = sink.since(ports.now().timestamp_millis() - MEMORY_MS).await?;
+    let position = delivery.begin().await?;
+    let left = delivery.journal.bytes_after(position).await?;
+    // Where something is left, the running server erases.
+    if left == 0 {
+        erasure::at_start(ports, &*sink, &mut writer, position).await?;
+    }
+    let since_ms = ports.now().timestamp_millis() - MEMORY_MS;
+    let mut recent = sink.since(since_ms).await?;
+    recent.extend(delivery.newest_left(since_ms).await?);
     hub.recall(&recent);
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("the ids of earlier events cannot be opened: {error}")))?;
     let most_bytes = u64::from(config.journal_mib) << 20;
     let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
+    if left > 0 {
+        state.left(writer.last(), left);
+    }
     ports.events = Arc::new(Fresh { events: ports.events.clone(), state });
     let (intake, desk) = desk.start(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });

@@ -6,12 +6,13 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use schema::{
+    analytics::event::Event,
     error::Result,
-    ports::{Clock, Sink},
+    ports::{Clock, RecentEvent, Sink},
 };
 
 use tokio::sync::oneshot;
@@ -30,6 +31,15 @@ const SOON: Duration = Duration::from_millis(400);
 /// Longest time between two attempts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a start carries over what an earlier process left: what is left then goes on beside the running server.
+const AT_START: Duration = Duration::from_secs(1);
+
+/// Bytes of what is left that a start recalls at most, the newest.
+const RECALLED_BYTES: u64 = 32 << 20;
+
+/// Longest path that a start recalls, in bytes.
+const RECALLED_PATH: usize = 256;
+
 /// How late an event may come and still be no exception, in milliseconds.
 const LATE_MS: i64 = 60_000;
 
@@ -45,20 +55,58 @@ pub struct Delivery {
     pub state: Arc<State>,
 }
 
+/// What a start recalls of an event; not the path where it is unusually long.
+fn recent_of(event: &Event) -> RecentEvent {
+    let path = if event.path.len() <= RECALLED_PATH { &*event.path } else { "" };
+    RecentEvent {
+        website: event.website,
+        visitor: event.visitor,
+        time_ms: event.time_ms,
+        kind: event.kind,
+        country: event.place.country.clone(),
+        path: path.to_owned(),
+        is_bot: !event.bot.is_empty(),
+    }
+}
+
 impl Delivery {
     /// Delivers everything that waits. Answers the position reached.
     ///
     /// # Errors
     /// Whatever the store or the journal refuses; what was delivered before stays so.
     pub async fn catch_up(&mut self) -> Result<i64> {
-        self.reach(i64::MAX).await
+        self.reach(i64::MAX, None).await
     }
 
-    /// Delivers what waits up to a position, at least. Answers the position reached.
-    async fn reach(&mut self, position: i64) -> Result<i64> {
+    /// As [`Delivery::catch_up`], for about a second: senders choose how much waits, and not how long a start takes.
+    ///
+    /// # Errors
+    /// As [`Delivery::catch_up`].
+    pub async fn begin(&mut self) -> Result<i64> {
+        self.reach(i64::MAX, Some(Instant::now() + AT_START)).await
+    }
+
+    /// What the newest events that are not delivered yet say of who is there, since a moment: a start does not wait for all of them.
+    ///
+    /// # Errors
+    /// Whatever the journal refuses.
+    pub async fn newest_left(&mut self, since_ms: i64) -> Result<Vec<RecentEvent>> {
+        let delivered = self.state.delivered.load(Ordering::Acquire);
+        let (mut at, mut recent) = (self.journal.before_newest(delivered, RECALLED_BYTES).await?, Vec::new());
+        loop {
+            let entries = self.journal.after(at, BATCH).await?;
+            let Some(last) = entries.last() else { return Ok(recent) };
+            at = last.position;
+            let events = entries.iter().flat_map(|entry| &entry.events);
+            recent.extend(events.filter(|event| event.time_ms >= since_ms).map(recent_of));
+        }
+    }
+
+    /// Delivers what waits up to a position, at least, or until it is time. Answers the position reached.
+    async fn reach(&mut self, position: i64, until: Option<Instant>) -> Result<i64> {
         loop {
             let from = self.state.delivered.load(Ordering::Acquire);
-            if from >= position {
+            if from >= position || until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(from);
             }
             let mut entries = self.state.relay.after(from);
@@ -98,7 +146,7 @@ impl Delivery {
             }
             let mut pause = SOON;
             // What is committed meanwhile is the next delivery's.
-            while let Err(error) = self.reach(self.state.committed.load(Ordering::Acquire)).await {
+            while let Err(error) = self.reach(self.state.committed.load(Ordering::Acquire), None).await {
                 self.state.is_away.store(true, Ordering::Release);
                 tracing::warn!(
                     error.code = error.code(),

@@ -353,6 +353,36 @@ async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'
 }
 
 impl Reader {
+    /// Bytes of the rows after a position.
+    ///
+    /// # Errors
+    /// Whatever SQLite refuses.
+    pub async fn bytes_after(&mut self, position: i64) -> Result<u64> {
+        let row = sqlx::query("SELECT coalesce(sum(length(events)), 0) FROM journal WHERE position > ?")
+            .bind(position)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(refused)?;
+        Ok(u64::try_from(row.try_get::<i64, _>(0).map_err(refused)?).unwrap_or(0))
+    }
+
+    /// The position that the newest rows of at most so many bytes together follow; no earlier than `position`.
+    ///
+    /// # Errors
+    /// Whatever SQLite refuses.
+    pub async fn before_newest(&mut self, position: i64, bytes: u64) -> Result<i64> {
+        let row = sqlx::query(
+            "SELECT coalesce(max(position), ?1) FROM (SELECT position, sum(length(events)) OVER (ORDER BY position DESC) AS bytes \
+             FROM journal WHERE position > ?1) WHERE bytes > ?2",
+        )
+        .bind(position)
+        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .fetch_one(&mut self.0)
+        .await
+        .map_err(refused)?;
+        row.try_get(0).map_err(refused)
+    }
+
     /// The rows after a position, in order, of at most so many bytes together; a longer one comes alone.
     ///
     /// # Errors

@@ -10,10 +10,10 @@ use std::{
 use super::{journal::Entry, memory::memory_of};
 
 /// Memory of the events held at most, in bytes: it bounds what a slow store costs.
-const HELD: usize = 48 << 20;
+const HELD: usize = 24 << 20;
 
 /// Memory of the events of one delivery, about.
-const BATCH: usize = 32 << 20;
+const BATCH: usize = 16 << 20;
 
 /// Committed groups on their way.
 #[derive(Default)]
@@ -100,14 +100,14 @@ mod tests {
     fn what_is_too_much_is_left_to_the_journal() {
         let relay = Relay::default();
         for position in 1..=3 {
-            relay.give(entry(position, 20));
+            relay.give(entry(position, 10));
         }
         assert!(relay.after(0).is_empty());
-        relay.give(entry(4, 10));
-        assert_eq!(relay.give(entry(5, 10)), 20 << 20);
+        relay.give(entry(4, 5));
+        assert_eq!(relay.give(entry(5, 5)), 10 << 20);
         assert!(relay.after(0).is_empty(), "the first ones are in the journal");
         assert_eq!(positions(&relay.after(3)), [4, 5]);
-        relay.give(entry(6, 32));
+        relay.give(entry(6, 16));
         relay.give(entry(7, 1));
         assert_eq!(positions(&relay.after(5)), [6], "a delivery has its bound");
         assert_eq!(positions(&relay.after(6)), [7]);

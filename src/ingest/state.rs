@@ -17,7 +17,7 @@ use super::{journal::Entry, relay::Relay};
 use crate::tasks::{Beat, Watch};
 
 /// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
-const ENOUGH: usize = 20 << 20;
+const ENOUGH: usize = 10 << 20;
 
 /// Commits within this time are one mark.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -73,6 +73,15 @@ impl State {
     #[must_use]
     pub fn after(position: i64) -> Self {
         Self { delivered: position.into(), committed: position.into(), ..Self::default() }
+    }
+
+    /// An earlier process left so many bytes in the journal, up to a position, that are not in the event store yet.
+    pub fn left(&self, position: i64, bytes: u64) {
+        self.committed.store(position, Ordering::Release);
+        self.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.mark(position, Instant::now());
+        self.written.notify_one();
+        self.wanted.notify_one();
     }
 
     fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
@@ -163,6 +172,15 @@ mod tests {
         assert_eq!(waiting(100, 0), Some(13), "one of two that came together is not there yet");
         state.reached(13, 0);
         assert_eq!(waiting(500, 0), None);
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_waits_and_has_its_bytes() {
+        let state = State::after(3);
+        state.left(5, 100);
+        assert_eq!((state.waiting_bytes(), state.waiting_for(Duration::ZERO)), (100, Some(5)));
+        state.reached(5, 100);
+        assert_eq!((state.waiting_bytes(), state.waiting_for(Duration::ZERO)), (0, None));
     }
 
     #[test]

@@ -442,3 +442,18 @@ async fn a_question_is_answered_while_the_store_takes_nothing() {
     works.until_stored(1).await;
     assert_eq!(fresh.count_since(&website, 0).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn what_is_left_is_measured_from_the_newest_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, mut reader) = super::journal::open(&folder.path().join("journal.sqlite")).await.unwrap();
+    for number in 1..=3 {
+        let group = super::journal::Group { events: &[event(number)], ..Default::default() };
+        writer.commit(&group).await.unwrap();
+    }
+    let (all, last) = (reader.bytes_after(0).await.unwrap(), reader.bytes_after(2).await.unwrap());
+    assert!(last > 0 && all > 2 * last && reader.bytes_after(3).await.unwrap() == 0);
+    for (position, bytes, expected) in [(0, all, 0), (0, all - 1, 1), (0, last, 2), (0, 0, 3), (1, all, 1)] {
+        assert_eq!(reader.before_newest(position, bytes).await.unwrap(), expected, "{position} {bytes}");
+    }
+}
