@@ -77,17 +77,37 @@ mod tests {
             Tz::Africa__Casablanca,
             Tz::America__Santiago,
         ];
-        let presets = ["LAST_24_HOURS", "LAST_30_DAYS", "LAST_YEAR", "TODAY", "YESTERDAY", "MONTH_TO_DATE", "YEAR_TO_DATE"];
-        let intervals = [("MINUTE", Interval::Minute), ("HOUR", Interval::Hour), ("DAY", Interval::Day), ("WEEK", Interval::Week), ("MONTH", Interval::Month)];
+        let presets =
+            ["LAST_24_HOURS", "LAST_30_DAYS", "LAST_YEAR", "TODAY", "YESTERDAY", "MONTH_TO_DATE", "YEAR_TO_DATE"];
+        let intervals = [
+            ("MINUTE", Interval::Minute),
+            ("HOUR", Interval::Hour),
+            ("DAY", Interval::Day),
+            ("WEEK", Interval::Week),
+            ("MONTH", Interval::Month),
+        ];
         let each = zones.iter().flat_map(|zone| presets.iter().map(move |preset| (*zone, *preset)));
-        for ((zone, preset), (name, interval)) in each.flat_map(|it| intervals.iter().map(move |interval| (it, *interval))) {
-            for now in ["2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-01-01T11:30:00Z", "2026-04-05T16:00:00Z", "2026-10-25T12:00:00Z"] {
+        for ((zone, preset), (name, interval)) in
+            each.flat_map(|it| intervals.iter().map(move |interval| (it, *interval)))
+        {
+            for now in [
+                "2025-12-31T23:59:59Z",
+                "2026-01-01T00:00:00Z",
+                "2026-01-01T11:30:00Z",
+                "2026-04-05T16:00:00Z",
+                "2026-10-25T12:00:00Z",
+            ] {
                 let now: DateTime<Utc> = now.parse().expect("an instant");
                 let range = value!({ "preset": preset });
                 let most = at_most(&range, &value!(name), now).expect("a number");
-                let span = zone::resolve(RangeInput::parse(Some(range)).expect("a range"), zone, now, None).expect("a span");
+                let span =
+                    zone::resolve(RangeInput::parse(Some(range)).expect("a range"), zone, now, None).expect("a span");
                 let Ok(edges) = zone::edges(span, interval, zone) else { continue };
-                assert!(most >= edges.len() as u64 - 1, "{preset} by {name} in {zone} at {now}: {most} of {}", edges.len() - 1);
+                assert!(
+                    most >= edges.len() as u64 - 1,
+                    "{preset} by {name} in {zone} at {now}: {most} of {}",
+                    edges.len() - 1
+                );
             }
         }
     }

@@ -90,7 +90,9 @@ error_table! {
 /// A mutation has acted before its answer is written: whoever reads the error must not repeat it.
 fn too_large(limit: usize, has_acted: bool) -> String {
     if has_acted {
-        return format!("The change was made, but its answer is larger than {limit} bytes: do not repeat it; ask for what you need by a query, or next time for fewer fields.");
+        return format!(
+            "The change was made, but its answer is larger than {limit} bytes: do not repeat it; ask for what you need by a query, or next time for fewer fields."
+        );
     }
     format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.")
 }

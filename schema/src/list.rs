@@ -44,7 +44,11 @@ impl<T: OutputType> OutputType for List<T> {
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
         let items = self.0.iter().enumerate().map(|(index, item)| {
             let ctx = ctx.with_index(index);
-            Box::pin(async move { item.resolve(&ctx, field).await.map_err(|error| ctx.set_error_path(error)) })
+            Box::pin(async move {
+                let resolved = item.resolve(&ctx, field).await;
+                // A field below has its own path, which the framework's lists replace by their own.
+                resolved.map_err(|error| if error.path.is_empty() { ctx.set_error_path(error) } else { error })
+            })
         });
         in_turns(items, self.0.len()).await.map(Value::List)
     }
@@ -167,7 +171,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_time_limit_stops_what_never_waits() {
-        for (question, whole) in [("{ rows(count: 10000) { number } }", 10_000), ("{ rows(count: 100) { below { number } } }", 10_000)] {
+        for (question, whole) in
+            [("{ rows(count: 10000) { number } }", 10_000), ("{ rows(count: 100) { below { number } } }", 10_000)]
+        {
             let (toy, resolved, _) = toy();
             assert!(tokio::time::timeout(Duration::ZERO, toy.execute(question)).await.is_err(), "{question}");
             let begun = resolved.load(Ordering::SeqCst);

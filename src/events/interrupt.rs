@@ -111,7 +111,8 @@ mod tests {
             }
             assert_eq!(ended.await.expect("it ends"), vec![false; statements]);
         }
-        let answer = store.read(Asker::Anonymous, |_, reader| reader.query_row("SELECT 7", [], |row| row.get::<_, i32>(0)));
+        let answer =
+            store.read(Asker::Anonymous, |_, reader| reader.query_row("SELECT 7", [], |row| row.get::<_, i32>(0)));
         assert_eq!(answer.await.expect("the next question on the connection is not interrupted"), 7);
     }
 

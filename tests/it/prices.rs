@@ -112,12 +112,18 @@ fn every_example_of_the_playground_is_affordable_over_every_range() {
 fn every_document_of_the_readme_and_the_demo_is_affordable() {
     let readme = fs::read_to_string(repository("README.md")).unwrap();
     let demo = fs::read_to_string(repository("src/cli/serve.rs")).unwrap();
-    let demo = demo.replace("\\\"", "\"").replace("\\\\", "\\").replace("{{", "{").replace("}}", "}").replace("{first}", SOME_ID);
+    let demo = demo
+        .replace("\\\"", "\"")
+        .replace("\\\\", "\\")
+        .replace("{{", "{")
+        .replace("}}", "}")
+        .replace("{first}", SOME_ID);
     for (name, text) in [("README.md", readme.replace("'$ID'", SOME_ID)), ("the demo", demo)] {
         let mut documents = 0;
         for asked in text.split("-d '{\"query\":").skip(1) {
             let (query, _) = asked.split_once("}'").unwrap();
-            let query: String = serde_json::from_str(query.trim()).unwrap_or_else(|error| panic!("{name}: {error}: {query}"));
+            let query: String =
+                serde_json::from_str(query.trim()).unwrap_or_else(|error| panic!("{name}: {error}: {query}"));
             affordable(name, &query, json!({}));
             documents += 1;
         }

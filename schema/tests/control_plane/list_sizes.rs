@@ -12,8 +12,16 @@ const BOUNDS: [(&str, u64, &str); 21] = [
     ("Analytics.filters", 20, "a question with more is refused"),
     ("Analytics.series", 5_000, "a question with more buckets is refused"),
     ("AuditEntry.changed", 100, "the first of them"),
-    ("ConversationAppendMessagePayload.transcript", 1_000, "priced by the characters of all messages, which are refused beyond 4,000,000"),
-    ("ConversationUpdatePayload.transcript", 1_000, "priced by the characters of all messages, which are refused beyond 4,000,000"),
+    (
+        "ConversationAppendMessagePayload.transcript",
+        1_000,
+        "priced by the characters of all messages, which are refused beyond 4,000,000",
+    ),
+    (
+        "ConversationUpdatePayload.transcript",
+        1_000,
+        "priced by the characters of all messages, which are refused beyond 4,000,000",
+    ),
     ("Domains.allowedDomains", 100, "more are refused where they are set"),
     ("Exclusions.ipExclusions", 500, "more are refused where they are made"),
     ("Exclusions.pathExclusions", 500, "more are refused where they are made"),
@@ -65,7 +73,9 @@ fn every_list_of_objects_is_resolved_in_turns() {
     let (mut lists, mut at_once) = (0, Vec::new());
     for (name, text) in files {
         for block in text.split("Object]\n").skip(1) {
-            let Some(first) = block.lines().next().filter(|line| line.trim_start().starts_with("impl ")) else { continue };
+            let Some(first) = block.lines().next().filter(|line| line.trim_start().starts_with("impl ")) else {
+                continue;
+            };
             let indent = first.len() - first.trim_start().len();
             let end = format!("\n{}}}\n", " ".repeat(indent));
             let block = block.split(&end).next().unwrap_or_default();

@@ -5,9 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use async_graphql::{
-    Context, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject,
-};
+use async_graphql::{Context, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject};
 use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, Utc};
