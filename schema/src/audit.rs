@@ -257,6 +257,9 @@ pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
 
 // Graph
 
+/// Names of changed fields at most: more than any input has.
+const MAX_CHANGED: u32 = 100;
+
 /// A line of the audit log: who changed what.
 #[Object]
 impl AuditEntry {
@@ -298,9 +301,9 @@ impl AuditEntry {
     }
 
     /// Names of the fields that changed, as the schema spells them. Their values are not kept.
-    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_CHANGED), None))]
     async fn changed(&self) -> Vec<String> {
-        serde_json::from_str(&self.0.changed).unwrap_or_default()
+        crate::cost::first_of(serde_json::from_str(&self.0.changed).unwrap_or_default(), MAX_CHANGED)
     }
 
     /// When, UTC.

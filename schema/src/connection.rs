@@ -203,13 +203,13 @@ macro_rules! connection {
         #[async_graphql::Object]
         impl $connection {
             /// The page's rows with their cursors, in list order.
-            async fn edges(&self) -> Vec<$edge> {
+            async fn edges(&self) -> $crate::list::List<$edge> {
                 self.0.rows.iter().map(|(place, node)| $edge { cursor: place.cursor(), node: node.clone() }).collect()
             }
 
             /// The page's rows, in list order.
-            async fn nodes(&self) -> Vec<$node> {
-                self.0.rows.iter().map(|(_, node)| node.clone()).collect()
+            async fn nodes(&self) -> $crate::list::List<&$node> {
+                self.0.rows.iter().map(|(_, node)| node).collect()
             }
 
             /// Where the page lies in the list.

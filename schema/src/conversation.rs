@@ -18,6 +18,7 @@ use crate::{
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::Kind,
+    list::List,
     ports::Ports,
     scalars::Instant,
     team::Team,
@@ -255,8 +256,8 @@ impl Conversation {
 impl ConversationUpdatePayload {
     /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
     #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ConversationMessage>> {
-        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?)
+    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
+        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
     }
 }
 
@@ -264,8 +265,8 @@ impl ConversationUpdatePayload {
 impl ConversationAppendMessagePayload {
     /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
     #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ConversationMessage>> {
-        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?)
+    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
+        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
     }
 }
 

@@ -15,3 +15,11 @@ pub fn list_size(
 /// What the field costs by itself; 1 where nothing is stated.
 #[TypeDirective(location = "FieldDefinition")]
 pub fn cost(weight: u32) {}
+
+/// A list that holds no more than it states: the first of its items, where nothing that is stored or closed bounds it. Where there may be
+/// more, its description says so.
+#[must_use]
+pub(crate) fn first_of<T>(mut items: Vec<T>, size: u32) -> Vec<T> {
+    items.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    items
+}

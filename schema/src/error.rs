@@ -66,7 +66,7 @@ error_table! {
     /// The body or the question is larger than allowed.
     TooLarge { limit: String } => "PAYLOAD_TOO_LARGE", 413, format!("The request is too large: {limit}.");
     /// The answer would be larger than allowed.
-    AnswerTooLarge { limit: usize } => "ANSWER_TOO_LARGE", 422, format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.");
+    AnswerTooLarge { limit: usize, has_acted: bool } => "ANSWER_TOO_LARGE", 422, too_large(*limit, *has_acted);
     /// The path exists but not for this method.
     MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("This method is not allowed here; allowed: {allow}.");
     /// None of the media types in `Accept` can be produced.
@@ -85,6 +85,16 @@ error_table! {
     TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed in an hour. Retry in {retry_after} seconds.");
     /// The monthly quota is used up.
     QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
+}
+
+/// A mutation has acted before its answer is written: whoever reads the error must not repeat it.
+fn too_large(limit: usize, has_acted: bool) -> String {
+    if has_acted {
+        return format!(
+            "The change was made, but its answer is larger than {limit} bytes: do not repeat it; ask for what you need by a query, or next time for fewer fields."
+        );
+    }
+    format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.")
 }
 
 impl Error {

@@ -27,6 +27,7 @@ pub mod host;
 pub mod invitation;
 mod known_network;
 mod letters;
+pub mod list;
 pub mod node;
 pub mod onboarding;
 pub mod password;

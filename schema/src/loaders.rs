@@ -3,11 +3,15 @@
 //! - Nothing is cached: a mutation that follows another in one document sees what that one did.
 //! - Row and membership come in one query, so that asking access costs one round trip for any number of ids.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_graphql::{
     dataloader::{DataLoader, Loader},
-    runtime::{Timer, TokioSpawner},
+    runtime::Timer,
 };
 use entity::{
     api_key, conversation, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
@@ -16,12 +20,14 @@ use entity::{
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, try_join_all},
+    task::{FutureObj, Spawn, SpawnError},
 };
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     RelationDef,
     sea_query::{Expr, ExprTrait as _, IntoCondition as _},
 };
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::{
@@ -77,8 +83,8 @@ pub(crate) struct Loaders(DataLoader<Rows>, DataLoader<Panels>);
 impl Loaders {
     pub(crate) fn new(db: DatabaseConnection, events: Arc<dyn Events>, caller: Caller) -> Self {
         Self(
-            DataLoader::new(Rows { db, caller }, TokioSpawner::current(), NextTurn),
-            DataLoader::new(Panels(events), TokioSpawner::current(), NextTurn),
+            DataLoader::new(Rows { db, caller }, Batches::default(), NextTurn),
+            DataLoader::new(Panels(events), Batches::default(), NextTurn),
         )
     }
 
@@ -139,6 +145,26 @@ struct NextTurn;
 impl Timer for NextTurn {
     fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
         tokio::task::yield_now().boxed()
+    }
+}
+
+/// Runs batches as tasks that end with the request: nothing is read on for a caller who left or whose time is up.
+#[derive(Default)]
+struct Batches(Mutex<Vec<AbortHandle>>);
+
+impl Spawn for Batches {
+    fn spawn_obj(&self, batch: FutureObj<'static, ()>) -> std::result::Result<(), SpawnError> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A subscription's loaders live for long.
+        running.retain(|batch| !batch.is_finished());
+        running.push(tokio::spawn(batch).abort_handle());
+        Ok(())
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -330,3 +356,36 @@ macro_rules! exclusions_loader {
 
 exclusions_loader!(IpsOf, ip_exclusion);
 exclusions_loader!(PathsOf, path_exclusion);
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Never answers. Tells when it is asked, and by the channel's end when it is dropped.
+    struct Endless(mpsc::UnboundedSender<()>);
+
+    impl Loader<u8> for Endless {
+        type Value = u8;
+        type Error = Error;
+
+        async fn load(&self, _: &[u8]) -> Result<HashMap<u8, u8>> {
+            let asked = self.0.clone();
+            asked.send(()).map_err(Error::internal)?;
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_ends_with_its_request() {
+        let (asked, mut asks) = mpsc::unbounded_channel();
+        let loaders = DataLoader::new(Endless(asked), Batches::default(), NextTurn);
+        tokio::select! {
+            _ = loaders.load_one(1) => panic!("it never answers"),
+            begun = asks.recv() => assert!(begun.is_some()),
+        }
+        drop(loaders);
+        assert!(asks.recv().await.is_none(), "the batch was dropped");
+    }
+}

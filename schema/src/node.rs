@@ -10,6 +10,7 @@ use crate::{
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::{Kind, split_global},
+    list::List,
     team::{Membership, Team},
     user::User,
     website::{
@@ -105,7 +106,7 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>,
-    ) -> async_graphql::Result<Vec<Option<Node>>> {
+    ) -> async_graphql::Result<List<Option<Node>>> {
         let cx = ctx.cx()?;
         cx.caller().known()?;
         if ids.len() > MOST {
@@ -121,6 +122,6 @@ impl NodeQuery {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(nodes)
+        Ok(nodes.into())
     }
 }

@@ -38,6 +38,11 @@ pub enum PlanFeature {
     WarehouseExport,
 }
 
+/// Plans, and features of one, at most.
+const MAX_PLANS: u32 = 10;
+const _: () = assert!(PlanName::ALL.len() <= MAX_PLANS as usize);
+const MAX_FEATURES: u32 = 20;
+
 /// A plan and what it allows.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -67,7 +72,7 @@ pub struct PlanLimits {
     /// The largest page that `first` and `last` may ask for, in rows.
     pub max_page_size: i32,
     /// Features the plan has.
-    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_FEATURES), None))]
     pub features: Vec<PlanFeature>,
 }
 
@@ -112,7 +117,7 @@ impl PlanName {
             max_members: members,
             retention_days: days,
             max_page_size: crate::connection::MAX_PAGE,
-            features: features.to_vec(),
+            features: crate::cost::first_of(features.to_vec(), MAX_FEATURES),
         };
         match self {
             Self::Free => row(10, 1_000, Some(10_000), Some(1), Some(2), Some(365), &[]),
@@ -139,8 +144,8 @@ pub struct PlanQuery;
 impl PlanQuery {
     /// Every plan, smallest first.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = crate::access::stated::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(10), None))]
-    async fn plans(&self) -> Vec<Plan> {
-        plans()
+    #[graphql(directive = crate::access::stated::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(MAX_PLANS), None))]
+    async fn plans(&self) -> crate::list::List<Plan> {
+        plans().into()
     }
 }

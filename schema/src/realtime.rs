@@ -17,8 +17,10 @@ use crate::{
         query::{Interval, Metric, Span},
         zone,
     },
+    cost::first_of,
     cx::{Cx, Reach as _},
     error::{Error, Result},
+    list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::LiveFigures,
@@ -30,6 +32,11 @@ mod stream;
 pub use stream::{LiveSubscription, TrackedEvent};
 
 // Vocabulary
+
+/// Countries, pages and minutes of live figures at most.
+const MAX_COUNTRIES: u32 = 250;
+const MAX_PAGES: u32 = 20;
+const MINUTES: u32 = 30;
 
 /// A website's live counts.
 #[derive(Debug, Clone)]
@@ -188,13 +195,13 @@ fn mismatch() -> Error {
     Error::broken("the event store answered another panel than was asked")
 }
 
-fn countries(figures: &LiveFigures) -> Vec<LiveCountry> {
+fn countries(figures: &LiveFigures) -> List<LiveCountry> {
     let country = |(code, count): &(String, u64)| LiveCountry {
         code: code.clone(),
         name: country_name(code).unwrap_or("Unknown").to_owned(),
         count: BigInt::of(*count),
     };
-    figures.countries.iter().map(country).collect()
+    first_of(figures.countries.iter().map(country).collect(), MAX_COUNTRIES).into()
 }
 
 /// Counts of today, this week and this month.
@@ -263,14 +270,14 @@ impl LiveSite {
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
-    #[graphql(directive = crate::cost::list_size::apply(Some(30), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
-        self.figures.minutes.iter().copied().map(BigInt::of).collect()
+        first_of(self.figures.minutes.iter().copied().map(BigInt::of).collect(), MINUTES)
     }
 
-    /// Visitors of the last five minutes by country, most first.
-    #[graphql(directive = crate::cost::list_size::apply(Some(250), None))]
-    async fn countries(&self) -> Vec<LiveCountry> {
+    /// Visitors of the last five minutes by country, most first, at most 250 countries.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_COUNTRIES), None))]
+    async fn countries(&self) -> List<LiveCountry> {
         countries(&self.figures)
     }
 
@@ -293,24 +300,24 @@ impl Realtime {
         self.count(ctx, self.figures.pageviews, |sums| sums.pageviews).await
     }
 
-    /// Visitors of the last five minutes by country, most first.
-    #[graphql(directive = crate::cost::list_size::apply(Some(250), None))]
-    async fn countries(&self) -> Vec<LiveCountry> {
+    /// Visitors of the last five minutes by country, most first, at most 250 countries.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_COUNTRIES), None))]
+    async fn countries(&self) -> List<LiveCountry> {
         countries(&self.figures)
     }
 
     /// Visitors of the last five minutes by the page they looked at last, most first, at most twenty pages.
-    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
-    async fn top_pages(&self) -> Vec<LivePage> {
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_PAGES), None))]
+    async fn top_pages(&self) -> List<LivePage> {
         let page =
             |(path, visitors): &(Arc<str>, u64)| LivePage { path: path.to_string(), visitors: BigInt::of(*visitors) };
-        self.figures.pages.iter().map(page).collect()
+        first_of(self.figures.pages.iter().map(page).collect(), MAX_PAGES).into()
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
-    #[graphql(directive = crate::cost::list_size::apply(Some(30), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
-        self.figures.minutes.iter().copied().map(BigInt::of).collect()
+        first_of(self.figures.minutes.iter().copied().map(BigInt::of).collect(), MINUTES)
     }
 
     /// When this was counted, UTC.

@@ -194,7 +194,7 @@ impl Website {
     }
 
     /// Host names that may send events instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains may.
-    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(general::MAX_DOMAINS), None))]
     async fn allowed_domains(&self) -> Result<Vec<String>> {
         Ok(general::domains_of(self.0.member()?.website()))
     }

@@ -1,10 +1,16 @@
 //! Interrupting a question whose caller gave up, and never the next one on the same connection.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use duckdb::Connection;
 
 use super::locked;
+
+/// Time between two interruptions of one question: the engine forgets one that comes between two statements.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// How the question that runs can be interrupted, for as long as it runs.
 #[derive(Default)]
@@ -20,18 +26,33 @@ enum Running {
 }
 
 impl Interruptible {
-    /// The question begins on this connection; at once interrupted where the caller has given up.
-    pub(super) fn begins(&self, connection: &Connection) {
+    /// The question begins on this connection. Answers whether it may: not where the caller has given up.
+    pub(super) fn begins(&self, connection: &Connection) -> bool {
         let mut running = locked(&self.0);
-        match *running {
-            Running::GivenUp => connection.interrupt_handle().interrupt(),
-            _ => *running = Running::On(connection.interrupt_handle()),
+        let is_wanted = !matches!(*running, Running::GivenUp);
+        if is_wanted {
+            *running = Running::On(connection.interrupt_handle());
         }
+        is_wanted
     }
 
     /// The question has ended: its connection may serve another.
     pub(super) fn ended(&self) {
         *locked(&self.0) = Running::Ended;
+    }
+
+    /// Interrupts the question, or keeps it from beginning. Answers whether it still runs.
+    fn give_up(&self) -> bool {
+        let mut running = locked(&self.0);
+        match &*running {
+            Running::On(handle) => {
+                handle.interrupt();
+                return true;
+            }
+            Running::NotYet => *running = Running::GivenUp,
+            Running::Ended | Running::GivenUp => {}
+        }
+        false
     }
 }
 
@@ -47,11 +68,65 @@ impl Interrupt {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        let mut running = locked(&self.0.0);
-        match &*running {
-            Running::On(handle) => handle.interrupt(),
-            Running::NotYet => *running = Running::GivenUp,
-            Running::Ended | Running::GivenUp => {}
+        if self.0.give_up()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let question = Arc::clone(&self.0);
+            runtime.spawn(async move {
+                while question.give_up() {
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::analytics::plan::Asker;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::events::tests::store;
+
+    /// Takes minutes.
+    const ENDLESS: &str = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b";
+
+    #[tokio::test]
+    async fn a_question_ends_when_its_caller_goes_away_between_statements_too() {
+        let store = store(None);
+        for statements in [1, 3] {
+            let (begun, begins) = oneshot::channel();
+            let (told, ended) = oneshot::channel();
+            let question = store.read(Asker::Anonymous, move |_, reader| {
+                let _ = begun.send(());
+                // The engine forgets an interruption that comes before a statement begins.
+                let outcomes: Vec<bool> = (0..statements).map(|_| reader.execute_batch(ENDLESS).is_ok()).collect();
+                let _ = told.send(outcomes);
+                Ok(())
+            });
+            tokio::select! {
+                _ = question => panic!("it takes minutes"),
+                begun = begins => begun.expect("it begins"),
+            }
+            assert_eq!(ended.await.expect("it ends"), vec![false; statements]);
+        }
+        let answer =
+            store.read(Asker::Anonymous, |_, reader| reader.query_row("SELECT 7", [], |row| row.get::<_, i32>(0)));
+        assert_eq!(answer.await.expect("the next question on the connection is not interrupted"), 7);
+    }
+
+    #[tokio::test]
+    async fn a_question_whose_caller_left_before_it_began_does_not_begin() {
+        let store = store(None);
+        let connection = store.reader().expect("a connection");
+        let running = Arc::new(Interruptible::default());
+        drop(Interrupt::of(&running));
+        assert!(!running.begins(&connection));
+        let fresh = Arc::new(Interruptible::default());
+        assert!(fresh.begins(&connection));
+        fresh.ended();
+        drop(Interrupt::of(&fresh));
+        assert!(connection.execute_batch("SELECT 1").is_ok());
     }
 }

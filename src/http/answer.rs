@@ -18,6 +18,8 @@ use super::{RequestId, accept::Offer, refusal::Refusal};
 pub struct Rendered {
     data: Option<async_graphql::Value>,
     errors: Vec<ServerError>,
+    /// Whether it is a mutation's that ran.
+    pub has_acted: bool,
     /// The answer's `extensions`.
     pub extensions: Map<String, Value>,
     headers: HeaderMap,
@@ -31,6 +33,7 @@ impl Rendered {
         Self {
             data: (!refused).then_some(answer.data),
             errors: answer.errors,
+            has_acted: false,
             extensions: extensions
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.into_json().ok()?)))
@@ -58,7 +61,9 @@ impl Rendered {
         match serde_json::to_writer(&mut out, &body) {
             Ok(()) => Ok(out.bytes),
             Err(error) => {
-                let error = if error.is_io() { Error::AnswerTooLarge { limit } } else { Error::internal(error) };
+                let has_acted = self.has_acted;
+                let error =
+                    if error.is_io() { Error::AnswerTooLarge { limit, has_acted } } else { Error::internal(error) };
                 Err(Refusal { transport: false, ..error.into() })
             }
         }

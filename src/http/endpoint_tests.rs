@@ -1,5 +1,6 @@
 //! Tests of the endpoint as clients see it, over a toy schema.
 
+mod leaving;
 mod toy;
 
 use std::time::Duration;
@@ -167,6 +168,13 @@ async fn an_answer_has_a_limit_of_bytes() {
     let got = ask(&app, text(50)).await;
     assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
     assert!(got.body.get("data").is_none() && got.message().contains("400 bytes"), "{}", got.body);
+    assert!(!got.message().contains("was made"), "{}", got.message());
+    // A mutation has acted by then: whoever reads the error must know.
+    let got = ask(&app, json!({ "query": "mutation { verbose }" })).await;
+    assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
+    assert!(got.message().contains("The change was made"), "{}", got.message());
+    let got = ask(&app, json!({ "query": "mutation { count }" })).await;
+    assert_eq!(got.body["data"], json!({ "count": 2 }), "{}", got.body);
     let event_stream =
         Request::post("/graphql").header("accept", "text/event-stream").header("content-type", "application/json");
     let response = app.oneshot(event_stream.body(Body::from(text(50).to_string())).unwrap()).await.unwrap();
@@ -211,7 +219,7 @@ async fn an_execution_is_dropped_with_its_request() {
     // One poll starts the resolver; then the client goes away.
     assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
     let got = ask(&app, json!({ "query": "mutation { count }" })).await;
-    assert_eq!(got.body["data"], json!({ "count": 1_000_001 }), "{}", got.body);
+    assert_eq!(got.body["data"], json!({ "count": 1_001_001 }), "{}", got.body);
 }
 
 #[tokio::test]

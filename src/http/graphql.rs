@@ -236,6 +236,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         answer.errors.iter_mut().for_each(own_fault);
         let refused = never_ran(&answer, operation, roots);
         let mut rendered = self.rendered(answer, refused, &text, id);
+        rendered.has_acted = operation == OperationType::Mutation && !refused;
         rendered.extensions.insert(
             "cost".into(),
             json!({

@@ -20,8 +20,8 @@ pub type Buckets<'a> = &'a dyn Fn(&ConstValue, &ConstValue) -> Option<u64>;
 const PATTERN: u64 = 10;
 const ITEM: u64 = 1;
 
-/// Items of a list of scalars that cost as much as one field.
-const SCALARS_PER_COST: u64 = 10;
+/// Values of a list of scalars, and of the buckets of a series, that cost as much as one field: nothing is looked up for one of them.
+const VALUES_PER_COST: u64 = 10;
 
 /// Bytes of text that count as one value.
 const TEXT: usize = 64;
@@ -156,7 +156,8 @@ impl<'v> Given<'v> {
             Items::One => Ok(1),
             Items::Page(usual) => self.page(field, *usual, limits, judged),
             Items::Argument(name) => Ok(self.items_of(field, name).unwrap_or(1)),
-            Items::AtMost(most) => {
+            Items::AtMost(most) => Ok(*most),
+            Items::Buckets(most) => {
                 let interval = field.get_argument("interval").and_then(|value| self.resolved(&value.node));
                 let counted = range.zip(interval).and_then(|(range, interval)| buckets(range, &interval));
                 Ok(counted.map_or(*most, |counted| counted.min(*most)))
@@ -195,7 +196,10 @@ pub fn cost_of(known: Option<&FieldShape>, items: u64, below: u64, arguments: u6
         // Each item is looked up by itself.
         Some(FieldShape { items: Items::Argument(_), .. }) => own.saturating_add(below).saturating_mul(items.max(1)),
         Some(FieldShape { items: Items::AtMost(_), is_leaf: true, .. }) => {
-            own.saturating_add(items.div_ceil(SCALARS_PER_COST))
+            own.saturating_add(items.div_ceil(VALUES_PER_COST))
+        }
+        Some(FieldShape { items: Items::Buckets(_), .. }) => {
+            own.saturating_add(below.saturating_mul(items).div_ceil(VALUES_PER_COST))
         }
         _ => own.saturating_add(below.saturating_mul(items)),
     }
@@ -240,11 +244,11 @@ mod tests {
             ("{ text }", 9),
             ("{ all { tags } }", 1 + 500 * 11),
             ("{ nodes(ids: [1, 2, 3]) { id } }", 3 * (1 + 3 + 1)),
-            ("{ answer(range: \"day\") { series(interval: \"hour\") { id } } }", 1 + 1 + 25),
-            ("{ answer(range: \"year\") { series(interval: \"hour\") { id } } }", 1 + 1 + 5_000),
+            ("{ answer(range: \"day\") { series(interval: \"hour\") { id } } }", 1 + 1 + 3),
+            ("{ answer(range: \"year\") { series(interval: \"hour\") { id } } }", 1 + 1 + 500),
             (
                 "{ a: answer(range: \"day\") { ...F } b: answer(range: \"year\") { ...F } } fragment F on Answer { series(interval: \"hour\") { id } }",
-                27 + 5_002,
+                5 + 502,
             ),
             ("{ answer(filters: [{ operator: IS, values: [\"a\", \"b\"] }]) { total } }", 2 + 3),
             ("{ answer(filters: [{ operator: MATCHES, values: [\"a\", \"b\"] }]) { total } }", 2 + 21),
@@ -259,6 +263,6 @@ mod tests {
             nodes(ids: $ids) { id } answer(range: $r, filters: $f) { series(interval: $i) { id } } }";
         let filter = json!({ "operator": "MATCHES", "values": ["a"] });
         let variables = json!({ "r": "day", "i": "hour", "ids": ["1", "1"], "f": [filter] });
-        assert_eq!(cost(text, variables), 2 * (1 + 2 + 1) + (1 + 11) + (1 + 25));
+        assert_eq!(cost(text, variables), 2 * (1 + 2 + 1) + (1 + 11) + (1 + 3));
     }
 }

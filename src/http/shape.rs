@@ -36,6 +36,8 @@ pub enum Items {
     Argument(String),
     /// At most this many; from `@listSize(assumedSize:)`.
     AtMost(u64),
+    /// One per bucket of `interval`, at most this many; from `@listSize(assumedSize:)`.
+    Buckets(u64),
 }
 
 /// An argument, or a field of an input object.
@@ -206,7 +208,8 @@ fn field_shape(field: &FieldDefinition) -> FieldShape {
 /// What `@listSize` says of a field.
 fn list_size(field: &FieldDefinition) -> Items {
     if let Some(size) = directive(field, "listSize", "assumedSize").and_then(number) {
-        return Items::AtMost(size);
+        let is_series = field.arguments.iter().any(|argument| argument.node.name.node == "interval");
+        return if is_series { Items::Buckets(size) } else { Items::AtMost(size) };
     }
     match directive(field, "listSize", "slicingArguments") {
         Some(Value::List(names)) => match names.as_slice() {
@@ -251,7 +254,7 @@ mod tests {
         let shape = Shape::read(
             r#"
             type Root { rows(first: Int, after: String): [Row!]! top(first: Int! = 10): Row plain: Row!
-              all: [Row!]! @listSize(assumedSize: 500) @cost(weight: 7) by(ids: [ID!]!): [Row]! @listSize(slicingArguments: ["ids"]) }
+              all: [Row!]! @listSize(assumedSize: 500) @cost(weight: 7) series(interval: Size!): [Row!]! @listSize(assumedSize: 9) by(ids: [ID!]!): [Row]! @listSize(slicingArguments: ["ids"]) }
             "A row"
             type Row { name: String }
             enum Size { SMALL LARGE }
@@ -267,6 +270,7 @@ mod tests {
         assert_eq!(field("top"), Some(("Row", Items::Page(10), 1)));
         assert_eq!(field("plain"), Some(("Row", Items::One, 1)));
         assert_eq!(field("all"), Some(("Row", Items::AtMost(500), 7)));
+        assert_eq!(field("series"), Some(("Row", Items::Buckets(9), 1)));
         assert_eq!(field("by"), Some(("Row", Items::Argument("ids".into()), 1)));
         assert!(shape.field("Row", "name").expect("a field").is_leaf);
         let first = &shape.field("Root", "top").expect("a field").arguments["first"];

@@ -179,7 +179,7 @@ impl Answering {
         let limit = self.shell.answer_bytes;
         project(operation, &outcome.data, &echoes, limit, &mut data);
         if data.len() > limit {
-            return Err(shown(Error::AnswerTooLarge { limit }));
+            return Err(shown(Error::AnswerTooLarge { limit, has_acted: operation.changes }));
         }
         let data = Bytes::from(data);
         if let Some(asked) = asked {

@@ -29,6 +29,7 @@ mod matrix;
 mod members;
 mod numbers;
 mod onboarding;
+mod prices;
 mod public_dashboard;
 mod reference;
 mod refusals;

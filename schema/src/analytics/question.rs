@@ -18,11 +18,15 @@ use crate::{
 };
 
 /// Filters of a question at most.
-const MAX_FILTERS: usize = 20;
+pub(super) const MAX_FILTERS: u32 = 20;
 
 /// Values of one filter, and of all filters of a question together, at most.
 const MAX_VALUES: usize = 100;
 const MAX_ALL_VALUES: usize = 200;
+
+/// As many values as each filter is priced with where all of them are answered: together no more than [`MAX_ALL_VALUES`].
+pub(super) const PRICED_VALUES: u32 = 10;
+const _: () = assert!((PRICED_VALUES * MAX_FILTERS) as usize == MAX_ALL_VALUES);
 
 /// Regular expressions of a question, and characters of one, at most.
 const MAX_PATTERNS: usize = 10;
@@ -151,7 +155,7 @@ impl Question {
 
 /// The bounds of a question's filters: each costs time and memory for every visit or event that it is asked of.
 fn check_filters(filters: &[FilterInput]) -> Result<()> {
-    if filters.len() > MAX_FILTERS {
+    if filters.len() > MAX_FILTERS as usize {
         return Err(Error::invalid(
             "filters",
             format!("must be at most {MAX_FILTERS} filters (got {})", filters.len()),

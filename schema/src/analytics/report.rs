@@ -22,14 +22,15 @@ use super::{
     plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Sums},
     query::{BreakdownOrder, Dimension, FilterInput, FilterOperator, Interval, Metric},
     question::{
-        Audience, DEFAULT_ROWS, MAX_ROWS, MAX_VISITORS, Question, check_property, check_search, page_offset, page_size,
-        read_row_cursor, read_visitor_cursor,
+        Audience, DEFAULT_ROWS, MAX_FILTERS, MAX_ROWS, MAX_VISITORS, PRICED_VALUES, Question, check_property,
+        check_search, page_offset, page_size, read_row_cursor, read_visitor_cursor,
     },
     zone,
 };
 use crate::{
     cx::{Cx, Reach},
     error::{Error, Result},
+    list::List,
     scalars::{Date, Instant, TimeZone},
 };
 
@@ -60,7 +61,7 @@ pub struct Filter {
     /// How it is compared.
     pub operator: FilterOperator,
     /// What it is compared with.
-    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(PRICED_VALUES), None))]
     pub values: Vec<String>,
 }
 
@@ -139,8 +140,8 @@ impl Analytics {
     }
 
     /// The conditions that the numbers were counted under; all of them hold.
-    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
-    async fn filters(&self) -> Vec<Filter> {
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_FILTERS), None))]
+    async fn filters(&self) -> List<Filter> {
         self.question.basis.filters.iter().cloned().map(Filter::from).collect()
     }
 
@@ -163,12 +164,12 @@ impl Analytics {
 
     /// Numbers per bucket of time in the question's zone, ascending, zero where nothing happened. A visit belongs to the
     /// bucket it starts in; page views, events and visitors to that of the event. At most 5,000 buckets.
-    #[graphql(directive = crate::cost::list_size::apply(Some(5000), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(zone::MAX_BUCKETS), None))]
     async fn series(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Length of the buckets. Weeks start on Monday.")] interval: Interval,
-    ) -> Result<Vec<SeriesPoint>> {
+    ) -> Result<List<SeriesPoint>> {
         let (basis, zone) = (&self.question.basis, self.question.zone);
         let edges: Arc<[i64]> = zone::edges(basis.span, interval, zone)?.into();
         let metrics = metrics_in(&ctx.look_ahead().field("metrics"));
@@ -195,7 +196,7 @@ impl Analytics {
                 }
             }
         }
-        Ok(points)
+        Ok(points.into())
     }
 
     /// Numbers per value of a dimension. Default order: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by VISITS, EVENT by

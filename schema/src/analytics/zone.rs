@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const NOW_STEP_MS: i64 = 10_000;
 
 /// Buckets of a series at most (GRAPHQL.md 4).
-pub const MAX_BUCKETS: usize = 5_000;
+pub const MAX_BUCKETS: u32 = 5_000;
 
 /// Years that a range may lie in: what the store's 64-bit milliseconds and every calendar library agree on.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=2200;
@@ -129,14 +129,14 @@ pub fn edges(span: Span, interval: Interval, zone: Tz) -> Result<Vec<i64>> {
     };
     let length_ms = span.end_ms - span.start_ms;
     // A first look by length, so that a hostile range costs nothing; the exact count follows.
-    if length_ms / least_ms > 2 * MAX_BUCKETS as i64 {
+    if length_ms / least_ms > 2 * i64::from(MAX_BUCKETS) {
         return Err(too_many(span, interval));
     }
     let mut edges = vec![floor(span.start_ms, interval, zone)];
     while let Some(last) = edges.last().copied()
         && last < span.end_ms
     {
-        if edges.len() > MAX_BUCKETS {
+        if edges.len() > MAX_BUCKETS as usize {
             return Err(too_many(span, interval));
         }
         edges.push(next(last, interval, zone));
@@ -148,7 +148,7 @@ fn too_many(span: Span, interval: Interval) -> Error {
     let length_ms = span.end_ms - span.start_ms;
     let fits = [(Interval::Hour, 3_600_000), (Interval::Day, 86_400_000), (Interval::Week, 604_800_000)]
         .into_iter()
-        .find(|(_, bucket_ms)| length_ms / bucket_ms < MAX_BUCKETS as i64)
+        .find(|(_, bucket_ms)| length_ms / bucket_ms < i64::from(MAX_BUCKETS))
         .map_or(Interval::Month, |(fits, _)| fits);
     Error::invalid(
         "interval",

@@ -24,6 +24,7 @@ use crate::{
     cx::Cx,
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
+    list::List,
     ports::Ports,
     scalars::Instant,
     text,
@@ -333,13 +334,13 @@ impl ConversationMessage {
 #[Object]
 impl ConversationMessageConnection {
     /// The page's messages with their cursors, in order.
-    async fn edges(&self) -> Vec<ConversationMessageEdge> {
+    async fn edges(&self) -> List<ConversationMessageEdge> {
         self.rows.iter().map(|row| ConversationMessageEdge { cursor: row.cursor(), node: row.clone() }).collect()
     }
 
     /// The page's messages, in order.
-    async fn nodes(&self) -> &[ConversationMessage] {
-        &self.rows
+    async fn nodes(&self) -> List<&ConversationMessage> {
+        self.rows.iter().collect()
     }
 
     /// Where the page lies in the conversation.

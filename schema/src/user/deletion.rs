@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     access::{Myself, On, Role, credential::digest, stated},
     audit::{self, AuditAction, Line},
+    cost::first_of,
     cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
@@ -24,16 +25,20 @@ use crate::{
 
 // Vocabulary
 
+/// Teams and websites that the answer names at most.
+const MAX_TEAMS: u32 = 100;
+const MAX_WEBSITES: u32 = 1_000;
+
 /// The end of an account.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct UserDeletePayload {
     /// Whether the account is gone: true.
     pub deleted: bool,
-    /// UUIDs of the teams that went with it.
-    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
+    /// UUIDs of the teams that went with it, at most 100 of them.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
     pub deleted_team_ids: Vec<Uuid>,
-    /// UUIDs of the websites that went with those teams. Their events are erased behind the answer.
-    #[graphql(directive = crate::cost::list_size::apply(Some(1000), None))]
+    /// UUIDs of the websites that went with those teams, at most 1,000 of them. Their events are erased behind the answer.
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WEBSITES), None))]
     pub deleted_website_ids: Vec<Uuid>,
 }
 
@@ -169,7 +174,8 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
     audit::note(&txn, ports, line).await?;
     txn.commit_changing(&going, &websites).await?;
-    Ok(UserDeletePayload { deleted: true, deleted_team_ids: going, deleted_website_ids: websites })
+    let (deleted_team_ids, deleted_website_ids) = (first_of(going, MAX_TEAMS), first_of(websites, MAX_WEBSITES));
+    Ok(UserDeletePayload { deleted: true, deleted_team_ids, deleted_website_ids })
 }
 
 /// Notes that an account which signed in elsewhere is gone, so that the tokens it had until now do not make it anew. Only a

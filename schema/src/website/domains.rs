@@ -8,7 +8,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter 
 
 use super::{
     Change, Website, checked_domain,
-    general::{checked_domains, domains_of, required},
+    general::{MAX_DOMAINS, checked_domains, domains_of, required},
 };
 use crate::{
     access::{Admin, Editor, On, Role, Site, Viewer, stated},
@@ -183,7 +183,7 @@ impl Domains {
 
     /// Host names that may send events instead of `primaryDomain`; `*.` stands for every subdomain. Empty: `primaryDomain` and its
     /// subdomains may.
-    #[graphql(directive = crate::cost::list_size::apply(Some(100), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_DOMAINS), None))]
     async fn allowed_domains(&self) -> Vec<String> {
         domains_of(self.0.website())
     }

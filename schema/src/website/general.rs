@@ -59,7 +59,7 @@ pub struct WebsiteUpdateGeneralPayload {
 // Rules
 
 /// The most host names in `allowedDomains`.
-const MOST_DOMAINS: usize = 100;
+pub(super) const MAX_DOMAINS: u32 = 100;
 
 /// The row's list of host names.
 pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
@@ -69,10 +69,10 @@ pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
 
 /// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
-    if domains.len() > MOST_DOMAINS {
+    if domains.len() > MAX_DOMAINS as usize {
         return Err(Error::invalid(
             field,
-            format!("has {} host names; at most {MOST_DOMAINS} are right", domains.len()),
+            format!("has {} host names; at most {MAX_DOMAINS} are right", domains.len()),
         ));
     }
     let mut checked: Vec<String> = Vec::with_capacity(domains.len());

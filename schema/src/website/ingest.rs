@@ -5,8 +5,10 @@ use chrono::DateTime;
 
 use crate::{
     access::{Site, Viewer},
+    cost::first_of,
     cx::Reach as _,
     error::{Error, Result},
+    list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::{Outcome, SetUp},
@@ -19,6 +21,11 @@ pub const DEFAULT_MINUTES: i32 = 1_440;
 
 /// Minutes that are counted at most: the 30 days that the ledger keeps.
 pub const MOST_MINUTES: i32 = 43_200;
+
+/// Reasons and warnings at most. A reason that is added beyond that does not compile.
+const MAX_REASONS: u32 = 20;
+const _: () = assert!(Outcome::ALL.len() <= MAX_REASONS as usize);
+const MAX_WARNINGS: u32 = 20;
 
 /// What became of everything that was sent to a website.
 #[derive(Debug, Clone)]
@@ -92,9 +99,9 @@ impl Ingest {
     }
 
     /// What was not counted, by reason, the most frequent first; reasons that did not occur are left out.
-    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
-    async fn dropped(&self) -> Vec<Dropped> {
-        self.reasons()
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_REASONS), None))]
+    async fn dropped(&self) -> List<Dropped> {
+        self.reasons().into()
     }
 
     /// When the last event was accepted, UTC; null when none was within 30 days.
@@ -105,11 +112,11 @@ impl Ingest {
     }
 
     /// What looks wrong in the set-up, in sentences; empty when nothing does.
-    #[graphql(directive = crate::cost::list_size::apply(Some(20), None))]
+    #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WARNINGS), None))]
     async fn warnings(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<String>> {
         let row = self.site.website();
         let set_up = SetUp { senders: row.into(), is_active: row.is_active };
-        Ok(ctx.cx()?.ports().ledger.warnings(self.site.id(), &set_up).await?)
+        Ok(first_of(ctx.cx()?.ports().ledger.warnings(self.site.id(), &set_up).await?, MAX_WARNINGS))
     }
 }
 

@@ -5,12 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use async_graphql::{
-    Context, EmptySubscription, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject,
-};
+use async_graphql::{Context, Enum, InputObject, Object, Request as GraphRequest, Schema, SimpleObject};
 use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, Utc};
+use futures_util::Stream;
 use schema::{
     error::{Error, Result},
     ports::{Clock, Ids},
@@ -111,13 +110,21 @@ impl Query {
     }
 
     async fn never(&self, cx: &Context<'_>) -> async_graphql::Result<String> {
-        let _guard = Dropped(cx.data::<Arc<AtomicU64>>()?.clone());
+        let _guard = Dropped::new(cx)?;
         std::future::pending().await
     }
 }
 
-/// Counts a million when it is dropped.
+/// Counts a thousand when it is made, and a million when it is dropped.
 struct Dropped(Arc<AtomicU64>);
+
+impl Dropped {
+    fn new(cx: &Context<'_>) -> async_graphql::Result<Self> {
+        let counter = cx.data::<Arc<AtomicU64>>()?.clone();
+        counter.fetch_add(1_000, Ordering::SeqCst);
+        Ok(Self(counter))
+    }
+}
 
 impl Drop for Dropped {
     fn drop(&mut self) {
@@ -132,6 +139,24 @@ impl Mutation {
     async fn count(&self, cx: &Context<'_>, by: Option<u64>) -> async_graphql::Result<u64> {
         let by = by.unwrap_or(1);
         Ok(cx.data::<Arc<AtomicU64>>()?.fetch_add(by, Ordering::SeqCst) + by)
+    }
+
+    async fn verbose(&self, cx: &Context<'_>) -> async_graphql::Result<String> {
+        cx.data::<Arc<AtomicU64>>()?.fetch_add(1, Ordering::SeqCst);
+        Ok("x".repeat(1_000))
+    }
+}
+
+struct Subscription;
+
+#[async_graphql::Subscription]
+impl Subscription {
+    async fn silence(&self, cx: &Context<'_>) -> async_graphql::Result<impl Stream<Item = i32>> {
+        let guard = Dropped::new(cx)?;
+        Ok(futures_util::stream::once(async move {
+            let _guard = guard;
+            std::future::pending().await
+        }))
     }
 }
 
@@ -151,7 +176,7 @@ impl Admit for Toy {
 
 pub(super) fn app(config: HttpConfig) -> Router {
     let counter = Arc::new(AtomicU64::new(0));
-    let schema = Schema::build(Query, Mutation, EmptySubscription).data(counter).finish();
+    let schema = Schema::build(Query, Mutation, Subscription).data(counter).finish();
     let sdl = schema.sdl();
     let fixed = Arc::new(Fixed(AtomicU64::new(1)));
     let endpoint = Endpoint::new(schema, Toy, &sdl, config.clone(), fixed.clone()).expect("an SDL that parses");

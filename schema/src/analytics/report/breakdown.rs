@@ -14,6 +14,7 @@ use crate::{
         question::row_cursor,
     },
     host,
+    list::List,
     scalars::BigInt,
 };
 
@@ -119,12 +120,12 @@ pub struct BreakdownConnection {
 #[Object]
 impl BreakdownConnection {
     /// The page's rows, in order.
-    async fn nodes(&self) -> &[BreakdownRow] {
-        &self.rows
+    async fn nodes(&self) -> List<&BreakdownRow> {
+        self.rows.iter().collect()
     }
 
     /// The page's rows with their cursors, in order.
-    async fn edges(&self) -> Vec<BreakdownEdge> {
+    async fn edges(&self) -> List<BreakdownEdge> {
         self.rows.iter().map(|row| BreakdownEdge { cursor: row.cursor(), node: row.clone() }).collect()
     }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::instant;
 use crate::{
     analytics::{country::country_name, plan::VisitorRow, question::visitor_cursor},
+    list::List,
     scalars::{BigInt, Instant},
 };
 
@@ -151,12 +152,12 @@ pub struct VisitorConnection {
 #[Object]
 impl VisitorConnection {
     /// The page's visitors, in order.
-    async fn nodes(&self) -> &[Visitor] {
-        &self.rows
+    async fn nodes(&self) -> List<&Visitor> {
+        self.rows.iter().collect()
     }
 
     /// The page's visitors with their cursors, in order.
-    async fn edges(&self) -> Vec<VisitorEdge> {
+    async fn edges(&self) -> List<VisitorEdge> {
         self.rows.iter().map(|visitor| VisitorEdge { cursor: visitor.cursor(), node: visitor.clone() }).collect()
     }
 
