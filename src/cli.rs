@@ -19,7 +19,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     api_key, error, password,
-    ports::{Appended, Events, OpenVisit},
+    ports::{Appended, Events},
     user,
     website::{self, NewWebsite},
 };
@@ -378,10 +378,6 @@ impl Events for NotOpened {
     }
 
     async fn append(&self, _: Vec<Event>, _: i64) -> error::Result<Appended> {
-        Self::refuse()
-    }
-
-    async fn visits_open_at(&self, _: Uuid, _: i64) -> error::Result<Vec<OpenVisit>> {
         Self::refuse()
     }
 }
