@@ -168,3 +168,7 @@ mod tests;
 #[cfg(test)]
 #[path = "import/recount_tests.rs"]
 mod recount_tests;
+
+#[cfg(test)]
+#[path = "import/order_tests.rs"]
+mod order_tests;

@@ -93,7 +93,8 @@ pub fn stored(connection: &Connection, page_views: &[ImportedPageView]) -> duckd
     if !any {
         return Ok(stored);
     }
-    connection.execute_batch("CREATE OR REPLACE TEMP TABLE sent (website_id UHUGEINT, time_ms BIGINT, line UHUGEINT)")?;
+    connection
+        .execute_batch("CREATE OR REPLACE TEMP TABLE sent (website_id UHUGEINT, time_ms BIGINT, line UHUGEINT)")?;
     let mut appender = connection.appender_to_catalog_and_db("sent", "temp", "main")?;
     for view in page_views {
         appender.append_row(params![view.event.website.as_u128(), view.event.time_ms, u128::from(view.line)])?;

@@ -107,7 +107,11 @@ impl Visitors {
     fn begun(&self, client: Client<'_>, time_ms: i64) -> Current {
         let key = |day| self.identity.visitor(client.address, client.user_agent, day);
         let reaches = |visit: &StoredVisit| visit.start_ms <= time_ms && time_ms - visit.end_ms <= VISIT_GAP_MS;
-        let days = if time_ms.saturating_sub(self.stored.until_ms) <= VISIT_GAP_MS { self.stored.days.as_slice() } else { &[] };
+        let days = if time_ms.saturating_sub(self.stored.until_ms) <= VISIT_GAP_MS {
+            self.stored.days.as_slice()
+        } else {
+            &[]
+        };
         let going_on = days.iter().find_map(|day| {
             let visit = self.stored.earlier.get(&key(*day))?;
             // The key must be the one that the visit began with.

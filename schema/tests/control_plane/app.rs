@@ -19,8 +19,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     ports::{
-        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp,
-        Tokens,
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp, Tokens,
     },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
