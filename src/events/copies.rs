@@ -38,14 +38,17 @@ impl Stored {
     /// The page views that are not stored, in the same order.
     #[must_use]
     pub fn leave_out(&self, page_views: Vec<ImportedPageView>) -> Vec<Event> {
+        let all = page_views.len();
         let is_stored = |event: &Event| self.ids.contains(&(event.website, event.time_ms, event.id));
+        let others: Vec<ImportedPageView> = page_views.into_iter().filter(|view| !is_stored(&view.event)).collect();
         let is_equal = |view: &ImportedPageView| {
             let stored = self.lines.get(&(view.event.website, view.event.time_ms, view.line));
-            stored.is_some_and(|stored| view.equal_before < *stored) && !is_stored(&view.event)
+            stored.is_some_and(|stored| view.equal_before < *stored)
         };
-        let equal: Vec<bool> = page_views.iter().map(is_equal).collect();
-        let views = page_views.into_iter().zip(copied(&equal));
-        views.filter(|(view, is_copy)| !is_copy && !is_stored(&view.event)).map(|(view, _)| view.event).collect()
+        // The few lines by which a log has grown say too little.
+        let are_few = others.len() < all && others.len() < STRETCH;
+        let equal: Vec<bool> = others.iter().map(|view| !are_few && is_equal(view)).collect();
+        others.into_iter().zip(copied(&equal)).filter(|(_, is_copy)| !is_copy).map(|(view, _)| view.event).collect()
     }
 }
 
