@@ -1,12 +1,16 @@
 //! The event store behind the `Events` port: questions are compiled, run on a few readers, and remembered until the
 //! website's data changes.
 
+pub(crate) mod copies;
 mod ddl;
 mod dialect;
 pub mod duckdb;
 mod duplicates;
 mod groups;
+mod incoming;
 mod interrupt;
+mod logs;
+mod moves;
 mod panels;
 mod replay;
 mod rows;
@@ -24,12 +28,12 @@ use ::duckdb::{Connection, Row, params_from_iter};
 use async_trait::async_trait;
 use schema::{
     analytics::{
-        event::{Event, EventKind, VISIT_GAP_MS},
+        event::{Event, EventKind},
         plan::{Answer, Asker, Basis, Panel, Plan},
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, OpenVisit, RecentEvent, Sink},
+    ports::{Appended, Events, RecentEvent, Sink},
 };
 use tokio::sync::RwLock;
 use uuid::Uuid;
@@ -285,22 +289,6 @@ impl Events for Store {
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
         self.write(events, settled_ms, None).await
-    }
-
-    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
-        self.read(Asker::Team(website), move |database, reader| {
-            database.begin(reader, website, (at_ms.saturating_sub(VISIT_GAP_MS), at_ms))?;
-            let mut statement = reader.prepare(&format!(
-                "SELECT visitor, start_ms, end_ms FROM (FROM visits UNION ALL FROM open_visits) WHERE website_id = {}::UHUGEINT \
-                 AND end_ms >= {} AND start_ms <= {at_ms}",
-                website.as_u128(),
-                at_ms.saturating_sub(VISIT_GAP_MS)
-            ))?;
-            statement
-                .query_map([], |row| Ok(OpenVisit { visitor: row.get(0)?, start_ms: row.get(1)?, end_ms: row.get(2)? }))?
-                .collect()
-        })
-        .await
     }
 }
 

@@ -3,7 +3,9 @@
 //! - The format, and where a line has what, is decided once, from the first lines; lines that do not fit are told by their number.
 //! - Memory does not grow with the log: page views that do not fit wait in a file of the data folder that has no name.
 //! - Everything is read and judged before the first event is stored, so a file that breaks off stores nothing.
-//! - Importing the same file twice changes nothing: a line's identity is its text and its number among equal lines.
+//! - Importing the same file twice changes nothing: a line's identity is its log, its text and its number among equal lines. A log is
+//!   known by the page views that it begins with, so it may have grown, been packed or got another name.
+//! - The order in which logs are imported changes nothing: visits are joined over midnight in both directions.
 //! - The origin rule and the collapse of repeated page views do not apply here.
 
 mod alb;
@@ -12,6 +14,8 @@ mod format;
 pub mod handover;
 mod intern;
 mod json;
+pub(crate) mod line_id;
+mod logs;
 #[cfg(test)]
 pub(crate) mod memory;
 mod reading;
@@ -22,23 +26,29 @@ mod storing;
 mod summary;
 pub mod terminal;
 mod time;
+mod visitors;
 mod w3c;
 
 use std::{io::Read, path::PathBuf, sync::Arc, time::Instant};
 
 use schema::{
     error::{Error, Result},
-    ports::{Clock, Events},
+    ports::{Clock, ImportBatch, Imports},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, mpsc},
+    task::spawn_blocking,
+};
 use uuid::Uuid;
 
 pub use self::summary::{BrokenLine, Dropped, Reason, Summary, Warning};
 use crate::ingest::{
     enrich::Enricher,
-    identity::{Identity, Secret, Visits},
+    identity::{Identity, Secret},
 };
+use visitors::Visitors;
 
 /// The website that an import is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +84,7 @@ pub struct Progress {
 #[derive(Clone)]
 pub struct Importer {
     /// Where events go.
-    pub events: Arc<dyn Events>,
+    pub events: Arc<dyn Imports>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What agents and places are looked up in.
@@ -83,6 +93,8 @@ pub struct Importer {
     pub secret: Secret,
     /// The folder of temporary files: page views wait in one, without a name, until they are in order.
     pub scratch: PathBuf,
+    /// Held by the import that stores: what is stored must be known to the next one.
+    pub turn: Arc<Mutex<()>>,
 }
 
 impl Importer {
@@ -100,10 +112,11 @@ impl Importer {
         let begun = Instant::now();
         let progress = Arc::new(progress);
         let website = target.website;
+        let logs = self.events.imported_logs(website).await?;
         let reading = {
             let (progress, domain, scratch) = (Arc::clone(&progress), target.domain.clone(), self.scratch.clone());
             spawn_blocking(move || {
-                let task = reading::Task { website, domain: &domain, options, scratch: &scratch };
+                let task = reading::Task { website, domain: &domain, options, logs: &logs, scratch: &scratch };
                 reading::read(source, &task, progress.as_ref())
             })
             .await
@@ -112,24 +125,28 @@ impl Importer {
         let mut summary = reading.summary.clone();
         let mut at = reading.progress;
 
+        let _turn = self.turn.lock().await;
+        if reading.is_new {
+            self.events.remember_log(website, reading.log).await?;
+        }
         // An empty website has no visits to continue, and most imports are the first.
         let recalls = self.events.first_event(website).await?.is_some();
         let (send, mut batches) = mpsc::channel(1);
         let building = {
             let (events, enricher) = (Arc::clone(&self.events), Arc::clone(&self.enricher));
-            let visits = Visits::new(Identity::new(&self.secret, website));
+            let visitors = Visitors::new(Identity::new(&self.secret, website), website);
             let runtime = Handle::current();
             spawn_blocking(move || {
-                let recall = |at_ms| match recalls {
-                    true => runtime.block_on(events.visits_open_at(website, at_ms)),
+                let recall = |(from_ms, until_ms)| match recalls {
+                    true => runtime.block_on(events.visits_between(website, from_ms, until_ms)),
                     false => Ok(Vec::new()),
                 };
-                storing::build(reading, &target, visits, &enricher, recall, |batch| send.blocking_send(batch).is_ok())
+                storing::build(reading, &target, visitors, &enricher, recall, |batch| send.blocking_send(batch).is_ok())
             })
         };
         while let Some(batch) = batches.recv().await {
-            at.handled += batch.events.len() as u64;
-            let appended = self.events.append(batch.events, batch.settled_ms).await?;
+            at.handled += batch.page_views.len() as u64;
+            let appended = self.events.import(batch).await?;
             summary.stored += appended.stored;
             summary.duplicates += appended.duplicates;
             progress(at);
@@ -137,7 +154,8 @@ impl Importer {
         let without_country = building.await.map_err(Error::internal)??;
         summary.warn(Warning::NoCountry, without_country, at.page_views);
         // Nothing older than now is to come, so the file's last visits close as well.
-        self.events.append(Vec::new(), self.clock.now().timestamp_millis()).await?;
+        let settled_ms = self.clock.now().timestamp_millis();
+        self.events.import(ImportBatch { settled_ms, ..ImportBatch::default() }).await?;
         summary.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(summary)
     }
@@ -150,3 +168,7 @@ mod tests;
 #[cfg(test)]
 #[path = "import/recount_tests.rs"]
 mod recount_tests;
+
+#[cfg(test)]
+#[path = "import/order_tests.rs"]
+mod order_tests;

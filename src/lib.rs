@@ -263,7 +263,14 @@ impl App {
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
         let scratch = config.data.path().to_path_buf();
-        let importer = Importer { events: ports.events.clone(), clock: ports.clock.clone(), enricher, secret, scratch };
+        let importer = Importer {
+            events: Arc::new(store.clone()),
+            clock: ports.clock.clone(),
+            enricher,
+            secret,
+            scratch,
+            turn: Arc::default(),
+        };
         let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
         let tasks = Tasks::default();

@@ -39,9 +39,66 @@ pub trait Events: Send + Sync {
     ///
     /// `settled_ms`: no event older than this is expected; visits that ended 30 minutes before it are closed.
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended>;
+}
 
-    /// Visits that had not ended 30 minutes before `at_ms`: visitor, first and last event time.
-    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>>;
+/// What the import of logs needs of the event store.
+#[async_trait]
+pub trait Imports: Events {
+    /// Logs that were imported into the website, each at every length at which it was.
+    async fn imported_logs(&self, website: Uuid) -> Result<Vec<ImportedLog>>;
+
+    /// Remembers a log, before the first of its page views is stored.
+    async fn remember_log(&self, website: Uuid, log: ImportedLog) -> Result<()>;
+
+    /// People's visits with a first event at `until_ms` or before and a last event at `from_ms` or later.
+    async fn visits_between(&self, website: Uuid, from_ms: i64, until_ms: i64) -> Result<Vec<StoredVisit>>;
+
+    /// Stores page views of a log and moves visits, all or none. Page views that are stored already are left out.
+    async fn import(&self, batch: ImportBatch) -> Result<Appended>;
+}
+
+/// A log, known by the page views that it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportedLog {
+    /// The log's number; it keeps it as it grows.
+    pub log: u64,
+    /// How many page views it had.
+    pub page_views: u64,
+    /// Digest of all of them, in the order of the file.
+    pub digest: [u8; 16],
+}
+
+/// Page views of one log, in the order of time.
+#[derive(Debug, Default)]
+pub struct ImportBatch {
+    /// The page views.
+    pub page_views: Vec<ImportedPageView>,
+    /// Visits that turn out to go on from an earlier day.
+    pub moves: Vec<VisitMove>,
+    /// As in [`Events::append`].
+    pub settled_ms: i64,
+}
+
+/// A page view of a log.
+#[derive(Debug)]
+pub struct ImportedPageView {
+    /// The page view.
+    pub event: Event,
+    /// Which lines are equal: lines of one instant and one website with the same number are.
+    pub line: u64,
+    /// How many lines equal to this one precede it in the log.
+    pub equal_before: u64,
+}
+
+/// A stored visit whose visitor gets another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VisitMove {
+    /// The website.
+    pub website: Uuid,
+    /// The visit as it is stored.
+    pub visit: StoredVisit,
+    /// The key that it gets.
+    pub visitor: u64,
 }
 
 /// Where the journal of ingest is delivered to.
@@ -199,9 +256,9 @@ pub struct Appended {
     pub duplicates: u64,
 }
 
-/// A visit that a next event may belong to.
+/// When a stored visit began and ended, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenVisit {
+pub struct StoredVisit {
     /// The visitor's key.
     pub visitor: u64,
     /// Its first event, in milliseconds since 1970 UTC.

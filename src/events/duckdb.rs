@@ -20,15 +20,17 @@ use duckdb::{Config, Connection, params};
 use rustc_hash::FxHashMap as HashMap;
 use schema::{
     analytics::event::{Event, VISIT_GAP_MS},
-    ports::Appended,
+    ports::{Appended, ImportBatch, ImportedLog, VisitMove},
 };
 use uuid::Uuid;
 
 use super::{
     ddl,
-    duplicates::leave_out_stored,
     groups::{Groups, Who},
-    replay::{Window, append_visits, close_interrupted, rebuild, visits_touched, widened},
+    incoming::Incoming,
+    logs,
+    moves::move_visits,
+    replay::{Window, append_visits, close_interrupted, joined, rebuild, visits_touched, widened},
     rows::{append_event, append_visit},
     visits::Visit,
 };
@@ -207,10 +209,27 @@ impl Database {
     /// Whatever the store refuses, such as a full disk; nothing is changed then.
     pub fn append(&self, mut events: Vec<Event>, settled_ms: i64, journal: Option<i64>) -> duckdb::Result<Appended> {
         events.sort_by_key(|event| (event.website, event.time_ms));
+        let incoming = match journal {
+            Some(position) => Incoming::Journal(position, events),
+            None => Incoming::Sent(events),
+        };
+        self.store(incoming, settled_ms, &[])
+    }
+
+    /// Stores page views of a log; see [`schema::ports::Imports::import`].
+    ///
+    /// # Errors
+    /// As [`Database::append`].
+    pub fn import(&self, mut batch: ImportBatch) -> duckdb::Result<Appended> {
+        batch.page_views.sort_by_key(|view| (view.event.website, view.event.time_ms));
+        self.store(Incoming::Log(batch.page_views), batch.settled_ms, &batch.moves)
+    }
+
+    fn store(&self, incoming: Incoming, settled_ms: i64, moves: &[VisitMove]) -> duckdb::Result<Appended> {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let outcome = self.change(connection, events, settled_ms, journal);
+        let outcome = self.change(connection, incoming, settled_ms, moves);
         let change = match outcome {
             Ok(change) => change,
             Err(error) => {
@@ -244,6 +263,17 @@ impl Database {
         }
     }
 
+    /// Remembers an imported log, unless its website is gone; see [`schema::ports::Imports::remember_log`].
+    ///
+    /// # Errors
+    /// Whatever the store refuses.
+    pub fn remember_log(&self, website: Uuid, log: &ImportedLog) -> duckdb::Result<()> {
+        let mut writer = locked(&self.writer);
+        let connection = self.connected(&mut writer)?;
+        let is_gone = self.open.read().unwrap_or_else(PoisonError::into_inner).gone.contains_key(&website);
+        if is_gone { Ok(()) } else { logs::remember(connection, website, log) }
+    }
+
     /// Erases a website's events and visits; see [`schema::ports::Sink::erase`].
     ///
     /// # Errors
@@ -252,12 +282,12 @@ impl Database {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let erased = ["events", "visits"].map(|table| {
+        let erased = ["events", "visits", "imported_logs"].map(|table| {
             connection.execute(&format!("DELETE FROM {table} WHERE website_id = {}", literal(website)), [])
         });
         let events = match erased {
-            [Ok(events), Ok(_)] => events as u64,
-            [Err(error), _] | [_, Err(error)] => {
+            [Ok(events), Ok(_), Ok(_)] => events as u64,
+            [Err(error), ..] | [_, Err(error), _] | [.., Err(error)] => {
                 let _ = connection.execute_batch("ROLLBACK");
                 return Err(error);
             }
@@ -275,18 +305,16 @@ impl Database {
     fn change(
         &self,
         connection: &Connection,
-        mut events: Vec<Event>,
+        mut incoming: Incoming,
         settled_ms: i64,
-        journal: Option<i64>,
+        moves: &[VisitMove],
     ) -> duckdb::Result<Change> {
         let mut change = Change::default();
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        events.retain(|event| !open.gone.contains_key(&event.website));
-        let before = events.len();
-        // The journal's events come once: the intake knows their ids, and its position moves in this transaction.
-        if journal.is_none() {
-            leave_out_stored(connection, &mut events)?;
-        }
+        incoming.retain(|event| !open.gone.contains_key(&event.website));
+        let (before, journal) = (incoming.len(), incoming.position());
+        let events = incoming.new_events(connection)?;
+        let moved = move_visits(connection, moves)?;
         change.appended = Appended { stored: events.len() as u64, duplicates: (before - events.len()) as u64 };
         if !events.is_empty() {
             let mut appender = connection.appender("events")?;
@@ -297,12 +325,22 @@ impl Database {
         }
 
         let mut late: BTreeMap<Who, Window> = BTreeMap::new();
+        for (who, window) in moved {
+            let visit = open.visits.get(&who).map(|visit| (visit.start_ms, visit.end_ms));
+            late.insert(who, widened(visit.map_or(window, |visit| joined(window, visit))));
+            // What is left of it is made anew from its events.
+            change.opened.insert(who, None);
+        }
         let groups = Groups::of(&events);
         let touching = visits_touched(connection, |website| open.closed_until(website), &groups)?;
         for (who, events) in groups.iter() {
             let span = (events.first(), events.last());
             let (first, last) =
                 (span.0.map_or(i64::MAX, |event| event.time_ms), span.1.map_or(0, |event| event.time_ms));
+            if let Some(window) = late.get_mut(&who) {
+                *window = joined(*window, widened((first, last)));
+                continue;
+            }
             let visit = open.visits.get(&who);
             let precedes = visit.is_some_and(|visit| first < visit.start_ms.saturating_sub(VISIT_GAP_MS));
             if precedes || touching.contains(&who) {

@@ -130,6 +130,11 @@ pub fn rebuild(
     connection.execute_batch("DROP TABLE temp.late; DROP TABLE temp.widened")
 }
 
+/// The window around both.
+pub fn joined(one: Window, other: Window) -> Window {
+    (one.0.min(other.0), one.1.max(other.1))
+}
+
 /// A window and the gap on both sides.
 pub const fn widened((from, until): Window) -> Window {
     (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS))

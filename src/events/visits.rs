@@ -1,6 +1,7 @@
 //! Visits as a pure function of events: what one visit accumulates, and how a run of events falls into visits.
 //!
-//! - The order in which events arrive does not matter, but for ties of time: there the earlier arrival is the entry, the later the exit.
+//! - The order in which events arrive does not matter, but for ties of time: there the earlier arrival is the entry, the later the
+//!   exit; of page views of logs it is the earlier line, whichever log is imported first.
 //! - A visit ends after 30 minutes without an event, and for no other reason.
 //! - People and bots never share a visit, also under one visitor's key.
 //! - How the visitor came is what the first page view says; a visit without page views has its first event's.
@@ -11,6 +12,7 @@ use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place, VISI
 use uuid::Uuid;
 
 use super::groups::Who;
+use crate::import::line_id;
 
 /// Memory of a visit beside its texts: what they are shared and allocated with.
 const FIXED_BYTES: usize = 480;
@@ -38,8 +40,9 @@ pub struct Visit {
     pub entry_page: Arc<str>,
     /// Path of the last page view; empty without one.
     pub exit_page: Arc<str>,
-    entry_ms: i64,
-    exit_ms: i64,
+    /// Time and order of the first page view, and of the last one.
+    entry: (i64, u64),
+    exit: (i64, u64),
     /// Of the first page view; of the first event without one.
     pub acquisition: Arc<Acquisition>,
     /// Attributes of the first event.
@@ -70,8 +73,8 @@ impl Visit {
             conversions: 0,
             entry_page: nowhere.clone(),
             exit_page: nowhere,
-            entry_ms: i64::MAX,
-            exit_ms: i64::MIN,
+            entry: (i64::MAX, u64::MAX),
+            exit: (i64::MIN, 0),
             acquisition: event.acquisition.clone(),
             place: event.place.clone(),
             agent: event.agent.clone(),
@@ -124,7 +127,7 @@ impl Visit {
         let time_ms = event.time_ms;
         if time_ms < self.start_ms {
             self.start_ms = time_ms;
-            if self.entry_ms == i64::MAX {
+            if self.pageviews == 0 {
                 self.acquisition = event.acquisition.clone();
             }
             self.place = event.place.clone();
@@ -136,13 +139,14 @@ impl Visit {
         self.end_ms = self.end_ms.max(time_ms);
         if event.kind == EventKind::Pageview {
             self.pageviews = self.pageviews.saturating_add(1);
-            if time_ms < self.entry_ms {
-                self.entry_ms = time_ms;
+            let at = (time_ms, line_id::order(event.id));
+            if at < self.entry {
+                self.entry = at;
                 self.entry_page = event.path.clone();
                 self.acquisition = event.acquisition.clone();
             }
-            if time_ms >= self.exit_ms {
-                self.exit_ms = time_ms;
+            if at >= self.exit {
+                self.exit = at;
                 self.exit_page = event.path.clone();
             }
         } else if event.kind.is_counted() {

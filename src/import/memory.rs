@@ -13,9 +13,11 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::{Error, Result},
-    ports::{Appended, Clock, Events, OpenVisit},
+    ports::{Appended, Clock, Events, ImportBatch, ImportedLog, Imports, StoredVisit},
 };
 use uuid::Uuid;
+
+use crate::events::copies::Stored;
 
 /// Remembers everything.
 #[derive(Default)]
@@ -23,6 +25,7 @@ pub(crate) struct Memory {
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) settled: Mutex<Vec<i64>>,
     pub(crate) full: bool,
+    pub(crate) logs: Mutex<Vec<ImportedLog>>,
 }
 
 /// Visits as (visitor, times of events), by the thirty-minute rule alone.
@@ -82,15 +85,42 @@ impl Events for Memory {
         self.settled.lock().unwrap().push(settled_ms);
         Ok(appended)
     }
+}
 
-    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
+#[async_trait]
+impl Imports for Memory {
+    async fn imported_logs(&self, _: Uuid) -> Result<Vec<ImportedLog>> {
+        Ok(self.logs.lock().unwrap().clone())
+    }
+
+    async fn remember_log(&self, _: Uuid, log: ImportedLog) -> Result<()> {
+        self.logs.lock().unwrap().push(log);
+        Ok(())
+    }
+
+    async fn visits_between(&self, website: Uuid, from_ms: i64, until_ms: i64) -> Result<Vec<StoredVisit>> {
         let events: Vec<Event> =
             self.events.lock().unwrap().iter().filter(|event| event.website == website).cloned().collect();
         Ok(visits(&events)
             .into_iter()
-            .map(|(visitor, times)| OpenVisit { visitor, start_ms: times[0], end_ms: times[times.len() - 1] })
-            .filter(|visit| visit.start_ms <= at_ms && visit.end_ms >= at_ms - VISIT_GAP_MS)
+            .map(|(visitor, times)| StoredVisit { visitor, start_ms: times[0], end_ms: times[times.len() - 1] })
+            .filter(|visit| visit.start_ms <= until_ms && visit.end_ms >= from_ms)
             .collect())
+    }
+
+    async fn import(&self, batch: ImportBatch) -> Result<Appended> {
+        let (page_views, mut known) = (batch.page_views.len() as u64, Stored::default());
+        for event in self.events.lock().unwrap().iter_mut() {
+            known.add(event.website, event.time_ms, event.id);
+            let is_moved = |visit: &StoredVisit| {
+                event.visitor == visit.visitor && (visit.start_ms..=visit.end_ms).contains(&event.time_ms)
+            };
+            if let Some(moved) = batch.moves.iter().find(|moved| is_moved(&moved.visit)) {
+                event.visitor = moved.visitor;
+            }
+        }
+        let new = self.append(known.leave_out(batch.page_views), batch.settled_ms).await?;
+        Ok(Appended { stored: new.stored, duplicates: page_views - new.stored })
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use schema::{
     analytics::{event::Acquisition, path},
     error::{Error, Result},
+    ports::ImportedLog,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use super::{
     BrokenLine, Options, Progress, Reason, Summary, Warning,
     format::{self, Format, Line},
     intern::Numbered,
+    logs::LogFinder,
     record::{Record, is_page, path_and_query},
     source::{LONGEST, Lines},
     spill::{Sorted, Sorter, UNNUMBERED, View},
@@ -49,6 +51,9 @@ pub(super) struct Reading {
     pub(super) user_agents: Vec<UserAgent>,
     /// By number.
     pub(super) arrivals: Vec<Arc<Acquisition>>,
+    pub(super) log: ImportedLog,
+    /// Whether the store does not know the log at this length.
+    pub(super) is_new: bool,
     pub(super) summary: Summary,
     pub(super) progress: Progress,
 }
@@ -64,6 +69,8 @@ pub(super) struct Task<'a> {
     pub(super) website: Uuid,
     pub(super) domain: &'a str,
     pub(super) options: Options,
+    /// Logs that were imported into the website.
+    pub(super) logs: &'a [ImportedLog],
     /// Where views wait that do not fit in memory.
     pub(super) scratch: &'a Path,
 }
@@ -136,6 +143,7 @@ struct Gathering<'a> {
     format: Format,
     /// Hash of what all lines' identities begin with.
     keyed: Sha256,
+    finder: LogFinder,
     views: Sorter,
     user_agents: Numbered<Arc<str>, UserAgent>,
     arrivals: Numbered<(String, Campaign), Arc<Acquisition>>,
@@ -158,6 +166,7 @@ impl<'a> Gathering<'a> {
             options: task.options,
             format,
             keyed: Sha256::new_with_prefix(task.website.as_bytes()),
+            finder: LogFinder::new(task.logs),
             views: Sorter::new(task.scratch),
             user_agents: Numbered::default(),
             arrivals: Numbered::default(),
@@ -205,6 +214,8 @@ impl<'a> Gathering<'a> {
             return Ok(Some(Reason::StaticFile));
         }
         self.pages += 1;
+        let digest = self.digest(text);
+        self.finder.take(&digest);
         // A log without user agents says nothing about who asked.
         let is_told = record.user_agent.is_some();
         self.without_user_agent += u64::from(!record.user_agent.as_ref().is_some_and(|field| field.is_given()));
@@ -222,7 +233,7 @@ impl<'a> Gathering<'a> {
         let is_numbered = |number: u32| number != UNNUMBERED;
         self.views.add(&View {
             time_ms: record.time_ms,
-            digest: self.digest(text),
+            digest,
             user_agent: user_agent_number,
             arrival,
             address: &record.address,
@@ -280,7 +291,10 @@ impl<'a> Gathering<'a> {
         self.summary.warn(Warning::NoUserAgent, self.without_user_agent, self.pages);
         self.summary.warn(Warning::NoReferrer, self.without_referrer, self.views.count);
         self.summary.dropped = Reason::ALL.into_iter().zip(self.dropped).map(Into::into).collect();
+        let (log, is_new) = self.finder.finish();
         Ok(Reading {
+            log,
+            is_new,
             views: self.views.sorted()?,
             user_agents: self.user_agents.into_list(),
             arrivals: self.arrivals.into_list(),

@@ -10,81 +10,75 @@ use rustc_hash::FxHashMap;
 use schema::{
     analytics::event::{Agent, Event, EventKind, Place},
     error::{Error, Result},
-    ports::OpenVisit,
+    ports::{ImportBatch, ImportedPageView, StoredVisit},
 };
-use sha2::{Digest, Sha256};
-use uuid::{Builder, Uuid};
 
-use super::{Target, intern::Shared, reading::Reading, spill::UNNUMBERED};
+use super::{
+    Target,
+    intern::Shared,
+    line_id,
+    reading::Reading,
+    spill::UNNUMBERED,
+    visitors::{Client, Visitors},
+};
 use crate::ingest::{
     channel::{Campaign, acquire},
     enrich::Enricher,
-    identity::{DAY_MS, Visits},
+    identity::DAY_MS,
 };
 
-/// Events in a batch: large enough for a column store, small enough to build while the last one is stored.
+/// Page views in a batch: large enough for a column store, small enough to build while the last one is stored.
 const BATCH: usize = 25_000;
-
-/// Events to store, and the time before which none will follow.
-pub(super) struct Batch {
-    pub(super) events: Vec<Event>,
-    pub(super) settled_ms: i64,
-}
 
 /// Builds all batches and sends each; stops early when `send` answers that nobody listens any more. Answers how many page views
 /// have no country.
 ///
-/// `recall` tells the visits that the store held open at an instant, in milliseconds since 1970 UTC.
+/// `recall` tells the visits that the store has between two times, in milliseconds since 1970 UTC.
 pub(super) fn build(
     reading: Reading,
     target: &Target,
-    mut visits: Visits,
+    mut visitors: Visitors,
     enricher: &Enricher,
-    recall: impl Fn(i64) -> Result<Vec<OpenVisit>>,
-    mut send: impl FnMut(Batch) -> bool,
+    recall: impl Fn((i64, i64)) -> Result<Vec<StoredVisit>>,
+    mut send: impl FnMut(ImportBatch) -> bool,
 ) -> Result<u64> {
-    let Reading { mut views, user_agents, arrivals, .. } = reading;
+    let Reading { mut views, user_agents, arrivals, log, .. } = reading;
     let empty: Arc<str> = "".into();
     let hostname: Arc<str> = target.domain.to_lowercase().into();
     let mut places = Places::default();
     let mut agents = Agents { numbered: vec![None; user_agents.len()], known: FxHashMap::default() };
     let mut paths = Shared::default();
-    // Equal lines have equal times, so they are counted within one instant and forgotten after it.
-    let mut equal: FxHashMap<[u8; 16], u64> = FxHashMap::default();
+    let mut instant = Instant::default();
     let clients = RandomState::new();
     let (mut now_ms, mut today) = (i64::MIN, i64::MIN);
     let mut without_country = 0;
-    let mut events = Vec::new();
+    let mut page_views = Vec::new();
 
     while let Some(view) = views.next()? {
         if view.time_ms != now_ms {
             let day = view.time_ms.div_euclid(DAY_MS);
             if day != today {
-                // The first line's instant, and from then on each midnight.
-                let at_ms = if today == i64::MIN { view.time_ms } else { day * DAY_MS };
-                visits.recall(at_ms, recall(at_ms)?);
+                visitors.recall(day, recall(Visitors::window(day))?);
                 today = day;
             }
             now_ms = view.time_ms;
-            equal.clear();
+            instant.begin();
         }
-        let before = equal.entry(view.digest).or_insert(0);
-        let id = event_id(view.digest, *before);
-        *before += 1;
-
         let user_agent = match view.user_agent {
             UNNUMBERED => view.user_agent_text,
             number => &get(&user_agents, number)?.text,
         };
-        let client = clients.hash_one((view.address, view.user_agent, view.user_agent_text));
-        let visitor = visits.visitor(client, view.address, user_agent, view.time_ms);
+        let number = clients.hash_one((view.address, view.user_agent, view.user_agent_text));
+        let visitor = visitors.visitor(Client { number, address: view.address, user_agent }, view.time_ms);
+        let (equal_before, at_once_before) = instant.count(view.digest, number);
+        let id = line_id::new(&view.digest, log.log, equal_before, at_once_before);
         let place = places.of(view.address, enricher);
         without_country += u64::from(place.country.is_empty());
         let acquisition = match view.arrival {
             UNNUMBERED => Arc::new(acquire(view.referrer.to_owned(), Campaign::of_query(view.query))),
             number => Arc::clone(get(&arrivals, number)?),
         };
-        events.push(Event {
+        let event = Event {
             website: target.website,
             id,
             time_ms: view.time_ms,
@@ -103,18 +97,41 @@ pub(super) fn build(
             amount_micros: 0,
             currency: Arc::clone(&empty),
             bot: Arc::clone(&empty),
-        });
-        if events.len() == BATCH {
-            let full = std::mem::replace(&mut events, Vec::with_capacity(BATCH));
-            if !send(Batch { events: full, settled_ms: now_ms }) {
+        };
+        page_views.push(ImportedPageView { line: line_id::line(id), event, equal_before });
+        if page_views.len() == BATCH {
+            let full = std::mem::replace(&mut page_views, Vec::with_capacity(BATCH));
+            if !send(ImportBatch { page_views: full, moves: visitors.moves(), settled_ms: now_ms }) {
                 return Ok(without_country);
             }
         }
     }
-    if !events.is_empty() {
-        send(Batch { events, settled_ms: now_ms });
+    if !page_views.is_empty() {
+        send(ImportBatch { page_views, moves: visitors.moves(), settled_ms: now_ms });
     }
     Ok(without_country)
+}
+
+/// What one instant has had: equal lines have equal times, so they are counted within it and forgotten after it.
+#[derive(Default)]
+struct Instant {
+    lines: FxHashMap<[u8; 16], u64>,
+    clients: FxHashMap<u64, u64>,
+}
+
+impl Instant {
+    fn begin(&mut self) {
+        self.lines.clear();
+        self.clients.clear();
+    }
+
+    /// Takes a page view. Answers how many of the same line, and of the same client, came before it.
+    fn count(&mut self, line: [u8; 16], client: u64) -> (u64, u64) {
+        let (line, client) = (self.lines.entry(line).or_insert(0), self.clients.entry(client).or_insert(0));
+        let before = (*line, *client);
+        (*line, *client) = (*line + 1, *client + 1);
+        before
+    }
 }
 
 /// Places of addresses. A million addresses are in some hundred places.
@@ -169,19 +186,6 @@ impl Agents {
         }
         agent
     }
-}
-
-/// The identity of a line: its text (by digest) and how many equal lines came before it.
-fn event_id(digest: [u8; 16], before: u64) -> Uuid {
-    let bytes = if before == 0 {
-        digest
-    } else {
-        let whole: [u8; 32] = Sha256::new_with_prefix(digest).chain_update(before.to_le_bytes()).finalize().into();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&whole[..16]);
-        bytes
-    };
-    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn get<T>(list: &[T], number: u32) -> Result<&T> {

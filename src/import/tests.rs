@@ -14,11 +14,12 @@ const SITE: Uuid = Uuid::from_u128(0xf00d);
 
 pub(crate) fn importer(store: &Arc<Memory>) -> Importer {
     Importer {
-        events: Arc::clone(store) as Arc<dyn Events>,
+        events: Arc::clone(store) as Arc<dyn Imports>,
         clock: Arc::new(Still(chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap())),
         enricher: Arc::new(Enricher::new(None, None).unwrap()),
         secret: Secret::new([9; 32]),
         scratch: std::env::temp_dir(),
+        turn: Arc::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::Result,
-    ports::{Appended, Events, OpenVisit},
+    ports::{Appended, Events},
 };
 use uuid::Uuid;
 
@@ -67,10 +67,5 @@ impl Events for Fresh {
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
         self.events.append(events, settled_ms).await
-    }
-
-    async fn visits_open_at(&self, website: Uuid, at_ms: i64) -> Result<Vec<OpenVisit>> {
-        self.freshen().await;
-        self.events.visits_open_at(website, at_ms).await
     }
 }

@@ -1,19 +1,14 @@
 //! Who somebody is without a cookie: a keyed hash of address and user agent that changes with the UTC day.
 //!
 //! - The address goes in and does not come out: without the installation's secret nobody can try addresses against it.
-//! - A visit that crosses midnight keeps the visitor it began with, over any number of midnights up to [`CHAIN_DAYS`].
+//! - A visit that crosses midnight keeps the visitor it began with, over any number of midnights.
 
 use hmac::{Hmac, KeyInit, Mac};
-use rustc_hash::FxHashMap;
-use schema::{analytics::event::VISIT_GAP_MS, ports::OpenVisit};
 use sha2::Sha256;
 use uuid::Uuid;
 
 /// Length of a UTC day, in milliseconds.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// How many days back a visit that is still open may have begun.
-pub const CHAIN_DAYS: i64 = 30;
 
 /// The installation's secret: 32 random bytes of the data folder. Shows nothing of itself.
 #[derive(Clone)]
@@ -81,73 +76,9 @@ impl Identity {
     }
 }
 
-/// Visitors that are remembered before those who cannot go on are forgotten.
-const MIN_ROOM: usize = 32_768;
-
-/// Follows visitors through events in order of time.
-pub struct Visits {
-    identity: Identity,
-    /// By the caller's number of (address, user agent): when it was last seen, and as whom. Those who cannot go on are forgotten.
-    seen: FxHashMap<u64, (i64, u64)>,
-    /// How many are remembered before the next time of forgetting.
-    room: usize,
-    /// Visits of the store that an event may continue.
-    stored: FxHashMap<u64, OpenVisit>,
-}
-
-impl Visits {
-    /// Begins without memory of earlier visits.
-    #[must_use]
-    pub fn new(identity: Identity) -> Self {
-        Self { identity, seen: FxHashMap::default(), room: MIN_ROOM, stored: FxHashMap::default() }
-    }
-
-    /// Tells which visits the store held open at an instant (milliseconds since 1970 UTC); replaces what was told before.
-    ///
-    /// A visit that goes on with the key of an earlier day has been open since midnight, so telling this for the
-    /// first event and again for every midnight passed is enough.
-    pub fn recall(&mut self, at_ms: i64, open: Vec<OpenVisit>) {
-        // Of one visitor at most one visit is open at an instant; what began later has its own day's key anyway.
-        let open = open.into_iter().filter(|visit| visit.start_ms <= at_ms);
-        self.stored = open.map(|visit| (visit.visitor, visit)).collect();
-    }
-
-    /// Whose event this is. Events come in order of time; `number` is the caller's for this address and user agent.
-    pub fn visitor(&mut self, number: u64, address: &str, user_agent: &str, time_ms: i64) -> u64 {
-        if self.seen.len() >= self.room {
-            self.seen.retain(|_, (last_ms, _)| time_ms - *last_ms <= VISIT_GAP_MS);
-            self.room = (self.seen.len() * 2).max(MIN_ROOM);
-        }
-        let visitor = match self.seen.get(&number).copied() {
-            Some((last_ms, visitor)) if time_ms - last_ms <= VISIT_GAP_MS => visitor,
-            _ => {
-                let today = time_ms.div_euclid(DAY_MS);
-                self.continued(address, user_agent, time_ms, today)
-                    .unwrap_or_else(|| self.identity.visitor(address, user_agent, today))
-            }
-        };
-        self.seen.insert(number, (time_ms, visitor));
-        visitor
-    }
-
-    /// The stored visit that this event continues under the key of an earlier day.
-    fn continued(&self, address: &str, user_agent: &str, time_ms: i64, today: i64) -> Option<u64> {
-        let reaches = |visit: &&OpenVisit| visit.start_ms <= time_ms && time_ms - visit.end_ms <= VISIT_GAP_MS;
-        let oldest = self.stored.values().filter(reaches).map(|visit| visit.start_ms.div_euclid(DAY_MS)).min()?;
-        (oldest.max(today - CHAIN_DAYS)..today).rev().find_map(|day| {
-            let visitor = self.identity.visitor(address, user_agent, day);
-            let visit = self.stored.get(&visitor).filter(reaches)?;
-            // The key must be the one that visit began with.
-            (visit.start_ms.div_euclid(DAY_MS) == day).then_some(visitor)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MINUTE: i64 = 60_000;
 
     fn identity() -> Identity {
         Identity::new(&Secret::new([7; 32]), Uuid::from_u128(1))
@@ -173,46 +104,5 @@ mod tests {
         // Computed with Python's hmac: key 07 * 32, website 1, then length, address, agent and day.
         let message_order = identity().visitor("192.0.2.1", "Firefox", 20_000);
         assert_eq!(format!("{message_order:016x}"), "38c76f22192a7579");
-    }
-
-    fn follow(visits: &mut Visits, minutes: &[i64]) -> Vec<u64> {
-        minutes.iter().map(|minute| visits.visitor(0, "a", "b", minute * MINUTE)).collect()
-    }
-
-    #[test]
-    fn a_visit_keeps_its_visitor_over_midnights_and_a_gap_ends_it() {
-        let day = 24 * 60;
-        let mut visits = Visits::new(identity());
-        let keys = follow(&mut visits, &[day - 20, day + 10, day + 40, day + 71]);
-        assert_eq!(keys[0], identity().visitor("a", "b", 0));
-        assert_eq!(keys[1], keys[0], "across midnight");
-        assert_eq!(keys[2], keys[0], "exactly thirty minutes go on");
-        assert_eq!(keys[3], identity().visitor("a", "b", 1), "thirty-one minutes begin a new visit, of the new day");
-
-        // A machine that never pauses: every 25 minutes for three days.
-        let mut visits = Visits::new(identity());
-        let minutes: Vec<i64> = (0..3 * day / 25).map(|step| step * 25).collect();
-        let keys = follow(&mut visits, &minutes);
-        assert!(keys.iter().all(|key| *key == keys[0]));
-    }
-
-    #[test]
-    fn a_stored_visit_is_continued_under_its_own_key() {
-        let day = 24 * 60 * MINUTE;
-        let visitor = identity().visitor("a", "b", 0);
-        let open = OpenVisit { visitor, start_ms: day - 50 * MINUTE, end_ms: 2 * day - 5 * MINUTE };
-        let at = |time_ms: i64, open: OpenVisit| {
-            let mut visits = Visits::new(identity());
-            let later = OpenVisit { start_ms: 2 * day + MINUTE, end_ms: 2 * day + MINUTE, ..open };
-            visits.recall(2 * day, vec![open, later]);
-            visits.visitor(0, "a", "b", time_ms)
-        };
-        assert_eq!(at(2 * day + 10 * MINUTE, open), visitor, "begun two days ago");
-        assert_eq!(at(2 * day + 25 * MINUTE, open), visitor, "the gap is thirty minutes, counted from its end");
-        assert_ne!(at(2 * day + 26 * MINUTE, open), visitor);
-        let stranger = OpenVisit { visitor: visitor ^ 1, ..open };
-        assert_eq!(at(2 * day + 10 * MINUTE, stranger), identity().visitor("a", "b", 2));
-        let misdated = OpenVisit { start_ms: day + MINUTE, ..open };
-        assert_eq!(at(2 * day + 10 * MINUTE, misdated), identity().visitor("a", "b", 2));
     }
 }

@@ -19,8 +19,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     ports::{
-        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, OpenVisit, Passwords, SignUp,
-        Tokens,
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp, Tokens,
     },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
@@ -102,9 +101,6 @@ impl Events for NoEvents {
     }
     async fn append(&self, _: Vec<Event>, _: i64) -> Result<Appended> {
         Ok(Appended::default())
-    }
-    async fn visits_open_at(&self, _: Uuid, _: i64) -> Result<Vec<OpenVisit>> {
-        Ok(Vec::new())
     }
 }
 

@@ -12,7 +12,7 @@ use footfall_schema::{
         event::{Acquisition, Agent, Event, EventKind, Place},
         plan::{Answer, Panel, Plan, Sums},
     },
-    ports::{Appended, Events, Ledger, Live, OpenVisit},
+    ports::{Appended, Events, Ledger, Live},
     traffic::{LiveFigures, Outcome, SetUp},
 };
 use futures_util::{
@@ -113,9 +113,6 @@ impl Events for Traffic {
     }
     async fn append(&self, _: Vec<Event>, _: i64) -> Result<Appended> {
         Ok(Appended::default())
-    }
-    async fn visits_open_at(&self, _: Uuid, _: i64) -> Result<Vec<OpenVisit>> {
-        Ok(Vec::new())
     }
 }
 

@@ -1,0 +1,58 @@
+//! A batch on its way into the store, of which some may be stored already.
+
+use duckdb::Connection;
+use schema::{analytics::event::Event, ports::ImportedPageView};
+
+use super::{copies, duplicates::leave_out_stored};
+
+/// Events in order of website and time.
+pub enum Incoming {
+    /// Events that may be sent again.
+    Sent(Vec<Event>),
+    /// Events of the journal, until a position.
+    Journal(i64, Vec<Event>),
+    /// Page views of a log.
+    Log(Vec<ImportedPageView>),
+}
+
+impl Incoming {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Sent(events) | Self::Journal(_, events) => events.len(),
+            Self::Log(page_views) => page_views.len(),
+        }
+    }
+
+    /// The position until which the journal is delivered with them.
+    pub const fn position(&self) -> Option<i64> {
+        match self {
+            Self::Journal(position, _) => Some(*position),
+            Self::Sent(_) | Self::Log(_) => None,
+        }
+    }
+
+    /// Keeps those that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
+        match self {
+            Self::Sent(events) | Self::Journal(_, events) => events.retain(keep),
+            Self::Log(page_views) => page_views.retain(|view| keep(&view.event)),
+        }
+    }
+
+    /// Those that are not stored.
+    ///
+    /// # Errors
+    /// Whatever the store refuses.
+    pub fn new_events(self, connection: &Connection) -> duckdb::Result<Vec<Event>> {
+        match self {
+            // The journal's events come once: the intake knows their ids, and its position moves in this transaction.
+            Self::Journal(_, events) => Ok(events),
+            Self::Sent(mut events) => {
+                leave_out_stored(connection, &mut events)?;
+                Ok(events)
+            }
+            Self::Log(page_views) => Ok(copies::stored(connection, &page_views)?.leave_out(page_views)),
+        }
+    }
+}
