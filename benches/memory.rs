@@ -7,7 +7,6 @@
 #![expect(
     clippy::expect_used,
     clippy::cast_precision_loss,
-    clippy::disallowed_methods,
     reason = "a bench that cannot go on stops, and has no configuration file"
 )]
 
