@@ -29,8 +29,8 @@ use crate::{
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
 };
 
-/// What one document may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
-const UNLIMITED_COST: u64 = 50_000;
+/// What one document of a known caller may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
+pub const UNLIMITED_COST: u64 = 50_000;
 
 /// Checks credentials against the control plane.
 #[derive(Clone)]
