@@ -77,3 +77,53 @@ fn share(request: &Request) -> Share {
 fn found<T: 'static>(request: &Request) -> Option<&T> {
     request.data.get(&TypeId::of::<T>())?.downcast_ref()
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _, future::pending, stream};
+
+    use super::*;
+
+    /// Never answers.
+    #[derive(Clone)]
+    struct Busy;
+
+    impl Executor for Busy {
+        async fn execute(&self, _: Request) -> Response {
+            pending().await
+        }
+
+        fn execute_stream(&self, _: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+            stream::pending().boxed()
+        }
+    }
+
+    /// Answers at once.
+    #[derive(Clone)]
+    struct Idle;
+
+    impl Executor for Idle {
+        async fn execute(&self, _: Request) -> Response {
+            Response::default()
+        }
+
+        fn execute_stream(&self, _: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+            stream::empty().boxed()
+        }
+    }
+
+    #[test]
+    fn signing_in_waits_for_no_public_dashboard() {
+        let busy = FairExecutor::new(Busy);
+        let idle = busy.beside(Idle);
+        let request = |kind: OperationType| Request::new("{ __typename }").data(kind);
+        let mut dashboards: Vec<_> = (0..40).map(|_| Box::pin(busy.execute(request(OperationType::Query)))).collect();
+        assert!(dashboards.iter_mut().all(|dashboard| dashboard.now_or_never().is_none()));
+        assert!(idle.execute(request(OperationType::Query)).now_or_never().is_none(), "behind the others like it");
+        for _ in 0..100 {
+            assert!(idle.execute(request(OperationType::Mutation)).now_or_never().is_some());
+        }
+        drop(dashboards);
+        assert!(idle.execute(request(OperationType::Query)).now_or_never().is_some());
+    }
+}
