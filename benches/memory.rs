@@ -315,7 +315,7 @@ async fn dashboard(at: &Installation, address: &str) -> f64 {
 
 fn at_now() -> chrono::DateTime<chrono::Utc> {
     use schema::ports::Clock as _;
-    footfall::ambient::SystemClock.now()
+    footfall::system::SystemClock.now()
 }
 
 /// Visits that are open at once.

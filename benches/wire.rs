@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use footfall::ambient::SystemClock;
+use footfall::system::SystemClock;
 use schema::ports::Clock as _;
 use serde_json::{Value, json};
 use tokio::{

@@ -17,8 +17,8 @@ use schema::{Error, Schema, ports::Page};
 use serde_json::json;
 
 use crate::{
+    auth::Door,
     fair_executor::FairExecutor,
-    gate::Door,
     rest::{Auth, Gate as _},
     widgets::words::escaped,
 };

@@ -26,7 +26,7 @@ use schema::{
 
 use crate::{
     body::{self, Unread},
-    http::shell::Direct,
+    http::middleware::FastPath,
     ingest::{
         address::Proxies,
         beacon::{self, Beacon},
@@ -103,7 +103,7 @@ impl Kind {
     }
 }
 
-impl Direct for Arc<Gateway> {
+impl FastPath for Arc<Gateway> {
     fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response<Body>> + Send + 'static, Request> {
         let Some((kind, has_code)) = Kind::of(request.uri().path()) else { return ControlFlow::Continue(request) };
         let gateway = Self::clone(self);

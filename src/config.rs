@@ -18,7 +18,8 @@ use self::{
     mail::{MailFlags, MailSettings, MailTls},
 };
 use crate::{
-    StartError, data_folder::DataFolder, http::trusted::FreeText, ingest::address::Proxies, server::connections,
+    StartError, data_folder::DataFolder, http::persisted_documents::FreeText, ingest::address::Proxies,
+    server::connections,
 };
 
 /// The defaults, with their explanations.

@@ -1,12 +1,13 @@
 //! The event store behind the `Events` port: questions are compiled, run on a few readers, and remembered until the
 //! website's data changes.
 
+mod by_visitor;
+mod cache_size;
 pub(crate) mod copies;
 mod ddl;
 mod dialect;
 pub mod duckdb;
 mod duplicates;
-mod groups;
 mod incoming;
 mod interrupt;
 mod logs;
@@ -16,7 +17,6 @@ mod replay;
 mod rows;
 pub mod sql;
 mod visits;
-mod weight;
 
 use std::{
     path::Path,
@@ -87,7 +87,7 @@ impl Store {
             in_use: Arc::default(),
             idle: Arc::default(),
             remembered: moka::sync::Cache::builder()
-                .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| weight::of(basis, panel, answer))
+                .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| cache_size::of(basis, panel, answer))
                 .max_capacity(REMEMBERED_BYTES)
                 .time_to_idle(Duration::from_secs(600))
                 .build(),

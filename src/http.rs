@@ -2,28 +2,28 @@
 
 pub mod accept;
 pub mod answer;
-pub mod blame;
-pub mod coerce;
+pub mod collect_fields;
 pub mod cors;
 pub mod credential;
-pub mod escapes;
+pub mod error_location;
+pub mod extra_rules;
+pub mod fields_can_merge;
 pub mod gauge;
 pub mod graphql;
+pub mod lexer;
 pub mod limits;
-pub mod merge;
-pub mod overlap;
-pub mod page;
+pub mod middleware;
+pub mod numeric_variables;
+pub mod persisted_documents;
+pub mod playground;
 pub mod prepare;
 pub mod price;
 pub mod refusal;
 pub mod request;
-pub mod shape;
-pub mod shell;
+pub mod schema_index;
 pub mod sse;
 pub mod stream;
-pub mod tokens;
-pub mod trusted;
-pub mod verify;
+pub mod unicode_escapes;
 pub mod ws;
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ pub struct HttpConfig {
     /// How many buckets a series over a range has with an interval at a moment; `None` where that cannot be told. Default never.
     pub buckets: fn(&Value, &Value, DateTime<Utc>) -> Option<u64>,
     /// Stored documents, and who may send other text.
-    pub trusted: trusted::Trusted,
+    pub trusted: persisted_documents::PersistedDocuments,
 }
 
 impl Default for HttpConfig {
@@ -70,11 +70,11 @@ impl Default for HttpConfig {
             timeout: Duration::from_secs(5),
             answer_bytes: 8 * 1024 * 1024,
             buckets: |_, _, _| None,
-            trusted: trusted::Trusted::default(),
+            trusted: persisted_documents::PersistedDocuments::default(),
         }
     }
 }
 
+pub use middleware::{Middleware, middleware};
 /// Handlers find it as an extension.
 pub use schema::RequestId;
-pub use shell::{Shelled, shell};

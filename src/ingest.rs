@@ -13,7 +13,7 @@ pub mod datacentre;
 pub mod delivery;
 pub mod enrich;
 pub mod fields;
-pub mod fresh;
+pub mod handoff_buffer;
 pub mod identity;
 pub mod intake;
 pub mod journal;
@@ -21,14 +21,14 @@ pub mod ledger;
 pub mod limiter;
 pub mod memory;
 pub mod place;
+pub mod progress;
 pub mod properties;
-pub mod relay;
+pub mod read_your_writes;
 pub mod rules;
 pub mod salts;
 pub mod seen;
 pub mod session_agents;
 pub mod sites;
-pub mod state;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
 pub mod account_pages;
-pub mod ambient;
+pub mod auth;
 pub mod beacons;
 pub mod body;
 pub mod cli;
@@ -11,11 +11,11 @@ pub mod config;
 pub mod data_folder;
 pub mod database;
 pub mod demo;
+pub mod domain_verification;
 pub mod erasure;
 pub mod events;
 pub mod fair_executor;
 pub mod fair_queue;
-pub mod gate;
 pub mod health;
 pub mod http;
 pub mod import;
@@ -24,10 +24,10 @@ pub mod live;
 pub mod log;
 pub mod mail;
 pub mod passwords;
-pub mod proof;
 pub mod rest;
 pub mod series_buckets;
 pub mod server;
+pub mod system;
 pub mod tasks;
 pub mod tokens;
 pub mod tracker;
@@ -53,36 +53,36 @@ use schema::{
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    ambient::{SystemClock, SystemIds},
+    auth::Door,
     beacons::Gateway,
     config::Config,
     data_folder::Held,
+    domain_verification::Internet,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
     fair_executor::FairExecutor,
-    gate::Door,
     health::Health,
-    http::{HttpConfig, Shelled, graphql::Endpoint, shell, trusted::Trusted},
+    http::{HttpConfig, Middleware, graphql::Endpoint, middleware, persisted_documents::PersistedDocuments},
     import::{Importer, Target, handover},
     ingest::{
         agent::Agents,
         chain::Chain,
         delivery::Delivery,
         enrich::Enricher,
-        fresh::Fresh,
         intake::{self, DRAIN, Desk, Intake},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
+        read_your_writes::ReadYourWrites,
         salts::Salts,
         seen::{Limits, Seen},
         sites::Sites as Tracked,
     },
     live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
-    proof::Internet,
     rest::{Rest, Shell},
     server::connections::Connections,
+    system::{SystemClock, SystemIds},
     tasks::Tasks,
     tokens::{Keyring, external::External},
 };
@@ -164,7 +164,7 @@ pub struct App {
     /// Imports access logs.
     pub importer: Importer,
     config: Config,
-    service: Shelled<Arc<Gateway>>,
+    service: Middleware<Arc<Gateway>>,
     store: Store,
     inflow: Inflow,
     intake: Intake,
@@ -416,7 +416,7 @@ async fn inflow(
     if left > 0 {
         state.left(writer.last(), left);
     }
-    ports.events = Arc::new(Fresh { events: ports.events.clone(), state });
+    ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
     let (intake, desk) = desk.start(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
@@ -444,11 +444,11 @@ fn routes(
     keyring: Arc<Keyring>,
     gateway: Gateway,
     health: Health,
-) -> Result<Shelled<Arc<Gateway>>, StartError> {
+) -> Result<Middleware<Arc<Gateway>>, StartError> {
     let rest = rest_api()?;
     let health = Arc::new(health);
     let http = HttpConfig {
-        trusted: Trusted::new(rest.stored().map(|stored| stored.text), config.free_text),
+        trusted: PersistedDocuments::new(rest.stored().map(|stored| stored.text), config.free_text),
         cors_origins: config.cors_origins.clone(),
         introspection: config.introspection,
         timeout: Duration::from_secs(config.timeout_seconds),
@@ -475,7 +475,7 @@ fn routes(
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
     let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
-    Ok(shell(Arc::new(gateway), routes, &http, ports.ids.clone()))
+    Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }
 
 /// Finds the websites that imports name.

@@ -5,19 +5,19 @@
 //! - An answer is whole or an error: REST never returns partial data.
 
 pub mod answer;
+pub mod auth;
 pub mod body;
 pub mod document;
+pub mod document_source;
 pub mod envelope;
-pub mod gate;
 pub mod openapi;
+pub mod pagination;
 pub mod projection;
+pub mod rest_names;
 pub mod scalars;
 pub mod sdl;
 pub mod selection;
-pub mod source;
-pub mod spelling;
 pub mod variables;
-pub mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ use self::{
     sdl::Sdl,
 };
 pub use self::{
-    gate::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell},
+    auth::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell},
     sdl::Access,
 };
 

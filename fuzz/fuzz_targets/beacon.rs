@@ -8,7 +8,7 @@ use footfall_fuzz::{
     beacon::{self, Beacon, Money},
     channel::{self, Campaign},
     crawler::{self, Crawl},
-    properties::{MOST, Properties},
+    properties::{MAX_PROPERTIES, Properties},
 };
 use libfuzzer_sys::fuzz_target;
 use schema::{
@@ -52,10 +52,10 @@ const RESERVED: &[&str] = &["url", "referrer", "screen_size", "browser", "os", "
 const AUTOMATIC: &[&str] = &["outbound_link", "file_download"];
 
 /// Longest URL, in bytes.
-const LONGEST_URL: usize = 8_192;
+const MAX_URL: usize = 8_192;
 
 /// The most money, in millionths of a unit.
-const MOST_MICROS: u64 = 1_000_000_000_000_000_000;
+const MAX_MICROS: u64 = 1_000_000_000_000_000_000;
 
 /// The website that referrers are held against.
 const DOMAIN: &str = "shop.example";
@@ -115,9 +115,9 @@ fn check_beacon(beacon: &Beacon) {
     assert_eq!(page.host, page.host.to_lowercase());
     check_text(&page.path, 2_000);
     assert!(page.path.starts_with('/') && !page.path.contains(['?', '#']), "{:?}", page.path);
-    assert!(!page.query.contains('#') && page.query.len() + page.fragment.len() < LONGEST_URL);
+    assert!(!page.query.contains('#') && page.query.len() + page.fragment.len() < MAX_URL);
     check_text(&beacon.title, 300);
-    check_text(&beacon.referrer, LONGEST_URL);
+    check_text(&beacon.referrer, MAX_URL);
     check_text(&beacon.name, 200);
     for id in [&beacon.event_id, &beacon.visitor_id].into_iter().flatten() {
         assert!((8..=64).contains(&id.chars().count()), "{id:?}");
@@ -138,7 +138,7 @@ fn check_beacon(beacon: &Beacon) {
         assert!(time.unsigned_abs() < 9_000_000_000_000_000, "{time}");
     }
     if let Some(Money { micros, currency }) = &beacon.money {
-        assert!(micros.unsigned_abs() <= MOST_MICROS, "{micros}");
+        assert!(micros.unsigned_abs() <= MAX_MICROS, "{micros}");
         assert!(currency.len() == 3 && currency.bytes().all(|letter| letter.is_ascii_uppercase()), "{currency:?}");
     }
     check_properties(&beacon.properties, &beacon.name);
@@ -184,7 +184,7 @@ fn check_heartbeat(beacon: &Beacon) {
 
 fn check_properties(properties: &Properties, event: &str) {
     let values = record(properties);
-    assert!(properties.sent <= MOST && values.len() <= MOST);
+    assert!(properties.sent <= MAX_PROPERTIES && values.len() <= MAX_PROPERTIES);
     for (name, value) in &values {
         check_text(name, 100);
         assert!(!name.is_empty());
@@ -219,7 +219,7 @@ fn check_acquisition(beacon: &Beacon) {
     assert!(referrer.is_empty() || !channel::is_own(&referrer, DOMAIN));
     let acquisition = channel::acquire(referrer.clone(), campaign.clone());
     assert_eq!(acquisition, channel::acquire(referrer, campaign));
-    check_text(&acquisition.source, LONGEST_URL);
+    check_text(&acquisition.source, MAX_URL);
     check_text(&acquisition.channel, 20);
     assert!(!acquisition.channel.is_empty());
 }

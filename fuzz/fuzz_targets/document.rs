@@ -11,7 +11,7 @@ use footfall_fuzz::http::{
     prepare::{Prepared, prepare},
     refusal::Refusal,
     request::{Asked, from_json},
-    shape::Shape,
+    schema_index::SchemaIndex,
 };
 use libfuzzer_sys::fuzz_target;
 use rustix::time::{ClockId, clock_gettime};
@@ -28,8 +28,8 @@ const TRIES: usize = 4;
 /// What one document may cost.
 const COST: u64 = 5_000;
 
-static SHAPE: LazyLock<Shape> =
-    LazyLock::new(|| Shape::read(include_str!("../../schema/schema.graphql")).expect("the server's schema"));
+static SHAPE: LazyLock<SchemaIndex> =
+    LazyLock::new(|| SchemaIndex::read(include_str!("../../schema/schema.graphql")).expect("the server's schema"));
 
 fuzz_target!(|body: &[u8]| {
     if body.len() > MAX_BODY {

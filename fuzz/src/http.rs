@@ -1,17 +1,17 @@
 //! Everything that happens to a GraphQL request before it runs.
 
-#[path = "../../src/http/coerce.rs"]
-pub mod coerce;
-#[path = "../../src/http/escapes.rs"]
-pub mod escapes;
+#[path = "../../src/http/numeric_variables.rs"]
+pub mod numeric_variables;
+#[path = "../../src/http/unicode_escapes.rs"]
+pub mod unicode_escapes;
 #[path = "../../src/http/gauge.rs"]
 pub mod gauge;
 #[path = "../../src/http/limits.rs"]
 pub mod limits;
-#[path = "../../src/http/merge.rs"]
-pub mod merge;
-#[path = "../../src/http/overlap.rs"]
-pub mod overlap;
+#[path = "../../src/http/collect_fields.rs"]
+pub mod collect_fields;
+#[path = "../../src/http/fields_can_merge.rs"]
+pub mod fields_can_merge;
 #[path = "../../src/http/prepare.rs"]
 pub mod prepare;
 #[path = "../../src/http/price.rs"]
@@ -20,9 +20,9 @@ pub mod price;
 pub mod refusal;
 #[path = "../../src/http/request.rs"]
 pub mod request;
-#[path = "../../src/http/shape.rs"]
-pub mod shape;
-#[path = "../../src/http/tokens.rs"]
-pub mod tokens;
-#[path = "../../src/http/verify.rs"]
-pub mod verify;
+#[path = "../../src/http/schema_index.rs"]
+pub mod schema_index;
+#[path = "../../src/http/lexer.rs"]
+pub mod lexer;
+#[path = "../../src/http/extra_rules.rs"]
+pub mod extra_rules;

@@ -20,18 +20,18 @@ use crate::{
 
 pub mod chat;
 pub mod credential;
-mod elsewhere;
-pub(crate) mod lasting;
-pub mod open;
+mod external_login;
 pub mod operator;
+pub mod public_access;
+pub(crate) mod stream_access;
 #[macro_use]
-pub mod stated;
+pub mod access_directive;
 
+pub use access_directive::{On, Stated};
 pub use chat::{AuthoredChat, Chat};
 pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
-pub use open::{Shown, Tracked, Watching};
 pub use operator::Operator;
-pub use stated::{On, Stated};
+pub use public_access::{Shown, Tracked, Watching};
 
 /// What a member may do in a team and on its websites. Each role includes the ones below.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

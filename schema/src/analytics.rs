@@ -7,6 +7,6 @@ pub mod event;
 pub mod path;
 pub mod plan;
 pub mod query;
-pub mod question;
+pub mod query_input;
 pub mod report;
 pub mod zone;

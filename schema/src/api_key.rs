@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, AtLeast, Level, On, Role, Site, Viewer, credential::digest, stated},
+    access::{self, Admin, AtLeast, Level, On, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     connection::PageArgs,
     cx::{Cx, Reach as _},
@@ -329,7 +329,7 @@ pub struct ApiKeyQuery;
 impl ApiKeyQuery {
     /// The calling API key and its figures.
     #[doc = access_line!(API_KEY)]
-    #[graphql(directive = stated::access::apply(On::ApiKey, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::ApiKey, None, None))]
     async fn api_usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<ApiUsage>> {
         let answer: async_graphql::Result<Option<ApiUsage>> =
             async { Ok(Some(calling::usage_of(ctx.cx()?.ports(), ctx.key().await?))) }.await;
@@ -338,7 +338,7 @@ impl ApiKeyQuery {
 
     /// The API keys of a team, oldest first, revoked ones included.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
@@ -366,7 +366,7 @@ pub struct ApiKeyMutation;
 impl ApiKeyMutation {
     /// Makes an API key. The key itself is in the answer and nowhere else afterwards.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_create(
         &self,
         ctx: &Context<'_>,
@@ -392,7 +392,7 @@ impl ApiKeyMutation {
 
     /// Revokes an API key at once and for good.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_revoke(
         &self,
         ctx: &Context<'_>,
@@ -410,7 +410,7 @@ impl ApiKeyMutation {
     /// Replaces an API key by a new one with the same name and permission. The old one works for five minutes more, so that
     /// programs can be given the new one in between.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_rotate(
         &self,
         ctx: &Context<'_>,

@@ -57,7 +57,7 @@ impl Quota {
 }
 
 /// Counts kept at once; past this, those that are over are dropped, and then half of those with the fewest failures.
-const MOST: usize = 100_000;
+const MAX_REMEMBERED: usize = 100_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -172,15 +172,15 @@ fn count(windows: &mut HashMap<u64, Window>, key: u64, minutes: i64, now: DateTi
 
 /// Keeps the book small: drops counts that are over, and then half of those with the fewest failures.
 fn make_room(windows: &mut HashMap<u64, Window>, now: DateTime<Utc>) {
-    if windows.len() > MOST {
+    if windows.len() > MAX_REMEMBERED {
         windows.retain(|_, window| window.ends_at > now);
     }
-    if windows.len() > MOST {
+    if windows.len() > MAX_REMEMBERED {
         // A caller who sends from very many addresses must not make room for itself: the highest counts stay.
         let mut counts: Vec<u32> = windows.values().map(|window| window.count).collect();
         counts.sort_unstable();
         let middle = counts.get(counts.len() / 2).copied().unwrap_or(0);
-        let mut room = MOST / 2;
+        let mut room = MAX_REMEMBERED / 2;
         windows.retain(|_, window| {
             let stays = window.count > middle || room > 0;
             room = room.saturating_sub(1);

@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, AuthoredChat, Chat, On, Role, Viewer, stated},
+    access::{self, AuthoredChat, Chat, On, Role, Viewer, access_directive},
     connection::{self, Page, PageArgs, Place},
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -26,10 +26,10 @@ use crate::{
     website::team_meant,
 };
 
+pub mod message_broadcast;
 pub mod messages;
-pub mod told;
 
-pub use told::{ConversationSubscription, Told};
+pub use message_broadcast::{ConversationSubscription, Told};
 
 use messages::{
     ConversationAppendMessageInput, ConversationMessage, ConversationMessageConnection, ConversationMessageInput,
@@ -38,7 +38,7 @@ use messages::{
 // Vocabulary
 
 /// Characters of a title at most.
-const LONGEST_TITLE: usize = 200;
+const MAX_TITLE: usize = 200;
 
 /// A conversation.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ pub struct ConversationAppendMessagePayload {
 const MISSING: &str = "The conversation";
 
 fn checked_title(title: &str) -> Result<String> {
-    text::name("title", title, LONGEST_TITLE)
+    text::name("title", title, MAX_TITLE)
 }
 
 /// The conversations of a team. Errors: `Forbidden` for an API key.
@@ -278,7 +278,7 @@ pub struct ConversationQuery;
 impl ConversationQuery {
     /// One conversation.
     #[doc = access_line!(CONVERSATION, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation(
         &self,
         ctx: &Context<'_>,
@@ -303,7 +303,7 @@ async fn meant(cx: &Cx, id: &ID) -> Result<Chat<Viewer>> {
 impl ConversationMutation {
     /// Begins a conversation, for every active member of the team. An API key cannot.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn conversation_create(
         &self,
         ctx: &Context<'_>,
@@ -322,7 +322,7 @@ impl ConversationMutation {
     /// Changes title or messages of a conversation. What the input leaves out stays as it is. Messages are replaced all
     /// together; who listens hears of those that are appended later.
     #[doc = access_line!(AUTHORED_CONVERSATION)]
-    #[graphql(directive = stated::access::apply(On::AuthoredConversation, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::AuthoredConversation, None, None))]
     async fn conversation_update(
         &self,
         ctx: &Context<'_>,
@@ -341,7 +341,7 @@ impl ConversationMutation {
 
     /// Deletes a conversation with its messages.
     #[doc = access_line!(AUTHORED_CONVERSATION)]
-    #[graphql(directive = stated::access::apply(On::AuthoredConversation, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::AuthoredConversation, None, None))]
     async fn conversation_delete(
         &self,
         ctx: &Context<'_>,
@@ -360,7 +360,7 @@ impl ConversationMutation {
 
     /// Appends a message to a conversation. Of several at once each is kept, one after the other; the server says when.
     #[doc = access_line!(CONVERSATION, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation_append_message(
         &self,
         ctx: &Context<'_>,

@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Myself, On, Role, credential::digest, stated},
+    access::{self, Admin, Myself, On, Role, access_directive, credential::digest},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
@@ -268,7 +268,7 @@ impl InvitationMutation {
     /// the team. The link is mailed where mail is set up, and returned otherwise. Where signing up is closed only the operator
     /// invites. An address that an account has is a `CONFLICT`.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn invitation_create(
         &self,
         ctx: &Context<'_>,
@@ -286,7 +286,7 @@ impl InvitationMutation {
 
     /// Withdraws an invitation: its link stops working.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn invitation_revoke(
         &self,
         ctx: &Context<'_>,

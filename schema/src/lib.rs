@@ -117,5 +117,5 @@ pub fn sdl() -> String {
 /// The access matrix of all root fields, as the SDL states it.
 #[must_use]
 pub fn stated() -> Vec<access::Stated> {
-    access::stated::stated_in(&sdl())
+    access::access_directive::stated_in(&sdl())
 }

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Interface, Object};
 
 use crate::{
-    access::{On, Role, stated},
+    access::{On, Role, access_directive},
     api_key::ApiKey,
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
@@ -22,7 +22,7 @@ use crate::{
 // Vocabulary
 
 /// The most ids in one `nodes`.
-const MOST: usize = 100;
+const MAX_IDS: usize = 100;
 
 /// What looking up one id costs: it may be a thing with a long text.
 const LOOK_UP_COST: u32 = 200;
@@ -89,7 +89,7 @@ pub struct NodeQuery;
 impl NodeQuery {
     /// The thing with this global id. Null with an error when there is none, or the caller may not see it.
     #[doc = access_line!(NODE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Node, Some(Role::Viewer), None))]
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -101,7 +101,7 @@ impl NodeQuery {
 
     /// The things with these global ids, in their order. What is missing or not for the caller is null.
     #[doc = access_line!(NODE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Node, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(None, Some(vec!["ids".to_owned()])), directive = crate::cost::cost::apply(LOOK_UP_COST))]
+    #[graphql(directive = access_directive::access::apply(On::Node, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(None, Some(vec!["ids".to_owned()])), directive = crate::cost::cost::apply(LOOK_UP_COST))]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
@@ -109,8 +109,8 @@ impl NodeQuery {
     ) -> async_graphql::Result<List<Option<Node>>> {
         let cx = ctx.cx()?;
         cx.caller().known()?;
-        if ids.len() > MOST {
-            return Err(Error::invalid("ids", format!("has {} ids; at most {MOST} are right", ids.len())).into());
+        if ids.len() > MAX_IDS {
+            return Err(Error::invalid("ids", format!("has {} ids; at most {MAX_IDS} are right", ids.len())).into());
         }
         // Asked side by side, so that the loaders answer them in one batch.
         let found = futures_util::future::join_all(ids.iter().map(|id| find(cx, "ids", id))).await;

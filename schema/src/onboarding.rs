@@ -9,7 +9,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoAct
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, stated},
+    access::{Myself, On, access_directive},
     cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
@@ -19,10 +19,10 @@ use crate::{
 // Vocabulary
 
 /// Characters of a step's name at most.
-const LONGEST_STEP: usize = 100;
+const MAX_STEP: usize = 100;
 
 /// Bytes of the dashboard's object at most, as JSON.
-const MOST_BYTES: usize = 32 * 1024;
+const MAX_BYTES: usize = 32 * 1024;
 
 /// How far a user has come in setting up.
 #[derive(SimpleObject, Debug, Clone)]
@@ -92,8 +92,8 @@ pub(crate) async fn of(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 fn checked_step(step: String) -> Result<String> {
     let wrong = |why: String| Err(Error::invalid("step", why));
     match step.chars().count() {
-        _ if step.trim().is_empty() => wrong(format!("is empty; 1 to {LONGEST_STEP} characters are right")),
-        length if length > LONGEST_STEP => wrong(format!("has {length} characters; 1 to {LONGEST_STEP} are right")),
+        _ if step.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_STEP} characters are right")),
+        length if length > MAX_STEP => wrong(format!("has {length} characters; 1 to {MAX_STEP} are right")),
         _ if step.chars().any(char::is_control) => {
             wrong("holds a control character; a word such as add_website is right".to_owned())
         }
@@ -106,11 +106,8 @@ fn checked_data(data: &Value) -> Result<String> {
         return Err(Error::invalid("data", "must be a JSON object"));
     }
     let text = serde_json::to_string(data).map_err(Error::internal)?;
-    if text.len() > MOST_BYTES {
-        return Err(Error::invalid(
-            "data",
-            format!("has {} bytes as JSON; at most {MOST_BYTES} are right", text.len()),
-        ));
+    if text.len() > MAX_BYTES {
+        return Err(Error::invalid("data", format!("has {} bytes as JSON; at most {MAX_BYTES} are right", text.len())));
     }
     Ok(text)
 }
@@ -172,7 +169,7 @@ pub struct OnboardingMutation;
 impl OnboardingMutation {
     /// Saves how far the caller has come in setting up, the first time or again.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn onboarding_save(
         &self,
         ctx: &Context<'_>,

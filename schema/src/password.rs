@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, Operator, credential::digest, stated},
+    access::{Caller, Myself, On, Operator, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
@@ -23,7 +23,7 @@ use crate::{
     ports::Ports,
     scalars::{EmailAddress, Instant},
     session,
-    user::{creation::checked_password, email::elsewhere, email_link},
+    user::{creation::checked_password, email::external_login, email_link},
 };
 
 // Vocabulary
@@ -145,7 +145,7 @@ pub async fn change(
     new: String,
     from: Option<AddressHash>,
 ) -> Result<DateTime<Utc>> {
-    if let Some(provider) = elsewhere(myself.user()) {
+    if let Some(provider) = external_login(myself.user()) {
         let why = format!("cannot be set: this account signs in with {provider} and has no password here");
         return Err(Error::invalid("newPassword", why));
     }
@@ -329,7 +329,7 @@ pub struct PasswordMutation;
 impl PasswordMutation {
     /// Changes the signed-in user's password and ends all other sessions of the account.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn password_change(
         &self,
         ctx: &Context<'_>,
@@ -347,7 +347,7 @@ impl PasswordMutation {
     /// Mails a secret for `passwordReset` to the account with this address; an earlier one stops working. The answer is the same whether there is one or not.
     /// Where no mail is set up, nothing is sent; the operator sets a password with `footfall user password`.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn password_forgot(
         &self,
         ctx: &Context<'_>,
@@ -364,7 +364,7 @@ impl PasswordMutation {
 
     /// Sets a password with the secret that was mailed, and ends all sessions of the account. It does not sign in.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn password_reset(
         &self,
         ctx: &Context<'_>,

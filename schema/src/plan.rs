@@ -144,7 +144,7 @@ pub struct PlanQuery;
 impl PlanQuery {
     /// Every plan, smallest first.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = crate::access::stated::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(MAX_PLANS), None))]
+    #[graphql(directive = crate::access::access_directive::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(MAX_PLANS), None))]
     async fn plans(&self) -> crate::list::List<Plan> {
         plans().into()
     }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use entity::website;
 
 use crate::{
-    access::{On, Role, Tracked, Watching, stated},
+    access::{On, Role, Tracked, Watching, access_directive},
     analytics::{
         country::country_name,
         plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
@@ -334,7 +334,7 @@ pub struct RealtimeQuery;
 impl RealtimeQuery {
     /// A website's live counts. Ask at most every ten seconds, or subscribe to `liveVisitors`. `NOT_FOUND` where `publicRealtime` is off.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn live_site(
         &self,
         ctx: &Context<'_>,
@@ -352,7 +352,7 @@ impl RealtimeQuery {
 
     /// Who is on a website now, and its counts of today. The website may keep this to its team (`publicRealtime`).
     #[doc = access_line!(WEBSITE, VIEWER, public)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
     async fn live_website(
         &self,
         ctx: &Context<'_>,
@@ -368,7 +368,7 @@ impl RealtimeQuery {
 
     /// A website's counts of today, this week and this month, in its zone. `NOT_FOUND` where `publicRealtime` is off.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn site_stats(
         &self,
         ctx: &Context<'_>,
@@ -384,7 +384,7 @@ impl RealtimeQuery {
 
     /// Whether a website is measured, and when its last event arrived.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn site_status(
         &self,
         ctx: &Context<'_>,

@@ -16,7 +16,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, SignedIn, credential::digest, stated},
+    access::{Caller, Myself, On, SignedIn, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
@@ -318,7 +318,7 @@ pub struct SessionMutation;
 impl SessionMutation {
     /// Signs in with e-mail address and password.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
@@ -341,7 +341,7 @@ impl SessionMutation {
     /// Trades a refresh token for new tokens. The same token again within ten seconds gets the same refresh token; a token that was
     /// traded earlier ends its session: there is a copy.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn token_refresh(
         &self,
         ctx: &Context<'_>,
@@ -361,7 +361,7 @@ impl SessionMutation {
 
     /// Ends the session of the access token that the request carries, at once.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn sign_out(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<SignOutPayload>> {
         let answer: async_graphql::Result<Option<SignOutPayload>> = async {
             let at = sign_out(ctx.cx()?.ports(), &ctx.myself().await?).await?;

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect 
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Myself, On, Role, Viewer, stated},
+    access::{self, Admin, Myself, On, Role, Viewer, access_directive},
     api_key::{ApiKey, ApiKeyConnection},
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
@@ -263,7 +263,7 @@ pub struct TeamQuery;
 impl TeamQuery {
     /// One team.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team(
         &self,
         ctx: &Context<'_>,

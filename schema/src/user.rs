@@ -6,7 +6,7 @@ use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, stated},
+    access::{Myself, On, access_directive},
     connection::PageArgs,
     conversation::ConversationConnection,
     cx::Reach as _,
@@ -235,7 +235,7 @@ pub struct UserQuery;
 impl UserQuery {
     /// The signed-in user; null with an error when nobody is signed in.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn viewer(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<User>> {
         let answer: async_graphql::Result<Option<User>> = async { Ok(Some(User(ctx.myself().await?))) }.await;
         answer.transpose()

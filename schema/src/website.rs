@@ -6,10 +6,10 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Level, Myself, On, Role, Shown, Site, Viewer, stated},
+    access::{self, Level, Myself, On, Role, Shown, Site, Viewer, access_directive},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
-        question::{Audience, Question, Subject},
+        query_input::{Audience, Question, Subject},
         report::Analytics,
     },
     connection::{self, Page, PageArgs, Place, Window},
@@ -334,7 +334,7 @@ pub struct WebsiteQuery;
 impl WebsiteQuery {
     /// One website. Of one that is open to the public others than members see the aggregate figures.
     #[doc = access_line!(WEBSITE, VIEWER, public)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
     async fn website(
         &self,
         ctx: &Context<'_>,

@@ -32,7 +32,7 @@ use crate::{
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// Events of one batch.
-const MOST: usize = 1_000;
+const MAX_EVENTS: usize = 1_000;
 
 /// How old an event of a server may be, in milliseconds.
 const OLDEST_MS: i64 = 365 * DAY_MS;
@@ -129,8 +129,8 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
         return Err(Error::forbidden("The key does not reach this website."));
     }
     let events = wire.events.ok_or_else(|| Error::invalid("events", "is missing"))?;
-    if events.len() > MOST {
-        return Err(Error::invalid("events", format!("has {} events; at most {MOST} are allowed", events.len())));
+    if events.len() > MAX_EVENTS {
+        return Err(Error::invalid("events", format!("has {} events; at most {MAX_EVENTS} are allowed", events.len())));
     }
     let context = wire.server_context.unwrap_or_default();
     let opted_out = head.opted_out();

@@ -25,8 +25,8 @@ use schema::{
 use uuid::Uuid;
 
 use super::{
+    by_visitor::{Groups, Who},
     ddl,
-    groups::{Groups, Who},
     incoming::Incoming,
     logs,
     moves::move_visits,

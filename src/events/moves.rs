@@ -6,7 +6,7 @@ use duckdb::{Connection, params};
 use schema::ports::VisitMove;
 
 use super::{
-    groups::Who,
+    by_visitor::Who,
     replay::{Window, joined},
 };
 

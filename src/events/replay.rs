@@ -11,7 +11,7 @@ use schema::analytics::event::VISIT_GAP_MS;
 use uuid::Uuid;
 
 use super::{
-    groups::{Groups, Who, who},
+    by_visitor::{Groups, Who, who},
     rows::{VISIT_EVENT_COLUMNS, append_visit, event_of},
     visits::Visit,
 };

@@ -11,7 +11,7 @@
 mod buckets;
 mod facts;
 mod pages;
-mod words;
+mod sql_terms;
 
 use std::fmt::Write as _;
 
@@ -20,11 +20,11 @@ use schema::analytics::{
     query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
 
-pub use self::words::Statement;
+pub use self::sql_terms::Statement;
 use self::{
     buckets::Buckets,
     facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
-    words::{column, condition, expression, holders},
+    sql_terms::{column, condition, expression, holders},
 };
 use super::dialect;
 

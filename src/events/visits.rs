@@ -11,7 +11,7 @@ use std::sync::Arc;
 use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS};
 use uuid::Uuid;
 
-use super::groups::Who;
+use super::by_visitor::Who;
 use crate::import::line_id;
 
 /// Memory of a visit beside its texts: what they are shared and allocated with.

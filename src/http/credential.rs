@@ -13,7 +13,7 @@ use schema::{
 pub const KEY_PREFIX: &str = "zv_";
 
 /// Longest credential that is looked at, in bytes.
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -72,12 +72,12 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, spelled: &str) -> Resul
         return Err(Error::unauthenticated(format!("The {spelled} header is given twice; send it once.")));
     }
     readable(first).map(Some).ok_or_else(|| {
-        Error::unauthenticated(format!("The {spelled} header must be printable ASCII of at most {LONGEST} bytes."))
+        Error::unauthenticated(format!("The {spelled} header must be printable ASCII of at most {MAX_LENGTH} bytes."))
     })
 }
 
 fn readable(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok().map(str::trim).filter(|text| text.len() <= LONGEST)
+    value.to_str().ok().map(str::trim).filter(|text| text.len() <= MAX_LENGTH)
 }
 
 fn bearer(value: &str) -> Result<Credential> {

@@ -16,7 +16,7 @@ use super::{
     limits::{Limits, NODES, over},
     price::{Buckets, Given, cost_of},
     refusal::Refusal,
-    shape::Shape,
+    schema_index::SchemaIndex,
 };
 
 /// Selections that are looked at or taken over from a fragment, at most, in a whole document.
@@ -72,7 +72,7 @@ impl<'d> Tally<'d> {
 /// Measures one operation, or fragments outside all operations.
 pub struct Gauge<'d> {
     limits: &'d Limits,
-    shape: &'d Shape,
+    shape: &'d SchemaIndex,
     document: &'d ExecutableDocument,
     given: &'d Given<'d>,
     buckets: Buckets<'d>,
@@ -96,7 +96,7 @@ impl<'d> Gauge<'d> {
     /// Ready to measure.
     pub fn new(
         limits: &'d Limits,
-        shape: &'d Shape,
+        shape: &'d SchemaIndex,
         document: &'d ExecutableDocument,
         given: &'d Given<'d>,
         buckets: Buckets<'d>,

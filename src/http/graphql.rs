@@ -31,13 +31,13 @@ use super::{
     HttpConfig, RequestId,
     accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
-    blame::Blame,
     credential::{Asker, Credential},
-    limits, page,
+    error_location::ErrorLocation,
+    limits, playground,
     prepare::{Prepared, prepare},
     refusal::{Refusal, complete, own_fault},
     request::{Asked, from_json, from_query_string},
-    shape::Shape,
+    schema_index::SchemaIndex,
     sse,
     stream::Opened,
     ws,
@@ -75,7 +75,7 @@ pub trait Admit: Send + Sync + 'static {
 pub struct Endpoint<E, A> {
     pub(super) executor: E,
     pub(super) admit: A,
-    shape: Shape,
+    shape: SchemaIndex,
     pub(super) config: HttpConfig,
     clock: Arc<dyn Clock>,
 }
@@ -91,7 +91,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         config: HttpConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, async_graphql::parser::Error> {
-        Ok(Self { executor, admit, shape: Shape::read(sdl)?, config, clock })
+        Ok(Self { executor, admit, shape: SchemaIndex::read(sdl)?, config, clock })
     }
 
     /// `/graphql`, and the playground that a browser finds there.
@@ -100,7 +100,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             .route("/graphql", any(handle::<E, A>))
             .route("/graphql/ws", any(ws::upgrade::<E, A>))
             .with_state(Arc::new(self))
-            .merge(page::routes())
+            .merge(playground::routes())
     }
 
     async fn answer(self: &Arc<Self>, request: HttpRequest, id: RequestId) -> Response {
@@ -125,7 +125,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", message), offer, id);
         }
         if offer == Offer::Html {
-            return page::page();
+            return playground::page();
         }
         let ran = async {
             let asker = self.asker(Credential::read(&parts.headers)?, peer, &parts.headers);
@@ -252,7 +252,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     /// An answer with completed errors; `text` is its document's.
     pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
-        let blame = Blame::new(&self.shape, text);
+        let blame = ErrorLocation::new(&self.shape, text);
         Rendered::new(answer, refused, |error| {
             let field = is_foreign(error).then(|| blame.field_at_fault(error)).flatten();
             self.explain(error);

@@ -13,7 +13,7 @@ use super::{
     gauge::{Gauge, Spent},
     price::{Buckets, Given},
     refusal::Refusal,
-    shape::Shape,
+    schema_index::SchemaIndex,
 };
 
 /// The limits of one document. All are maxima that still pass.
@@ -95,7 +95,7 @@ impl Limits {
 /// Errors: the first limit that is passed, a fragment cycle, a page that is too large, a variable that is not defined.
 pub fn check(
     limits: &Limits,
-    shape: &Shape,
+    shape: &SchemaIndex,
     document: &ExecutableDocument,
     selected: &OperationDefinition,
     variables: &Variables,

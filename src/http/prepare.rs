@@ -10,17 +10,17 @@ use async_graphql::{
 use axum::http::StatusCode;
 
 use super::{
-    coerce::coerce_variables,
-    escapes::plain,
+    collect_fields::collect_fields,
+    extra_rules::extra_rules,
+    fields_can_merge::fields_can_merge,
+    lexer::{Fault, Stop, weigh},
     limits::{self, Limits},
-    merge::merge,
-    overlap::overlap,
+    numeric_variables::coerce_variables,
     price::Buckets,
     refusal::Refusal,
     request::Asked,
-    shape::Shape,
-    tokens::{Fault, Stop, weigh},
-    verify::verify,
+    schema_index::SchemaIndex,
+    unicode_escapes::plain,
 };
 
 /// A request ready for the executor.
@@ -45,7 +45,7 @@ pub fn prepare(
     asked: Asked,
     limits: &Limits,
     cost_limit: u64,
-    shape: &Shape,
+    shape: &SchemaIndex,
     introspection: bool,
     streams: bool,
     buckets: Buckets<'_>,
@@ -71,10 +71,10 @@ pub fn prepare(
     let mut variables = Variables::from_json(asked.variables.into());
     coerce_variables(shape, selected, &mut variables);
     let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit, buckets)?;
-    verify(shape, &document)?;
-    overlap(shape, &document)?;
+    extra_rules(shape, &document)?;
+    fields_can_merge(shape, &document)?;
     required(selected, &variables)?;
-    let document = merge(shape, document)?;
+    let document = collect_fields(shape, document)?;
     let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
     let mut request = Request::new(asked.query).variables(variables);
     request.operation_name = asked.operation_name;

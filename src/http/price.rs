@@ -10,7 +10,7 @@ use async_graphql_value::Value;
 use super::{
     limits::Limits,
     refusal::Refusal,
-    shape::{FieldShape, Items},
+    schema_index::{FieldInfo, Items},
 };
 
 /// How many buckets a series over this range has with this interval; `None` where that cannot be told.
@@ -146,7 +146,7 @@ impl<'v> Given<'v> {
     /// Errors: more rows than a page may hold, or fewer than one.
     pub fn items(
         &self,
-        (field, known): (&Field, &FieldShape),
+        (field, known): (&Field, &FieldInfo),
         limits: &Limits,
         range: Option<&ConstValue>,
         buckets: Buckets<'_>,
@@ -190,15 +190,15 @@ impl<'v> Given<'v> {
 
 /// What a field costs with this many items, each of which costs `below`, and arguments that cost `arguments`.
 #[must_use]
-pub fn cost_of(known: Option<&FieldShape>, items: u64, below: u64, arguments: u64) -> u64 {
+pub fn cost_of(known: Option<&FieldInfo>, items: u64, below: u64, arguments: u64) -> u64 {
     let own = known.map_or(1, |known| known.weight).saturating_add(arguments);
     match known {
         // Each item is looked up by itself.
-        Some(FieldShape { items: Items::Argument(_), .. }) => own.saturating_add(below).saturating_mul(items.max(1)),
-        Some(FieldShape { items: Items::AtMost(_), is_leaf: true, .. }) => {
+        Some(FieldInfo { items: Items::Argument(_), .. }) => own.saturating_add(below).saturating_mul(items.max(1)),
+        Some(FieldInfo { items: Items::AtMost(_), is_leaf: true, .. }) => {
             own.saturating_add(items.div_ceil(VALUES_PER_COST))
         }
-        Some(FieldShape { items: Items::Buckets(_), .. }) => {
+        Some(FieldInfo { items: Items::Buckets(_), .. }) => {
             own.saturating_add(below.saturating_mul(items).div_ceil(VALUES_PER_COST))
         }
         _ => own.saturating_add(below.saturating_mul(items)),
@@ -215,10 +215,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::{limits, shape::Shape};
+    use crate::http::{limits, schema_index::SchemaIndex};
 
     fn cost(text: &str, variables: serde_json::Value) -> u64 {
-        let shape = Shape::read(
+        let shape = SchemaIndex::read(
             "type Query { all: [Row!]! @listSize(assumedSize: 500) nodes(ids: [ID!]!): [Row]! @listSize(slicingArguments: [\"ids\"])
                answer(range: String, filters: [Filter!]): Answer text: String @cost(weight: 9) }
              type Row { id: ID! tags: [String!]! @listSize(assumedSize: 95) query: Query! }

@@ -51,7 +51,7 @@ const SILENCE: Duration = Duration::from_secs(70);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Operations of one connection at a time.
-const MOST: usize = 100;
+const MAX_OPERATIONS: usize = 100;
 
 /// Messages that may wait for a slow reader; its operations wait too.
 const WAITING: usize = 32;
@@ -258,7 +258,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         let number = running.next();
         let (endpoint, request, send) = (self.endpoint.clone(), self.id, send.clone());
         let limit = endpoint.config.answer_bytes;
-        let is_full = running.count() >= MOST;
+        let is_full = running.count() >= MAX_OPERATIONS;
         let name = id.clone();
         let task = tokio::spawn(async move {
             let say = async |message: String, is_last: bool| {
@@ -266,7 +266,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 send.send(Uttered { number, id: name.clone(), message, is_last }).await.is_ok()
             };
             let opened = if is_full {
-                let why = format!("A connection runs {MOST} operations at most; complete one first.");
+                let why = format!("A connection runs {MAX_OPERATIONS} operations at most; complete one first.");
                 Err(Refusal::document("TOO_MANY_OPERATIONS", why))
             } else {
                 match from_value(payload) {

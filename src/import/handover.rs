@@ -27,7 +27,7 @@ const CHUNK: usize = 256 * 1024;
 /// Chunks that wait for the parser, at most.
 const WAITING: usize = 4;
 /// Bytes in a request line, at most.
-const LONGEST_REQUEST: u64 = 64 * 1024;
+const MAX_REQUEST: u64 = 64 * 1024;
 
 /// What the client asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ async fn take(
     websites: Arc<dyn Websites>,
 ) -> Result<Summary> {
     let mut line = String::new();
-    (&mut from).take(LONGEST_REQUEST).read_line(&mut line).await.map_err(|_| no_request())?;
+    (&mut from).take(MAX_REQUEST).read_line(&mut line).await.map_err(|_| no_request())?;
     let request: Request = serde_json::from_str(&line).map_err(|_| no_request())?;
     let target = websites.find(&request.website).await?;
 

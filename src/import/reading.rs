@@ -17,7 +17,7 @@ use super::{
     intern::Numbered,
     logs::LogFinder,
     record::{Record, is_page, path_and_query},
-    source::{LONGEST, Lines},
+    source::{Lines, MAX_LINE},
     spill::{Sorted, Sorter, UNNUMBERED, View},
 };
 use crate::ingest::{
@@ -181,7 +181,7 @@ impl<'a> Gathering<'a> {
     }
 
     fn take(&mut self, text: &[u8], number: u64) -> Result<()> {
-        let line = if text.len() > LONGEST { Line::Broken } else { self.format.read(text) };
+        let line = if text.len() > MAX_LINE { Line::Broken } else { self.format.read(text) };
         match line {
             Line::Request(record) => {
                 if let Some(reason) = self.judge(text, &record)?

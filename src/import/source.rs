@@ -11,7 +11,7 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 
 /// Longest line that is looked at, in bytes; servers cap a request line at 8 KiB. What is longer is a broken line.
-pub(super) const LONGEST: usize = 64 * 1024;
+pub(super) const MAX_LINE: usize = 64 * 1024;
 
 const BUFFER: usize = 256 * 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -58,7 +58,7 @@ impl<R: Read> Lines<R> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The next line without its line end (`\n` or `\r\n`); `None` at the end. What is longer than [`LONGEST`] is cut.
+    /// The next line without its line end (`\n` or `\r\n`); `None` at the end. What is longer than [`MAX_LINE`] is cut.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
         let more = match &mut self.text {
@@ -74,12 +74,12 @@ impl<R: Read> Lines<R> {
 }
 
 fn take_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    let limit = LONGEST as u64 + 1;
+    let limit = MAX_LINE as u64 + 1;
     let skipped = skip_zeros(text)?;
     if text.by_ref().take(limit).read_until(b'\n', line)? == 0 {
         return Ok(skipped);
     }
-    if line.len() > LONGEST && !line.ends_with(b"\n") {
+    if line.len() > MAX_LINE && !line.ends_with(b"\n") {
         text.skip_until(b'\n')?;
     }
     Ok(true)
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn zeros_before_a_line_are_no_part_of_it() {
-        let text = [vec![0; 3 * LONGEST], b"one\n\0two\n".to_vec()].concat();
+        let text = [vec![0; 3 * MAX_LINE], b"one\n\0two\n".to_vec()].concat();
         assert_eq!(all(&text).unwrap(), [b"one", b"two"]);
         assert_eq!(all(&gzip(&text)).unwrap(), [b"one", b"two"]);
         assert_eq!(all(&[0; 9]).unwrap(), [b""]);
@@ -167,10 +167,10 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_cut_and_the_next_one_is_found() {
-        let text = [vec![b'x'; 3 * LONGEST], b"\nnext\n".to_vec()].concat();
+        let text = [vec![b'x'; 3 * MAX_LINE], b"\nnext\n".to_vec()].concat();
         let lines = all(&text).unwrap();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].len(), LONGEST + 1);
+        assert_eq!(lines[0].len(), MAX_LINE + 1);
         assert_eq!(lines[1], b"next");
     }
 }

@@ -17,7 +17,7 @@ const RULES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.vendor/n
 const REMEMBERED: u64 = 8 << 20;
 
 /// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
-const LONGEST: usize = 1_024;
+const MAX_USER_AGENT: usize = 1_024;
 
 struct Rules {
     browser: user_agent::Extractor<'static>,
@@ -123,7 +123,7 @@ impl Agents {
 /// The part of a user agent that is looked at and that tells visitors apart.
 #[must_use]
 pub fn cut(user_agent: &str) -> &str {
-    user_agent.get(..user_agent.floor_char_boundary(LONGEST)).unwrap_or(user_agent)
+    user_agent.get(..user_agent.floor_char_boundary(MAX_USER_AGENT)).unwrap_or(user_agent)
 }
 
 fn read(user_agent: &str) -> Agent {

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Longest URL that is looked at, in bytes; the rest is cut off.
-const LONGEST_URL: usize = 8_192;
+const MAX_URL: usize = 8_192;
 
 /// The script's event of a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
@@ -304,7 +304,7 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     }
     .into_beacon(|beacon| Beacon {
         title: clean(Text::or_empty(&wire.title), 300),
-        referrer: clean(Text::or_empty(&wire.referrer), LONGEST_URL),
+        referrer: clean(Text::or_empty(&wire.referrer), MAX_URL),
         session: session.0.into_owned(),
         user_agent: Text::owned(wire.user_agent),
         webdriver: wire.webdriver.unwrap_or_default(),
@@ -442,7 +442,7 @@ fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money
 pub fn page_of(url: &str) -> Result<Page> {
     let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
     let url = url.trim();
-    let url = url.get(..url.floor_char_boundary(LONGEST_URL)).unwrap_or(url);
+    let url = url.get(..url.floor_char_boundary(MAX_URL)).unwrap_or(url);
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(wrong());

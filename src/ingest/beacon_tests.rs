@@ -256,7 +256,7 @@ fn one_page_has_one_path_and_a_long_url_is_cut() {
     for url in ["https://shop.example/a?x=", "https://shop.example/a#"] {
         let page = page_of(&format!("{url}{}", "é".repeat(9_000))).unwrap();
         assert_eq!(page.path, "/a");
-        assert!(page.query.len() + page.fragment.len() <= LONGEST_URL);
+        assert!(page.query.len() + page.fragment.len() <= MAX_URL);
     }
     assert!(page_of(&format!("https://shop.example/{}", "é".repeat(9_000))).unwrap().path.len() <= path::MAX_PATH);
 }

@@ -130,7 +130,7 @@ const CLICKS: &[(&str, (&str, bool))] = &[
 ];
 
 /// Longest campaign value that is kept, in bytes.
-const LONGEST: usize = 255;
+const MAX_BYTES: usize = 255;
 
 impl Campaign {
     /// Whether a query might carry anything for [`Campaign::of_query`]; cheap, and never wrong when it answers no.
@@ -165,9 +165,9 @@ impl Campaign {
                 }
             };
             if slot.is_empty() {
-                let value = clean(&decode(value), LONGEST);
+                let value = clean(&decode(value), MAX_BYTES);
                 let value = value.trim();
-                value.get(..value.floor_char_boundary(LONGEST)).unwrap_or(value).clone_into(slot);
+                value.get(..value.floor_char_boundary(MAX_BYTES)).unwrap_or(value).clone_into(slot);
             }
         }
         campaign

@@ -17,7 +17,7 @@ use schema::{
 
 use tokio::sync::oneshot;
 
-use super::{journal::Reader, state::State};
+use super::{journal::Reader, progress::State};
 
 /// Bytes of one delivery from the journal, about.
 const BATCH: usize = 8 << 20;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use schema::error::{Error, Result};
 
-use super::properties::{MAX_BYTES, MOST, Properties};
+use super::properties::{MAX_BYTES, MAX_PROPERTIES, Properties};
 
 /// Names of the fields, for errors.
 pub struct Fields {
@@ -36,8 +36,8 @@ impl Fields {
     /// Errors: properties that are too many, or too long together.
     pub fn check_properties(&self, properties: &Properties) -> Result<()> {
         let (sent, bytes) = (properties.sent, properties.sent_bytes);
-        if sent > MOST {
-            let why = format!("must have at most {MOST} properties (got {sent})");
+        if sent > MAX_PROPERTIES {
+            let why = format!("must have at most {MAX_PROPERTIES} properties (got {sent})");
             return Err(Error::invalid(self.properties, why));
         }
         if bytes > MAX_BYTES {

@@ -24,8 +24,8 @@ use super::{
     identity::DAY_MS,
     journal::{Counts, Entry, Group, Writer, Written},
     memory::{Before, Visitors, memory_of, visitor_key},
+    progress::State,
     seen::{Seen, key_of},
-    state::State,
 };
 use crate::live::Hub;
 

@@ -12,14 +12,14 @@ use serde::{
 use serde_json::{Map, Number, Value};
 
 /// The most properties of one event.
-pub const MOST: usize = 50;
+pub const MAX_PROPERTIES: usize = 50;
 
 /// Bytes of names and values of one event together, as they are sent.
 pub const MAX_BYTES: usize = 16 * 1024;
 
 /// Longest name and longest text, in characters.
-const LONGEST_NAME: usize = 100;
-const LONGEST_TEXT: usize = 1_000;
+const MAX_NAME: usize = 100;
+const MAX_TEXT: usize = 1_000;
 
 /// Names that would shadow what is measured anyway.
 const RESERVED: &[&str] = &["url", "referrer", "screen_size", "browser", "os", "country", "city"];
@@ -103,13 +103,13 @@ impl<'de> Visitor<'de> for Record {
         let mut properties = Properties::default();
         while let Some(name) = map.next_key::<String>()? {
             properties.sent += 1;
-            if properties.sent > MOST {
+            if properties.sent > MAX_PROPERTIES {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
             let Flat { value, bytes } = map.next_value::<Flat>()?;
             properties.sent_bytes += name.len() + bytes;
-            let name = clean(&name, LONGEST_NAME);
+            let name = clean(&name, MAX_NAME);
             if let Some(value) = value
                 && !name.is_empty()
             {
@@ -165,7 +165,7 @@ impl<'de> Visitor<'de> for FlatVisitor {
         Number::from_f64(value).map_or_else(Self::nothing, Self::short)
     }
     fn visit_str<E>(self, value: &str) -> Result<Flat, E> {
-        Ok(Flat { value: Some(Value::String(clean(value, LONGEST_TEXT))), bytes: value.len() })
+        Ok(Flat { value: Some(Value::String(clean(value, MAX_TEXT))), bytes: value.len() })
     }
     fn visit_unit<E>(self) -> Result<Flat, E> {
         Self::nothing()
@@ -204,10 +204,10 @@ mod tests {
     fn too_many_are_counted_and_long_ones_cut() {
         let many: Vec<String> = (0..100_000).map(|n| format!("\"p{n}\":{n}")).collect();
         let read_all = read(&format!("{{{}}}", many.join(",")));
-        assert_eq!((read_all.sent, read_all.values.len()), (100_000, MOST));
+        assert_eq!((read_all.sent, read_all.values.len()), (100_000, MAX_PROPERTIES));
         let long = read(&format!(r#"{{"a":"{}","{}":1}}"#, "é".repeat(5_000), "k".repeat(500)));
-        assert_eq!(long.text("a").unwrap().chars().count(), LONGEST_TEXT);
-        assert!(long.values.contains_key(&"k".repeat(LONGEST_NAME)));
+        assert_eq!(long.text("a").unwrap().chars().count(), MAX_TEXT);
+        assert!(long.values.contains_key(&"k".repeat(MAX_NAME)));
         assert_eq!(long.sent_bytes, 1 + 10_000 + 500 + 8, "as sent, not as kept");
         assert_eq!(read(r#"{"a":"x\u0000y\u0007z"}"#).text("a"), Some("xyz"));
     }

@@ -22,15 +22,15 @@ use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
-    fresh::{Fresh, YOUNG},
     intake::{Desk, Incoming, Intake, Running, Submission, Who},
     journal,
+    read_your_writes::{ReadYourWrites, YOUNG},
     seen::{Limits, Seen},
 };
 use crate::{
-    ambient::SystemClock,
     events::{Store, duckdb::Budget},
     live::Hub,
+    system::SystemClock,
 };
 
 /// A store that refuses everything while it is away.
@@ -136,8 +136,8 @@ impl Works {
     }
 
     /// The store as questions ask it.
-    fn fresh(&self) -> Fresh {
-        Fresh { events: Arc::new(self.sink.store.clone()), state: self.intake.state() }
+    fn fresh(&self) -> ReadYourWrites {
+        ReadYourWrites { events: Arc::new(self.sink.store.clone()), state: self.intake.state() }
     }
 
     /// Waits until something is committed that a question has to show.

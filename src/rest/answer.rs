@@ -24,13 +24,14 @@ use crate::{
 };
 
 use super::{
+    auth::{Meter, Pass, Shell},
     body,
     document::Operation,
     envelope::{self, Fault},
-    gate::{Meter, Pass, Shell},
+    pagination,
     projection::{Writing, member},
     sdl::Sdl,
-    variables, walk,
+    variables,
 };
 
 /// Bytes of a body at most.
@@ -213,7 +214,8 @@ impl Answering {
             return self.ask(document, pass, variables).await;
         }
         let names: Vec<Name> = operation.variables.iter().map(|variable| variable.name.clone()).collect();
-        walk::to_the_end(&operation.walks, &names, variables, |variables| self.ask(document, pass, variables)).await
+        pagination::to_the_end(&operation.walks, &names, variables, |variables| self.ask(document, pass, variables))
+            .await
     }
 
     async fn ask(&self, document: &ExecutableDocument, pass: &Pass, mut variables: Variables) -> Outcome {

@@ -14,9 +14,9 @@ use serde_json::Value as Json;
 
 use super::{
     document::Operation,
+    rest_names::{choices, snake},
     scalars,
     sdl::Sdl,
-    spelling::{choices, snake},
     variables::{Origin, Variable},
 };
 

@@ -11,13 +11,13 @@ use axum::http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    gate::Auth,
-    projection::{Shape, Slot, Source as From},
+    auth::Auth,
+    document_source::{self, Source},
+    pagination::Walk,
+    projection::{SchemaIndex, Slot, Source as From},
     sdl::{Access, Sdl, access_of},
     selection::Selecting,
-    source::{self, Source},
     variables::{Origin, Variable},
-    walk::Walk,
 };
 
 /// What `body` says where each member of the body is a variable of its own.
@@ -50,7 +50,7 @@ pub struct Operation {
     /// Response keys from the root of the answer to what `data` shows.
     pub data_path: Vec<String>,
     /// How `data` is written.
-    pub shape: Shape,
+    pub shape: SchemaIndex,
     /// Connections to walk to their end.
     pub walks: Vec<Walk>,
     /// What the root fields demand of the caller.
@@ -71,7 +71,7 @@ pub struct Operation {
 
 /// Reads all operations of a document. Errors: a sentence that names the operation.
 pub fn read(document: &str, sdl: &Sdl) -> Result<Vec<Operation>, String> {
-    source::cut(document)?
+    document_source::cut(document)?
         .into_iter()
         .map(|source| {
             let name = source.name.clone();
@@ -255,7 +255,7 @@ fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_
 }
 
 /// A root field with the alias `data` is what `data` shows, or what `pick` names below it; else the whole answer is.
-fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec<String>, Shape), String> {
+fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec<String>, SchemaIndex), String> {
     let mut path = Vec::new();
     let is_data = matches!(slots.as_slice(), [Slot { key, .. }] if key == "data");
     let keys = is_data.then_some("data").into_iter().chain(pick.into_iter().flat_map(|pick| pick.split('.')));
@@ -267,18 +267,18 @@ fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec
         };
         path.push(name);
         match shape {
-            Shape::Object { slots: inner, ty } => {
+            SchemaIndex::Object { slots: inner, ty } => {
                 slots = inner;
                 found = Some(ty);
             }
-            Shape::Leaf { .. } => return Ok((path, shape)),
+            SchemaIndex::Leaf { .. } => return Ok((path, shape)),
         }
     }
     let ty = match found {
         Some(ty) => ty,
         None => async_graphql::parser::types::Type::new(&format!("{root}!")).ok_or("the root has no name")?,
     };
-    Ok((path, Shape::Object { slots, ty }))
+    Ok((path, SchemaIndex::Object { slots, ty }))
 }
 
 /// A query that reaches for what the path names and nothing else, so that a stranger hears 403 before 400.

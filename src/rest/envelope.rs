@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use schema::error::Error;
 
-use super::{gate::Meter, projection::write_text, spelling::snake};
+use super::{auth::Meter, projection::write_text, rest_names::snake};
 
 /// A refusal as REST shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use self::{
     output::shape_schema,
 };
 use super::{
+    auth::Auth,
     document::Operation,
-    gate::Auth,
     sdl::{Sdl, base_name},
     variables::{Kind, Origin, Variable},
 };

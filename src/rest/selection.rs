@@ -14,10 +14,10 @@ use async_graphql::{
 
 use super::{
     document::Arguments,
-    projection::{Shape, Slot, Source, Step},
+    document_source::{Fragments, OWN_DIRECTIVES},
+    pagination::Walk,
+    projection::{SchemaIndex, Slot, Source, Step},
     sdl::{Sdl, base_name, is_list},
-    source::{Fragments, OWN_DIRECTIVES},
-    walk::Walk,
 };
 
 /// What the compilation of one operation reads and gathers.
@@ -135,7 +135,7 @@ impl Selecting<'_> {
                 own(&field.directives, &["flatten"])?;
                 return Ok(Some(Slot::new(&key, Source::Open(key.clone()), place.optional, about)));
             }
-            let shape = Shape::Leaf { steps: steps(&field.directives)?, ty: ty.clone() };
+            let shape = SchemaIndex::Leaf { steps: steps(&field.directives)?, ty: ty.clone() };
             return Ok(Some(Slot::new(&key, Source::Field { name: key.clone(), shape }, place.optional, about)));
         }
         if field.selection_set.node.items.is_empty() {
@@ -161,7 +161,7 @@ impl Selecting<'_> {
             }
             None => {
                 unique(&slots)?;
-                let shape = Shape::Object { slots, ty: ty.clone() };
+                let shape = SchemaIndex::Object { slots, ty: ty.clone() };
                 Ok(Some(Slot::new(&key, Source::Field { name: key.clone(), shape }, place.optional, about)))
             }
         }
@@ -242,8 +242,8 @@ impl Place {
     }
 }
 
-fn leaf(steps: Vec<Step>, ty: &str) -> Result<Shape, String> {
-    Ok(Shape::Leaf { steps, ty: Type::new(ty).ok_or("not a type")? })
+fn leaf(steps: Vec<Step>, ty: &str) -> Result<SchemaIndex, String> {
+    Ok(SchemaIndex::Leaf { steps, ty: Type::new(ty).ok_or("not a type")? })
 }
 
 /// Our own directives among those of a selection; those that cannot stand there are refused.

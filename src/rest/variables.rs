@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{
     document::Operation,
     projection::write_value,
+    rest_names::{ALIASES, RANGE_ENUM, choices, snake},
     sdl::{Sdl, base_name, is_list},
-    spelling::{ALIASES, RANGE_ENUM, choices, snake},
 };
 
 /// Where a variable's value comes from.

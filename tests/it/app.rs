@@ -12,9 +12,9 @@ use chrono::{DateTime, Utc};
 use entity::membership;
 use footfall::{
     App, Surroundings,
-    ambient::SystemIds,
     config::{Config, Flags, SignUpSetting},
     import::Options,
+    system::SystemIds,
     target,
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode};

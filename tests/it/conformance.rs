@@ -24,7 +24,7 @@ async fn every_example_of_the_playground_runs() {
     let app = TestApp::new().await;
     let owner = app.sign_up("you@example.com").await;
     let site = app.website(&owner, "example.com", "UTC").await;
-    let examples = footfall::http::page::examples();
+    let examples = footfall::http::playground::examples();
     assert!(examples.len() >= 7);
     for example in examples {
         let variables = example.variables.to_string();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use footfall::ambient::SystemClock;
+use footfall::system::SystemClock;
 use reqwest::Client;
 use schema::ports::Clock as _;
 use serde_json::{Value, json};

@@ -7,13 +7,13 @@ use async_graphql::{
     parser::{parse_query, types::BaseType},
 };
 use footfall::{
-    gate::UNLIMITED_COST,
+    auth::UNLIMITED_COST,
     http::{
         limits::Limits,
-        page::{WEBSITE_PLACEHOLDER, examples},
+        playground::{WEBSITE_PLACEHOLDER, examples},
         prepare::prepare,
         request::from_value,
-        shape::Shape,
+        schema_index::SchemaIndex,
     },
     rest::Auth,
     series_buckets,
@@ -42,7 +42,7 @@ const PRESETS: [&str; 10] = [
 
 /// The cost of a document.
 fn cost(query: &str, variables: Value) -> u64 {
-    let shape = Shape::read(&schema::sdl()).unwrap();
+    let shape = SchemaIndex::read(&schema::sdl()).unwrap();
     let now = NOW.parse().unwrap();
     let buckets = |range: &GraphValue, interval: &GraphValue| series_buckets::at_most(range, interval, now);
     let asked = from_value(json!({ "query": query, "variables": variables })).unwrap();

@@ -7,7 +7,7 @@ use entity::{api_key, session, team, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
 use sha2::{Digest as _, Sha256};
 
-use super::{Caller, SignedIn, elsewhere};
+use super::{Caller, SignedIn, external_login};
 use crate::{
     error::{Error, Result},
     ports::Ports,
@@ -30,7 +30,7 @@ pub fn digest(secret: &str) -> String {
 pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
     match outcome {
         Err(Error::Unauthenticated { why }) => {
-            let told = [KEY_REFUSED, elsewhere::TAKEN_HERE, elsewhere::NO_ADDRESS, elsewhere::DELETED];
+            let told = [KEY_REFUSED, external_login::TAKEN_HERE, external_login::NO_ADDRESS, external_login::DELETED];
             Ok(Caller::Refused(told.into_iter().find(|told| why == *told).unwrap_or(TOKEN_REFUSED)))
         }
         other => other,
@@ -42,7 +42,7 @@ pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
 pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     let claims = match (ports.tokens.verify(bearer), &ports.issuer) {
         (Err(Error::Unauthenticated { .. }), Some(issuer)) => {
-            return elsewhere::caller(ports, issuer.as_ref(), bearer).await;
+            return external_login::caller(ports, issuer.as_ref(), bearer).await;
         }
         (verified, _) => verified?,
     };

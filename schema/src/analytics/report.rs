@@ -21,7 +21,7 @@ pub use self::{
 use super::{
     plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Sums},
     query::{BreakdownOrder, Dimension, FilterInput, FilterOperator, Interval, Metric},
-    question::{
+    query_input::{
         Audience, DEFAULT_ROWS, MAX_FILTERS, MAX_ROWS, MAX_VISITORS, PRICED_VALUES, Question, check_property,
         check_search, page_offset, page_size, read_row_cursor, read_visitor_cursor,
     },

@@ -33,7 +33,7 @@ use crate::{
 // Vocabulary
 
 /// The most messages of a conversation.
-const MOST: usize = 10_000;
+const MAX_MESSAGES: usize = 10_000;
 
 /// Characters of a conversation's messages together at most.
 const MAX_CHARACTERS: u64 = 4_000_000;
@@ -45,8 +45,8 @@ pub(super) const PRICED_MESSAGES: u32 = 1_000;
 const CONTENT_COST: u32 = 20;
 
 /// Characters of a role and of a text at most.
-const LONGEST_ROLE: usize = 32;
-const LONGEST_CONTENT: usize = 100_000;
+const MAX_ROLE: usize = 32;
+const MAX_CONTENT: usize = 100_000;
 
 /// Rows of one statement: a statement takes about 32,000 values.
 const AT_ONCE: usize = 1_000;
@@ -132,16 +132,14 @@ fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
 
 /// Checks who speaks and what. `at`: where the message stands in the input, as a prefix of its fields.
 fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
-    let role = text::name(&format!("{at}role"), role, LONGEST_ROLE)?;
+    let role = text::name(&format!("{at}role"), role, MAX_ROLE)?;
     if role.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{at}role"), "holds a control character; a word such as user is right"));
     }
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
     match content.chars().count() {
-        length if length > LONGEST_CONTENT => {
-            wrong(format!("has {length} characters; 1 to {LONGEST_CONTENT} are right"))
-        }
-        _ if content.trim().is_empty() => wrong(format!("is empty; 1 to {LONGEST_CONTENT} characters are right")),
+        length if length > MAX_CONTENT => wrong(format!("has {length} characters; 1 to {MAX_CONTENT} are right")),
+        _ if content.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_CONTENT} characters are right")),
         _ if content.contains('\0') => wrong("must not hold a NUL character".to_owned()),
         _ => Ok((role, content)),
     }
@@ -149,8 +147,11 @@ fn checked_message(at: &str, role: &str, content: String) -> Result<(String, Str
 
 /// Checks messages that replace a conversation's. Errors: `Invalid`, naming the message by its index.
 pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) -> Result<Vec<Checked>> {
-    if messages.len() > MOST {
-        return Err(Error::invalid("messages", format!("has {} messages; at most {MOST} are right", messages.len())));
+    if messages.len() > MAX_MESSAGES {
+        return Err(Error::invalid(
+            "messages",
+            format!("has {} messages; at most {MAX_MESSAGES} are right", messages.len()),
+        ));
     }
     let characters: usize = messages.iter().map(|message| message.content.chars().count()).sum();
     if characters as u64 > MAX_CHARACTERS {
@@ -224,9 +225,9 @@ pub async fn append(
             .await?;
         let (last, characters) = held.unwrap_or_default();
         let position = last.map_or(0, |last| last.saturating_add(1));
-        if usize::try_from(position).is_ok_and(|position| position >= MOST) {
+        if usize::try_from(position).is_ok_and(|position| position >= MAX_MESSAGES) {
             return Err(Error::conflict(format!(
-                "The conversation has {MOST} messages, which is the most; begin another."
+                "The conversation has {MAX_MESSAGES} messages, which is the most; begin another."
             )));
         }
         let characters = characters.unwrap_or(0).unsigned_abs().saturating_add(content.chars().count() as u64);

@@ -17,9 +17,8 @@ use uuid::Uuid;
 use super::LiveSite;
 use crate::{
     access::{
-        On, Role, Site, Viewer,
-        lasting::{IDLE, Lasting, Proven},
-        stated,
+        On, Role, Site, Viewer, access_directive,
+        stream_access::{IDLE, Lasting, Proven},
     },
     analytics::{
         country::country_name,
@@ -222,7 +221,7 @@ pub struct LiveSubscription;
 impl LiveSubscription {
     /// A website's live counts: now, and again whenever they change, at most five times a second.
     #[doc = access_line!(WEBSITE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn live_visitors(
         &self,
         ctx: &Context<'_>,
@@ -236,7 +235,7 @@ impl LiveSubscription {
     /// What visitors do on a website, as it happens: page views and events, but neither heartbeats nor machines. A client
     /// that falls far behind misses some.
     #[doc = access_line!(WEBSITE, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn event_tracked(
         &self,
         ctx: &Context<'_>,

@@ -14,7 +14,7 @@ use super::{
     members::{self, Membership},
 };
 use crate::{
-    access::{self, Admin, Myself, On, Owner, Role, Viewer, stated},
+    access::{self, Admin, Myself, On, Owner, Role, Viewer, access_directive},
     audit::{self, AuditAction, Line},
     cx::Reach as _,
     error::{Error, Result},
@@ -89,7 +89,7 @@ pub struct TeamTransferPayload {
 // Rules
 
 /// The most teams that one account owns.
-const MOST_TEAMS: u64 = 100;
+const MAX_TEAMS: u64 = 100;
 
 /// What the team that an account begins with is called.
 pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
@@ -140,8 +140,8 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         .filter(membership::Column::DeactivatedAt.is_null())
         .count(&txn)
         .await?;
-    if owned >= MOST_TEAMS {
-        return Err(Error::conflict(format!("You own {owned} teams; {MOST_TEAMS} are the most.")));
+    if owned >= MAX_TEAMS {
+        return Err(Error::conflict(format!("You own {owned} teams; {MAX_TEAMS} are the most.")));
     }
     let team = found(&txn, ports, myself.id(), name).await?;
     let line = Line {
@@ -192,7 +192,7 @@ pub struct TeamMutation;
 impl TeamMutation {
     /// Makes a team that the caller owns, on the plan Free.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn team_create(
         &self,
         ctx: &Context<'_>,
@@ -209,7 +209,7 @@ impl TeamMutation {
 
     /// Renames a team.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn team_update(
         &self,
         ctx: &Context<'_>,
@@ -226,7 +226,7 @@ impl TeamMutation {
 
     /// Ends the caller's own part in a team. The last owner cannot leave. Who has no team left gets a new one of their own.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_leave(
         &self,
         ctx: &Context<'_>,
@@ -244,7 +244,7 @@ impl TeamMutation {
     /// Offers the team to an active member. Once they accept with `teamAcceptOwnership` they are its owner, and the caller is an admin
     /// of it.
     #[doc = access_line!(TEAM, OWNER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Owner), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Owner), None))]
     async fn team_transfer(
         &self,
         ctx: &Context<'_>,

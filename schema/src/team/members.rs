@@ -55,7 +55,7 @@ impl Membership {
 // Rules
 
 /// The most owners of a team.
-const MOST_OWNERS: u64 = 3;
+const MAX_OWNERS: u64 = 3;
 
 const MISSING: &str = "The member";
 
@@ -164,10 +164,10 @@ impl<'a> Change<'a> {
 
     /// Errors: `Conflict` where the team has three owners.
     async fn room_for_owner(&self) -> Result<()> {
-        if self.owners().await? < MOST_OWNERS {
+        if self.owners().await? < MAX_OWNERS {
             return Ok(());
         }
-        Err(Error::conflict(format!("The team has {MOST_OWNERS} owners, which is the most; lower one of them first.")))
+        Err(Error::conflict(format!("The team has {MAX_OWNERS} owners, which is the most; lower one of them first.")))
     }
 
     /// Errors: `Conflict` where the team has one owner only.

@@ -12,7 +12,7 @@ use super::{
     members::{self, Membership},
 };
 use crate::{
-    access::{self, On, Role, Viewer, stated},
+    access::{self, On, Role, Viewer, access_directive},
     cx::Reach as _,
     error::Result,
     ports::Ports,
@@ -99,7 +99,7 @@ impl OwnershipMutation {
     /// Accepts the ownership of a team that an owner has offered to the caller. `NOT_FOUND` without an offer that stands. Where the
     /// team is handed over, the owner who offered is an admin of it from then on.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_accept_ownership(
         &self,
         ctx: &Context<'_>,
@@ -117,7 +117,7 @@ impl OwnershipMutation {
 
     /// Declines the ownership of a team that an owner has offered to the caller. `NOT_FOUND` without an offer.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_decline_ownership(
         &self,
         ctx: &Context<'_>,

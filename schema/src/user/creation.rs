@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{User, email_link, email_proof};
 use crate::{
-    access::{Caller, Myself, On, Operator, stated},
+    access::{Caller, Myself, On, Operator, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
@@ -247,7 +247,7 @@ impl SignUpMutation {
     /// operator's; later ones where signing up is open, and with an invitation. Where mail is set up, a link to confirm the
     /// address is mailed.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn sign_up(
         &self,
         ctx: &Context<'_>,

@@ -14,7 +14,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, Role, credential::digest, stated},
+    access::{Myself, On, Role, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     cost::first_of,
     cx::Reach as _,
@@ -199,7 +199,7 @@ impl AccountDeletionMutation {
     /// else is in go with it, their websites, API keys and events included. While the user is the last owner of a team that
     /// others are in, it is refused as a conflict that names the team.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {
         let answer: async_graphql::Result<Option<UserDeletePayload>> =
             async { Ok(Some(delete(ctx.cx()?.ports(), &ctx.myself().await?).await?)) }.await;

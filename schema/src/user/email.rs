@@ -18,7 +18,7 @@ use super::{
     email_proof,
 };
 use crate::{
-    access::{Myself, On, stated},
+    access::{Myself, On, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
@@ -68,7 +68,7 @@ pub(crate) fn called(provider: &str) -> String {
 }
 
 /// The provider that an account signs in with elsewhere, as people call it; `None` for one with a password here.
-pub(crate) fn elsewhere(user: &user::Model) -> Option<String> {
+pub(crate) fn external_login(user: &user::Model) -> Option<String> {
     match (&user.provider, &user.password_hash) {
         (Some(provider), _) => Some(called(provider)),
         (None, None) => Some("your identity provider".to_owned()),
@@ -78,7 +78,7 @@ pub(crate) fn elsewhere(user: &user::Model) -> Option<String> {
 
 /// Errors: `Invalid` for an account that signs in elsewhere.
 pub(crate) fn may_change(user: &user::Model) -> Result<()> {
-    match elsewhere(user) {
+    match external_login(user) {
         None => Ok(()),
         Some(provider) => Err(Error::invalid(
             "email",
@@ -204,7 +204,7 @@ impl EmailMutation {
     /// is set up, the new address is `pendingEmail` until its mailed link is opened, and the old one is mailed a link that undoes the
     /// change within seven days. Mails about a forgotten password that went to the old address open nothing after the change.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_update_email(
         &self,
         ctx: &Context<'_>,

@@ -13,7 +13,7 @@ use super::{
     email_link::{self, Purpose},
 };
 use crate::{
-    access::{Caller, Myself, On, Operator, stated},
+    access::{Caller, Myself, On, Operator, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
@@ -198,7 +198,7 @@ pub struct EmailProofMutation;
 impl EmailProofMutation {
     /// Confirms an e-mail address with the token of a mailed link: the account has it from then on.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn email_confirm(
         &self,
         ctx: &Context<'_>,
@@ -216,7 +216,7 @@ impl EmailProofMutation {
     /// Undoes the change of an e-mail address with the token that was mailed to the old one, whether the new address was confirmed
     /// or not. Ends all sessions of the account and mails a way to choose a new password.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = stated::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn email_undo(
         &self,
         ctx: &Context<'_>,
@@ -234,7 +234,7 @@ impl EmailProofMutation {
     /// Mails another link that confirms the signed-in user's unproven e-mail address. A `CONFLICT` when it is confirmed already, or no
     /// mail is set up.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn email_send_confirmation(
         &self,
         ctx: &Context<'_>,

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{User, creation::checked_name, email};
 use crate::{
-    access::{Myself, On, stated},
+    access::{Myself, On, access_directive},
     audit::{self, AuditAction, Line},
     cx::{AddressHash, Reach as _},
     error::{Error, Result},
@@ -107,7 +107,7 @@ pub struct ProfileMutation;
 impl ProfileMutation {
     /// Changes the signed-in user's profile. What the input leaves out stays as it is; an empty input changes nothing.
     #[doc = access_line!(USER)]
-    #[graphql(directive = stated::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_update(
         &self,
         ctx: &Context<'_>,

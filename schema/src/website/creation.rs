@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
 use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH, team_meant};
 use crate::{
-    access::{self, Admin, Level, On, Role, Site, stated},
+    access::{self, Admin, Level, On, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
     cx::Reach as _,
     error::{Error, Result},
@@ -106,7 +106,7 @@ pub struct WebsiteMutation;
 impl WebsiteMutation {
     /// Makes a website.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn website_create(
         &self,
         ctx: &Context<'_>,

@@ -9,7 +9,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, Enti
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, On, Operator, Owner, Role, Site, stated},
+    access::{Caller, On, Operator, Owner, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
     cx::Reach as _,
     error::{Error, Result},
@@ -114,7 +114,7 @@ pub struct WebsiteDeletionMutation;
 impl WebsiteDeletionMutation {
     /// Deletes a website with its settings, its keys, and everything that was ever sent to it. There is no way back.
     #[doc = access_line!(WEBSITE, OWNER)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Owner), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Owner), None))]
     async fn website_delete(
         &self,
         ctx: &Context<'_>,

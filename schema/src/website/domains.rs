@@ -11,7 +11,7 @@ use super::{
     general::{MAX_DOMAINS, checked_domains, domains_of, required},
 };
 use crate::{
-    access::{Admin, Editor, On, Role, Site, Viewer, stated},
+    access::{Admin, Editor, On, Role, Site, Viewer, access_directive},
     audit::AuditAction,
     cx::Reach as _,
     error::{Error, Result},
@@ -213,7 +213,7 @@ pub struct DomainMutation;
 impl DomainMutation {
     /// Changes the domains of a website. What the input leaves out stays as it is.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_domains(
         &self,
         ctx: &Context<'_>,
@@ -231,7 +231,7 @@ impl DomainMutation {
 
     /// Looks for the proof that the team controls the domain, in DNS and in the file on it, for at most five seconds.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_verify_domain(
         &self,
         ctx: &Context<'_>,

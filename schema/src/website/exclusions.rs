@@ -41,13 +41,13 @@ type Line = (AuditAction, &'static str);
 const MAX_EXCLUSIONS: u32 = 500;
 
 /// Characters of a note at most.
-const LONGEST_NOTE: usize = 200;
+const MAX_NOTE: usize = 200;
 
 const MISSING: &str = "The exclusion";
 
 /// A note; an empty one is none. Errors: `Invalid`.
 fn note(note: Option<String>) -> Result<Option<String>> {
-    Ok(note.map(|note| text::line("description", &note, LONGEST_NOTE)).transpose()?.flatten())
+    Ok(note.map(|note| text::line("description", &note, MAX_NOTE)).transpose()?.flatten())
 }
 
 /// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MAX_EXCLUSIONS`] of them.

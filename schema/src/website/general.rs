@@ -9,7 +9,7 @@ use super::{
     settings::{self, ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, WebsiteSettingsInput},
 };
 use crate::{
-    access::{Editor, On, Role, Site, stated},
+    access::{Editor, On, Role, Site, access_directive},
     audit::AuditAction,
     cx::Reach as _,
     error::{Error, Result},
@@ -162,7 +162,7 @@ pub struct GeneralMutation;
 impl GeneralMutation {
     /// Changes general settings of a website. What the input leaves out stays as it is; an empty input changes nothing.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_update_general(
         &self,
         ctx: &Context<'_>,

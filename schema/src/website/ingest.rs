@@ -20,7 +20,7 @@ use crate::{
 pub const DEFAULT_MINUTES: i32 = 1_440;
 
 /// Minutes that are counted at most: the 30 days that the ledger keeps.
-pub const MOST_MINUTES: i32 = 43_200;
+pub const MAX_MINUTES: i32 = 43_200;
 
 /// Reasons and warnings at most. A reason that is added beyond that does not compile.
 const MAX_REASONS: u32 = 20;
@@ -49,10 +49,10 @@ impl Ingest {
     /// The counts of the last minutes; `None` means a day. Errors: `Invalid` for `lastMinutes`.
     pub(crate) async fn of(ports: &Ports, site: &Site<Viewer>, last_minutes: Option<i32>) -> Result<Self> {
         let minutes = last_minutes.unwrap_or(DEFAULT_MINUTES);
-        if !(1..=MOST_MINUTES).contains(&minutes) {
+        if !(1..=MAX_MINUTES).contains(&minutes) {
             return Err(Error::invalid(
                 "lastMinutes",
-                format!("is {minutes}; 1 to {MOST_MINUTES} is right (30 days are kept)"),
+                format!("is {minutes}; 1 to {MAX_MINUTES} is right (30 days are kept)"),
             ));
         }
         let since_ms = ports.now().timestamp_millis().saturating_sub(i64::from(minutes) * 60_000);

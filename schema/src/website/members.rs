@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::Website;
 use crate::{
-    access::{self, Admin, Level, On, Role, Site, stated},
+    access::{self, Admin, Level, On, Role, Site, access_directive},
     cx::{Cx, Reach as _},
     error::{Error, Result},
     id::Kind,
@@ -89,7 +89,7 @@ impl MemberMutation {
     /// three owners, and an owner-to-be is an admin until they accept. An address that no account has is `NOT_FOUND`, also one that
     /// its account has not proven where mail is set up; an active member is a `CONFLICT`.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_invite_member(
         &self,
         ctx: &Context<'_>,
@@ -110,7 +110,7 @@ impl MemberMutation {
     /// Gives a member of the website's team another role, which counts from the next request on; `OWNER` is offered, and counts once
     /// the member accepts. A caller changes no member above them and grants no role above their own; the last owner stays one.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_member(
         &self,
         ctx: &Context<'_>,
@@ -131,7 +131,7 @@ impl MemberMutation {
     /// Ends a member's part in the website's team; it counts from the next request on. Nobody removes a member above them, or
     /// the last owner. Who has no team left gets a new one of their own.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_remove_member(
         &self,
         ctx: &Context<'_>,

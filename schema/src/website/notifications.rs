@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Change, Website};
 use crate::{
-    access::{Editor, On, Role, Site, Viewer, stated},
+    access::{Editor, On, Role, Site, Viewer, access_directive},
     audit::AuditAction,
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -51,7 +51,7 @@ pub struct WebsiteUpdateNotificationsPayload {
 // Rules
 
 /// Bytes of the record as JSON at most.
-const MOST_BYTES: usize = 32 * 1024;
+const MAX_BYTES: usize = 32 * 1024;
 
 /// The key that answers put beside the record.
 const RESERVED: &str = "website_id";
@@ -101,10 +101,10 @@ pub async fn update_notifications(
         return Ok((NotificationPreferences::of(site.id(), before)?, site.clone()));
     }
     let text = Value::Object(record).to_string();
-    if text.len() > MOST_BYTES {
+    if text.len() > MAX_BYTES {
         return Err(Error::invalid(
             "preferences",
-            format!("would make the record {} bytes long; at most {MOST_BYTES} are right", text.len()),
+            format!("would make the record {} bytes long; at most {MAX_BYTES} are right", text.len()),
         ));
     }
     let row = notification_preferences::Model { website_id: site.id(), preferences: text, updated_at: ports.now() };
@@ -134,7 +134,7 @@ pub struct NotificationMutation;
 impl NotificationMutation {
     /// Sets what the website's team wants to be told. Keys that the input leaves out stay as they are.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_update_notifications(
         &self,
         ctx: &Context<'_>,

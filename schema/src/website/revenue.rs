@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::Set;
 
 use super::{Change, Website, general::required};
 use crate::{
-    access::{Admin, On, Role, Site, stated},
+    access::{Admin, On, Role, Site, access_directive},
     audit::AuditAction,
     cx::Reach as _,
     error::{Error, Result},
@@ -140,7 +140,7 @@ pub struct RevenueMutation;
 impl RevenueMutation {
     /// Changes where a website's revenue comes from and in which currency it is shown. What the input leaves out stays as it is.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_revenue(
         &self,
         ctx: &Context<'_>,

@@ -131,7 +131,7 @@ async fn below_admin_the_keys_of_a_team_are_closed() {
 async fn asking_ahead_gives_the_fields_own_refusals() {
     use footfall_schema::{
         Cx,
-        access::{Caller, On, stated::ask},
+        access::{Caller, On, access_directive::ask},
     };
     let app = App::new().await;
     let (owner, editor) = (app.user("olga").await, app.user("edda").await);

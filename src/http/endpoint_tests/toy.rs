@@ -21,7 +21,7 @@ use crate::http::{
     HttpConfig,
     credential::{Asker, Credential},
     graphql::{Admit, Admitted, Endpoint},
-    shell::{Nothing, shell},
+    middleware::{Nothing, middleware},
 };
 
 struct Fixed(AtomicU64);
@@ -180,5 +180,5 @@ pub(super) fn app(config: HttpConfig) -> Router {
     let sdl = schema.sdl();
     let fixed = Arc::new(Fixed(AtomicU64::new(1)));
     let endpoint = Endpoint::new(schema, Toy, &sdl, config.clone(), fixed.clone()).expect("an SDL that parses");
-    shell(Nothing, endpoint.routes(), &config, fixed).into_router()
+    middleware(Nothing, endpoint.routes(), &config, fixed).into_router()
 }

@@ -3,7 +3,7 @@
 use schema::error::Error;
 use serde_json::{Map, Value, json};
 
-use super::super::spelling::camel;
+use super::super::rest_names::camel;
 
 /// The schema of a scalar of the schema.
 pub(super) fn scalar(name: &str) -> Value {

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
+        rest_names::{choices, snake},
         sdl::{Sdl, base_name},
-        spelling::{choices, snake},
         variables::{Origin, Variable},
     },
     components::{or_null, scalar},

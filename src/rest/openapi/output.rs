@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         document::Operation,
-        projection::{Shape, Slot, Source, Step},
+        projection::{SchemaIndex, Slot, Source, Step},
+        rest_names::title,
         sdl::{Sdl, base_name},
-        spelling::title,
     },
     components::{or_null, scalar},
     parameter,
 };
 
 /// The schema of a value in its shape, null aside.
-pub(super) fn shape_schema(shape: &Shape, operation: &Operation, sdl: &Sdl) -> Value {
+pub(super) fn shape_schema(shape: &SchemaIndex, operation: &Operation, sdl: &Sdl) -> Value {
     match shape {
-        Shape::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, sdl, false)),
-        Shape::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(base_name(ty), steps, sdl)),
+        SchemaIndex::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, sdl, false)),
+        SchemaIndex::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(base_name(ty), steps, sdl)),
     }
 }
 
@@ -80,7 +80,7 @@ fn members(
                 (without_default(schema), variable.is_some_and(|v| v.ty.nullable && v.default.is_none()))
             }
             Source::Field { shape, .. } => {
-                let (Shape::Object { ty, .. } | Shape::Leaf { ty, .. }) = shape;
+                let (SchemaIndex::Object { ty, .. } | SchemaIndex::Leaf { ty, .. }) = shape;
                 (shape_schema(shape, operation, sdl), ty.nullable || lifted)
             }
         };
@@ -89,7 +89,7 @@ fn members(
         }
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
             let about = match &slot.source {
-                Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
+                Source::Field { shape: SchemaIndex::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
                     match about.replace("0 to 1", "in percent, 0 to 100") {
                         said if said == *about => format!("{said} In percent."),
                         said => said,

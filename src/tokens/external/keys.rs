@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BYTES: u64 = 256 * 1024;
 
 /// Keys that are read of an answer.
-const MOST: usize = 100;
+const MAX_KEYS: usize = 100;
 
 /// A key and the only algorithm that it checks.
 pub(super) struct PublicKey {
@@ -127,7 +127,7 @@ fn ask(url: &str) -> Result<HashMap<String, Arc<PublicKey>>, String> {
 fn read(text: &str) -> Result<HashMap<String, Arc<PublicKey>>, String> {
     let set: JwkSet = serde_json::from_str(text).map_err(|_| "the answer is no JWK set".to_owned())?;
     // A kind of key that is not known keeps nobody from the others.
-    let jwks = set.keys.into_iter().take(MOST).filter_map(|jwk| serde_json::from_value::<Jwk>(jwk).ok());
+    let jwks = set.keys.into_iter().take(MAX_KEYS).filter_map(|jwk| serde_json::from_value::<Jwk>(jwk).ok());
     Ok(jwks.filter_map(|jwk| Some((jwk.kid.clone()?, Arc::new(usable(&jwk)?)))).collect())
 }
 

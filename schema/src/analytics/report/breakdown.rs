@@ -11,7 +11,7 @@ use crate::{
         path,
         plan::{KeyedSums, PageRow},
         query::Dimension,
-        question::row_cursor,
+        query_input::row_cursor,
     },
     host,
     list::List,

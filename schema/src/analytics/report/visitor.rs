@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::instant;
 use crate::{
-    analytics::{country::country_name, plan::VisitorRow, question::visitor_cursor},
+    analytics::{country::country_name, plan::VisitorRow, query_input::visitor_cursor},
     list::List,
     scalars::{BigInt, Instant},
 };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Line, MISSING, note};
 use crate::{
-    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
+    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, access_directive},
     audit::AuditAction,
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -211,7 +211,7 @@ pub struct IpExclusionMutation;
 impl IpExclusionMutation {
     /// Excludes an address or network: what it sends from now on is not counted. At most 500 per website.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_exclude_ip(
         &self,
         ctx: &Context<'_>,
@@ -229,7 +229,7 @@ impl IpExclusionMutation {
 
     /// Removes an exclusion: what the address or network sends from now on is counted.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_remove_ip_exclusion(
         &self,
         ctx: &Context<'_>,

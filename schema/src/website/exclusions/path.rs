@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Line, MISSING, note};
 use crate::{
-    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, stated},
+    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, access_directive},
     audit::AuditAction,
     cx::{Cx, Reach as _},
     error::{Error, Result},
@@ -76,7 +76,7 @@ impl PathExclusion {
 // Rules
 
 /// Characters of a path pattern at most.
-const LONGEST_PATTERN: usize = 500;
+const MAX_PATTERN: usize = 500;
 
 /// What the audit log calls it.
 const WHAT: Line = (AuditAction::WebsiteExcludePath, "pathExclusions");
@@ -101,8 +101,8 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
         }
     }
     match pattern.chars().count() {
-        length if length > LONGEST_PATTERN => {
-            Err(Error::invalid(field, format!("has {length} characters; 1 to {LONGEST_PATTERN} are right")))
+        length if length > MAX_PATTERN => {
+            Err(Error::invalid(field, format!("has {length} characters; 1 to {MAX_PATTERN} are right")))
         }
         _ => Ok(pattern),
     }
@@ -190,7 +190,7 @@ pub struct PathExclusionMutation;
 impl PathExclusionMutation {
     /// Excludes paths: views and events of pages there are not counted from now on. At most 500 per website.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_exclude_path(
         &self,
         ctx: &Context<'_>,
@@ -208,7 +208,7 @@ impl PathExclusionMutation {
 
     /// Removes an exclusion: views and events of pages there are counted from now on.
     #[doc = access_line!(WEBSITE, EDITOR)]
-    #[graphql(directive = stated::access::apply(On::Website, Some(Role::Editor), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_remove_path_exclusion(
         &self,
         ctx: &Context<'_>,

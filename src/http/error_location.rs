@@ -10,20 +10,20 @@ use async_graphql::{
     },
 };
 
-use super::{escapes::plain, shape::Shape};
+use super::{schema_index::SchemaIndex, unicode_escapes::plain};
 
 /// Finds arguments at fault in one document.
-pub struct Blame<'d> {
-    shape: &'d Shape,
+pub struct ErrorLocation<'d> {
+    shape: &'d SchemaIndex,
     text: &'d str,
     /// Parsed once, for the first error that does not name its argument.
     document: OnceCell<Option<ExecutableDocument>>,
 }
 
-impl<'d> Blame<'d> {
+impl<'d> ErrorLocation<'d> {
     /// For the document that ran.
     #[must_use]
-    pub const fn new(shape: &'d Shape, text: &'d str) -> Self {
+    pub const fn new(shape: &'d SchemaIndex, text: &'d str) -> Self {
         Self { shape, text, document: OnceCell::new() }
     }
 
@@ -36,7 +36,7 @@ impl<'d> Blame<'d> {
 }
 
 fn field_at_fault<'d>(
-    shape: &Shape,
+    shape: &SchemaIndex,
     document: impl FnOnce() -> Option<&'d ExecutableDocument>,
     error: &ServerError,
 ) -> Option<String> {
@@ -67,7 +67,7 @@ fn types_of(message: &str) -> Option<Vec<&str>> {
 }
 
 /// The argument whose value stands at a place.
-fn argument_at<'s>(shape: &'s Shape, document: &ExecutableDocument, place: Pos) -> Option<(String, &'s Type)> {
+fn argument_at<'s>(shape: &'s SchemaIndex, document: &ExecutableDocument, place: Pos) -> Option<(String, &'s Type)> {
     let operations = document.operations.iter().map(|(_, it)| {
         let root = shape.root(it.node.ty);
         (root, &it.node.selection_set.node)
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_argument_is_found_by_place_and_the_input_field_by_type() {
-        let shape = Shape::read(
+        let shape = SchemaIndex::read(
             "type Query { a(zone: TimeZone, range: Range, all: [Range!]): Query } scalar TimeZone scalar DateTime scalar Date
              input Range { preset: Int, between: Between, day: Date } input Between { start: DateTime!, end: DateTime! }",
         )
@@ -138,7 +138,7 @@ mod tests {
             ("Failed to parse \"Date\": no".to_owned(), 2, None),
         ] {
             let error = ServerError::new(message.as_str(), Some(Pos { line: 2, column }));
-            assert_eq!(Blame::new(&shape, text).field_at_fault(&error).as_deref(), field, "{message}");
+            assert_eq!(ErrorLocation::new(&shape, text).field_at_fault(&error).as_deref(), field, "{message}");
         }
     }
 }

@@ -23,9 +23,8 @@ use uuid::Uuid;
 use super::messages::ConversationMessage;
 use crate::{
     access::{
-        Chat, On, Role, Viewer,
-        lasting::{IDLE, Lasting, Proven},
-        stated,
+        Chat, On, Role, Viewer, access_directive,
+        stream_access::{IDLE, Lasting, Proven},
     },
     cx::Reach as _,
     error::{Error, Result},
@@ -144,7 +143,7 @@ impl ConversationSubscription {
     /// Messages as they are appended to a conversation: each once, in order. It ends when the conversation is deleted, and
     /// with an error when the caller loses access or falls 256 messages behind.
     #[doc = access_line!(CONVERSATION, VIEWER)]
-    #[graphql(directive = stated::access::apply(On::Conversation, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation_message_added(
         &self,
         ctx: &Context<'_>,

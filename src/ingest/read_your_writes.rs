@@ -18,7 +18,7 @@ use schema::{
 };
 use uuid::Uuid;
 
-use super::state::State;
+use super::progress::State;
 
 /// How long a committed event may be missing in an answer.
 pub const YOUNG: Duration = Duration::from_millis(400);
@@ -27,14 +27,14 @@ pub const YOUNG: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The event store, brought up to date before each question.
-pub struct Fresh {
+pub struct ReadYourWrites {
     /// The store.
     pub events: Arc<dyn Events>,
     /// What waits for it.
     pub state: Arc<State>,
 }
 
-impl Fresh {
+impl ReadYourWrites {
     async fn freshen(&self) {
         // A store that refuses events is asked all the same.
         if self.state.is_away.load(Ordering::Acquire) {
@@ -49,7 +49,7 @@ impl Fresh {
 }
 
 #[async_trait]
-impl Events for Fresh {
+impl Events for ReadYourWrites {
     async fn ask(&self, plan: &Plan) -> Result<Vec<Answer>> {
         self.freshen().await;
         self.events.ask(plan).await

@@ -7,12 +7,12 @@ use async_graphql::{
 };
 use async_graphql_value::Number;
 
-use super::shape::Shape;
+use super::schema_index::SchemaIndex;
 use crate::variable_defaults;
 
 /// Coerces the variables of an operation: absent ones get their defaults, and whole numbers become integers wherever a type asks for one,
 /// also within lists and input objects. Whether a value fits its type otherwise is checked where it is used.
-pub fn coerce_variables(shape: &Shape, operation: &OperationDefinition, variables: &mut Variables) {
+pub fn coerce_variables(shape: &SchemaIndex, operation: &OperationDefinition, variables: &mut Variables) {
     variable_defaults::apply(operation, variables);
     for definition in &operation.variable_definitions {
         if let Some(value) = variables.get_mut(&definition.node.name.node) {
@@ -21,7 +21,7 @@ pub fn coerce_variables(shape: &Shape, operation: &OperationDefinition, variable
     }
 }
 
-fn value_of(shape: &Shape, ty: &BaseType, value: &mut Value) {
+fn value_of(shape: &SchemaIndex, ty: &BaseType, value: &mut Value) {
     match (ty, value) {
         (BaseType::List(of), Value::List(items)) => items.iter_mut().for_each(|item| value_of(shape, &of.base, item)),
         (BaseType::List(of), single) => value_of(shape, &of.base, single),
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn whole_floats_become_integers_where_the_type_says_so() {
         let shape =
-            Shape::read("type Query { a: Int } input In { n: Int, deep: [In!], f: Float, j: JSON } scalar JSON")
+            SchemaIndex::read("type Query { a: Int } input In { n: Int, deep: [In!], f: Float, j: JSON } scalar JSON")
                 .expect("a schema");
         let document =
             parse_query("query($n: Int, $l: [[Int!]], $s: [Int], $i: In, $f: Float, $id: ID, $x: Int) { a }");

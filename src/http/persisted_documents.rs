@@ -21,7 +21,7 @@ pub enum FreeText {
 
 /// The stored documents by id, `sha256:` and the hash of the text in hexadecimal.
 #[derive(Debug, Clone, Default)]
-pub struct Trusted {
+pub struct PersistedDocuments {
     documents: HashMap<String, String>,
     free_text: FreeText,
 }
@@ -32,7 +32,7 @@ pub fn document_id(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
-impl Trusted {
+impl PersistedDocuments {
     /// These texts are stored.
     #[must_use]
     pub fn new<'a>(texts: impl Iterator<Item = &'a str>, free_text: FreeText) -> Self {
@@ -78,7 +78,7 @@ mod tests {
         let stored = "{ plans { name } }";
         let id = document_id(stored);
         for (free_text, passes) in [(FreeText::Allowed, true), (FreeText::Reported, true), (FreeText::Refused, false)] {
-            let trusted = Trusted::new([stored].into_iter(), free_text);
+            let trusted = PersistedDocuments::new([stored].into_iter(), free_text);
             assert_eq!(trusted.resolve(asked("", Some(&id))).map(|asked| asked.query).ok().as_deref(), Some(stored));
             assert!(trusted.resolve(asked(stored, None)).is_ok());
             assert_eq!(trusted.resolve(asked("{ viewer { id } }", None)).is_ok(), passes);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest text that is looked up as a tracking code, in bytes.
-const LONGEST_CODE: usize = 100;
+const MAX_CODE: usize = 100;
 
 /// Proof that the caller knows a website's tracking code, which its pages show to anyone. It opens counts and nothing else.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl Tracked {
 
     /// Proves it. Errors: `NotFound` for a code that no website has.
     pub(crate) async fn of(cx: &Cx, code: &str) -> Result<Self> {
-        let sound = code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let sound = code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !sound {
             return Err(unknown());
         }

@@ -15,14 +15,14 @@ use async_graphql::{
     },
 };
 
-use super::{refusal::Refusal, shape::Shape};
+use super::{refusal::Refusal, schema_index::SchemaIndex};
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// Merges identical selections throughout the document, for the schema that `shape` outlines.
 ///
 /// Errors: a mutation that would still run one field twice under one name.
-pub fn merge(shape: &Shape, mut document: ExecutableDocument) -> Result<ExecutableDocument, Refusal> {
+pub fn collect_fields(shape: &SchemaIndex, mut document: ExecutableDocument) -> Result<ExecutableDocument, Refusal> {
     let merger = Merger { shape, fragments: document.fragments.clone() };
     let before = reachable(&document);
     match &mut document.operations {
@@ -44,7 +44,7 @@ pub fn merge(shape: &Shape, mut document: ExecutableDocument) -> Result<Executab
 }
 
 struct Merger<'s> {
-    shape: &'s Shape,
+    shape: &'s SchemaIndex,
     fragments: Fragments,
 }
 

@@ -35,7 +35,7 @@ use super::{
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is asked before the router, which costs a beacon as much as reading it.
-pub trait Direct: Clone + Send + Sync + 'static {
+pub trait FastPath: Clone + Send + Sync + 'static {
     /// The answer to a request, or the request, which goes on to the router.
     fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response> + Send + 'static, Request>;
 }
@@ -44,35 +44,35 @@ pub trait Direct: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Nothing;
 
-impl Direct for Nothing {
+impl FastPath for Nothing {
     fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response> + Send + 'static, Request> {
         ControlFlow::<Ready<Response>, _>::Continue(request)
     }
 }
 
 /// Puts what is common around the server's routes, and an answer for paths that there are not.
-pub fn shell<D: Direct>(direct: D, routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Shelled<D> {
+pub fn middleware<D: FastPath>(direct: D, routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Middleware<D> {
     let routes = routes.fallback(async || failed(&Error::not_found("This path")));
-    Shelled { direct, routes, origins: Origins::new(&config.cors_origins), ids }
+    Middleware { direct, routes, origins: Origins::new(&config.cors_origins), ids }
 }
 
 /// The routes with all that is common around them.
 #[derive(Clone)]
-pub struct Shelled<D> {
+pub struct Middleware<D> {
     direct: D,
     routes: Router,
     origins: Origins,
     ids: Arc<dyn Ids>,
 }
 
-impl<D: Direct> Shelled<D> {
+impl<D: FastPath> Middleware<D> {
     /// The same as a router, for those who take one.
     pub fn into_router(self) -> Router {
         Router::new().fallback_service(self)
     }
 }
 
-impl<D: Direct> Service<Request> for Shelled<D> {
+impl<D: FastPath> Service<Request> for Middleware<D> {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;

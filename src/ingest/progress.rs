@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{journal::Entry, relay::Relay};
+use super::{handoff_buffer::HandoffBuffer, journal::Entry};
 use crate::tasks::{Beat, Watch};
 
 /// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
@@ -53,7 +53,7 @@ pub struct State {
     /// Those of them that were delivered.
     delivered_bytes: AtomicU64,
     /// What was committed and not delivered yet, as far as it fits.
-    pub relay: Relay,
+    pub relay: HandoffBuffer,
     /// When intake last finished a turn, whatever came of it.
     pub turned: Beat,
     /// Whether the journal refused the last group.

@@ -10,7 +10,7 @@ use async_graphql::{Positioned, Value};
 
 /// One output field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldShape {
+pub struct FieldInfo {
     /// Name of the type below lists and non-null marks.
     pub of: String,
     /// Its type.
@@ -51,7 +51,7 @@ pub struct InputField {
 
 /// An input object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InputShape {
+pub struct InputInfo {
     /// Its fields.
     pub fields: HashMap<String, InputField>,
     /// Whether exactly one of them must be given.
@@ -60,11 +60,11 @@ pub struct InputShape {
 
 /// The schema's outline.
 #[derive(Debug, Clone, Default)]
-pub struct Shape {
-    fields: HashMap<String, HashMap<String, FieldShape>>,
+pub struct SchemaIndex {
+    fields: HashMap<String, HashMap<String, FieldInfo>>,
     abstracts: HashSet<String>,
     enums: HashMap<String, Vec<String>>,
-    inputs: HashMap<String, InputShape>,
+    inputs: HashMap<String, InputInfo>,
     types: u64,
     query: String,
     mutation: String,
@@ -77,7 +77,7 @@ const USUAL_PAGE: u64 = 20;
 /// Types that every schema has: those of introspection and the built-in scalars.
 const BUILT_IN_TYPES: u64 = 13;
 
-impl Shape {
+impl SchemaIndex {
     /// Reads an SDL text. Errors: the parser's sentence, for the operator; never for a client.
     pub fn read(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
         let mut shape = Self {
@@ -120,7 +120,7 @@ impl Shape {
                         }
                         TypeKind::InputObject(input) => {
                             let one_of = definition.node.directives.iter().any(|it| it.node.name.node == "oneOf");
-                            shape.inputs.insert(name, InputShape { fields: inputs(&input.fields), one_of });
+                            shape.inputs.insert(name, InputInfo { fields: inputs(&input.fields), one_of });
                         }
                         TypeKind::Scalar => {}
                     }
@@ -153,7 +153,7 @@ impl Shape {
 
     /// A field of a type; `None` for what the schema does not hold (validation says so later) and for introspection.
     #[must_use]
-    pub fn field(&self, type_name: &str, field: &str) -> Option<&FieldShape> {
+    pub fn field(&self, type_name: &str, field: &str) -> Option<&FieldInfo> {
         self.fields.get(type_name)?.get(field)
     }
 
@@ -177,7 +177,7 @@ impl Shape {
 
     /// An input object.
     #[must_use]
-    pub fn input(&self, type_name: &str) -> Option<&InputShape> {
+    pub fn input(&self, type_name: &str) -> Option<&InputInfo> {
         self.inputs.get(type_name)
     }
 
@@ -188,14 +188,14 @@ impl Shape {
     }
 }
 
-fn field_shape(field: &FieldDefinition) -> FieldShape {
+fn field_shape(field: &FieldDefinition) -> FieldInfo {
     let argument = |name: &str| field.arguments.iter().find(|argument| argument.node.name.node == name);
     let default = argument("first").and_then(|first| match &first.node.default_value.as_ref()?.node {
         Value::Number(number) => number.as_u64(),
         _ => None,
     });
     let pages = argument("first").is_some() || argument("last").is_some();
-    FieldShape {
+    FieldInfo {
         of: named(&field.ty.node).to_owned(),
         ty: field.ty.node.clone(),
         items: if pages { Items::Page(default.unwrap_or(USUAL_PAGE)) } else { list_size(field) },
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_outline_of_an_sdl() {
-        let shape = Shape::read(
+        let shape = SchemaIndex::read(
             r#"
             type Root { rows(first: Int, after: String): [Row!]! top(first: Int! = 10): Row plain: Row!
               all: [Row!]! @listSize(assumedSize: 500) @cost(weight: 7) series(interval: Size!): [Row!]! @listSize(assumedSize: 9) by(ids: [ID!]!): [Row]! @listSize(slicingArguments: ["ids"]) }

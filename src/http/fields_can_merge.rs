@@ -13,14 +13,14 @@ use async_graphql::{
 
 use super::{
     refusal::Refusal,
-    shape::{FieldShape, Shape},
+    schema_index::{FieldInfo, SchemaIndex},
 };
 
 /// Selections that are looked at, at most: those below interfaces are looked at once per type that shares them.
-const MOST_STEPS: usize = 100_000;
+const MAX_STEPS: usize = 100_000;
 
 /// Checks every operation of a document. Errors: the first conflict.
-pub fn overlap(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refusal> {
+pub fn fields_can_merge(shape: &SchemaIndex, document: &ExecutableDocument) -> Result<(), Refusal> {
     for (_, operation) in document.operations.iter() {
         let mut walk = Walk { shape, document, steps: 0 };
         walk.sets(&[(Some(shape.root(operation.node.ty)), &operation.node.selection_set.node)], true)?;
@@ -33,7 +33,7 @@ pub fn overlap(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refus
 struct Found<'d> {
     parent: Option<&'d str>,
     field: &'d Positioned<Field>,
-    known: Option<&'d FieldShape>,
+    known: Option<&'d FieldInfo>,
 }
 
 impl<'d> Found<'d> {
@@ -45,7 +45,7 @@ impl<'d> Found<'d> {
 type Groups<'d> = BTreeMap<&'d str, Vec<Found<'d>>>;
 
 struct Walk<'d> {
-    shape: &'d Shape,
+    shape: &'d SchemaIndex,
     document: &'d ExecutableDocument,
     steps: usize,
 }
@@ -70,7 +70,7 @@ impl<'d> Walk<'d> {
     ) -> Result<(), Refusal> {
         for item in &set.items {
             self.steps += 1;
-            if self.steps > MOST_STEPS {
+            if self.steps > MAX_STEPS {
                 return Err(Refusal::document(
                     "QUERY_TOO_LARGE",
                     "The document selects too much below interfaces; ask for fewer types or fields at once.",
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> Result<(), String> {
-        let shape = Shape::read(
+        let shape = SchemaIndex::read(
             "type Query { pet: Pet pets: [Pet!]! dog: Dog }
              interface Pet { name: String! friend: Pet }
              type Dog implements Pet { name: String! friend: Pet owner: Person barks: Int! age: Int tags: [String!] }
@@ -196,7 +196,7 @@ mod tests {
              type Person { name: String! email: String! height(unit: String): Int! }",
         )
         .expect("a schema");
-        overlap(&shape, &parse_query(text).expect("a document")).map_err(|refusal| refusal.message)
+        fields_can_merge(&shape, &parse_query(text).expect("a document")).map_err(|refusal| refusal.message)
     }
 
     #[test]

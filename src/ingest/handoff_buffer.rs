@@ -17,7 +17,7 @@ const BATCH: usize = 16 << 20;
 
 /// Committed groups on their way.
 #[derive(Default)]
-pub struct Relay(Mutex<Held>);
+pub struct HandoffBuffer(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
@@ -26,7 +26,7 @@ struct Held {
     bytes: usize,
 }
 
-impl Relay {
+impl HandoffBuffer {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_run_ends_at_a_gap_and_what_was_reached_otherwise_goes() {
-        let relay = Relay::default();
+        let relay = HandoffBuffer::default();
         assert!(relay.after(0).is_empty());
         for position in [3, 4, 6] {
             relay.give(entry(position, 1));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_left_to_the_journal() {
-        let relay = Relay::default();
+        let relay = HandoffBuffer::default();
         for position in 1..=3 {
             relay.give(entry(position, 10));
         }

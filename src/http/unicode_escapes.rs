@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::tokens::{Fault, position, skip_string, skip_while};
+use super::lexer::{Fault, position, skip_string, skip_while};
 
 const BRACED: &str = "`\\u{...}` must hold the hexadecimal number of a Unicode character, such as `\\u{1F600}`";
 

@@ -16,7 +16,7 @@ use async_graphql_value::Value;
 
 use super::{
     refusal::Refusal,
-    shape::{InputShape, Shape},
+    schema_index::{InputInfo, SchemaIndex},
 };
 
 /// Fields and arguments of a document that the schema does not have, at most: the executor's validation names each, beside every name that
@@ -24,7 +24,7 @@ use super::{
 const MAX_UNKNOWN: usize = 5;
 
 /// Checks every operation of a document whose fragments are known to be acyclic. Errors: the first fault.
-pub fn verify(shape: &Shape, document: &ExecutableDocument) -> Result<(), Refusal> {
+pub fn extra_rules(shape: &SchemaIndex, document: &ExecutableDocument) -> Result<(), Refusal> {
     let mut unknown = 0;
     for (_, operation) in document.operations.iter() {
         if let Some(directive) = operation.node.variable_definitions.iter().find_map(|it| it.node.directives.first()) {
@@ -53,7 +53,7 @@ fn invalid(message: String, place: Pos) -> Refusal {
 }
 
 struct Walk<'d> {
-    shape: &'d Shape,
+    shape: &'d SchemaIndex,
     document: &'d ExecutableDocument,
     operation: &'d OperationDefinition,
     fragments: HashSet<&'d Name>,
@@ -148,7 +148,7 @@ impl<'d> Walk<'d> {
     }
 
     /// Checks one field of an input object that stands in `place`.
-    fn member(&self, input: &InputShape, place: &Type, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
+    fn member(&self, input: &InputInfo, place: &Type, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
         let Some(field) = input.fields.get(key) else { return Ok(()) };
         if let Value::Variable(name) = value
             && input.one_of

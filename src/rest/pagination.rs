@@ -6,7 +6,7 @@ use super::projection::member;
 
 /// Pages at most. With 100 rows a page that is more than any list without paging holds; a cursor that
 /// never ends must not keep a request alive.
-const MOST_PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
 /// A connection of which REST shows every row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub async fn to_the_end<F: Future<Output = Response>>(
     let mut pending: Vec<(&Walk, Value)> =
         walks.iter().filter_map(|walk| Some((walk, walk.next(&whole.data)?))).collect();
     let mut pages = 1;
-    while whole.errors.is_empty() && !pending.is_empty() && pages < MOST_PAGES {
+    while whole.errors.is_empty() && !pending.is_empty() && pages < MAX_PAGES {
         pages += 1;
         for (walk, cursor) in &pending {
             if let Some(name) = names.get(walk.variable) {

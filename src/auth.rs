@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use hmac::{Hmac, Mac as _};
 use schema::{
     AddressHash, Cx, Ports,
-    access::{Caller, On, Role, caller_of_key, caller_of_token, credential::or_refused, stated::ask},
+    access::{Caller, On, Role, access_directive::ask, caller_of_key, caller_of_token, credential::or_refused},
     api_key::usage,
     changes::Moment,
     error::{Error, Result},

@@ -10,7 +10,7 @@ use super::{
     file::{Answer, Doors, Place},
     *,
 };
-use crate::ambient::SystemIds;
+use crate::system::SystemIds;
 
 #[test]
 fn only_addresses_of_the_public_internet_are_connected_to() {

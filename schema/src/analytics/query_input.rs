@@ -12,7 +12,7 @@ use super::{
     zone,
 };
 use crate::{
-    access::open::for_members,
+    access::public_access::for_members,
     error::{Error, Result},
     ports::Ports,
 };

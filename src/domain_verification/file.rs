@@ -18,7 +18,7 @@ use tokio_rustls::{
 };
 
 /// Bytes that are read of an answer, its head included.
-const MOST: u64 = 16 * 1024;
+const MAX_BYTES: u64 = 16 * 1024;
 
 /// Redirects that are followed.
 const HOPS: usize = 3;
@@ -96,7 +96,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, p
     stream.flush().await.ok()?;
     let mut bytes = Vec::new();
     // A connection that ends without a goodbye has said what it had to say.
-    let _ = stream.take(MOST).read_to_end(&mut bytes).await;
+    let _ = stream.take(MAX_BYTES).read_to_end(&mut bytes).await;
     Some(read(&String::from_utf8_lossy(&bytes), host, place))
 }
 
