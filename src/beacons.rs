@@ -76,7 +76,7 @@ enum Kind {
 
 impl Kind {
     /// What is sent to a path, and whether the tracking code is its last segment; `None` for paths that are not ours.
-    fn of(path: &str) -> Option<(Self, bool)> {
+    fn from_path(path: &str) -> Option<(Self, bool)> {
         match path {
             "/api/v1/events" => return Some((Self::Batch, false)),
             // Names of earlier trackers; the tracking code stands in the body or in `?id=`.
@@ -105,7 +105,9 @@ impl Kind {
 
 impl FastPath for Arc<Gateway> {
     fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response<Body>> + Send + 'static, Request> {
-        let Some((kind, has_code)) = Kind::of(request.uri().path()) else { return ControlFlow::Continue(request) };
+        let Some((kind, has_code)) = Kind::from_path(request.uri().path()) else {
+            return ControlFlow::Continue(request);
+        };
         let gateway = Self::clone(self);
         ControlFlow::Break(async move { gateway.answer_to(kind, has_code, request).await })
     }
@@ -125,7 +127,7 @@ impl Head {
 
     /// The page that sends, as the browser tells it.
     fn origin(&self) -> Origin<'_> {
-        Origin::of(self.text(&header::ORIGIN), self.text(&header::REFERER))
+        Origin::new(self.text(&header::ORIGIN), self.text(&header::REFERER))
     }
 
     /// `Sec-GPC: 1`.
@@ -144,7 +146,7 @@ impl Gateway {
         };
         answered.unwrap_or_else(|error| {
             let now = self.ports.clock.now();
-            refuse(&Fault::of(&error, now), now)
+            refuse(&Fault::from_error(&error, now), now)
         })
     }
 
@@ -348,7 +350,7 @@ mod tests {
             ("/api/_z/heartbeat/ZV_x", coded(Kind::Heartbeat)),
             ("/api/_z/c/ZV_x", coded(Kind::Crawler)),
         ] {
-            assert_eq!(Kind::of(path), expected, "{path}");
+            assert_eq!(Kind::from_path(path), expected, "{path}");
         }
         for path in [
             "",
@@ -368,7 +370,7 @@ mod tests {
             "/api/v1/events/",
             "/graphql",
         ] {
-            assert_eq!(Kind::of(path), None, "{path}");
+            assert_eq!(Kind::from_path(path), None, "{path}");
         }
     }
 }

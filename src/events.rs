@@ -87,7 +87,7 @@ impl Store {
             in_use: Arc::default(),
             idle: Arc::default(),
             remembered: moka::sync::Cache::builder()
-                .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| cache_size::of(basis, panel, answer))
+                .weigher(|(basis, panel, _): &(Basis, Panel, u64), answer| cache_size::cache_size(basis, panel, answer))
                 .max_capacity(REMEMBERED_BYTES)
                 .time_to_idle(Duration::from_secs(600))
                 .build(),
@@ -129,7 +129,7 @@ impl Store {
         let turn = self.readers.turn(asker).await;
         let in_use = Arc::clone(&self.in_use).read_owned().await;
         let running = Arc::new(Interruptible::default());
-        let guard = Interrupt::of(&running);
+        let guard = Interrupt::new(&running);
         let (store, seconds) = (self.clone(), self.time_limit.as_secs());
         let running = tokio::task::spawn_blocking(move || {
             let outcome = store.answer(&running, question);

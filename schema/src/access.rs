@@ -190,7 +190,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
+    fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
             (Some(held), caller) => Ok(Self { held, caller }),
             (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key has no access to this {thing}."))),
@@ -288,12 +288,12 @@ proof!(Team, team::Model, "team");
 
 impl<R: Level> Site<R> {
     /// Proves it for the caller of the request; `field` is the argument that carries the id.
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let caller = cx.caller().known()?;
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
-        Self::mint(row, Standing::of(caller, level, "website")?)
+        Self::mint(row, Standing::new(caller, level, "website")?)
     }
 
     /// The row as it was when the proof was made.
@@ -332,17 +332,17 @@ impl<R: Level> Site<R> {
 
 impl<R: Level> Team<R> {
     /// Proves it for the caller of the request; `field` is the argument that carries the id.
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().known()?;
         Self::by_uuid(cx, Kind::Team.read(field, id)?).await
     }
 
-    /// As [`Team::of`], for an id that a row holds.
+    /// As [`Team::find`], for an id that a row holds.
     pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
         let found = cx.loaders().team(TeamKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The team"))?;
-        Self::mint(row, Standing::of(caller, level, "team")?)
+        Self::mint(row, Standing::new(caller, level, "team")?)
     }
 
     /// The row as it was when the proof was made.
@@ -389,7 +389,7 @@ pub struct Myself {
 
 impl Myself {
     /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for an API key.
-    pub(crate) async fn of(cx: &Cx) -> Result<Self> {
+    pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::User { user, session } = cx.caller().known()? else {
             return Err(Error::forbidden(
                 "This needs a signed-in user; an API key speaks for a team, not for a person.",
@@ -442,7 +442,7 @@ impl Myself {
         if part.user_id != self.row.id || part.team_id != team || part.deactivated_at.is_some() {
             return Err(Error::broken("a membership was taken for another's"));
         }
-        Standing::of(self.caller(), Some(part.role), "team")
+        Standing::new(self.caller(), Some(part.role), "team")
     }
 
     /// A team the user has this part in.
@@ -467,7 +467,7 @@ pub struct ThisKey {
 
 impl ThisKey {
     /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for a signed-in user.
-    pub(crate) async fn of(cx: &Cx) -> Result<Self> {
+    pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::Key { id, team, .. } = cx.caller().known()? else {
             return Err(Error::forbidden("This is about the calling API key; send one in `X-API-Key`."));
         };

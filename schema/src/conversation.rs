@@ -370,7 +370,7 @@ impl ConversationMutation {
         let answer: async_graphql::Result<Option<ConversationAppendMessagePayload>> = async {
             let cx = ctx.cx()?;
             let (chat, row) = messages::append(cx.ports(), &meant(cx, &conversation_id).await?, input).await?;
-            let message = ConversationMessage::of(&chat, Arc::new(row))?;
+            let message = ConversationMessage::new(&chat, Arc::new(row))?;
             Ok(Some(ConversationAppendMessagePayload { message, conversation: Conversation(chat) }))
         }
         .await;

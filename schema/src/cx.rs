@@ -68,32 +68,32 @@ impl Cx {
     /// Proves a role on a website; `field` is the argument or path parameter that carries the id.
     /// Errors, in this order: 401, 400 (malformed id), 404, 403.
     pub async fn site<R: Level>(&self, field: &str, id: &str) -> Result<Site<R>> {
-        Site::of(self, field, id).await
+        Site::find(self, field, id).await
     }
 
     /// Proves a role in a team; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
     pub async fn team<R: Level>(&self, field: &str, id: &str) -> Result<Team<R>> {
-        Team::of(self, field, id).await
+        Team::find(self, field, id).await
     }
 
     /// Proves a part in a conversation; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
     pub async fn chat<R: Level>(&self, field: &str, id: &str) -> Result<Chat<R>> {
-        Chat::of(self, field, id).await
+        Chat::find(self, field, id).await
     }
 
     /// Proves that the caller may rewrite and delete a conversation. Errors as [`Cx::site`].
     pub async fn authored_chat(&self, field: &str, id: &str) -> Result<AuthoredChat> {
-        AuthoredChat::of(self, field, id).await
+        AuthoredChat::find(self, field, id).await
     }
 
     /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.
     pub async fn myself(&self) -> Result<Myself> {
-        Myself::of(self).await
+        Myself::from_cx(self).await
     }
 
     /// Proves which API key is calling. Errors: `Unauthenticated`; `Forbidden` for a user.
     pub async fn key(&self) -> Result<ThisKey> {
-        ThisKey::of(self).await
+        ThisKey::from_cx(self).await
     }
 }
 

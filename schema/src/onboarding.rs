@@ -75,7 +75,7 @@ fn face(row: onboarding::Model) -> Result<Onboarding> {
 }
 
 /// The user's record, or what stands for it before the first is saved.
-pub(crate) async fn of(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
+pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
     match onboarding::Entity::find_by_id(myself.id()).one(&ports.reader).await? {
         Some(row) => face(row),
         None => Ok(Onboarding {

@@ -129,7 +129,7 @@ const COUNTED: MetricSet = MetricSet::NONE.with(Metric::Visitors).with(Metric::P
 
 impl LiveSite {
     /// The website's counts of now. `whole`: whether more than the visitors is wanted.
-    pub(crate) fn of(ports: &Ports, tracked: &Tracked, whole: bool) -> Self {
+    pub(crate) fn new(ports: &Ports, tracked: &Tracked, whole: bool) -> Self {
         let row = Arc::clone(tracked.website());
         let figures = if whole {
             ports.live.figures(row.id)
@@ -142,7 +142,7 @@ impl LiveSite {
 
 impl Realtime {
     /// The website's figures of now.
-    pub(crate) fn of(ports: &Ports, watching: &Watching) -> Self {
+    pub(crate) fn new(ports: &Ports, watching: &Watching) -> Self {
         let row = Arc::clone(watching.website());
         Self { figures: ports.live.figures(row.id), row, at: ports.now() }
     }
@@ -173,7 +173,7 @@ impl Realtime {
         let compares = asked.field("today").exists() || asked.field("change").exists();
         let [yesterday, today] = if compares { self.days(ctx.cx()?).await? } else { [Sums::default(); 2] };
         let (yesterday, today) = (of(&yesterday), of(&today));
-        Ok(RealtimeCount { current: BigInt::of(current), today: BigInt(today), change: change(yesterday, today) })
+        Ok(RealtimeCount { current: BigInt::from_u64(current), today: BigInt(today), change: change(yesterday, today) })
     }
 }
 
@@ -199,7 +199,7 @@ fn countries(figures: &LiveFigures) -> List<LiveCountry> {
     let country = |(code, count): &(String, u64)| LiveCountry {
         code: code.clone(),
         name: country_name(code).unwrap_or("Unknown").to_owned(),
-        count: BigInt::of(*count),
+        count: BigInt::from_u64(*count),
     };
     first_of(figures.countries.iter().map(country).collect(), MAX_COUNTRIES).into()
 }
@@ -261,18 +261,18 @@ impl LiveSite {
 
     /// Visitors with an event or a heartbeat in the last five minutes.
     async fn live_count(&self) -> BigInt {
-        BigInt::of(self.figures.visitors)
+        BigInt::from_u64(self.figures.visitors)
     }
 
     /// Page views of the last five minutes.
     async fn pageviews(&self) -> BigInt {
-        BigInt::of(self.figures.pageviews)
+        BigInt::from_u64(self.figures.pageviews)
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
     #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
-        first_of(self.figures.minutes.iter().copied().map(BigInt::of).collect(), MINUTES)
+        first_of(self.figures.minutes.iter().copied().map(BigInt::from_u64).collect(), MINUTES)
     }
 
     /// Visitors of the last five minutes by country, most first, at most 250 countries.
@@ -309,15 +309,17 @@ impl Realtime {
     /// Visitors of the last five minutes by the page they looked at last, most first, at most twenty pages.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_PAGES), None))]
     async fn top_pages(&self) -> List<LivePage> {
-        let page =
-            |(path, visitors): &(Arc<str>, u64)| LivePage { path: path.to_string(), visitors: BigInt::of(*visitors) };
+        let page = |(path, visitors): &(Arc<str>, u64)| LivePage {
+            path: path.to_string(),
+            visitors: BigInt::from_u64(*visitors),
+        };
         first_of(self.figures.pages.iter().map(page).collect(), MAX_PAGES).into()
     }
 
     /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
     #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
-        first_of(self.figures.minutes.iter().copied().map(BigInt::of).collect(), MINUTES)
+        first_of(self.figures.minutes.iter().copied().map(BigInt::from_u64).collect(), MINUTES)
     }
 
     /// When this was counted, UTC.
@@ -344,7 +346,7 @@ impl RealtimeQuery {
             let tracked = Tracked::live(ctx.cx()?, &tracking_code).await?;
             let asked = ctx.look_ahead();
             let whole = ["pageviews", "minutes", "countries"].iter().any(|field| asked.field(field).exists());
-            Ok(Some(LiveSite::of(ctx.cx()?.ports(), &tracked, whole)))
+            Ok(Some(LiveSite::new(ctx.cx()?.ports(), &tracked, whole)))
         }
         .await;
         answer.transpose()
@@ -359,8 +361,8 @@ impl RealtimeQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Realtime>> {
         let answer: async_graphql::Result<Option<Realtime>> = async {
-            let watching = Watching::of(ctx.cx()?, "id", &id).await?;
-            Ok(Some(Realtime::of(ctx.cx()?.ports(), &watching)))
+            let watching = Watching::find(ctx.cx()?, "id", &id).await?;
+            Ok(Some(Realtime::new(ctx.cx()?.ports(), &watching)))
         }
         .await;
         answer.transpose()
@@ -391,7 +393,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStatus>> {
         let answer: async_graphql::Result<Option<SiteStatus>> = async {
-            let tracked = Tracked::of(ctx.cx()?, &tracking_code).await?;
+            let tracked = Tracked::find(ctx.cx()?, &tracking_code).await?;
             Ok(Some(status(ctx.cx()?.ports(), &tracked).await?))
         }
         .await;

@@ -63,7 +63,7 @@ pub struct BigInt(pub i64);
 impl BigInt {
     /// A count.
     #[must_use]
-    pub fn of(count: u64) -> Self {
+    pub fn from_u64(count: u64) -> Self {
         Self(i64::try_from(count).unwrap_or(i64::MAX))
     }
 }

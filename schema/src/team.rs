@@ -159,13 +159,13 @@ impl Team {
 
     /// What the caller may do in it.
     async fn permissions(&self) -> TeamPermissions {
-        TeamPermissions::of(self.0.role())
+        TeamPermissions::from_role(self.0.role())
     }
 
     /// What it uses of its plan in the current billing period. Null with an error for an API key.
     async fn usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<TeamUsage>> {
         let answer: async_graphql::Result<Option<TeamUsage>> =
-            async { Ok(Some(TeamUsage::of(ctx.cx()?.ports(), &self.0)?)) }.await;
+            async { Ok(Some(TeamUsage::load(ctx.cx()?.ports(), &self.0)?)) }.await;
         answer.transpose()
     }
 

@@ -177,7 +177,7 @@ impl User {
 
     /// How far the user has come in setting up.
     async fn onboarding(&self, ctx: &Context<'_>) -> async_graphql::Result<Onboarding> {
-        Ok(crate::onboarding::of(ctx.cx()?.ports(), &self.0).await?)
+        Ok(crate::onboarding::load(ctx.cx()?.ports(), &self.0).await?)
     }
 
     /// What the plan of the default team allows.
@@ -189,7 +189,7 @@ impl User {
     /// What the default team has used of its plan in this calendar month (UTC), and may use.
     async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
         let cx = ctx.cx()?;
-        Ok(AccountUsage::of(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
+        Ok(AccountUsage::load(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
     }
 }
 

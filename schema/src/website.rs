@@ -217,7 +217,7 @@ impl Website {
 
     /// What is recorded of a visit, and how.
     async fn settings(&self) -> Result<WebsiteSettings> {
-        Ok(WebsiteSettings::of(self.0.member()?.website()))
+        Ok(WebsiteSettings::from_row(self.0.member()?.website()))
     }
 
     /// Addresses and paths that are not counted.
@@ -237,7 +237,7 @@ impl Website {
 
     /// Where its revenue comes from, and in which currency it is shown.
     async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
-        revenue::RevenueSettings::of(self.0.member()?.website())
+        revenue::RevenueSettings::from_row(self.0.member()?.website())
     }
 
     /// The active members of its team, oldest first. Null with an error for an API key.
@@ -291,12 +291,12 @@ impl Website {
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();
         let filters = filters.unwrap_or_default();
-        Ok(Analytics::new(Question::of(ports, subject, range, zone, filters, compare, include_bots).await?))
+        Ok(Analytics::new(Question::from_input(ports, subject, range, zone, filters, compare, include_bots).await?))
     }
 
     /// Who is there now, and today's counts so far. For the public unless `publicRealtime` is off.
     async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
-        Ok(Realtime::of(ctx.cx()?.ports(), &self.0.watching()?))
+        Ok(Realtime::new(ctx.cx()?.ports(), &self.0.watching()?))
     }
 
     /// What became of everything that was sent to it.
@@ -309,7 +309,7 @@ impl Website {
         )]
         last_minutes: Option<i32>,
     ) -> Result<Ingest> {
-        Ingest::of(ctx.cx()?.ports(), self.0.member()?, last_minutes).await
+        Ingest::load(ctx.cx()?.ports(), self.0.member()?, last_minutes).await
     }
 
     /// What the plan of its team allows.
@@ -341,7 +341,7 @@ impl WebsiteQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
-            async { Ok(Some(Website(Shown::of(ctx.cx()?, "id", &id).await?))) }.await;
+            async { Ok(Some(Website(Shown::find(ctx.cx()?, "id", &id).await?))) }.await;
         answer.transpose()
     }
 }

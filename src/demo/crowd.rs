@@ -131,7 +131,7 @@ impl Crowd {
     /// The person who first came as the `number`th of a day: the same whenever asked.
     pub(super) fn person(&self, day: i64, number: u64) -> Option<Person> {
         let [seed, site] = self.stream;
-        let mut random = Random::of(&[seed, site, day.unsigned_abs(), number, 1]);
+        let mut random = Random::new(&[seed, site, day.unsigned_abs(), number, 1]);
         let home = random.pick(&self.homes, |home| home.weights.get(self.zone).copied().unwrap_or_default())?;
         let percent = random.below(100);
         let [desktop, mobile, tablet] = &self.kits;

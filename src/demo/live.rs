@@ -47,7 +47,7 @@ impl Live {
         Self {
             streams: sites.iter().map(|(site, website)| Stream::new(site, *website, seed)).collect(),
             // A restarted demo goes on with other visits, not with the same ids again.
-            random: Random::of(&[seed, now.timestamp_millis().unsigned_abs(), 3]),
+            random: Random::new(&[seed, now.timestamp_millis().unsigned_abs(), 3]),
             planned: Vec::new(),
             visits: 0,
         }

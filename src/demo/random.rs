@@ -6,7 +6,7 @@ pub(super) struct Random(u64);
 
 impl Random {
     /// A stream of its own for each combination of parts.
-    pub(super) fn of(parts: &[u64]) -> Self {
+    pub(super) fn new(parts: &[u64]) -> Self {
         Self(parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| mix(state ^ mix(*part))))
     }
 
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn streams_repeat_and_differ() {
         let draw = |parts: &[u64]| -> Vec<u64> {
-            let mut random = Random::of(parts);
+            let mut random = Random::new(parts);
             (0..4).map(|_| random.bits()).collect()
         };
         assert_eq!(draw(&[1, 2]), draw(&[1, 2]));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn weights_and_bounds_hold() {
-        let mut random = Random::of(&[7]);
+        let mut random = Random::new(&[7]);
         let items = [("rare", 1), ("never", 0), ("often", 9)];
         let mut counts = [0; 3];
         for _ in 0..10_000 {

@@ -46,7 +46,7 @@ impl Stream {
     /// Numbers for something that happens on a day.
     pub(super) fn random(&self, day: i64, what: u64) -> Random {
         let [seed, site] = self.key;
-        Random::of(&[seed, site, day.unsigned_abs(), what, 2])
+        Random::new(&[seed, site, day.unsigned_abs(), what, 2])
     }
 
     /// Who visits as number `number` of the day: somebody new, or somebody of an earlier day.

@@ -32,7 +32,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn of(page: Page) -> Self {
+    fn from_page(page: Page) -> Self {
         Self { page, path: page.path.into(), title: page.title.into() }
     }
 }
@@ -48,7 +48,7 @@ impl Scene {
         Self {
             site,
             website,
-            pages: site.pages.iter().copied().map(Stage::of).collect(),
+            pages: site.pages.iter().copied().map(Stage::from_page).collect(),
             origins: site.origins.iter().map(|origin| (origin.weight, arrive(origin))).collect(),
             viral: site.viral.as_ref().map(|(_, origin)| arrive(origin)),
             direct: Arc::new(acquire(String::new(), Campaign::default())),
@@ -256,5 +256,5 @@ impl Play<'_> {
 
 /// A page that only a visit's course leads to.
 fn step(path: &'static str, title: &'static str) -> Stage {
-    Stage::of(Page { path, title, landing: 0, later: 0, price: 0 })
+    Stage::from_page(Page { path, title, landing: 0, later: 0, price: 0 })
 }

@@ -18,7 +18,7 @@ pub struct Groups<'a>(Vec<&'a Event>);
 impl<'a> Groups<'a> {
     /// Of events that are in the order of time.
     #[must_use]
-    pub fn of(events: &'a [Event]) -> Self {
+    pub fn new(events: &'a [Event]) -> Self {
         let mut order: Vec<&Event> = events.iter().collect();
         order.sort_by_key(|event| who(event));
         Self(order)

@@ -331,7 +331,7 @@ impl Database {
             // What is left of it is made anew from its events.
             change.opened.insert(who, None);
         }
-        let groups = Groups::of(&events);
+        let groups = Groups::new(&events);
         let touching = visits_touched(connection, |website| open.closed_until(website), &groups)?;
         for (who, events) in groups.iter() {
             let span = (events.first(), events.last());

@@ -61,7 +61,7 @@ pub(super) struct Interrupt(Arc<Interruptible>);
 
 impl Interrupt {
     /// Guards this question.
-    pub(super) fn of(running: &Arc<Interruptible>) -> Self {
+    pub(super) fn new(running: &Arc<Interruptible>) -> Self {
         Self(Arc::clone(running))
     }
 }
@@ -121,12 +121,12 @@ mod tests {
         let store = store(None);
         let connection = store.reader().expect("a connection");
         let running = Arc::new(Interruptible::default());
-        drop(Interrupt::of(&running));
+        drop(Interrupt::new(&running));
         assert!(!running.begins(&connection));
         let fresh = Arc::new(Interruptible::default());
         assert!(fresh.begins(&connection));
         fresh.ended();
-        drop(Interrupt::of(&fresh));
+        drop(Interrupt::new(&fresh));
         assert!(connection.execute_batch("SELECT 1").is_ok());
     }
 }

@@ -63,7 +63,7 @@ enum Who {
 
 impl Reading {
     /// Reads a request's head.
-    pub(super) fn of(origins: &Origins, request: &Request) -> Self {
+    pub(super) fn from_request(origins: &Origins, request: &Request) -> Self {
         let preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let path = request.uri().path();

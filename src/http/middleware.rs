@@ -83,7 +83,7 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let id = RequestId(given_id(&request).unwrap_or_else(|| self.ids.request()));
-        let reading = Reading::of(&self.origins, &request);
+        let reading = Reading::from_request(&self.origins, &request);
         let answered = if reading.is_settled() {
             None
         } else {

@@ -41,7 +41,7 @@ const NESTED: &[&str] = &["request", "headers"];
 struct Members<'a>(Vec<(String, &'a Value)>);
 
 impl<'a> Members<'a> {
-    fn of(line: &'a Map<String, Value>) -> Self {
+    fn from_line(line: &'a Map<String, Value>) -> Self {
         let mut members = Self(Vec::with_capacity(line.len() + 16));
         members.add(line);
         members
@@ -93,7 +93,7 @@ pub fn read(line: &[u8]) -> Option<Record<'static>> {
     }
     // Headers may hold any bytes, and servers log them as they came.
     let line: Map<String, Value> = serde_json::from_str(&String::from_utf8_lossy(line)).ok()?;
-    let members = Members::of(&line);
+    let members = Members::from_line(&line);
     let named = members.text(CLIENT)?;
     let address = client(named).unwrap_or(Cow::Borrowed(named));
     let address = behind_proxy(address, members.text(FORWARDED)).into_owned();

@@ -36,10 +36,10 @@ pub enum Origin<'a> {
 impl<'a> Origin<'a> {
     /// Reads both headers.
     #[must_use]
-    pub fn of(origin: Option<&'a str>, referrer: Option<&'a str>) -> Self {
+    pub fn new(origin: Option<&'a str>, referrer: Option<&'a str>) -> Self {
         match origin.map(str::trim).or(referrer) {
             None | Some("") => Self::Missing,
-            Some("null") => referrer.map_or(Self::Hidden, |referrer| Self::of(None, Some(referrer))),
+            Some("null") => referrer.map_or(Self::Hidden, |referrer| Self::new(None, Some(referrer))),
             Some(url) => {
                 let rest = url.split_once("://").map_or("", |(_, rest)| rest);
                 Self::Host(rest.split(['/', '?', '#']).next().unwrap_or_default())
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn from(site: &Site, origin: &str) -> Result<(), Outcome> {
-        site.admits(Origin::of(Some(origin), None))
+        site.admits(Origin::new(Some(origin), None))
     }
 
     #[test]
@@ -212,19 +212,19 @@ mod tests {
         for bad in ["https://notshop.example", "https://shop.example.evil.example", "https://", "evil", "nul"] {
             assert_eq!(from(&shop, bad), Err(Outcome::ForeignOrigin), "{bad}");
         }
-        assert_eq!(shop.admits(Origin::of(None, None)), Err(Outcome::MissingOrigin));
-        assert_eq!(shop.admits(Origin::of(None, Some("https://shop.example/page?x=1"))), Ok(()));
+        assert_eq!(shop.admits(Origin::new(None, None)), Err(Outcome::MissingOrigin));
+        assert_eq!(shop.admits(Origin::new(None, Some("https://shop.example/page?x=1"))), Ok(()));
         for (referrer, expected) in [
             (None, Origin::Hidden),
             (Some("https://evil.example/"), Origin::Host("evil.example")),
             (Some("https://shop.example/x"), Origin::Host("shop.example")),
         ] {
-            assert_eq!(Origin::of(Some("null"), referrer), expected, "{referrer:?}");
+            assert_eq!(Origin::new(Some("null"), referrer), expected, "{referrer:?}");
         }
         assert_eq!(shop.admits_page("evil.example"), Err(Outcome::ForeignOrigin));
         assert_eq!(shop.admits_page("localhost"), Err(Outcome::LocalOrigin));
         assert_eq!(
-            shop.admits(Origin::of(Some("https://evil.example"), Some("https://shop.example/"))),
+            shop.admits(Origin::new(Some("https://evil.example"), Some("https://shop.example/"))),
             Err(Outcome::ForeignOrigin),
             "the origin counts where both are sent"
         );

@@ -100,7 +100,7 @@ impl Answering {
     }
 
     fn refused(&self, error: &Error) -> Told {
-        Told { outcome: Err(Fault::of(error, self.shell.clock.now())), meter: None }
+        Told { outcome: Err(Fault::from_error(error, self.shell.clock.now())), meter: None }
     }
 
     async fn tell(&self, route: &Route, request: Request) -> Told {
@@ -128,7 +128,7 @@ impl Answering {
         };
         let meter = pass.meter.clone();
         let outcome = AssertUnwindSafe(self.admitted(operation, &pass, request)).catch_unwind().await;
-        let broken = || Fault::of(&Error::broken("a resolver panicked"), self.shell.clock.now());
+        let broken = || Fault::from_error(&Error::broken("a resolver panicked"), self.shell.clock.now());
         Told { outcome: outcome.unwrap_or_else(|_| Err(broken())), meter }
     }
 
@@ -142,7 +142,7 @@ impl Answering {
         if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
             return Ok(self.whole(operation, data));
         }
-        let shown = |error: Error| Fault::of(&error, self.shell.clock.now());
+        let shown = |error: Error| Fault::from_error(&error, self.shell.clock.now());
         let (path, malformed) = read_path(operation, request.extract_parts().await).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
             self.shell.gate.reach(pass, &operation.access, &operation.arguments(&path)).await.map_err(shown)?;

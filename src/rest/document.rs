@@ -87,7 +87,7 @@ impl Operation {
             return Err("a subscription cannot be a REST operation".to_owned());
         }
         let rest = definition.directives.iter().find(|directive| directive.node.name.node == "rest");
-        let mut arguments = Arguments::of(&rest.ok_or("needs @rest")?.node);
+        let mut arguments = Arguments::from_directive(&rest.ok_or("needs @rest")?.node);
         let method = arguments.word("method")?.ok_or("@rest needs `method`")?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| "@rest: `method` is no HTTP method")?;
         let path = arguments.text("path")?.ok_or("@rest needs `path`")?;
@@ -235,7 +235,7 @@ fn bounds(definition: &OperationDefinition, variables: &mut [Variable]) -> Resul
             "between" => {}
             other => return Err(format!("@{other} cannot stand on an operation")),
         }
-        let mut arguments = Arguments::of(&directive.node);
+        let mut arguments = Arguments::from_directive(&directive.node);
         let name = arguments.text("variable")?.ok_or("@between needs `variable`")?;
         let variable = variables.iter_mut().find(|variable| variable.name == name.as_str());
         let variable = variable.ok_or_else(|| format!("@between: there is no variable `${name}`"))?;
@@ -321,7 +321,7 @@ pub struct Arguments {
 impl Arguments {
     /// The arguments of a directive.
     #[must_use]
-    pub fn of(directive: &Directive) -> Self {
+    pub fn from_directive(directive: &Directive) -> Self {
         let left = directive
             .arguments
             .iter()

@@ -28,7 +28,7 @@ pub struct Fault {
 impl Fault {
     /// Shows an error. A fault of ours is logged here and shown as one fixed sentence.
     #[must_use]
-    pub fn of(error: &Error, now: DateTime<Utc>) -> Self {
+    pub fn from_error(error: &Error, now: DateTime<Utc>) -> Self {
         if let Error::Internal(source) = error {
             tracing::error!(error.source = ?source, "internal error");
         }
@@ -85,10 +85,10 @@ impl Fault {
         let extension = |name| error.extensions.as_ref().and_then(|extensions| extensions.get(name));
         let Some(Value::String(code)) = extension("code") else {
             let message = readable(&error.message);
-            return Self::of(&Error::Invalid { field: message.0, why: message.1 }, now);
+            return Self::from_error(&Error::Invalid { field: message.0, why: message.1 }, now);
         };
         let Some((code, status)) = Error::TABLE.iter().find(|(known, _)| known == code) else {
-            return Self::of(&Error::broken(format!("unknown error code {code}")), now);
+            return Self::from_error(&Error::broken(format!("unknown error code {code}")), now);
         };
         let mut message = error.message.clone();
         if let Some(Value::String(field)) = extension("field") {
@@ -113,7 +113,7 @@ impl Fault {
     }
 
     fn of_quota(error: &Error, now: DateTime<Utc>) -> Option<u64> {
-        matches!(error, Error::QuotaSpent { .. }).then(|| Self::of(error, now).retry_after).flatten()
+        matches!(error, Error::QuotaSpent { .. }).then(|| Self::from_error(error, now).retry_after).flatten()
     }
 }
 
@@ -269,16 +269,16 @@ mod tests {
     #[test]
     fn a_retry_is_named_in_seconds() {
         let limited = Error::RateLimited { retry_after: 17, limit: 30 };
-        assert_eq!(Fault::of(&limited, now()).retry_after, Some(17));
+        assert_eq!(Fault::from_error(&limited, now()).retry_after, Some(17));
         assert_eq!(Fault::first(&[graphql(limited)], now()).unwrap().retry_after, Some(17));
         let spent = Error::QuotaSpent { resets_at: "2026-03-04T05:07:07.000Z".to_owned() };
-        assert_eq!(Fault::of(&spent, now()).retry_after, Some(60));
+        assert_eq!(Fault::from_error(&spent, now()).retry_after, Some(60));
         assert_eq!(Fault::first(&[graphql(spent)], now()).unwrap().retry_after, Some(60));
     }
 
     #[test]
     fn bodies_are_those_of_the_contract() {
-        let fault = Fault::of(&Error::unauthenticated("API key is missing or not valid"), now());
+        let fault = Fault::from_error(&Error::unauthenticated("API key is missing or not valid"), now());
         let body = String::from_utf8(fault_body(&fault, now())).unwrap();
         assert_eq!(
             body,

@@ -71,7 +71,7 @@ impl Selecting<'_> {
                         None => slots.extend(inner),
                         Some(nest) => {
                             unique(&inner)?;
-                            let mut arguments = Arguments::of(nest);
+                            let mut arguments = Arguments::from_directive(nest);
                             let key = arguments.text("as")?.ok_or("@nest needs `as`")?;
                             arguments.end()?;
                             slots.push(Slot::new(&key, Source::Nest(inner), false, None));
@@ -99,7 +99,7 @@ impl Selecting<'_> {
             let source = match own(&field.directives, &["echo"])?.first() {
                 None => Source::Field { name: key.clone(), shape: leaf(Vec::new(), "String!")? },
                 Some(echo) => {
-                    let mut arguments = Arguments::of(echo);
+                    let mut arguments = Arguments::from_directive(echo);
                     let variable = arguments.text("variable")?.ok_or("@echo needs `variable`")?;
                     arguments.end()?;
                     Source::Echo(self.variable(&variable)?)
@@ -185,7 +185,7 @@ impl Selecting<'_> {
                 })
                 .ok_or_else(|| format!("@walk needs `{name}` to be selected"))
         };
-        let mut arguments = Arguments::of(directive);
+        let mut arguments = Arguments::from_directive(directive);
         let cursor = arguments.text("cursor")?.ok_or("@walk needs `cursor`")?;
         arguments.end()?;
         Ok(Walk {
@@ -260,7 +260,7 @@ fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
     own(directives, &["spell", "percent", "round", "prefix", "optional"])?
         .into_iter()
         .map(|directive| {
-            let mut arguments = Arguments::of(directive);
+            let mut arguments = Arguments::from_directive(directive);
             let step = match directive.name.node.as_str() {
                 "percent" => Step::Percent,
                 "optional" => Step::OmitNull,

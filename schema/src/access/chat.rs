@@ -29,17 +29,17 @@ impl<R: Level> Clone for Chat<R> {
 
 impl<R: Level> Chat<R> {
     /// Proves it for the caller of the request; `field` is the argument that carries the id.
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().known()?;
         Self::by_uuid(cx, Kind::Conversation.read(field, id)?).await
     }
 
-    /// As [`Chat::of`], for an id that a row holds.
+    /// As [`Chat::find`], for an id that a row holds.
     pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
         let found = cx.loaders().chat(ChatKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The conversation"))?;
-        Self::mint(row, Standing::of(caller, level, "conversation")?)
+        Self::mint(row, Standing::new(caller, level, "conversation")?)
     }
 
     fn mint(row: Arc<conversation::Model>, standing: Standing) -> Result<Self> {
@@ -87,9 +87,9 @@ impl<R: Level> Chat<R> {
 pub struct AuthoredChat(Chat<Viewer>);
 
 impl AuthoredChat {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors as [`Chat::of`].
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
-        let chat = Chat::<Viewer>::of(cx, field, id).await?;
+    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors as [`Chat::find`].
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        let chat = Chat::<Viewer>::find(cx, field, id).await?;
         let is_author = chat.row.user_id.is_some() && chat.row.user_id == chat.caller().user();
         if is_author || chat.standing.held >= Role::Admin {
             return Ok(Self(chat));

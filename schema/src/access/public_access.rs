@@ -25,12 +25,12 @@ impl Tracked {
     /// Proves it for live figures. Errors: `NotFound` for a code that no website has, and for a website that keeps these
     /// figures to its team: a caller who may not see them cannot tell the two apart.
     pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
-        let tracked = Self::of(cx, code).await?;
+        let tracked = Self::find(cx, code).await?;
         if PUBLIC_REALTIME.of(&tracked.0) { Ok(tracked) } else { Err(unknown()) }
     }
 
     /// Proves it. Errors: `NotFound` for a code that no website has.
-    pub(crate) async fn of(cx: &Cx, code: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, code: &str) -> Result<Self> {
         let sound = code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !sound {
             return Err(unknown());
@@ -58,7 +58,7 @@ pub struct Watching(Arc<website::Model>);
 impl Watching {
     /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 401
     /// (a credential that does not work), 400 (malformed id), 404, 403.
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().not_refused()?;
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
@@ -99,7 +99,7 @@ enum Standpoint {
 impl Shown {
     /// Proves it for the caller of the request; `field` is the argument that carries the id. The token of a
     /// user outside the team counts as none at all; a credential that does not work is refused. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
-    pub(crate) async fn of(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+    pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let refusal = match cx.site::<Viewer>(field, id).await {
             Ok(site) => return Ok(site.into()),
             Err(refusal) => refusal,

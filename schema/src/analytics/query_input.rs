@@ -119,7 +119,7 @@ impl Question {
     ///
     /// # Errors
     /// `Invalid`, naming `range` or `filters` and what would be right; `Forbidden` where the public asks about event properties.
-    pub async fn of(
+    pub async fn from_input(
         ports: &Ports,
         subject: Subject,
         range: RangeInput,

@@ -120,7 +120,7 @@ impl Listener {
     async fn face(&mut self, row: Arc<message::Model>) -> Result<ConversationMessage> {
         let due = self.lasting.is_due().await;
         self.renew(due).await?;
-        ConversationMessage::of(&self.chat, row)
+        ConversationMessage::new(&self.chat, row)
     }
 
     async fn renew(&mut self, due: Result<Option<Proven>>) -> Result<()> {

@@ -105,7 +105,7 @@ pub struct ConversationMessageEdge {
 
 impl ConversationMessage {
     /// The face of a message, for those who have part in its conversation.
-    pub(super) fn of(chat: &Chat<Viewer>, row: Arc<message::Model>) -> Result<Self> {
+    pub(super) fn new(chat: &Chat<Viewer>, row: Arc<message::Model>) -> Result<Self> {
         if row.conversation_id != chat.id() {
             return Err(Error::broken("a conversation's proof met another conversation's message"));
         }
@@ -249,7 +249,7 @@ pub async fn append(
 /// All messages, in order.
 pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
     let rows = of_conversation(chat.id()).order_by_asc(message::Column::Position).all(&ports.reader).await?;
-    rows.into_iter().map(|row| ConversationMessage::of(chat, Arc::new(row))).collect()
+    rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
 }
 
 /// One page of messages. Errors: `Invalid` for a page that cannot be.
@@ -272,7 +272,7 @@ pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) ->
     if window.backward {
         rows.reverse();
     }
-    let rows = rows.into_iter().map(|row| ConversationMessage::of(chat, Arc::new(row))).collect::<Result<_>>()?;
+    let rows = rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect::<Result<_>>()?;
     Ok(ConversationMessageConnection {
         rows,
         has_previous: if window.backward { more } else { after.is_some() },
@@ -286,7 +286,7 @@ pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) ->
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ConversationMessage> {
     let row = message::Entity::find_by_id(id).one(&cx.ports().reader).await?;
     let row = row.ok_or_else(|| Error::not_found("The message"))?;
-    ConversationMessage::of(&Chat::by_uuid(cx, row.conversation_id).await?, Arc::new(row))
+    ConversationMessage::new(&Chat::by_uuid(cx, row.conversation_id).await?, Arc::new(row))
 }
 
 // Graph

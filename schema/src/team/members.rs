@@ -44,7 +44,7 @@ pub struct Membership {
 connection!(MembershipConnection, MembershipEdge, Membership, "members");
 
 impl Membership {
-    fn of<R: Level + AtLeast<Viewer>>(team: &access::Team<R>, row: membership::Model) -> Result<Self> {
+    fn new<R: Level + AtLeast<Viewer>>(team: &access::Team<R>, row: membership::Model) -> Result<Self> {
         if row.team_id != team.id() {
             return Err(Error::broken("a team's proof met another team's member"));
         }
@@ -83,7 +83,7 @@ pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &P
     let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
     let columns = (membership::Column::CreatedAt, membership::Column::Id);
     let page = connection::page(&ports.reader, active(team.id()), columns, place, window).await?;
-    page.try_map(|row| Membership::of(team, row))
+    page.try_map(|row| Membership::new(team, row))
 }
 
 /// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
@@ -94,7 +94,7 @@ pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
         .one(&cx.ports().reader)
         .await?
         .ok_or_else(|| Error::not_found("The membership"))?;
-    Membership::of(&access::Team::<Viewer>::by_uuid(cx, row.team_id).await?, row)
+    Membership::new(&access::Team::<Viewer>::by_uuid(cx, row.team_id).await?, row)
 }
 
 /// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
@@ -331,7 +331,7 @@ pub async fn invite(
         change.offer_ownership(&row, false).await?;
     }
     change.done(AuditAction::MemberInvite, user.id, &["role"]).await?;
-    Membership::of(team, row)
+    Membership::new(team, row)
 }
 
 /// Gives an active member another role; that of an owner is offered, and the member keeps theirs until they accept. Errors:
@@ -349,12 +349,12 @@ pub async fn change_role(
     change.may_grant(role)?;
     let is_offered = ownership::offer_to(&change.txn, id).await?.is_some();
     if before == role && !is_offered {
-        return Membership::of(team, part);
+        return Membership::new(team, part);
     }
     if role == Role::Owner {
         change.offer_ownership(&part, false).await?;
         change.done(AuditAction::MemberUpdate, part.user_id, &["pendingRole"]).await?;
-        return Membership::of(team, part);
+        return Membership::new(team, part);
     }
     if before == Role::Owner {
         change.another_owner().await?;
@@ -362,7 +362,7 @@ pub async fn change_role(
     ownership::withdraw(&change.txn, id).await?;
     let row = change.give(id, role).await?;
     change.done(AuditAction::MemberUpdate, row.user_id, &["role"]).await?;
-    Membership::of(team, row)
+    Membership::new(team, row)
 }
 
 /// Ends an active member's part. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last owner.
@@ -408,7 +408,7 @@ pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uui
     }
     change.offer_ownership(&part, true).await?;
     change.done(AuditAction::TeamTransfer, part.user_id, &["pendingRole"]).await?;
-    Membership::of(team, part)
+    Membership::new(team, part)
 }
 
 const NO_OFFER: &str = "An offer of ownership that stands";
@@ -430,7 +430,7 @@ pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>)
     ownership::withdraw(&change.txn, part.id).await?;
     let row = change.give(part.id, Role::Owner).await?;
     change.done(AuditAction::TeamAcceptOwnership, row.user_id, &["role"]).await?;
-    Membership::of(team, row)
+    Membership::new(team, row)
 }
 
 /// Turns down what an owner has offered to the caller. Errors: `Forbidden` for an API key, `NotFound` without an offer.
@@ -440,7 +440,7 @@ pub(super) async fn decline_ownership(ports: &Ports, team: &access::Team<Viewer>
     ownership::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
     ownership::withdraw(&change.txn, part.id).await?;
     change.done(AuditAction::TeamDeclineOwnership, part.user_id, &["pendingRole"]).await?;
-    Membership::of(team, part)
+    Membership::new(team, part)
 }
 
 // Graph

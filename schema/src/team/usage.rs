@@ -49,7 +49,7 @@ pub struct UsagePeriod {
 
 impl TeamPermissions {
     /// What a role may do.
-    pub(super) fn of(role: Role) -> Self {
+    pub(super) fn from_role(role: Role) -> Self {
         Self {
             can_manage_billing: role >= Role::Owner,
             can_manage_team: role >= Role::Admin,
@@ -68,7 +68,7 @@ pub(crate) fn month_of(at: DateTime<Utc>) -> DateTime<Utc> {
 
 impl TeamUsage {
     /// The usage of now. Errors: `Forbidden` for an API key, which has figures of its own.
-    pub(super) fn of(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
+    pub(super) fn load(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
         if matches!(team.caller(), Caller::Key { .. }) {
             return Err(Error::forbidden(
                 "An API key sees its own usage in `apiUsage`; sign in to see what the whole team uses.",
@@ -111,7 +111,7 @@ impl TeamUsage {
     /// Events of the period, all websites of the team together: page views and all other events of people; neither heartbeats
     /// nor machines. Events of websites that were deleted no longer count.
     async fn events(&self, ctx: &Context<'_>) -> async_graphql::Result<BigInt> {
-        Ok(BigInt::of(self.events_of(ctx.cx()?.ports()).await?))
+        Ok(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))
     }
 
     /// Events that the plan allows in a period; null means no fixed limit.

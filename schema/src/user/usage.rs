@@ -46,7 +46,7 @@ fn month_start(now: DateTime<Utc>) -> DateTime<Utc> {
 
 impl AccountUsage {
     /// Counts what the team has; its events are counted when they are asked for.
-    pub(crate) async fn of(ports: &Ports, team: Team<Viewer>) -> Result<Self> {
+    pub(crate) async fn load(ports: &Ports, team: Team<Viewer>) -> Result<Self> {
         let plan = PlanName::counting(ports.limits, &team.team().plan);
         let websites = website::Entity::find()
             .select_only()
@@ -97,7 +97,7 @@ impl AccountUsage {
     /// null with an error when the event store cannot tell.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
-            async { Ok(Some(BigInt::of(self.count_events(ctx.cx()?).await?))) }.await;
+            async { Ok(Some(BigInt::from_u64(self.count_events(ctx.cx()?).await?))) }.await;
         answer.transpose()
     }
 
@@ -108,7 +108,7 @@ impl AccountUsage {
 
     /// Websites of the team.
     async fn websites(&self) -> BigInt {
-        BigInt::of(u64::try_from(self.websites.len()).unwrap_or(u64::MAX))
+        BigInt::from_u64(u64::try_from(self.websites.len()).unwrap_or(u64::MAX))
     }
 
     /// Websites allowed; null without a limit.
@@ -118,7 +118,7 @@ impl AccountUsage {
 
     /// Active members of the team.
     async fn members(&self) -> BigInt {
-        BigInt::of(self.members)
+        BigInt::from_u64(self.members)
     }
 
     /// Active members allowed; null without a limit.

@@ -122,7 +122,7 @@ impl WebsiteDeletionMutation {
     ) -> Option<async_graphql::Result<WebsiteDeletePayload>> {
         let answer: async_graphql::Result<Option<WebsiteDeletePayload>> = async {
             let site = ctx.site::<Owner>(&website_id).await?;
-            let events_erased = delete(ctx.cx()?.ports(), &site).await?.map(BigInt::of);
+            let events_erased = delete(ctx.cx()?.ports(), &site).await?.map(BigInt::from_u64);
             let deleted_id = Kind::Website.global(site.id());
             Ok(Some(WebsiteDeletePayload { deleted: true, deleted_id, events_erased }))
         }

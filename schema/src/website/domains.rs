@@ -91,7 +91,7 @@ pub const FILE_PATH: &str = "/.well-known/footfall-verification.txt";
 pub(super) const TOKEN_LENGTH: usize = 32;
 
 impl DomainVerification {
-    fn of(domain: &str, token: &str) -> Self {
+    fn new(domain: &str, token: &str) -> Self {
         let text = format!("footfall-verification={token}");
         Self {
             dns_name: format!("_footfall.{domain}"),
@@ -159,7 +159,7 @@ async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) ->
 /// domain changed meanwhile.
 pub async fn verify_domain(ports: &Ports, site: &Site<Editor>) -> Result<(Option<DomainProofMethod>, Site<Editor>)> {
     let (domain, token) = domain_and_token(ports, site).await?;
-    let found = find_proof(ports, &domain, &DomainVerification::of(&domain, &token)).await?;
+    let found = find_proof(ports, &domain, &DomainVerification::new(&domain, &token)).await?;
     let change = Change::begin(ports, site).await?;
     if change.row().domain != domain {
         return Err(Error::conflict("The domain changed while it was being looked at; verify the new one."));
@@ -201,7 +201,7 @@ impl Domains {
     /// How to prove it; null before `websiteVerifyDomain` was first called for a website of an earlier version.
     async fn verification(&self) -> Option<DomainVerification> {
         let row = self.0.website();
-        row.verification_token.as_deref().map(|token| DomainVerification::of(&row.domain, token))
+        row.verification_token.as_deref().map(|token| DomainVerification::new(&row.domain, token))
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Dropped {
 
 impl Ingest {
     /// The counts of the last minutes; `None` means a day. Errors: `Invalid` for `lastMinutes`.
-    pub(crate) async fn of(ports: &Ports, site: &Site<Viewer>, last_minutes: Option<i32>) -> Result<Self> {
+    pub(crate) async fn load(ports: &Ports, site: &Site<Viewer>, last_minutes: Option<i32>) -> Result<Self> {
         let minutes = last_minutes.unwrap_or(DEFAULT_MINUTES);
         if !(1..=MAX_MINUTES).contains(&minutes) {
             return Err(Error::invalid(
@@ -62,7 +62,7 @@ impl Ingest {
     }
 
     fn count(&self, wanted: impl Fn(Outcome) -> bool) -> BigInt {
-        BigInt::of(self.counts.iter().filter(|(outcome, _)| wanted(*outcome)).map(|(_, count)| count).sum())
+        BigInt::from_u64(self.counts.iter().filter(|(outcome, _)| wanted(*outcome)).map(|(_, count)| count).sum())
     }
 
     /// What was not counted by reason, the most frequent first, then in the order of the reasons.

@@ -57,7 +57,7 @@ const MAX_BYTES: usize = 32 * 1024;
 const RESERVED: &str = "website_id";
 
 impl NotificationPreferences {
-    fn of(website: Uuid, row: Option<notification_preferences::Model>) -> Result<Self> {
+    fn from_row(website: Uuid, row: Option<notification_preferences::Model>) -> Result<Self> {
         let updated_at = row.as_ref().map(|row| Instant(row.updated_at));
         let record = record_of(row.as_ref())?;
         let preferences = async_graphql::Value::from_json(Value::Object(record)).map_err(Error::internal)?;
@@ -82,7 +82,7 @@ fn checked(preferences: Json) -> Result<Map<String, Value>> {
 
 /// What the website's team wants to be told.
 pub(crate) async fn preferences_of(cx: &Cx, site: &Site<Viewer>) -> Result<NotificationPreferences> {
-    NotificationPreferences::of(site.id(), cx.loaders().notifications(site.id()).await?)
+    NotificationPreferences::from_row(site.id(), cx.loaders().notifications(site.id()).await?)
 }
 
 /// Sets keys of the record, which is made where there is none. Errors: `Invalid`.
@@ -98,7 +98,7 @@ pub async fn update_notifications(
     let mut record = known.clone();
     record.extend(given);
     if record == known {
-        return Ok((NotificationPreferences::of(site.id(), before)?, site.clone()));
+        return Ok((NotificationPreferences::from_row(site.id(), before)?, site.clone()));
     }
     let text = Value::Object(record).to_string();
     if text.len() > MAX_BYTES {
@@ -121,7 +121,7 @@ pub async fn update_notifications(
         .exec_without_returning(change.transaction())
         .await?;
     let site = change.commit(AuditAction::WebsiteUpdateNotifications, &["preferences"]).await?;
-    Ok((NotificationPreferences::of(site.id(), Some(row))?, site))
+    Ok((NotificationPreferences::from_row(site.id(), Some(row))?, site))
 }
 
 // Graph

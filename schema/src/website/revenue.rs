@@ -76,7 +76,7 @@ pub struct WebsiteUpdateRevenuePayload {
 }
 
 impl RevenueSettings {
-    pub(super) fn of(row: &website::Model) -> Result<Self> {
+    pub(super) fn from_row(row: &website::Model) -> Result<Self> {
         let provider = row.revenue_provider.as_deref().map(|text| {
             let known = RevenueProvider::ALL.iter().find(|provider| provider.text() == text);
             known.copied().ok_or_else(|| Error::broken("a website has a provider that this version does not know"))

@@ -78,7 +78,7 @@ impl Switch {
 
 impl WebsiteSettings {
     /// Reads the row's open record.
-    pub(super) fn of(row: &website::Model) -> Self {
+    pub(super) fn from_row(row: &website::Model) -> Self {
         Self {
             track_outbound_links: TRACK_OUTBOUND_LINKS.of(row),
             track_downloads: TRACK_DOWNLOADS.of(row),

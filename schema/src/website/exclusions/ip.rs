@@ -68,7 +68,7 @@ pub struct WebsiteRemoveIpExclusionPayload {
 }
 
 impl IpExclusion {
-    pub(super) fn of<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: ip_exclusion::Model) -> Result<Self> {
+    pub(super) fn new<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: ip_exclusion::Model) -> Result<Self> {
         if row.website_id != site.id() {
             return Err(Error::broken("a website's proof met another website's exclusion"));
         }
@@ -144,7 +144,7 @@ pub async fn exclude_ip(
     };
     let taken = "This address or network is excluded already.";
     let (row, site) = super::insert(ports, site, ip_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
-    Ok((IpExclusion::of(&site, row)?, site))
+    Ok((IpExclusion::new(&site, row)?, site))
 }
 
 /// Counts an address or network again. Errors: `NotFound` when the website has no such exclusion.
@@ -159,7 +159,7 @@ pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<IpExclusion> {
     let row = ip_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
     let row = row.ok_or_else(|| Error::not_found(MISSING))?;
-    IpExclusion::of(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+    IpExclusion::new(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
 }
 
 // Graph

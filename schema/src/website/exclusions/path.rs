@@ -65,7 +65,7 @@ pub struct WebsiteRemovePathExclusionPayload {
 }
 
 impl PathExclusion {
-    pub(super) fn of<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: path_exclusion::Model) -> Result<Self> {
+    pub(super) fn new<R: Level + AtLeast<Viewer>>(site: &Site<R>, row: path_exclusion::Model) -> Result<Self> {
         if row.website_id != site.id() {
             return Err(Error::broken("a website's proof met another website's exclusion"));
         }
@@ -123,7 +123,7 @@ pub async fn exclude_path(
     };
     let taken = "This path pattern is excluded already.";
     let (row, site) = super::insert(ports, site, path_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
-    Ok((PathExclusion::of(&site, row)?, site))
+    Ok((PathExclusion::new(&site, row)?, site))
 }
 
 /// Counts paths again. Errors: `NotFound` when the website has no such exclusion.
@@ -138,7 +138,7 @@ pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid)
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<PathExclusion> {
     let row = path_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
     let row = row.ok_or_else(|| Error::not_found(MISSING))?;
-    PathExclusion::of(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+    PathExclusion::new(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
 }
 
 // Graph
