@@ -8,6 +8,8 @@ pub mod beacon;
 pub mod channel;
 #[path = "../../src/ingest/crawler.rs"]
 pub mod crawler;
+#[path = "../../src/ingest/fields.rs"]
+pub mod fields;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
 pub mod http;

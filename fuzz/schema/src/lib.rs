@@ -2,6 +2,8 @@
 //!
 //! - Only names stand here, no rule: what is tested is the server's own source.
 
+#[path = "../../../schema/src/host.rs"]
+pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
 pub mod path;
 
