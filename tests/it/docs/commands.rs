@@ -9,6 +9,7 @@ use crate::app::repository;
 
 /// What stands in for the service manager, for a fixed port, and for `jq` where there is none. A request must be answered 2xx, without errors.
 const SHELL: &str = r#"set -euo pipefail
+PATH=$PWD:$PATH
 SERVER=
 serve() {
   rm -f announced && mkfifo announced
@@ -63,11 +64,9 @@ fn run(name: &str, set_up: &str, check: &str) -> String {
     let root = tempfile::tempdir().unwrap();
     symlink(env!("CARGO_BIN_EXE_footfall"), root.path().join("footfall")).unwrap();
     let script = format!("{SHELL}{set_up}{}{check}", commands(&document(name), root.path()));
-    let path = std::env::var("PATH").unwrap();
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(root.path())
-        .env("PATH", format!("{}:{path}", root.path().display()))
         .env("FOOTFALL_DATA", root.path().join("lib/footfall"))
         .env("FOOTFALL_LISTEN", "127.0.0.1:0")
         .env("FOOTFALL_PASSWORD", "correct horse battery")
