@@ -15,6 +15,7 @@ mod conversations;
 mod cors;
 mod crash;
 mod deletion;
+mod docs;
 mod domains;
 mod email;
 mod examples;

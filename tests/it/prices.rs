@@ -120,8 +120,8 @@ fn every_example_of_the_playground_is_affordable_over_every_range() {
 
 /// The documents in what people read: each stands in a request of curl.
 #[test]
-fn every_document_of_the_readme_and_the_demo_is_affordable() {
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
+fn every_document_of_the_readme_the_guide_and_the_demo_is_affordable() {
+    let [readme, guide] = ["README.md", "docs/API.md"].map(|name| fs::read_to_string(repository(name)).unwrap());
     let demo = fs::read_to_string(repository("src/cli/serve.rs")).unwrap();
     let demo = demo
         .replace("\\\"", "\"")
@@ -129,7 +129,7 @@ fn every_document_of_the_readme_and_the_demo_is_affordable() {
         .replace("{{", "{")
         .replace("}}", "}")
         .replace("{first}", SOME_ID);
-    for (name, text) in [("README.md", readme.replace("'$ID'", SOME_ID)), ("the demo", demo)] {
+    for (name, text) in [("README.md", readme.replace("'$ID'", SOME_ID)), ("docs/API.md", guide), ("the demo", demo)] {
         let mut documents = 0;
         for asked in text.split("-d '{\"query\":").skip(1) {
             let (query, _) = asked.split_once("}'").unwrap();
