@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use entity::website;
 
 use crate::{
-    access::{On, Role, Tracked, Watching, access_directive},
+    access::{On, Reach as _, Role, Tracked, Watching, access_directive},
     analytics::{
         country::country_name,
         plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
@@ -18,13 +18,14 @@ use crate::{
         zone,
     },
     cost::first_of,
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::LiveFigures,
-    website::{ingest::last_event_at, zone_of},
+    website::ingest::last_event_at,
+    website_row::zone_of,
 };
 
 mod stream;

@@ -28,7 +28,8 @@ use super::{
     zone,
 };
 use crate::{
-    cx::{Cx, Reach},
+    access::Reach,
+    cx::Cx,
     error::{Error, Result},
     list::List,
     scalars::{Date, Instant, TimeZone},

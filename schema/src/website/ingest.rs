@@ -4,9 +4,8 @@ use async_graphql::{Context, Object, SimpleObject};
 use chrono::DateTime;
 
 use crate::{
-    access::{Site, Viewer},
+    access::{Reach as _, Site, Viewer},
     cost::first_of,
-    cx::Reach as _,
     error::{Error, Result},
     list::List,
     ports::Ports,
