@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::website;
+use uuid::Uuid;
 
 use crate::{
     access::{On, Reach as _, Role, Tracked, Watching, access_directive},
@@ -24,7 +25,6 @@ use crate::{
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::LiveFigures,
-    website::ingest::last_event_at,
     website_row::zone_of,
 };
 
@@ -243,6 +243,11 @@ pub(crate) async fn status(ports: &Ports, tracked: &Tracked) -> Result<SiteStatu
         last_event_at: last_event_at(ports, row.id).await?,
         at: Instant(ports.now()),
     })
+}
+
+/// When the website's last event was accepted; `None` when none was within 30 days.
+pub(crate) async fn last_event_at(ports: &Ports, website: Uuid) -> Result<Option<Instant>> {
+    Ok(ports.ledger.last_event(website).await?.and_then(DateTime::from_timestamp_millis).map(Instant))
 }
 
 // Graph

@@ -35,10 +35,6 @@ use crate::{
     scalars::{Date, Instant, TimeZone},
 };
 
-fn instant(ms: i64) -> Instant {
-    Instant(chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default())
-}
-
 /// Two instants; the start is included and the end is not.
 #[derive(SimpleObject, Debug, Clone, Copy)]
 pub struct InstantRange {
@@ -179,8 +175,8 @@ impl Analytics {
             .map_or(&[][..], |(_, starts)| starts)
             .iter()
             .map(|start_ms| SeriesPoint {
-                start: instant(*start_ms),
-                date: Date(zone::local_date(zone, instant(*start_ms).0)),
+                start: Instant::from_millis(*start_ms),
+                date: Date(zone::local_date(zone, Instant::from_millis(*start_ms).0)),
                 website_id: basis.website,
                 metrics: Metrics { sums: Sums::default(), currency: self.currency.clone() },
             })
