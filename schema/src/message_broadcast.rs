@@ -14,6 +14,7 @@ use uuid::Uuid;
 /// Messages that a listener may be behind.
 const BEHIND: usize = 256;
 
+/// What a listener receives.
 pub(crate) type Heard = broadcast::Receiver<Arc<message::Model>>;
 
 /// Who listens to which conversation. One per process.
