@@ -8,8 +8,9 @@ use axum::http::HeaderMap;
 use hmac::{Hmac, Mac as _};
 use schema::{
     AddressHash, Cx, Ports,
-    access::{Caller, On, Role, access_directive::ask, caller_of_key, caller_of_token, credential::or_refused},
+    access::{Caller, On, Role, access_directive::ask},
     api_key::usage,
+    auth::{caller_of_key, caller_of_token, or_refused},
     changes::Moment,
     error::{Error, Result},
     ports::Limits,

@@ -263,7 +263,7 @@ async fn obey(command: Command) -> Result<(), StartError> {
             let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
             let operator = Operator::holding_the_data_folder();
             let password = asked.password.read()?;
-            let id = user::create(&ports, &operator, &asked.email, password, asked.name).await?;
+            let id = user::creation::create(&ports, &operator, &asked.email, password, asked.name).await?;
             say(&format!("Made the account {} ({id}).", asked.email))
         }
         Command::User(UserCommand::Password(asked)) => {

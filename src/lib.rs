@@ -46,7 +46,8 @@ use async_trait::async_trait;
 use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
-    access::{Operator, flush_key_usage},
+    access::Operator,
+    api_key::usage,
     ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
     website::deletion,
 };
@@ -320,7 +321,7 @@ impl App {
         let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
         jobs.spawn(async move {
             let flush = || async {
-                if let Err(error) = flush_key_usage(&ports).await {
+                if let Err(error) = usage::flush(&ports).await {
                     tracing::warn!(error.code = error.code(), "the counts of API keys were not written");
                 }
             };
@@ -374,7 +375,7 @@ impl App {
             Err(_) => tracing::warn!("events wait in the journal for the next start"),
         }
         let _ = std::fs::remove_file(self.config.data.socket());
-        flush_key_usage(&self.ports).await?;
+        usage::flush(&self.ports).await?;
         Ok(())
     }
 }

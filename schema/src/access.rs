@@ -1,4 +1,4 @@
-//! Who is asking, and proofs of what they may do: the only place that mints them.
+//! Proofs of what a caller may do: the only place that mints them.
 //!
 //! - A rule takes a proof, so a rule that nobody guarded does not compile.
 //! - Roles come from the database on each request, never from a token. A deactivated member is a non-member.
@@ -6,8 +6,6 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use async_graphql::Enum;
-use chrono::{DateTime, Utc};
 use entity::{api_key, membership, team, user, website};
 use uuid::Uuid;
 
@@ -16,171 +14,28 @@ use crate::{
     error::{Error, Result},
     id::Kind,
     loaders::{SiteKey, TeamKey},
+    website_row::zone_of,
 };
 
 pub mod chat;
 pub mod credential;
-mod external_login;
 pub mod operator;
 pub mod public_access;
+mod reach;
 pub(crate) mod stream_access;
 #[macro_use]
 pub mod access_directive;
 
 pub use access_directive::{On, Stated};
 pub use chat::{AuthoredChat, Chat};
-pub use credential::{caller_of_key, caller_of_token, flush_key_usage};
 pub use operator::Operator;
 pub use public_access::{Shown, Tracked, Watching};
+pub use reach::Reach;
 
-/// What a member may do in a team and on its websites. Each role includes the ones below.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Level 1: reads everything.
-    Viewer,
-    /// Level 2: also content and basic settings.
-    Editor,
-    /// Level 3: also integrations, API keys, websites and members.
-    Admin,
-    /// Level 4: also billing and deletion.
-    Owner,
-}
-
-impl Role {
-    /// The level that rows and REST use: 1 viewer, 2 editor, 3 admin, 4 owner.
-    #[must_use]
-    pub fn level(self) -> i16 {
-        match self {
-            Self::Viewer => 1,
-            Self::Editor => 2,
-            Self::Admin => 3,
-            Self::Owner => 4,
-        }
-    }
-
-    /// The role of a level; `None` for a number that is none.
-    #[must_use]
-    pub fn of_level(level: i16) -> Option<Self> {
-        [Self::Viewer, Self::Editor, Self::Admin, Self::Owner].into_iter().find(|role| role.level() == level)
-    }
-
-    /// Lower-case name, as sentences and REST spell it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Editor => "editor",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-}
-
-mod sealed {
-    /// Keeps the set of levels closed.
-    pub trait Sealed {}
-}
-
-/// A role as a type: what a proof is a proof of.
-pub trait Level: sealed::Sealed + Send + Sync + 'static {
-    /// The role.
-    const ROLE: Role;
-}
-
-/// A level that includes `L`.
-pub trait AtLeast<L: Level>: Level {}
-
-macro_rules! levels {
-    ($( $(#[$doc:meta])* $level:ident includes $($below:ident)* ; )+) => { $(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $level;
-        impl sealed::Sealed for $level {}
-        impl Level for $level { const ROLE: Role = Role::$level; }
-        $( impl AtLeast<$below> for $level {} )*
-    )+ };
-}
-
-levels! {
-    /// Proof level of [`Role::Viewer`].
-    Viewer includes Viewer;
-    /// Proof level of [`Role::Editor`].
-    Editor includes Viewer Editor;
-    /// Proof level of [`Role::Admin`].
-    Admin includes Viewer Editor Admin;
-    /// Proof level of [`Role::Owner`].
-    Owner includes Viewer Editor Admin Owner;
-}
-
-/// What the credential of a user rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignedIn {
-    /// A session of ours: it ends with its row.
-    Session(Uuid),
-    /// A token of the trusted issuer outside: it ends by itself.
-    Elsewhere {
-        /// When the token stops working.
-        until: DateTime<Utc>,
-    },
-}
-
-/// Who is asking, as the HTTP layer found out with [`caller_of_token`] or [`caller_of_key`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Caller {
-    /// Nobody we know.
-    #[default]
-    Anonymous,
-    /// Somebody whose credential does not work, and what they are told where one is needed; nobody we know otherwise.
-    Refused(&'static str),
-    /// A person who signed in.
-    User {
-        /// The account.
-        user: Uuid,
-        /// The sign-in that the access token belongs to.
-        session: SignedIn,
-    },
-    /// A program with an API key: a viewer of its team's websites, or of one.
-    Key {
-        /// The key's row.
-        id: Uuid,
-        /// The team whose websites it reads.
-        team: Uuid,
-        /// The only website it reads; `None` for all of the team's.
-        website: Option<Uuid>,
-    },
-    /// The person who holds the data folder, on the command line. No request has this caller.
-    Operator,
-}
-
-impl Caller {
-    /// Refuses those we do not know. Errors: `Unauthenticated`.
-    pub fn known(self) -> Result<Self> {
-        match self {
-            Self::Refused(why) => Err(Error::unauthenticated(why)),
-            Self::Anonymous => Err(Error::unauthenticated(
-                "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
-            )),
-            known => Ok(known),
-        }
-    }
-
-    /// Refuses a credential that does not work, so that its holder renews it; none at all is fine. Errors: `Unauthenticated`.
-    pub fn not_refused(self) -> Result<Self> {
-        match self {
-            Self::Refused(why) => Err(Error::unauthenticated(why)),
-            other => Ok(other),
-        }
-    }
-
-    /// The user, where the caller is one.
-    #[must_use]
-    pub fn user(self) -> Option<Uuid> {
-        match self {
-            Self::User { user, .. } => Some(user),
-            _ => None,
-        }
-    }
-}
+pub use crate::{
+    caller::{Caller, SignedIn},
+    role::{Admin, AtLeast, Editor, Level, Owner, Role, Viewer},
+};
 
 /// What a proof knows of how it was reached.
 #[derive(Debug, Clone, Copy)]
@@ -310,7 +165,7 @@ impl<R: Level> Site<R> {
     /// The zone in which the website's days begin.
     #[must_use]
     pub fn timezone(&self) -> chrono_tz::Tz {
-        crate::website::zone_of(&self.row)
+        zone_of(&self.row)
     }
 
     /// The same proof over the row as it is after a change.

@@ -8,29 +8,29 @@ use entity::api_key;
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    DatabaseTransaction, EntityTrait as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, AtLeast, Level, On, Role, Site, Viewer, access_directive, credential::digest},
+    access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
-    connection::PageArgs,
-    cx::{Cx, Reach as _},
+    connection::{self, Page, PageArgs, Place},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
+    key_usage::month,
     ports::Ports,
     scalars::{BigInt, Instant},
-    team::Team,
+    team::{Team, team_meant},
     text,
-    website::team_meant,
 };
 
 pub mod calling;
 pub mod usage;
 
 pub use calling::ApiUsage;
-pub use usage::{KeyUsage, Standing};
+pub use usage::Standing;
 
 // Vocabulary
 
@@ -127,6 +127,16 @@ impl ApiKey {
 
 // Rules
 
+/// The API keys of a team, revoked ones included.
+pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<ApiKey>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
+    let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
+    let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
+    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    page.try_map(|row| ApiKey::of_team(team, row))
+}
+
 /// Makes a key that reads a team's websites, or only `site`. Returns its record's id and the key, which is shown only now.
 /// Errors: `Invalid` for a name that is empty or too long, or a website of another team.
 pub async fn create<R>(
@@ -178,7 +188,7 @@ async fn insert<R: Level>(
         revoked_at: Set(None),
         total_requests: Set(0),
         monthly_requests: Set(0),
-        month: Set(usage::month(now)),
+        month: Set(month(now)),
         expires_at: Set(None),
     };
     Ok((row.insert(txn).await?, secret))
@@ -351,7 +361,7 @@ impl ApiKeyQuery {
         let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
             let (cx, args) = (ctx.cx()?, PageArgs { first, after, last, before });
             let team = team_meant::<Admin>(cx, team_id.as_ref()).await?;
-            Ok(Some(ApiKeyConnection::new(crate::team::api_keys(cx.ports(), &team, &args).await?)))
+            Ok(Some(ApiKeyConnection::new(of_team(cx.ports(), &team, &args).await?)))
         }
         .await;
         answer.transpose()

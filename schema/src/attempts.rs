@@ -15,7 +15,7 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use crate::{
-    cx::AddressHash,
+    caller::AddressHash,
     error::{Error, Result},
 };
 

@@ -16,14 +16,14 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Caller},
+    access::{self, Admin, Caller, Reach as _},
     connection::{self, Page, PageArgs, Place},
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,
     scalars::Instant,
-    user::UserProfile,
+    user_profile::UserProfile,
 };
 
 // Vocabulary

@@ -13,23 +13,22 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, AuthoredChat, Chat, On, Role, Viewer, access_directive},
+    access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
     connection::{self, Page, PageArgs, Place},
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     list::List,
     ports::Ports,
     scalars::Instant,
-    team::Team,
+    team::{Team, team_meant},
     text,
-    website::team_meant,
 };
 
-pub mod message_broadcast;
 pub mod messages;
+pub mod subscription;
 
-pub use message_broadcast::{ConversationSubscription, Told};
+pub use subscription::ConversationSubscription;
 
 use messages::{
     ConversationAppendMessageInput, ConversationMessage, ConversationMessageConnection, ConversationMessageInput,

@@ -13,16 +13,15 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Myself, On, Role, access_directive, credential::digest},
+    access::{self, Admin, Myself, On, Reach as _, Role, access_directive, credential::digest},
     attempts::Quota,
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     letters::{self, Letter},
     ports::{Page, Ports, SignUp},
     scalars::{EmailAddress, Instant},
-    team::members,
-    website::team_meant,
+    team::{members, team_meant},
 };
 
 // Vocabulary

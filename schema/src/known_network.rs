@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{cx::AddressHash, error::Result, ports::Ports};
+use crate::{caller::AddressHash, error::Result, ports::Ports};
 
 /// Networks that are kept for one account; the ones that were not seen for longest are forgotten.
 const MAX_NETWORKS: u64 = 20;

@@ -1,27 +1,34 @@
 //! Footfall's GraphQL schema: the product. `src` of the root crate is one way to serve it.
 //!
-//! Imports point one way: `error, scalars -> access -> nouns -> lib`.
+//! Imports point one way: `error, scalars -> caller, role -> ports -> access -> nouns -> lib`.
 
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions};
 
-pub mod error;
-pub mod id;
-pub mod ports;
-pub mod scalars;
-
-#[macro_use]
-pub mod access;
 pub mod attempts;
+pub mod caller;
 pub mod changes;
 pub mod cost;
+pub mod error;
+pub mod id;
+pub mod key_usage;
+pub mod message_broadcast;
+pub mod ports;
+pub mod role;
+pub mod scalars;
+pub mod traffic;
+mod website_row;
+
 pub mod cx;
 mod loaders;
+#[macro_use]
+pub mod access;
 
 #[macro_use]
 pub mod connection;
 pub mod analytics;
 pub mod api_key;
 pub mod audit;
+pub mod auth;
 pub mod conversation;
 pub mod host;
 pub mod invitation;
@@ -36,12 +43,13 @@ pub mod realtime;
 pub mod session;
 pub mod team;
 mod text;
-pub mod traffic;
 pub mod transaction;
 pub mod user;
+pub mod user_profile;
 pub mod website;
 
-pub use cx::{AddressHash, Cx, RequestId};
+pub use caller::AddressHash;
+pub use cx::{Cx, RequestId};
 pub use error::{Error, Result};
 pub use ports::Ports;
 

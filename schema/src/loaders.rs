@@ -31,10 +31,11 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Role},
     analytics::plan::{Answer, Asker, Basis, Panel, Plan},
+    caller::Caller,
     error::{Error, Result},
     ports::Events,
+    role::Role,
 };
 
 /// Asks for a website and the caller's level on it.

@@ -9,8 +9,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoAct
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, access_directive},
-    cx::Reach as _,
+    access::{Myself, On, Reach as _, access_directive},
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},

@@ -15,15 +15,18 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, Operator, access_directive, credential::digest},
+    access::{Caller, Myself, On, Operator, Reach as _, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     known_network,
     ports::Ports,
     scalars::{EmailAddress, Instant},
     session,
-    user::{creation::checked_password, email::external_login, email_link},
+    user::{
+        email_link,
+        rules::{checked_password, external_login},
+    },
 };
 
 // Vocabulary

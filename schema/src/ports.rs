@@ -13,11 +13,11 @@ use crate::{
         event::{Event, EventKind},
         plan::{Answer, Plan},
     },
-    api_key::KeyUsage,
     attempts::Attempts,
     changes::Changes,
-    conversation::Told,
     error::{Error, Result},
+    key_usage::KeyUsage,
+    message_broadcast::Told,
     scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome, SetUp},
     transaction::Transaction,
@@ -153,7 +153,7 @@ pub trait DomainProof: Send + Sync {
     /// The TXT records of a DNS name; none where there are none. Errors: `Unavailable` when DNS does not answer.
     async fn txt(&self, name: &str) -> Result<Vec<String>>;
 
-    /// The text of [`FILE_PATH`](crate::website::domains::FILE_PATH) on a host; `None` where the host shows no such file.
+    /// The text of `website::domains::FILE_PATH` on a host; `None` where the host shows no such file.
     async fn well_known(&self, host: &str) -> Result<Option<String>>;
 }
 
@@ -227,10 +227,7 @@ impl Live for NoTraffic {
 #[async_trait]
 impl Erasure for NoTraffic {
     async fn erase(&self, _: Uuid) -> Result<u64> {
-        Err(crate::Error::Unavailable {
-            retry_after: 5,
-            why: "The server that holds the event store erases it.".into(),
-        })
+        Err(Error::Unavailable { retry_after: 5, why: "The server that holds the event store erases it.".into() })
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::website;
+use uuid::Uuid;
 
 use crate::{
-    access::{On, Role, Tracked, Watching, access_directive},
+    access::{On, Reach as _, Role, Tracked, Watching, access_directive},
     analytics::{
         country::country_name,
         plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
@@ -18,13 +19,13 @@ use crate::{
         zone,
     },
     cost::first_of,
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::LiveFigures,
-    website::{ingest::last_event_at, zone_of},
+    website_row::zone_of,
 };
 
 mod stream;
@@ -242,6 +243,11 @@ pub(crate) async fn status(ports: &Ports, tracked: &Tracked) -> Result<SiteStatu
         last_event_at: last_event_at(ports, row.id).await?,
         at: Instant(ports.now()),
     })
+}
+
+/// When the website's last event was accepted; `None` when none was within 30 days.
+pub(crate) async fn last_event_at(ports: &Ports, website: Uuid) -> Result<Option<Instant>> {
+    Ok(ports.ledger.last_event(website).await?.and_then(DateTime::from_timestamp_millis).map(Instant))
 }
 
 // Graph

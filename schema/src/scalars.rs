@@ -17,6 +17,13 @@ fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(pub DateTime<Utc>);
 
+impl Instant {
+    /// The instant of a time in milliseconds since 1970 UTC.
+    pub(crate) fn from_millis(ms: i64) -> Self {
+        Self(DateTime::from_timestamp_millis(ms).unwrap_or_default())
+    }
+}
+
 /// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {

@@ -16,9 +16,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, SignedIn, access_directive, credential::digest},
+    access::{Caller, Myself, On, Reach as _, SignedIn, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     known_network,
     ports::{AccessClaims, Ports},

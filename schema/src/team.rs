@@ -3,28 +3,30 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
-use entity::{api_key, membership, team, website};
+use entity::{membership, team};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Myself, On, Role, Viewer, access_directive},
-    api_key::{ApiKey, ApiKeyConnection},
+    access::{self, Admin, Level, Myself, On, Reach as _, Role, Viewer, access_directive},
+    api_key::ApiKeyConnection,
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
     conversation::ConversationConnection,
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::Instant,
-    website::{Website, WebsiteConnection},
+    website::WebsiteConnection,
 };
 
+pub mod creation;
 pub mod manage;
 pub mod members;
 pub mod ownership;
+mod ownership_offer;
 pub mod usage;
 
 pub use members::{Membership, MembershipConnection, MembershipEdge};
@@ -96,25 +98,12 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
     })
 }
 
-/// The websites of a team that the caller reaches.
-pub(crate) async fn websites(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Website>> {
-    let window = args.window(connection::MAX_PAGE)?;
-    let mut list = website::Entity::find().filter(website::Column::TeamId.eq(team.id()));
-    if let Some(only) = team.only_website() {
-        list = list.filter(website::Column::Id.eq(only));
+/// The team that an argument names, or the caller's default team where it names none.
+pub(crate) async fn team_meant<R: Level>(cx: &Cx, team_id: Option<&ID>) -> Result<access::Team<R>> {
+    match team_id {
+        Some(id) => cx.team("teamId", id).await,
+        None => default_of(cx, &cx.myself().await?).await?.require::<R>(),
     }
-    let page = crate::website::page(ports, list, window).await?;
-    page.try_map(|row| Ok(Website::from(team.site(row)?)))
-}
-
-/// The API keys of a team, revoked ones included.
-pub(crate) async fn api_keys(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<ApiKey>> {
-    let window = args.window(connection::MAX_PAGE)?;
-    let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
-    let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
-    let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
-    let page = connection::page(&ports.reader, list, columns, place, window).await?;
-    page.try_map(|row| ApiKey::of_team(team, row))
 }
 
 // Graph
@@ -179,7 +168,7 @@ impl Team {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(WebsiteConnection::new(websites(ctx.cx()?.ports(), &self.0, &args).await?))
+        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), &self.0, &args).await?))
     }
 
     /// The team's active members, oldest first. Null with an error for an API key.
@@ -229,7 +218,7 @@ impl Team {
         let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
             let args = PageArgs { first, after, last, before };
             let team = self.0.require::<Admin>()?;
-            Ok(Some(ApiKeyConnection::new(api_keys(ctx.cx()?.ports(), &team, &args).await?)))
+            Ok(Some(ApiKeyConnection::new(crate::api_key::of_team(ctx.cx()?.ports(), &team, &args).await?)))
         }
         .await;
         answer.transpose()

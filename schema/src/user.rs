@@ -6,18 +6,17 @@ use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, access_directive},
+    access::{Myself, On, Reach as _, access_directive},
     connection::PageArgs,
     conversation::ConversationConnection,
-    cx::Reach as _,
     error::Result,
     id::Kind,
     onboarding::Onboarding,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::{EmailAddress, Instant, Url},
-    team::{Team, TeamConnection},
-    website::{Website, WebsiteConnection, team_meant},
+    team::{Team, TeamConnection, team_meant},
+    website::{Website, WebsiteConnection},
 };
 
 pub mod creation;
@@ -26,9 +25,8 @@ pub mod email;
 pub(crate) mod email_link;
 pub mod email_proof;
 pub mod profile;
+pub(crate) mod rules;
 pub mod usage;
-
-pub use creation::{create, sign_up};
 
 use usage::AccountUsage;
 
@@ -46,10 +44,6 @@ pub enum AuthProvider {
 /// The signed-in user.
 #[derive(Debug, Clone)]
 pub struct User(pub(crate) Myself);
-
-/// What members of a team see of each other.
-#[derive(Debug, Clone)]
-pub struct UserProfile(pub(crate) std::sync::Arc<user::Model>);
 
 // Rules
 
@@ -190,40 +184,6 @@ impl User {
     async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
         let cx = ctx.cx()?;
         Ok(AccountUsage::load(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
-    }
-}
-
-/// What members of a team see of each other.
-#[Object]
-impl UserProfile {
-    /// The UUID that REST and support use.
-    async fn database_id(&self) -> Uuid {
-        self.0.id
-    }
-
-    /// The e-mail address, lower case.
-    async fn email(&self) -> EmailAddress {
-        EmailAddress::stored(self.0.email.clone())
-    }
-
-    /// Whether the person has proven that they read the mail of `email`.
-    async fn email_verified(&self) -> bool {
-        self.0.email_verified_at.is_some()
-    }
-
-    /// The person's full name; null when not given.
-    async fn full_name(&self) -> Option<&str> {
-        self.0.full_name.as_deref()
-    }
-
-    /// What to call the person: the first word of the full name; null when no name is given.
-    async fn name(&self) -> Option<&str> {
-        self.0.full_name.as_deref().and_then(|name| name.split_whitespace().next())
-    }
-
-    /// Address of a picture; null when there is none.
-    async fn avatar_url(&self) -> Option<Url> {
-        self.0.avatar_url.clone().map(Url::stored)
     }
 }
 

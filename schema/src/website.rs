@@ -6,14 +6,14 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Level, Myself, On, Role, Shown, Site, Viewer, access_directive},
+    access::{self, Myself, On, Reach as _, Role, Shown, Site, Viewer, access_directive},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         query_input::{Audience, Question, Subject},
         report::Analytics,
     },
     connection::{self, Page, PageArgs, Place, Window},
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::{PlanLimits, PlanName},
@@ -21,6 +21,7 @@ use crate::{
     realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
     team::{MembershipConnection, Team},
+    website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, domains_of, zone_of},
 };
 
 mod change;
@@ -30,6 +31,7 @@ pub mod domains;
 pub mod exclusions;
 pub mod general;
 pub mod ingest;
+pub mod ingest_rules;
 pub mod members;
 pub mod notifications;
 pub mod revenue;
@@ -38,7 +40,7 @@ pub mod settings;
 use change::Change;
 pub use creation::{NewWebsite, create};
 use ingest::Ingest;
-use settings::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, WebsiteSettings};
+use settings::WebsiteSettings;
 
 // Vocabulary
 
@@ -55,12 +57,6 @@ impl From<Site<Viewer>> for Website {
 connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
 
 // Rules
-
-/// The zone in which the row's days begin.
-pub(crate) fn zone_of(row: &website::Model) -> chrono_tz::Tz {
-    // Only checked names are stored; a name that a later release of the zone database dropped reads as UTC.
-    row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC)
-}
 
 /// Normalises a host name: lower case, without scheme and trailing slash or dot. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
@@ -90,6 +86,17 @@ pub(crate) async fn page(ports: &Ports, list: Select<website::Entity>, window: W
     connection::page(&ports.reader, list, (website::Column::CreatedAt, website::Column::Id), place, window).await
 }
 
+/// The websites of a team that the caller reaches.
+pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Website>> {
+    let window = args.window(connection::MAX_PAGE)?;
+    let mut list = website::Entity::find().filter(website::Column::TeamId.eq(team.id()));
+    if let Some(only) = team.only_website() {
+        list = list.filter(website::Column::Id.eq(only));
+    }
+    let page = page(ports, list, window).await?;
+    page.try_map(|row| Ok(Website::from(team.site(row)?)))
+}
+
 /// The websites of all teams in which a user has an active part.
 pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &PageArgs) -> Result<Page<Site<Viewer>>> {
     let window = args.window(connection::MAX_PAGE)?;
@@ -101,14 +108,6 @@ pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &Page
         let part = crate::team::part_in(&parts, row.team_id)?;
         myself.site(row, part)
     })
-}
-
-/// The team that an argument names, or the caller's default team where it names none.
-pub(crate) async fn team_meant<R: Level>(cx: &Cx, team_id: Option<&ID>) -> Result<access::Team<R>> {
-    match team_id {
-        Some(id) => cx.team("teamId", id).await,
-        None => crate::team::default_of(cx, &cx.myself().await?).await?.require::<R>(),
-    }
 }
 
 // Graph
@@ -196,7 +195,7 @@ impl Website {
     /// Host names that may send events instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains may.
     #[graphql(directive = crate::cost::list_size::apply(Some(general::MAX_DOMAINS), None))]
     async fn allowed_domains(&self) -> Result<Vec<String>> {
-        Ok(general::domains_of(self.0.member()?.website()))
+        Ok(domains_of(self.0.member()?.website()))
     }
 
     /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.

@@ -5,7 +5,8 @@ use axum::{
     http::{Response, StatusCode, header},
 };
 use schema::{
-    access::{Caller, caller_of_key},
+    access::Caller,
+    auth::caller_of_key,
     error::{Error, Result},
     traffic::Outcome,
 };

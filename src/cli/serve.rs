@@ -82,7 +82,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     }
     let operator = Operator::holding_the_data_folder();
     let password = ports.ids.secret(16);
-    user::create(&ports, &operator, DEMO_EMAIL, password.clone(), Some("Demo".to_owned())).await?;
+    user::creation::create(&ports, &operator, DEMO_EMAIL, password.clone(), Some("Demo".to_owned())).await?;
     let team = operator.default_team(&ports, DEMO_EMAIL).await?;
     let now = ports.clock.now();
     let mut sites = Vec::new();

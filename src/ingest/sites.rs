@@ -15,7 +15,7 @@ use schema::{
     Ports,
     access::Operator,
     error::Result,
-    traffic::{self, State, Which},
+    website::ingest_rules::{self, State, Which},
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -119,7 +119,7 @@ impl Sites {
 
     /// Reads what has changed since the last reading.
     async fn refresh(&self, now: (u64, i64)) -> Result<()> {
-        let state = traffic::state(&self.ports, &self.operator).await?;
+        let state = ingest_rules::state(&self.ports, &self.operator).await?;
         let (holds, known) = {
             let table = self.table();
             (table.holds, table.state)
@@ -129,7 +129,7 @@ impl Sites {
         let rules = if websites.is_empty() && state == known {
             Vec::new()
         } else {
-            traffic::rules(&self.ports, &self.operator, Which::Changed { websites: &websites, since }).await?
+            ingest_rules::rules(&self.ports, &self.operator, Which::Changed { websites: &websites, since }).await?
         };
         let is_complete = {
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
@@ -151,7 +151,7 @@ impl Sites {
     }
 
     async fn read_all(&self, now: (u64, i64), state: State) -> Result<()> {
-        let rules = traffic::rules(&self.ports, &self.operator, Which::All).await?;
+        let rules = ingest_rules::rules(&self.ports, &self.operator, Which::All).await?;
         self.read.fetch_add(rules.len() as u64, Ordering::Relaxed);
         let mut fresh = Table { holds: Some(now), state, ..Table::default() };
         {

@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 use crate::app::repository;
 
+mod imports;
+
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

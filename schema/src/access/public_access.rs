@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     id::Kind,
     loaders::SiteKey,
-    website::settings::PUBLIC_REALTIME,
+    website_row::PUBLIC_REALTIME,
 };
 
 /// The longest text that is looked up as a tracking code, in bytes.

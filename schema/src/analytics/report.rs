@@ -28,15 +28,12 @@ use super::{
     zone,
 };
 use crate::{
-    cx::{Cx, Reach},
+    access::Reach,
+    cx::Cx,
     error::{Error, Result},
     list::List,
     scalars::{Date, Instant, TimeZone},
 };
-
-fn instant(ms: i64) -> Instant {
-    Instant(chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default())
-}
 
 /// Two instants; the start is included and the end is not.
 #[derive(SimpleObject, Debug, Clone, Copy)]
@@ -178,8 +175,8 @@ impl Analytics {
             .map_or(&[][..], |(_, starts)| starts)
             .iter()
             .map(|start_ms| SeriesPoint {
-                start: instant(*start_ms),
-                date: Date(zone::local_date(zone, instant(*start_ms).0)),
+                start: Instant::from_millis(*start_ms),
+                date: Date(zone::local_date(zone, Instant::from_millis(*start_ms).0)),
                 website_id: basis.website,
                 metrics: Metrics { sums: Sums::default(), currency: self.currency.clone() },
             })

@@ -5,9 +5,8 @@ use uuid::Uuid;
 
 use super::{ApiKeyPermission, Standing, permission};
 use crate::{
-    access::ThisKey,
+    access::{Reach as _, ThisKey},
     connection::PageArgs,
-    cx::Reach as _,
     plan::PlanName,
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -29,7 +28,7 @@ pub struct ApiUsage {
 /// The calling key and its figures.
 pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
     let plan = PlanName::counting(ports.limits, &key.team().team().plan);
-    let standing = ports.key_usage.standing_of(key.api_key(), plan, ports.now());
+    let standing = Standing::of_row(ports, key.api_key(), plan, ports.now());
     ApiUsage { key, standing }
 }
 
@@ -108,6 +107,6 @@ impl ApiUsage {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(WebsiteConnection::new(crate::team::websites(ctx.cx()?.ports(), self.key.team(), &args).await?))
+        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), self.key.team(), &args).await?))
     }
 }

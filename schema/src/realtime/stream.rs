@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::LiveSite;
 use crate::{
     access::{
-        On, Role, Site, Viewer, access_directive,
+        On, Reach as _, Role, Site, Viewer, access_directive,
         stream_access::{IDLE, Lasting, Proven},
     },
     analytics::{
@@ -25,7 +25,6 @@ use crate::{
         event::{Event, EventKind},
         report::{Device, Money, visitor_uuid},
     },
-    cx::Reach as _,
     error::Result,
     scalars::{Instant, Json},
 };

@@ -5,21 +5,20 @@ use entity::{membership, team};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
 use super::{
     Team,
+    creation::found,
     members::{self, Membership},
 };
 use crate::{
-    access::{self, Admin, Myself, On, Owner, Role, Viewer, access_directive},
+    access::{self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive},
     audit::{self, AuditAction, Line},
-    cx::Reach as _,
     error::{Error, Result},
     id::Kind,
-    plan::PlanName,
     ports::Ports,
     text,
 };
@@ -90,44 +89,6 @@ pub struct TeamTransferPayload {
 
 /// The most teams that one account owns.
 const MAX_TEAMS: u64 = 100;
-
-/// What the team that an account begins with is called.
-pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
-    let owner = full_name.or_else(|| email.split('@').next()).unwrap_or(email);
-    format!("{owner}'s team").chars().filter(|one| !one.is_control()).take(100).collect()
-}
-
-/// Makes a team that a user owns.
-pub(crate) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid, name: String) -> Result<team::Model> {
-    let team = insert_team(txn, ports, name).await?;
-    insert_owner(txn, ports, team.id, owner).await?;
-    Ok(team)
-}
-
-/// Makes a team on the plan Free that nobody is in yet: an account names its team before it is there itself.
-pub(crate) async fn insert_team(txn: &DatabaseTransaction, ports: &Ports, name: String) -> Result<team::Model> {
-    let team = team::ActiveModel {
-        id: Set(ports.ids.uuid()),
-        name: Set(name),
-        plan: Set(PlanName::Free.text().to_owned()),
-        created_at: Set(ports.now()),
-    };
-    Ok(team.insert(txn).await?)
-}
-
-/// Makes a user the owner of a team.
-pub(crate) async fn insert_owner(txn: &DatabaseTransaction, ports: &Ports, team: Uuid, user: Uuid) -> Result<()> {
-    let part = membership::ActiveModel {
-        id: Set(ports.ids.uuid()),
-        team_id: Set(team),
-        user_id: Set(user),
-        role: Set(Role::Owner.level()),
-        created_at: Set(ports.now()),
-        deactivated_at: Set(None),
-    };
-    part.insert(txn).await?;
-    Ok(())
-}
 
 /// Makes a team that the caller owns, on the plan Free. Returns its id. Errors: `Invalid`, `Conflict` for whoever owns too
 /// many.

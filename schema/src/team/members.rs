@@ -16,20 +16,21 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Team, manage, ownership};
+use super::{Team, creation, ownership_offer};
 use crate::{
-    access::{self, Admin, AtLeast, Caller, Level, Role, Viewer},
+    access::{self, Admin, AtLeast, Caller, Level, Reach as _, Role, Viewer},
     attempts::Quota,
     audit::{self, AuditAction, Line},
+    caller::AddressHash,
     connection::{self, Page, PageArgs, Place},
-    cx::{AddressHash, Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::PlanName,
     ports::Ports,
     scalars::{EmailAddress, Instant},
     transaction::Transaction,
-    user::UserProfile,
+    user_profile::UserProfile,
 };
 
 // Vocabulary
@@ -181,7 +182,7 @@ impl<'a> Change<'a> {
     /// Ends a part; the account keeps a default team that it has a part in.
     async fn end(&self, part: membership::Model) -> Result<()> {
         let user = part.user_id;
-        ownership::withdraw(&self.txn, part.id).await?;
+        ownership_offer::withdraw(&self.txn, part.id).await?;
         let now = Some(self.ports.now());
         let row = membership::ActiveModel { id: Unchanged(part.id), deactivated_at: Set(now), ..Default::default() };
         row.update(&self.txn).await?;
@@ -196,7 +197,7 @@ impl<'a> Change<'a> {
         if !is_transfer {
             self.room_for_owner().await?;
         }
-        ownership::offer(&self.txn, self.ports, part, user, is_transfer).await
+        ownership_offer::offer(&self.txn, self.ports, part, user, is_transfer).await
     }
 
     /// The caller's own part. Errors: `Forbidden` for an API key, `NotFound`.
@@ -266,8 +267,8 @@ async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) ->
     let next = match parts.first() {
         Some(part) => part.team_id,
         None => {
-            let name = manage::own_name(account.full_name.as_deref(), &account.email);
-            manage::found(txn, ports, user, name).await?.id
+            let name = creation::own_name(account.full_name.as_deref(), &account.email);
+            creation::found(txn, ports, user, name).await?.id
         }
     };
     let account = user::ActiveModel { id: Unchanged(user), default_team_id: Set(next), ..Default::default() };
@@ -347,7 +348,7 @@ pub async fn change_role(
     let part = change.part(id).await?;
     let before = change.may_change(&part)?;
     change.may_grant(role)?;
-    let is_offered = ownership::offer_to(&change.txn, id).await?.is_some();
+    let is_offered = ownership_offer::offer_to(&change.txn, id).await?.is_some();
     if before == role && !is_offered {
         return Membership::new(team, part);
     }
@@ -359,7 +360,7 @@ pub async fn change_role(
     if before == Role::Owner {
         change.another_owner().await?;
     }
-    ownership::withdraw(&change.txn, id).await?;
+    ownership_offer::withdraw(&change.txn, id).await?;
     let row = change.give(id, role).await?;
     change.done(AuditAction::MemberUpdate, row.user_id, &["role"]).await?;
     Membership::new(team, row)
@@ -418,7 +419,7 @@ const NO_OFFER: &str = "An offer of ownership that stands";
 pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
     let change = Change::begin(ports, team, None).await?;
     let part = change.own_part().await?;
-    let offer = ownership::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
+    let offer = ownership_offer::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
     let maker = active(team.id())
         .filter(membership::Column::UserId.eq(offer.offered_by))
         .filter(membership::Column::Role.eq(Role::Owner.level()));
@@ -427,7 +428,7 @@ pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>)
         change.give(maker.id, Role::Admin).await?;
     }
     change.room_for_owner().await?;
-    ownership::withdraw(&change.txn, part.id).await?;
+    ownership_offer::withdraw(&change.txn, part.id).await?;
     let row = change.give(part.id, Role::Owner).await?;
     change.done(AuditAction::TeamAcceptOwnership, row.user_id, &["role"]).await?;
     Membership::new(team, row)
@@ -437,8 +438,8 @@ pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>)
 pub(super) async fn decline_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
     let change = Change::begin(ports, team, None).await?;
     let part = change.own_part().await?;
-    ownership::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
-    ownership::withdraw(&change.txn, part.id).await?;
+    ownership_offer::offer_to(&change.txn, part.id).await?.ok_or_else(|| Error::not_found(NO_OFFER))?;
+    ownership_offer::withdraw(&change.txn, part.id).await?;
     change.done(AuditAction::TeamDeclineOwnership, part.user_id, &["pendingRole"]).await?;
     Membership::new(team, part)
 }

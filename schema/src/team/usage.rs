@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use super::members::active;
 use crate::{
-    access::{self, Caller, Role, Viewer},
-    cx::Reach as _,
+    access::{self, Caller, Reach as _, Role, Viewer},
     error::{Error, Result},
     plan::{PlanLimits, PlanName},
     ports::Ports,

@@ -8,25 +8,24 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{User, email_link, email_proof};
+use super::{
+    User, email_link, email_proof,
+    rules::{TAKEN, checked_name, checked_password},
+};
 use crate::{
-    access::{Caller, Myself, On, Operator, access_directive},
+    access::{Caller, Myself, On, Operator, Reach as _, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     invitation, letters,
     ports::{Ports, SignUp},
     scalars::{EmailAddress, Instant},
     session::{self, Issued},
-    team::manage,
-    text,
+    team::creation as team_creation,
 };
 
 // Vocabulary
-
-/// Characters that a password may have at least and at most.
-const PASSWORD: std::ops::RangeInclusive<usize> = 8..=200;
 
 /// A new account.
 #[derive(InputObject, Debug, Clone)]
@@ -59,20 +58,6 @@ pub struct SignUpPayload {
 
 // Rules
 
-/// Errors: `Invalid` for `field` when the password is too short or too long.
-pub(crate) fn checked_password(field: &str, password: &str) -> Result<()> {
-    let characters = password.chars().count();
-    if PASSWORD.contains(&characters) {
-        return Ok(());
-    }
-    Err(Error::invalid(field, format!("has {characters} characters; 8 to 200 are right")))
-}
-
-/// A person's name; an empty one is none. Errors: `Invalid` when it is longer than 100 characters, or on several lines.
-pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
-    Ok(name.map(|name| text::line("fullName", &name, 100)).transpose()?.flatten())
-}
-
 /// An account to make.
 pub(crate) struct NewAccount<'a> {
     /// Checked address.
@@ -91,9 +76,6 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) is_proven: bool,
 }
 
-/// What an address is told that another account has.
-pub(crate) const TAKEN: &str = "An account with this e-mail address exists already";
-
 /// Makes an account and the team it owns. Errors: `Conflict` for a known address.
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
@@ -102,7 +84,8 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     }
     // Without mail an address is neither proven nor waits for it.
     let waits = !new.is_proven && ports.mail.is_set_up();
-    let team = manage::insert_team(txn, ports, manage::own_name(new.full_name.as_deref(), new.email)).await?.id;
+    let team =
+        team_creation::insert_team(txn, ports, team_creation::own_name(new.full_name.as_deref(), new.email)).await?.id;
     let row = user::ActiveModel {
         id: Set(user),
         email: Set(new.email.to_owned()),
@@ -120,7 +103,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     .insert(txn)
     .await
     .map_err(|source| Error::of_write(source, format!("{TAKEN}; sign in instead.")))?;
-    manage::insert_owner(txn, ports, team, user).await?;
+    team_creation::insert_owner(txn, ports, team, user).await?;
     Ok(row)
 }
 

@@ -14,13 +14,12 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, Role, access_directive, credential::digest},
+    access::{Myself, On, Reach as _, Role, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     cost::first_of,
-    cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
-    team::manage,
+    team::creation,
 };
 
 // Vocabulary
@@ -117,8 +116,8 @@ async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &
         let next = match active(txn, stranded.id).await?.first() {
             Some(part) => part.team_id,
             None => {
-                let name = manage::own_name(stranded.full_name.as_deref(), &stranded.email);
-                manage::found(txn, ports, stranded.id, name).await?.id
+                let name = creation::own_name(stranded.full_name.as_deref(), &stranded.email);
+                creation::found(txn, ports, stranded.id, name).await?.id
             }
         };
         let row = user::ActiveModel { id: Unchanged(stranded.id), default_team_id: Set(next), ..Default::default() };

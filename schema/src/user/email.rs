@@ -13,15 +13,15 @@ use sea_orm::{
 
 use super::{
     User,
-    creation::TAKEN,
     email_link::{self, Purpose},
     email_proof,
+    rules::{TAKEN, external_login, failed},
 };
 use crate::{
-    access::{Myself, On, access_directive},
+    access::{Myself, On, Reach as _, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     letters::{self, Letter},
     password,
@@ -53,28 +53,6 @@ pub struct UserUpdateEmailPayload {
 }
 
 // Rules
-
-/// How people call an identity provider: `google` is Google.
-pub(crate) fn called(provider: &str) -> String {
-    match provider {
-        "github" => "GitHub".to_owned(),
-        "gitlab" => "GitLab".to_owned(),
-        "linkedin" | "linkedin_oidc" => "LinkedIn".to_owned(),
-        other => {
-            let mut letters = other.chars();
-            letters.next().map_or_else(String::new, |first| first.to_uppercase().to_string() + letters.as_str())
-        }
-    }
-}
-
-/// The provider that an account signs in with elsewhere, as people call it; `None` for one with a password here.
-pub(crate) fn external_login(user: &user::Model) -> Option<String> {
-    match (&user.provider, &user.password_hash) {
-        (Some(provider), _) => Some(called(provider)),
-        (None, None) => Some("your identity provider".to_owned()),
-        (None, Some(_)) => None,
-    }
-}
 
 /// Errors: `Invalid` for an account that signs in elsewhere.
 pub(crate) fn may_change(user: &user::Model) -> Result<()> {
@@ -158,14 +136,6 @@ pub(crate) async fn assign(
     let line = Line::of_account(AuditAction::UserUpdateEmail, caller, &old.email, &["pendingEmail"]);
     audit::note(txn, ports, line).await?;
     Ok(letters)
-}
-
-/// Classifies a failed change of an account.
-pub(crate) fn failed(source: sea_orm::DbErr) -> Error {
-    match source {
-        sea_orm::DbErr::RecordNotUpdated => Error::unauthenticated("This account does not exist any more."),
-        source => Error::of_write(source, format!("{TAKEN}; choose another.")),
-    }
 }
 
 /// Changes the address; where mail is set up, once the new one is proven. Sessions go on. Errors: `Invalid` for an account that signs

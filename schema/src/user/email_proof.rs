@@ -9,14 +9,14 @@ use sea_orm::{
 };
 
 use super::{
-    email::failed,
     email_link::{self, Purpose},
+    rules::{TAKEN, failed},
 };
 use crate::{
-    access::{Caller, Myself, On, Operator, access_directive},
+    access::{Caller, Myself, On, Operator, Reach as _, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     known_network,
     letters::{self, Letter},
@@ -70,7 +70,7 @@ pub struct EmailSendConfirmationPayload {
 /// Makes `email`, which the account waits for or has already, its proven address. Errors: `Conflict` when another account has it.
 async fn prove(txn: &DatabaseTransaction, ports: &Ports, user: &user::Model, email: &str) -> Result<()> {
     if user.email != email && email_link::is_reserved(txn, ports, email, Some(user.id)).await? {
-        return Err(Error::conflict(super::creation::TAKEN));
+        return Err(Error::conflict(TAKEN));
     }
     let row = user::ActiveModel {
         id: Unchanged(user.id),

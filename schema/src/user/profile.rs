@@ -7,11 +7,14 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
 };
 
-use super::{User, creation::checked_name, email};
+use super::{
+    User, email,
+    rules::{checked_name, failed},
+};
 use crate::{
-    access::{Myself, On, access_directive},
+    access::{Myself, On, Reach as _, access_directive},
     audit::{self, AuditAction, Line},
-    cx::{AddressHash, Reach as _},
+    caller::AddressHash,
     error::{Error, Result},
     letters,
     ports::Ports,
@@ -91,7 +94,7 @@ pub async fn update(
         Some(address) => email::assign(&txn, ports, myself, address, &mut row).await?,
         None => Vec::new(),
     };
-    let row = row.update(&txn).await.map_err(email::failed)?;
+    let row = row.update(&txn).await.map_err(failed)?;
     txn.commit().await?;
     letters::send(ports, letters);
     myself.changed(row)

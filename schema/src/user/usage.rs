@@ -7,8 +7,9 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilt
 use uuid::Uuid;
 
 use crate::{
-    access::{Team, Viewer},
-    cx::{Cx, Reach as _},
+    access::{Reach as _, Team, Viewer},
+    api_key::Standing,
+    cx::Cx,
     error::Result,
     plan::{PlanLimits, PlanName},
     ports::Ports,
@@ -62,7 +63,7 @@ impl AccountUsage {
             .await?;
         let keys = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id())).all(&ports.reader).await?;
         let end = ports.now();
-        let requests = keys.iter().map(|key| ports.key_usage.standing_of(key, plan, end).monthly_requests);
+        let requests = keys.iter().map(|key| Standing::of_row(ports, key, plan, end).monthly_requests);
         let (api_requests, limits, start) = (requests.sum(), plan.limits(), month_start(end));
         Ok(Self { team, websites, members, api_requests, limits, start, end })
     }

@@ -1,5 +1,6 @@
 //! How a setting changes: the row, its `updatedAt` and a line of the audit log, in one transaction.
 
+use async_graphql::MaybeUndefined;
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
 
@@ -11,6 +12,15 @@ use crate::{
     ports::Ports,
     transaction::Transaction,
 };
+
+/// What a field that cannot be null becomes. Errors: `Invalid` for null.
+pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Value(value) => Ok(Some(value)),
+        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
+    }
+}
 
 /// A change of a website on its way. Dropped before it is committed, it never was.
 pub(crate) struct Change<'a, R: Level> {

@@ -4,14 +4,14 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH, team_meant};
+use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
 use crate::{
-    access::{self, Admin, Level, On, Role, Site, access_directive},
+    access::{self, Admin, Level, On, Reach as _, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
-    cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
     scalars::TimeZone,
+    team::team_meant,
     text,
 };
 

@@ -9,9 +9,8 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, Enti
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, On, Operator, Owner, Role, Site, access_directive},
+    access::{Caller, On, Operator, Owner, Reach as _, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
-    cx::Reach as _,
     error::{Error, Result},
     id::Kind,
     ports::Ports,

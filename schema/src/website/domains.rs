@@ -7,16 +7,18 @@ use entity::website;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::{
-    Change, Website, checked_domain,
-    general::{MAX_DOMAINS, checked_domains, domains_of, required},
+    Change, Website,
+    change::required,
+    checked_domain,
+    general::{MAX_DOMAINS, checked_domains},
 };
 use crate::{
-    access::{Admin, Editor, On, Role, Site, Viewer, access_directive},
+    access::{Admin, Editor, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Url},
+    website_row::domains_of,
 };
 
 // Vocabulary

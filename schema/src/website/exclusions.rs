@@ -11,9 +11,8 @@ use sea_orm::{
 
 use super::Change;
 use crate::{
-    access::{Editor, Site, Viewer},
+    access::{Editor, Reach as _, Site, Viewer},
     audit::AuditAction,
-    cx::Reach as _,
     error::{Error, Result},
     list::List,
     ports::Ports,

@@ -5,17 +5,19 @@ use entity::website;
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
-    Change, Website, checked_domain,
-    settings::{self, ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, WebsiteSettingsInput},
+    Website,
+    change::{Change, required},
+    checked_domain,
+    settings::{self, WebsiteSettingsInput},
 };
 use crate::{
-    access::{Editor, On, Role, Site, access_directive},
+    access::{Editor, On, Reach as _, Role, Site, access_directive},
     audit::AuditAction,
-    cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
     scalars::{HexColor, TimeZone},
     text,
+    website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME},
 };
 
 // Vocabulary
@@ -61,12 +63,6 @@ pub struct WebsiteUpdateGeneralPayload {
 /// The most host names in `allowedDomains`.
 pub(super) const MAX_DOMAINS: u32 = 100;
 
-/// The row's list of host names.
-pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
-    let list = row.allowed_domains.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter().filter_map(|domain| domain.as_str().map(str::to_owned)).collect()
-}
-
 /// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
     if domains.len() > MAX_DOMAINS as usize {
@@ -87,15 +83,6 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
         }
     }
     Ok(checked)
-}
-
-/// What a field that cannot be null becomes. Errors: `Invalid` for null.
-pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
-    }
 }
 
 /// Changes what the input names. Errors: `Invalid`, `Conflict` when the team has the domain.

@@ -1,15 +1,14 @@
 //! What became of what was sent to a website: counts of the ledger, and what looks wrong in the set-up.
 
 use async_graphql::{Context, Object, SimpleObject};
-use chrono::DateTime;
 
 use crate::{
-    access::{Site, Viewer},
+    access::{Reach as _, Site, Viewer},
     cost::first_of,
-    cx::Reach as _,
     error::{Error, Result},
     list::List,
     ports::Ports,
+    realtime::last_event_at,
     scalars::{BigInt, Instant},
     traffic::{Outcome, SetUp},
 };
@@ -118,9 +117,4 @@ impl Ingest {
         let set_up = SetUp { senders: row.into(), is_active: row.is_active };
         Ok(first_of(ctx.cx()?.ports().ledger.warnings(self.site.id(), &set_up).await?, MAX_WARNINGS))
     }
-}
-
-/// When the website's last event was accepted; `None` when none was within 30 days.
-pub(crate) async fn last_event_at(ports: &Ports, website: uuid::Uuid) -> Result<Option<Instant>> {
-    Ok(ports.ledger.last_event(website).await?.and_then(DateTime::from_timestamp_millis).map(Instant))
 }

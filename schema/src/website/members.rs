@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::Website;
 use crate::{
-    access::{self, Admin, Level, On, Role, Site, access_directive},
-    cx::{Cx, Reach as _},
+    access::{self, Admin, Level, On, Reach as _, Role, Site, access_directive},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     scalars::EmailAddress,

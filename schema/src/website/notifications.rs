@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::{Change, Website};
 use crate::{
-    access::{Editor, On, Role, Site, Viewer, access_directive},
+    access::{Editor, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},

@@ -4,11 +4,13 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Simp
 use entity::website;
 use sea_orm::ActiveValue::Set;
 
-use super::{Change, Website, general::required};
+use super::{
+    Website,
+    change::{Change, required},
+};
 use crate::{
-    access::{Admin, On, Role, Site, access_directive},
+    access::{Admin, On, Reach as _, Role, Site, access_directive},
     audit::AuditAction,
-    cx::Reach as _,
     error::{Error, Result},
     ports::Ports,
 };

@@ -6,8 +6,11 @@ use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
 use entity::website;
 use serde_json::{Map, Value};
 
-use super::general::required;
-use crate::error::Result;
+use super::change::required;
+use crate::{
+    error::Result,
+    website_row::{COOKIELESS, DEBUG_OVERLAY, HEATMAPS, SESSION_REPLAY, Switch, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS},
+};
 
 // Vocabulary
 
@@ -44,36 +47,6 @@ pub struct WebsiteSettingsInput {
     pub cookieless: MaybeUndefined<bool>,
     /// Whether a page may show the script's debug overlay. Null is refused.
     pub debug_overlay: MaybeUndefined<bool>,
-}
-
-/// A switch of the open record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Switch {
-    key: &'static str,
-    /// As the schema names it, from the website or the input on.
-    name: &'static str,
-    default: bool,
-}
-
-pub(crate) const ALLOW_LOCALHOST: Switch = switch("allow_localhost", "allowLocalhost", false);
-pub(crate) const PUBLIC_REALTIME: Switch = switch("public_realtime", "publicRealtime", true);
-pub(crate) const PUBLIC_DETAILS: Switch = switch("public_details", "publicDetails", false);
-pub(crate) const TRACK_OUTBOUND_LINKS: Switch = switch("track_outbound_links", "settings.trackOutboundLinks", true);
-pub(crate) const TRACK_DOWNLOADS: Switch = switch("track_downloads", "settings.trackDownloads", true);
-const SESSION_REPLAY: Switch = switch("session_replay", "settings.sessionReplay", false);
-const HEATMAPS: Switch = switch("heatmaps", "settings.heatmaps", true);
-pub(crate) const COOKIELESS: Switch = switch("cookieless", "settings.cookieless", false);
-const DEBUG_OVERLAY: Switch = switch("debug_overlay", "settings.debugOverlay", false);
-
-const fn switch(key: &'static str, name: &'static str, default: bool) -> Switch {
-    Switch { key, name, default }
-}
-
-impl Switch {
-    /// How it stands in the row.
-    pub(crate) fn of(self, row: &website::Model) -> bool {
-        row.settings.get(self.key).and_then(Value::as_bool).unwrap_or(self.default)
-    }
 }
 
 impl WebsiteSettings {

@@ -194,12 +194,14 @@ async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passw
     let app = App::with(SignUp::Closed, Limits::Off).await;
     let operator = Operator::holding_the_data_folder();
     for email in ["ada@shop.example", "ben@shop.example"] {
-        user::create(&app.ports, &operator, email, "correct horse".to_owned(), None).await.unwrap();
+        user::creation::create(&app.ports, &operator, email, "correct horse".to_owned(), None).await.unwrap();
     }
-    let error =
-        user::create(&app.ports, &operator, "ADA@shop.example", "correct horse".to_owned(), None).await.unwrap_err();
+    let error = user::creation::create(&app.ports, &operator, "ADA@shop.example", "correct horse".to_owned(), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.status(), 409);
-    let error = user::create(&app.ports, &operator, "ada", "correct horse".to_owned(), None).await.unwrap_err();
+    let error =
+        user::creation::create(&app.ports, &operator, "ada", "correct horse".to_owned(), None).await.unwrap_err();
     assert_eq!(error.field(), Some("email"));
     let data = app.anonymous().ok(SIGN_IN, who("ada@shop.example")).await;
     let client = app.token(data["signIn"]["accessToken"].as_str().unwrap());

@@ -13,11 +13,12 @@ use footfall_schema as schema;
 use migration::{Migrator, Steps as _};
 use schema::{
     Cx, Error, Ports, Result, Schema,
-    access::{Caller, Role, caller_of_key, caller_of_token},
+    access::{Caller, Role},
     analytics::{
         event::Event,
         plan::{Answer, Plan},
     },
+    auth::{caller_of_key, caller_of_token},
     ports::{
         AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp, Tokens,
     },

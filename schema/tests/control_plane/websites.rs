@@ -3,7 +3,7 @@
 use chrono::Duration;
 use footfall_schema::{
     access::Operator,
-    traffic::{self, Which},
+    website::ingest_rules::{self, Which},
 };
 use serde_json::{Value, json};
 
@@ -162,6 +162,6 @@ async fn switches_are_set_one_by_one_and_keep_their_neighbours() {
         assert_eq!(owner.refusal(document, json!({ "id": id, "input": { field: null } })).await.1, field);
     }
     let operator = Operator::holding_the_data_folder();
-    let rules = traffic::rules(&app.ports, &operator, Which::All).await.unwrap();
+    let rules = ingest_rules::rules(&app.ports, &operator, Which::All).await.unwrap();
     assert_eq!((rules[0].senders.allow_localhost, rules[0].public_realtime, rules[0].is_active), (true, false, false));
 }

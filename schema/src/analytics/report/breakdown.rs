@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{Object, SimpleObject, connection::PageInfo};
 
-use super::Metrics;
+use super::metrics::Metrics;
 use crate::{
     analytics::{
         country::country_name,

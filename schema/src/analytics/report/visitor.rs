@@ -3,7 +3,6 @@
 use async_graphql::{Enum, Object, SimpleObject, connection::PageInfo};
 use uuid::Uuid;
 
-use super::instant;
 use crate::{
     analytics::{country::country_name, plan::VisitorRow, query_input::visitor_cursor},
     list::List,
@@ -89,12 +88,12 @@ impl Visitor {
 
     /// When the latest visit started, UTC.
     async fn visited_at(&self) -> Instant {
-        instant(self.row.visited_ms)
+        Instant::from_millis(self.row.visited_ms)
     }
 
     /// When the last event of that visit happened, UTC.
     async fn last_seen_at(&self) -> Instant {
-        instant(self.row.last_ms)
+        Instant::from_millis(self.row.last_ms)
     }
 
     /// Path of that visit's first page view; empty for a visit without one.

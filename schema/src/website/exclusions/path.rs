@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{Line, MISSING, note};
 use crate::{
-    access::{AtLeast, Editor, Level, On, Role, Site, Viewer, access_directive},
+    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::{Cx, Reach as _},
+    cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,

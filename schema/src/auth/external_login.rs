@@ -10,9 +10,10 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
 };
 
-use super::{Caller, SignedIn, credential::digest};
 use crate::{
+    access::credential::digest,
     audit::{self, AuditAction, Line},
+    caller::{Caller, SignedIn},
     error::{Error, Result},
     ports::{ExternalClaims, Issuer, Ports},
     user::creation::{NewAccount, insert, nobody_yet},

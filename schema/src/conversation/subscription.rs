@@ -1,12 +1,8 @@
-//! Messages told to those who listen, as they are appended.
+//! The subscription to the messages of a conversation.
 //!
-//! - Each message is told once, in order, and after it was committed.
 //! - A listener who falls too far behind is told so and hears no more, rather than missing some in silence.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use async_graphql::{Context, ID, Subscription};
 use entity::conversation_message as message;
@@ -14,68 +10,17 @@ use futures_util::{
     StreamExt as _,
     stream::{BoxStream, unfold},
 };
-use tokio::sync::{
-    OwnedMutexGuard,
-    broadcast::{self, error::RecvError},
-};
-use uuid::Uuid;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::messages::ConversationMessage;
 use crate::{
     access::{
-        Chat, On, Role, Viewer, access_directive,
+        Chat, On, Reach as _, Role, Viewer, access_directive,
         stream_access::{IDLE, Lasting, Proven},
     },
-    cx::Reach as _,
     error::{Error, Result},
+    message_broadcast::Heard,
 };
-
-// Vocabulary
-
-/// Messages that a listener may be behind.
-const BEHIND: usize = 256;
-
-type Heard = broadcast::Receiver<Arc<message::Model>>;
-
-/// Who listens to which conversation. One per process.
-#[derive(Debug, Default)]
-pub struct Told {
-    turn: Arc<tokio::sync::Mutex<()>>,
-    listening: Mutex<HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>>,
-}
-
-// Rules
-
-impl Told {
-    fn listening(&self) -> MutexGuard<'_, HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>> {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until nobody else appends: whoever has the turn commits and tells before the next one does.
-    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.turn).lock_owned().await
-    }
-
-    /// Hears what is appended from now on.
-    fn listen(&self, conversation: Uuid) -> Heard {
-        let mut listening = self.listening();
-        listening.retain(|_, told| told.receiver_count() > 0);
-        listening.entry(conversation).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
-    }
-
-    /// Tells a message that was committed.
-    pub(super) fn tell(&self, row: &message::Model) {
-        if let Some(told) = self.listening().get(&row.conversation_id) {
-            // Nobody listens any more: nobody misses it.
-            let _ = told.send(Arc::new(row.clone()));
-        }
-    }
-
-    /// The conversation is no more: its streams end.
-    pub(super) fn end(&self, conversation: Uuid) {
-        self.listening().remove(&conversation);
-    }
-}
 
 /// A listener with access that goes on.
 struct Listener {

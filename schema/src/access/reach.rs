@@ -1,0 +1,84 @@
+//! How resolvers get their proofs: from the request's data, and from the context that carries it.
+
+use std::future::Future;
+
+use async_graphql::{Context, ID};
+
+use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey};
+use crate::{
+    cx::Cx,
+    error::{Error, Result},
+};
+
+impl Cx {
+    /// Proves a role on a website; `field` is the argument or path parameter that carries the id.
+    /// Errors, in this order: 401, 400 (malformed id), 404, 403.
+    pub async fn site<R: Level>(&self, field: &str, id: &str) -> Result<Site<R>> {
+        Site::find(self, field, id).await
+    }
+
+    /// Proves a role in a team; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    pub async fn team<R: Level>(&self, field: &str, id: &str) -> Result<Team<R>> {
+        Team::find(self, field, id).await
+    }
+
+    /// Proves a part in a conversation; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    pub async fn chat<R: Level>(&self, field: &str, id: &str) -> Result<Chat<R>> {
+        Chat::find(self, field, id).await
+    }
+
+    /// Proves that the caller may rewrite and delete a conversation. Errors as [`Cx::site`].
+    pub async fn authored_chat(&self, field: &str, id: &str) -> Result<AuthoredChat> {
+        AuthoredChat::find(self, field, id).await
+    }
+
+    /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.
+    pub async fn myself(&self) -> Result<Myself> {
+        Myself::from_cx(self).await
+    }
+
+    /// Proves which API key is calling. Errors: `Unauthenticated`; `Forbidden` for a user.
+    pub async fn key(&self) -> Result<ThisKey> {
+        ThisKey::from_cx(self).await
+    }
+}
+
+/// What resolvers ask of their context.
+pub trait Reach {
+    /// The request's data. Errors: internal, when the HTTP layer forgot it.
+    fn cx(&self) -> Result<&Cx>;
+
+    /// Proves a role on the website that the argument `websiteId` names. Errors: 401, 400, 404, 403.
+    fn site<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Site<R>>> + Send;
+
+    /// Proves a role in the team that the argument `teamId` names. Errors: 401, 400, 404, 403.
+    fn team<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Team<R>>> + Send;
+
+    /// Proves who the signed-in user is. Errors: 401; 403 for an API key.
+    fn myself(&self) -> impl Future<Output = Result<Myself>> + Send;
+
+    /// Proves which API key is calling. Errors: 401; 403 for a user.
+    fn key(&self) -> impl Future<Output = Result<ThisKey>> + Send;
+}
+
+impl Reach for Context<'_> {
+    fn cx(&self) -> Result<&Cx> {
+        self.data_opt::<Cx>().ok_or_else(|| Error::broken("the request carries no Cx"))
+    }
+
+    async fn site<R: Level>(&self, id: &ID) -> Result<Site<R>> {
+        self.cx()?.site("websiteId", id).await
+    }
+
+    async fn team<R: Level>(&self, id: &ID) -> Result<Team<R>> {
+        self.cx()?.team("teamId", id).await
+    }
+
+    async fn myself(&self) -> Result<Myself> {
+        self.cx()?.myself().await
+    }
+
+    async fn key(&self) -> Result<ThisKey> {
+        self.cx()?.key().await
+    }
+}

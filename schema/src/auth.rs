@@ -1,0 +1,80 @@
+//! From a presented credential to a caller.
+
+use std::sync::Arc;
+
+use entity::{api_key, session, team};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
+
+use crate::{
+    access::credential::{KEY_REFUSED, TOKEN_REFUSED, digest, is_over},
+    caller::{Caller, SignedIn},
+    error::{Error, Result},
+    ports::Ports,
+};
+
+mod external_login;
+
+/// The caller that a credential which does not work stands for: fields that anyone may use still answer, so that a client
+/// with an old token can sign in. Errors: whatever is not about the credential.
+pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
+    match outcome {
+        Err(Error::Unauthenticated { why }) => {
+            let told = [KEY_REFUSED, external_login::TAKEN_HERE, external_login::NO_ADDRESS, external_login::DELETED];
+            Ok(Caller::Refused(told.into_iter().find(|told| why == *told).unwrap_or(TOKEN_REFUSED)))
+        }
+        other => other,
+    }
+}
+
+/// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token does not verify, or
+/// its session is over.
+pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
+    let claims = match (ports.tokens.verify(bearer), &ports.issuer) {
+        (Err(Error::Unauthenticated { .. }), Some(issuer)) => {
+            return external_login::caller(ports, issuer.as_ref(), bearer).await;
+        }
+        (verified, _) => verified?,
+    };
+    // A session's user exists: sessions go with their account.
+    let session = session::Entity::find_by_id(claims.session).one(&ports.reader).await?;
+    match session {
+        Some(row) if row.user_id == claims.user && row.revoked_at.is_none() && row.expires_at > ports.now() => {
+            Ok(Caller::User { user: row.user_id, session: SignedIn::Session(row.id) })
+        }
+        _ => Err(Error::unauthenticated(TOKEN_REFUSED)),
+    }
+}
+
+/// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
+///
+/// The count is kept in memory; [`api_key::usage::flush`](crate::api_key::usage::flush) writes it.
+pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
+    if !key.starts_with("zv_") || key.len() > 200 {
+        return Err(Error::unauthenticated(KEY_REFUSED));
+    }
+    let (digest, now) = (digest(key), ports.now());
+    // Taken before reading: a change meanwhile makes what is read old.
+    let reading = ports.changes.reading(now);
+    // It is remembered for a second, within which a rotated key may end.
+    if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {
+        let row = &known.0;
+        ports.key_usage.count_again(row.id, now);
+        return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
+    }
+    let to_team: RelationDef =
+        api_key::Entity::belongs_to(team::Entity).from(api_key::Column::TeamId).to(team::Column::Id).into();
+    let found = api_key::Entity::find()
+        .filter(api_key::Column::Hash.eq(digest.as_str()))
+        .filter(api_key::Column::RevokedAt.is_null())
+        .join(JoinType::InnerJoin, to_team)
+        .select_also(team::Entity)
+        .one(&ports.reader)
+        .await?;
+    let Some((row, Some(team))) = found.filter(|(row, _)| !is_over(row, now)) else {
+        return Err(Error::unauthenticated(KEY_REFUSED));
+    };
+    ports.key_usage.count(&row, &team.plan, now);
+    let caller = Caller::Key { id: row.id, team: row.team_id, website: row.website_id };
+    ports.changes.remember_key(digest, reading, Arc::new((row, team.plan)));
+    Ok(caller)
+}

@@ -1,0 +1,56 @@
+//! Messages told to those who listen, as they are appended.
+//!
+//! - Each message is told once, in order, and after it was committed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use entity::conversation_message as message;
+use tokio::sync::{OwnedMutexGuard, broadcast};
+use uuid::Uuid;
+
+/// Messages that a listener may be behind.
+const BEHIND: usize = 256;
+
+/// What a listener receives.
+pub(crate) type Heard = broadcast::Receiver<Arc<message::Model>>;
+
+/// Who listens to which conversation. One per process.
+#[derive(Debug, Default)]
+pub struct Told {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    listening: Mutex<HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>>,
+}
+
+impl Told {
+    fn listening(&self) -> MutexGuard<'_, HashMap<Uuid, broadcast::Sender<Arc<message::Model>>>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else appends: whoever has the turn commits and tells before the next one does.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// Hears what is appended from now on.
+    pub(crate) fn listen(&self, conversation: Uuid) -> Heard {
+        let mut listening = self.listening();
+        listening.retain(|_, told| told.receiver_count() > 0);
+        listening.entry(conversation).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
+    }
+
+    /// Tells a message that was committed.
+    pub(crate) fn tell(&self, row: &message::Model) {
+        if let Some(told) = self.listening().get(&row.conversation_id) {
+            // Nobody listens any more: nobody misses it.
+            let _ = told.send(Arc::new(row.clone()));
+        }
+    }
+
+    /// The conversation is no more: its streams end.
+    pub(crate) fn end(&self, conversation: Uuid) {
+        self.listening().remove(&conversation);
+    }
+}

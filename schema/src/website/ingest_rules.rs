@@ -1,0 +1,93 @@
+//! What ingest reads of the control plane: the rules of every website, and whether they were changed.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use entity::{ip_exclusion, path_exclusion, website};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use uuid::Uuid;
+
+use crate::{
+    access::Operator,
+    error::Result,
+    ports::Ports,
+    traffic::{Rules, Senders},
+    website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
+};
+
+/// Which websites' rules are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Those of every website.
+    All,
+    /// Those of these websites, and of the ones that were changed after this time.
+    Changed {
+        /// Some websites.
+        websites: &'a [Uuid],
+        /// `updatedAt` is later.
+        since: DateTime<Utc>,
+    },
+}
+
+/// What tells whether websites were changed: how many there are, and when the last one was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct State {
+    /// Websites.
+    pub count: u64,
+    /// The latest `updatedAt`; `None` without websites.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// The state of all websites.
+pub async fn state(ports: &Ports, _operator: &Operator) -> Result<State> {
+    let row: Option<(i64, Option<DateTime<Utc>>)> = website::Entity::find()
+        .select_only()
+        .column_as(website::Column::Id.count(), "websites")
+        .column_as(website::Column::UpdatedAt.max(), "newest")
+        .into_tuple()
+        .one(&ports.reader)
+        .await?;
+    let (count, newest) = row.unwrap_or_default();
+    Ok(State { count: u64::try_from(count).unwrap_or(0), newest })
+}
+
+/// The rules of websites.
+pub async fn rules(ports: &Ports, _operator: &Operator, which: Which<'_>) -> Result<Vec<Rules>> {
+    let changed = match which {
+        Which::All => Condition::all(),
+        Which::Changed { websites, since } => Condition::any()
+            .add(website::Column::Id.is_in(websites.iter().copied()))
+            .add(website::Column::UpdatedAt.gt(since)),
+    };
+    let rows = website::Entity::find().filter(changed).all(&ports.reader).await?;
+    let of = |column: &dyn Fn(Vec<Uuid>) -> Condition| match which {
+        Which::All => Condition::all(),
+        Which::Changed { .. } => column(rows.iter().map(|row| row.id).collect()),
+    };
+    let mut ips: HashMap<Uuid, Vec<String>> = HashMap::new();
+    let of_rows = of(&|ids| Condition::all().add(ip_exclusion::Column::WebsiteId.is_in(ids)));
+    for row in ip_exclusion::Entity::find().filter(of_rows).all(&ports.reader).await? {
+        ips.entry(row.website_id).or_default().push(row.ip_address);
+    }
+    let mut paths: HashMap<Uuid, Vec<String>> = HashMap::new();
+    let of_rows = of(&|ids| Condition::all().add(path_exclusion::Column::WebsiteId.is_in(ids)));
+    for row in path_exclusion::Entity::find().filter(of_rows).all(&ports.reader).await? {
+        paths.entry(row.website_id).or_default().push(row.path_pattern);
+    }
+    let rules = rows.into_iter().map(|row| Rules {
+        timezone: zone_of(&row),
+        website: row.id,
+        team: row.team_id,
+        senders: Senders::from(&row),
+        public_realtime: PUBLIC_REALTIME.of(&row),
+        track_outbound_links: TRACK_OUTBOUND_LINKS.of(&row),
+        track_downloads: TRACK_DOWNLOADS.of(&row),
+        cookieless: COOKIELESS.of(&row),
+        is_active: row.is_active,
+        excluded_ips: ips.remove(&row.id).unwrap_or_default(),
+        excluded_paths: paths.remove(&row.id).unwrap_or_default(),
+        tracking_code: row.tracking_code,
+        currency: row.currency,
+    });
+    Ok(rules.collect())
+}
