@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use crate::app::repository;
 
+mod fuzz;
 mod imports;
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {

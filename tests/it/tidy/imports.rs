@@ -57,7 +57,7 @@ fn module_of(file: &str) -> Option<String> {
 }
 
 /// The source without its comments and its unit tests.
-fn code_of(source: &str) -> String {
+pub(super) fn code_of(source: &str) -> String {
     let (mut code, mut is_test) = (String::new(), false);
     let mut lines = source.lines().peekable();
     while let Some(line) = lines.next() {
@@ -101,7 +101,7 @@ fn read_path<'a>(code: &'a str, before: &[String], paths: &mut Vec<Vec<String>>)
 }
 
 /// The paths in the code that begin in the crate: with `crate`, `super` or `self`, or with one of `children`.
-fn paths_in(code: &str, children: &BTreeSet<&str>) -> Vec<Vec<String>> {
+pub(super) fn paths_in(code: &str, children: &BTreeSet<&str>) -> Vec<Vec<String>> {
     let (mut paths, mut rest, mut before) = (Vec::new(), code, ' ');
     while let Some(one) = rest.chars().next() {
         let word = rest.find(|one| !is_word(one)).unwrap_or(rest.len());
