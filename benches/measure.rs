@@ -107,6 +107,8 @@ pub fn binary() -> PathBuf {
 pub fn footfall(data: &Path) -> Command {
     let mut command = Command::new(binary());
     command.env("FOOTFALL_DATA", data).env("FOOTFALL_PASSWORD", "correct horse battery");
+    // The load comes from one address.
+    command.env("FOOTFALL_MAX_CONNECTIONS_PER_ADDRESS", "6000").env("FOOTFALL_MAX_CONNECTIONS", "6000");
     command
 }
 
