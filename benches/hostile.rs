@@ -214,7 +214,7 @@ async fn main() {
 
     settle(pid);
     let quiet = median(dashboards(&address, &neighbour, 0).await);
-    println!("another team's dashboard while nobody else asks: {quiet:.0} ms");
+    println!("another team's dashboard without other load: {quiet:.0} ms");
     for (round, (kind, size)) in (1..).zip(&sized) {
         let times = beside(&address, &target, &neighbour, round, (kind, *size)).await;
         let worst = times.iter().copied().fold(0.0, f64::max);

@@ -167,7 +167,7 @@ impl Store {
             Some(connection) => connection,
             None => self.database.reader().inspect_err(|error| self.database.noticed(error))?,
         };
-        // Where nobody waits for it any more, nobody hears the error either.
+        // If the caller has left, the error is dropped.
         let outcome = match running.begins(&connection) {
             true => question(&self.database, &connection).inspect_err(|error| self.database.noticed(error)),
             false => Err(::duckdb::Error::QueryReturnedNoRows),

@@ -342,7 +342,7 @@ impl Hub {
             site.changed.notify_waiters();
             if site.told.receiver_count() > 0 {
                 for event in events {
-                    // Nobody listens any more: nobody misses it.
+                    // No subscribers are left.
                     let _ = site.told.send(Arc::new(event.clone()));
                 }
             }

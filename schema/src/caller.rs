@@ -20,10 +20,10 @@ pub enum SignedIn {
 /// Who is asking, as the HTTP layer found out with [`caller_of_token`] or [`caller_of_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caller {
-    /// Nobody we know.
+    /// An anonymous caller.
     #[default]
     Anonymous,
-    /// Somebody whose credential does not work, and what they are told where one is needed; nobody we know otherwise.
+    /// A caller with an invalid credential: anonymous, except that fields that need a credential answer this reason.
     Refused(&'static str),
     /// A person who signed in.
     User {

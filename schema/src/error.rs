@@ -87,7 +87,7 @@ error_table! {
     QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
 }
 
-/// A mutation has acted before its answer is written: whoever reads the error must not repeat it.
+/// A mutation takes effect before its response is written, so clients must not retry it.
 fn too_large(limit: usize, has_acted: bool) -> String {
     if has_acted {
         return format!(

@@ -29,7 +29,7 @@ impl Told {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else appends: whoever has the turn commits and tells before the next one does.
+    /// Serializes appends: each one is committed and broadcast before the next begins.
     pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.turn).lock_owned().await
     }
@@ -44,7 +44,7 @@ impl Told {
     /// Tells a message that was committed.
     pub(crate) fn tell(&self, row: &message::Model) {
         if let Some(told) = self.listening().get(&row.conversation_id) {
-            // Nobody listens any more: nobody misses it.
+            // No subscribers are left.
             let _ = told.send(Arc::new(row.clone()));
         }
     }

@@ -105,7 +105,7 @@ pub mod error {
             }
         }
 
-        /// The sentence for whoever asked.
+        /// The message for the client.
         #[must_use]
         pub fn message(&self) -> String {
             self.to_string()

@@ -19,7 +19,7 @@ pub(crate) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid,
     Ok(team)
 }
 
-/// Makes a team on the plan Free that nobody is in yet: an account names its team before it is there itself.
+/// Creates a team on the Free plan without members: the account that refers to it is inserted afterwards.
 pub(crate) async fn insert_team(txn: &DatabaseTransaction, ports: &Ports, name: String) -> Result<team::Model> {
     let team = team::ActiveModel {
         id: Set(ports.ids.uuid()),
