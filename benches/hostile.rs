@@ -63,9 +63,11 @@ impl Cost {
         answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether the request was refused before it ran.
+    /// Whether the request was refused before it ran; a wrong password is looked at.
     fn is_refused(&self) -> bool {
-        !matches!(self.code().as_str(), "" | "TIMEOUT" | "ANSWER_TOO_LARGE")
+        assert_ne!(self.status, 404, "{}", String::from_utf8_lossy(&self.body));
+        let is_malformed = matches!(self.status, 400 | 405 | 413 | 415);
+        is_malformed || !matches!(self.code().as_str(), "" | "TIMEOUT" | "ANSWER_TOO_LARGE")
     }
 }
 

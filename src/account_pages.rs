@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, net::SocketAddr};
 
-use async_graphql::{Executor as _, Request, Variables, parser::types::OperationType};
+use async_graphql::{Request, Variables, parser::types::OperationType};
 use axum::{
     Extension, Form, Router,
     extract::{ConnectInfo, DefaultBodyLimit, Query, State, rejection::FormRejection},
@@ -18,7 +18,6 @@ use serde_json::json;
 
 use crate::{
     auth::Door,
-    fair_executor::FairExecutor,
     rest::{Auth, Gate as _},
     widgets::words::escaped,
 };
@@ -43,12 +42,12 @@ type Fields = HashMap<String, String>;
 /// What the pages share.
 #[derive(Clone)]
 struct Pages {
-    schema: FairExecutor<Schema>,
+    schema: Schema,
     door: Door,
 }
 
 /// Mounts the pages.
-pub fn routes(schema: FairExecutor<Schema>, door: Door) -> Router {
+pub fn routes(schema: Schema, door: Door) -> Router {
     let pages = Pages { schema, door };
     Page::ALL
         .into_iter()
@@ -136,8 +135,9 @@ impl Pages {
             Err(refusal) => return shown(page, &fields, Some(&refusal.error)),
         };
         let (document, variables, said) = operation(page, &fields);
-        let request = Request::new(document).variables(Variables::from_json(variables)).data(OperationType::Mutation);
+        let request = Request::new(document).variables(Variables::from_json(variables));
         let request = (pass.dress)(request);
+        let _turn = self.door.turn(&pass, OperationType::Mutation).await;
         let response = self.schema.execute(request).await;
         if let Some(error) = response.errors.first() {
             let known = error.source::<Error>().cloned();

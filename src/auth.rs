@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use async_graphql::{InputType, Name, Request, Value, Variables};
+use async_graphql::{InputType, Name, Request, Value, Variables, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use hmac::{Hmac, Mac as _};
@@ -28,6 +28,7 @@ use crate::{
         identity::Secret,
     },
     rest::{Access, Auth, Gate, Meter, Pass, Refusal},
+    turns::{Turn, Turns},
 };
 
 /// What one document of a known caller may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
@@ -41,13 +42,14 @@ pub struct Door {
     proxies: Arc<Proxies>,
     /// Keys the hashes of addresses, which outlive the process: networks from which accounts signed in are known by them.
     keyed: Hmac<Sha256>,
+    turns: Turns,
 }
 
 impl Door {
     /// A door to what these ports hold, behind these proxies.
     #[must_use]
     pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
-        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keyed: secret.keyed("network") }
+        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keyed: secret.keyed("network"), turns: Turns::default() }
     }
 
     /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.
@@ -80,7 +82,11 @@ impl Admit for Door {
     async fn admit(&self, asker: Asker, request: Request) -> Result<Admitted> {
         let caller = or_refused(self.caller(&asker.credential).await)?;
         let request = request.data(Cx::new(self.ports(), caller).from_address(asker.from));
-        Ok(Admitted { request, is_known: caller.known().is_ok() })
+        Ok(Admitted { request, caller, is_known: caller.known().is_ok() })
+    }
+
+    async fn turn(&self, caller: Caller, kind: OperationType) -> Turn {
+        self.turns.turn(caller, kind).await
     }
 
     fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
@@ -124,6 +130,10 @@ impl Gate for Door {
             _ => None,
         };
         Ok(self.pass(caller, from, moment))
+    }
+
+    async fn turn(&self, pass: &Pass, kind: OperationType) -> Turn {
+        self.turns.turn(pass.caller, kind).await
     }
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {

@@ -140,7 +140,7 @@ impl Store {
         drop(guard);
         match outcome {
             Ok(finished) => finished.map_err(Error::internal)?.map_err(refused),
-            Err(_) => Err(Error::TimedOut { seconds }),
+            Err(_) => Err(Error::TimedOut { seconds, is_mutation: false }),
         }
     }
 

@@ -14,7 +14,6 @@ pub mod demo;
 pub mod domain_verification;
 pub mod erasure;
 pub mod events;
-pub mod fair_executor;
 pub mod fair_queue;
 pub mod health;
 pub mod http;
@@ -22,6 +21,7 @@ pub mod import;
 pub mod ingest;
 pub mod live;
 pub mod log;
+pub mod long_work;
 pub mod mail;
 pub mod passwords;
 pub mod rest;
@@ -31,6 +31,7 @@ pub mod system;
 pub mod tasks;
 pub mod tokens;
 pub mod tracker;
+pub mod turns;
 pub mod variable_defaults;
 pub mod widgets;
 
@@ -61,7 +62,6 @@ use crate::{
     domain_verification::Internet,
     erasure::Eraser,
     events::{Store, duckdb::Budget},
-    fair_executor::FairExecutor,
     health::Health,
     http::{HttpConfig, Middleware, graphql::Endpoint, middleware, persisted_documents::PersistedDocuments},
     import::{Importer, Target, handover},
@@ -458,9 +458,8 @@ fn routes(
         ..HttpConfig::default()
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
-    let executor = FairExecutor::new(schema::build());
-    let trusted = executor.beside(schema::build_trusted());
-    let graphql = Endpoint::new(executor, door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
+    let trusted = schema::build_trusted();
+    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
         .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
     let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {

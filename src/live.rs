@@ -96,6 +96,8 @@ struct Crowd {
     seats: HashMap<[u32; 2], Seat>,
     /// How many visitors were heard of last in a second.
     last: BTreeMap<u32, u64>,
+    /// The sum of `last`: the visitors who are there, once those who left are pruned.
+    present: u64,
     /// Page views by second.
     views: VecDeque<(i64, u64)>,
     /// How many were heard of in a minute.
@@ -176,11 +178,13 @@ impl Crowd {
         if second >= seat.last {
             if let Some(count) = self.last.get_mut(&seat.last) {
                 *count -= 1;
+                self.present -= 1;
                 if *count == 0 {
                     self.last.remove(&seat.last);
                 }
             }
             *self.last.entry(second).or_default() += 1;
+            self.present += 1;
             // The bits of the minutes that passed meanwhile stood for minutes that are over.
             let passed = second / 60 - seat.last / 60;
             for minute in (second / 60 + 1).saturating_sub(passed.min(32))..=second / 60 {
@@ -201,8 +205,14 @@ impl Crowd {
         while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {
             self.views.pop_front();
         }
-        self.last = self.last.split_off(&present_from(now_ms));
-        self.heard = self.heard.split_off(&(seconds(now_ms - MEMORY_MS) / 60 + 1));
+        let from = present_from(now_ms);
+        while let Some(gone) = self.last.first_entry().filter(|first| *first.key() < from) {
+            self.present -= gone.remove();
+        }
+        let from = seconds(now_ms - MEMORY_MS) / 60 + 1;
+        while let Some(gone) = self.heard.first_entry().filter(|first| *first.key() < from) {
+            gone.remove();
+        }
         let now = seconds(now_ms);
         if now.abs_diff(self.swept) < if self.pages.is_full() { 5 } else { 60 } {
             return;
@@ -223,10 +233,6 @@ impl Crowd {
             let name = before.name(seat.page).filter(|_| seat.last >= from);
             seat.page = name.map_or(0, |name| self.pages.number(name));
         }
-    }
-
-    fn visitors(&self, now_ms: i64) -> u64 {
-        self.last.range(present_from(now_ms)..).map(|(_, count)| count).sum()
     }
 
     fn figures(&self, now_ms: i64) -> LiveFigures {
@@ -262,7 +268,7 @@ impl Crowd {
         let mut pages: Vec<(Arc<str>, u64)> = named.map(|(path, count)| (Arc::clone(path), count)).collect();
         pages.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
         pages.truncate(PAGES);
-        LiveFigures { visitors: self.visitors(now_ms), pageviews, minutes, visitor_minutes, countries, pages }
+        LiveFigures { visitors: self.present, pageviews, minutes, visitor_minutes, countries, pages }
     }
 }
 
@@ -381,7 +387,7 @@ impl Live for Hub {
         self.known(website).map_or(0, |site| {
             let mut crowd = locked(&site.crowd);
             crowd.prune(now_ms);
-            crowd.visitors(now_ms)
+            crowd.present
         })
     }
 

@@ -75,8 +75,8 @@ error_table! {
     MediaType { wants: String } => "UNSUPPORTED_MEDIA_TYPE", 415, format!("The Content-Type must be {wants}.");
     /// The server cannot take this now; try again later.
     Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} Try again in {retry_after} seconds.");
-    /// The answer took longer than allowed.
-    TimedOut { seconds: u64 } => "TIMEOUT", 504, format!("The answer took longer than {seconds} seconds; ask for a shorter range or fewer panels.");
+    /// The answer took longer than allowed. A mutation may have been carried out.
+    TimedOut { seconds: u64, is_mutation: bool } => "TIMEOUT", 504, too_slow(*seconds, *is_mutation);
     /// The per-minute limit is used up.
     RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
     /// Too many attempts failed in a short time.
@@ -88,6 +88,15 @@ error_table! {
 }
 
 /// A mutation takes effect before its response is written, so clients must not retry it.
+fn too_slow(seconds: u64, is_mutation: bool) -> String {
+    let advice = if is_mutation {
+        "the change may have been made, so look before you repeat it"
+    } else {
+        "ask for a shorter range or fewer panels"
+    };
+    format!("The answer took longer than {seconds} seconds; {advice}.")
+}
+
 fn too_large(limit: usize, has_acted: bool) -> String {
     if has_acted {
         return format!(

@@ -12,9 +12,9 @@ use schema::error::Error;
 use serde_json::{Map, Value};
 
 use super::{RequestId, accept::Offer, refusal::Refusal};
+use crate::{long_work, turns::Turn};
 
 /// An executor's answer, ready to be written.
-#[derive(Debug)]
 pub struct Rendered {
     data: Option<async_graphql::Value>,
     errors: Vec<ServerError>,
@@ -23,6 +23,8 @@ pub struct Rendered {
     /// The answer's `extensions`.
     pub extensions: Map<String, Value>,
     headers: HeaderMap,
+    /// Ends when the answer is written.
+    pub turn: Turn,
 }
 
 impl Rendered {
@@ -39,6 +41,7 @@ impl Rendered {
                 .filter_map(|(name, value)| Some((name, value.into_json().ok()?)))
                 .collect(),
             headers: answer.http_headers,
+            turn: Turn::default(),
         }
     }
 }
@@ -56,6 +59,11 @@ struct Written<'a> {
 impl Rendered {
     /// The answer as JSON. Errors: it has more than `limit` bytes, noticed while writing.
     fn written(&self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        let is_long = self.data.as_ref().is_some_and(long_work::takes_long);
+        if is_long { long_work::in_place(|| self.write(limit)) } else { self.write(limit) }
+    }
+
+    fn write(&self, limit: usize) -> Result<Vec<u8>, Refusal> {
         let body = Written { errors: &self.errors, data: self.data.as_ref(), extensions: &self.extensions };
         let mut out = Bounded { bytes: Vec::with_capacity(128), limit };
         match serde_json::to_writer(&mut out, &body) {
@@ -71,7 +79,7 @@ impl Rendered {
 
     /// The answer as a message of a stream; one of more than `limit` bytes is an error instead.
     #[must_use]
-    pub fn text(&self, limit: usize, id: RequestId) -> String {
+    pub fn text(self, limit: usize, id: RequestId) -> String {
         match self.written(limit) {
             Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
             Err(refusal) => refusal.body(id.0).to_string(),

@@ -157,6 +157,9 @@ async fn an_execution_has_a_time_limit() {
     let got = ask(&app, json!({ "query": "{ never }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
     assert!(got.body.get("data").is_none());
+    let got = ask(&app, json!({ "query": "mutation { never }" })).await;
+    let message = "The answer took longer than 1 seconds; the change may have been made, so look before you repeat it.";
+    assert_eq!((got.code(), &got.body["errors"][0]["message"]), ("TIMEOUT", &json!(message)));
 }
 
 #[tokio::test]

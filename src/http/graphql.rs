@@ -24,7 +24,7 @@ use axum::{
 };
 use chrono::SecondsFormat;
 use futures_util::FutureExt;
-use schema::{AddressHash, error::Error, ports::Clock};
+use schema::{AddressHash, access::Caller, error::Error, ports::Clock};
 use serde_json::json;
 
 use super::{
@@ -42,12 +42,18 @@ use super::{
     stream::Opened,
     ws,
 };
-use crate::body::{self, Unread};
+use crate::{
+    body::{self, Unread},
+    long_work,
+    turns::Turn,
+};
 
 /// A request with its caller.
 pub struct Admitted {
     /// With what resolvers find in their context.
     pub request: Request,
+    /// The caller.
+    pub caller: Caller,
     /// Whether the caller has a credential that works.
     pub is_known: bool,
 }
@@ -59,6 +65,11 @@ pub trait Admit: Send + Sync + 'static {
     ///
     /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
     async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Admitted>;
+
+    /// Waits until the caller may run a query or a mutation; the turn ends when the answer is written.
+    async fn turn(&self, _caller: Caller, _kind: OperationType) -> Turn {
+        Turn::default()
+    }
 
     /// What stands for the address of whoever asks, given the other end of the connection; `None` where nobody needs it.
     fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
@@ -198,13 +209,13 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     }
 
     /// The request with its caller. Errors: whom the gate refuses, and a document that is too dear for nobody in particular.
-    pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Request, Refusal> {
-        let Admitted { request, is_known } = self.admit.admit(asker, request).await?;
-        if !is_known {
+    pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Admitted, Refusal> {
+        let admitted = self.admit.admit(asker, request).await?;
+        if !admitted.is_known {
             // The limit was looked up by the header; what stands in it does not work.
             limits::affordable(cost, self.config.limits.cost)?;
         }
-        Ok(request)
+        Ok(admitted)
     }
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
@@ -220,22 +231,32 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         asker: Asker,
         id: RequestId,
     ) -> Result<Rendered, Refusal> {
-        let Prepared { request, operation, roots, cost } = prepared;
+        let Prepared { request, operation, roots, cost, introspects } = prepared;
         let text = request.query.clone();
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
-            let request = self.admitted(asker, request, cost).await?.data(id).data(operation);
-            match AssertUnwindSafe(self.executor.execute(request)).catch_unwind().await {
-                Ok(answer) => Ok(answer),
+            let Admitted { request, caller, .. } = self.admitted(asker, request, cost).await?;
+            let turn = self.admit.turn(caller, operation).await;
+            let answering = self.executor.execute(request.data(id));
+            let answering = AssertUnwindSafe(async move {
+                // The framework lists the schema in one go.
+                if introspects { long_work::step_by_step(answering).await } else { answering.await }
+            });
+            match answering.catch_unwind().await {
+                Ok(answer) => Ok((answer, turn)),
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let mut answer = tokio::time::timeout(self.config.timeout, running)
+        let (mut answer, turn) = tokio::time::timeout(self.config.timeout, running)
             .await
-            .unwrap_or_else(|_elapsed| Err(Refusal { transport: false, ..Error::TimedOut { seconds }.into() }))?;
+            .unwrap_or_else(|_elapsed| {
+                let is_mutation = operation == OperationType::Mutation;
+                Err(Refusal { transport: false, ..Error::TimedOut { seconds, is_mutation }.into() })
+            })?;
         answer.errors.iter_mut().for_each(own_fault);
         let refused = never_ran(&answer, operation, roots);
         let mut rendered = self.rendered(answer, refused, &text, id);
+        rendered.turn = turn;
         rendered.has_acted = operation == OperationType::Mutation && !refused;
         rendered.extensions.insert(
             "cost".into(),

@@ -34,6 +34,8 @@ pub struct Prepared {
     pub roots: usize,
     /// What it costs.
     pub cost: u64,
+    /// Whether it asks for `__schema` or `__type`.
+    pub introspects: bool,
 }
 
 /// Checks a request against everything that can be known before running it.
@@ -52,10 +54,9 @@ pub fn prepare(
 ) -> Result<Prepared, Refusal> {
     let document = parse(&asked.query, limits)?;
     let selected = select(&document, asked.operation_name.as_deref())?;
-    if !introspection
-        && (document.operations.iter().any(|(_, it)| introspects(&it.node.selection_set.node))
-            || document.fragments.values().any(|it| introspects(&it.node.selection_set.node)))
-    {
+    let introspects = document.operations.iter().any(|(_, it)| introspects(&it.node.selection_set.node))
+        || document.fragments.values().any(|it| introspects(&it.node.selection_set.node));
+    if introspects && !introspection {
         return Err(Refusal {
             status: StatusCode::FORBIDDEN,
             ..Refusal::document("INTROSPECTION_DISABLED", "Introspection is switched off on this server.")
@@ -82,7 +83,7 @@ pub fn prepare(
         request = request.disable_introspection();
     }
     request.set_parsed_query(document);
-    Ok(Prepared { request, operation, roots, cost })
+    Ok(Prepared { request, operation, roots, cost, introspects })
 }
 
 fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {

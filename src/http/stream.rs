@@ -43,7 +43,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return self.execute((prepared, limit), asker, id).await.map(|answer| Opened::One(Box::new(answer)));
         }
         let text = prepared.request.query.clone();
-        let request = self.admitted(asker, prepared.request, prepared.cost).await?.data(id);
+        let request = self.admitted(asker, prepared.request, prepared.cost).await?.request.data(id);
         let answers = self.executor.execute_stream(request, None);
         let endpoint = Arc::clone(self);
         let rendered = unfold(Some(answers), move |answers| {

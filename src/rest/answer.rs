@@ -20,6 +20,8 @@ use schema::{
 
 use crate::{
     body::{self as sent, Unread},
+    long_work,
+    turns::Turn,
     variable_defaults,
 };
 
@@ -118,7 +120,7 @@ impl Answering {
             Route::OpenApi => return self.refused(&Error::MethodNotAllowed { allow: "GET, HEAD".to_owned() }),
             Route::Operations(operations) => match operations.iter().find(|operation| operation.method == method) {
                 Some(operation) => operation,
-                None => return self.refused(&Error::MethodNotAllowed { allow: allowed(operations) }),
+                None => return self.refused(&Error::MethodNotAllowed { allow: methods_of(operations) }),
             },
         };
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
@@ -145,7 +147,8 @@ impl Answering {
         let shown = |error: Error| Fault::from_error(&error, self.shell.clock.now());
         let (path, malformed) = read_path(operation, request.extract_parts().await).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
-            self.shell.gate.reach(pass, &operation.access, &operation.arguments(&path)).await.map_err(shown)?;
+            let arguments = operation.arguments(&path);
+            self.in_time(false, self.shell.gate.reach(pass, &operation.access, &arguments)).await?.map_err(shown)?;
         }
         if let Some(error) = malformed {
             return Err(shown(error));
@@ -153,21 +156,18 @@ impl Answering {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut variables = path.clone();
         if operation.body().is_some() {
-            if let Some(fault) = self.forbidden(operation, pass, &path).await {
-                return Err(fault);
-            }
+            self.in_time(false, self.allowed(operation, pass, &path)).await??;
             let bytes = read_body(request).await.map_err(shown)?;
             for (name, value) in body::variables(&bytes, operation, &self.sdl).map_err(shown)? {
                 variables.insert(name, value);
             }
             variables::add_query(operation, &query, &mut variables).map_err(shown)?;
         } else if let Err(error) = variables::add_query(operation, &query, &mut variables) {
-            return Err(self.forbidden(operation, pass, &path).await.unwrap_or_else(|| shown(error)));
+            self.in_time(false, self.allowed(operation, pass, &path)).await??;
+            return Err(shown(error));
         }
         let echoes = variables::echoes(operation, &variables);
-        let limit = self.shell.timeout;
-        let outcome = tokio::time::timeout(limit, self.execute(operation, pass, variables)).await;
-        let outcome = outcome.map_err(|_elapsed| shown(Error::TimedOut { seconds: limit.as_secs().max(1) }))?;
+        let (outcome, _turn) = self.in_time(operation.changes, self.execute(operation, pass, variables)).await?;
         let now = self.shell.clock.now();
         if let Some(fault) = Fault::first(&outcome.errors, now) {
             return Err(fault);
@@ -178,7 +178,8 @@ impl Answering {
         }
         let mut data = Vec::with_capacity(1024);
         let limit = self.shell.answer_bytes;
-        project(operation, &outcome.data, &echoes, limit, &mut data);
+        let mut write = || project(operation, &outcome.data, &echoes, limit, &mut data);
+        if long_work::takes_long(&outcome.data) { long_work::in_place(write) } else { write() }
         if data.len() > limit {
             return Err(shown(Error::AnswerTooLarge { limit, has_acted: operation.changes }));
         }
@@ -200,31 +201,49 @@ impl Answering {
         envelope::respond(operation.status, out)
     }
 
-    /// What a caller hears who may not see what the path names; `None` where they may.
-    async fn forbidden(&self, operation: &Operation, pass: &Pass, path: &Variables) -> Option<Fault> {
-        let outcome = self.ask(operation.probe.as_ref()?, pass, path.clone()).await;
-        Fault::first(&outcome.errors, self.shell.clock.now()).filter(|fault| {
-            matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+    /// Errors: `TimedOut` when the work takes longer than one execution may.
+    async fn in_time<T>(&self, is_mutation: bool, work: impl Future<Output = T>) -> std::result::Result<T, Fault> {
+        let limit = self.shell.timeout;
+        tokio::time::timeout(limit, work).await.map_err(|_elapsed| {
+            let seconds = limit.as_secs().max(1);
+            Fault::from_error(&Error::TimedOut { seconds, is_mutation }, self.shell.clock.now())
         })
     }
 
-    async fn execute(&self, operation: &Operation, pass: &Pass, variables: Variables) -> Outcome {
+    /// Errors: what a caller hears who may not see what the path names.
+    async fn allowed(
+        &self,
+        operation: &Operation,
+        pass: &Pass,
+        path: &Variables,
+    ) -> std::result::Result<(), Fault> {
+        let Some(probe) = &operation.probe else { return Ok(()) };
+        let _turn = self.shell.gate.turn(pass, OperationType::Query).await;
+        let outcome = self.ask(probe, pass, path.clone()).await;
+        let refused = Fault::first(&outcome.errors, self.shell.clock.now()).filter(|fault| {
+            matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// The answer, and the turn that lasts until it is written.
+    async fn execute(&self, operation: &Operation, pass: &Pass, variables: Variables) -> (Outcome, Turn) {
         let document = &operation.document;
+        let kind = if operation.changes { OperationType::Mutation } else { OperationType::Query };
+        let turn = self.shell.gate.turn(pass, kind).await;
         if operation.walks.is_empty() {
-            return self.ask(document, pass, variables).await;
+            return (self.ask(document, pass, variables).await, turn);
         }
         let names: Vec<Name> = operation.variables.iter().map(|variable| variable.name.clone()).collect();
-        pagination::to_the_end(&operation.walks, &names, variables, |variables| self.ask(document, pass, variables))
-            .await
+        let ask = |variables| self.ask(document, pass, variables);
+        (pagination::to_the_end(&operation.walks, &names, variables, ask).await, turn)
     }
 
     async fn ask(&self, document: &ExecutableDocument, pass: &Pass, mut variables: Variables) -> Outcome {
-        let mut kind = OperationType::Query;
         for (_, operation) in document.operations.iter() {
             variable_defaults::apply(&operation.node, &mut variables);
-            kind = operation.node.ty;
         }
-        let mut question = Question::new(String::new()).variables(variables).data(kind);
+        let mut question = Question::new(String::new()).variables(variables);
         question.set_parsed_query(document.clone());
         self.shell.executor.execute((pass.dress)(question)).await
     }
@@ -251,7 +270,7 @@ fn is_all_null(data: &Value) -> bool {
 }
 
 /// The methods of a path; a GET answers HEAD too.
-fn allowed(operations: &[Arc<Operation>]) -> String {
+fn methods_of(operations: &[Arc<Operation>]) -> String {
     let mut methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");

@@ -2,13 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use async_graphql::{Executor, Request, Response, Variables};
+use async_graphql::{Executor, Request, Response, Variables, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
 use schema::{access::Caller, changes::Moment, error::Error, ports::Clock};
 
 use super::sdl::Access;
+use crate::turns::Turn;
 
 /// The credential that a route takes. Never a role: what a caller may do, the resolvers decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,11 @@ pub trait Gate: Send + Sync {
     /// `peer` is the other end of the connection. Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or what the control
     /// plane says.
     async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal>;
+
+    /// Waits until the caller may run a query or a mutation; the turn ends when the answer is written.
+    async fn turn(&self, _pass: &Pass, _kind: OperationType) -> Turn {
+        Turn::default()
+    }
 
     /// Whether the caller may use a route that changes something on what its path names, asked before anything else of the
     /// request is read, so that a stranger hears 403 and not 400. `path` holds what the path names by the

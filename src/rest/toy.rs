@@ -188,7 +188,7 @@ impl Website {
     ) -> Result<Analytics> {
         assert_eq!(timezone.unwrap().0, "UTC");
         match range {
-            RangeInput::Preset(RangePreset::LastYear) => Err(Error::TimedOut { seconds: 5 }),
+            RangeInput::Preset(RangePreset::LastYear) => Err(Error::TimedOut { seconds: 5, is_mutation: false }),
             RangeInput::Preset(RangePreset::Last24Hours) => panic!("the toy panics on 24 hours"),
             _ => Ok(Analytics { website: self.id, known_only: filters.is_some() }),
         }

@@ -11,6 +11,7 @@ use axum::Router;
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use schema::{
+    access::Caller,
     error::{Error, Result},
     ports::{Clock, Ids},
     scalars::Instant,
@@ -145,6 +146,10 @@ impl Mutation {
         cx.data::<Arc<AtomicU64>>()?.fetch_add(1, Ordering::SeqCst);
         Ok("x".repeat(1_000))
     }
+
+    async fn never(&self) -> u64 {
+        std::future::pending().await
+    }
 }
 
 struct Subscription;
@@ -169,7 +174,10 @@ impl Admit for Toy {
             Credential::Token(token) if token == "expired" => {
                 Err(Error::unauthenticated("The access token has expired."))
             }
-            other => Ok(Admitted { is_known: other != Credential::None, request: request.data(other) }),
+            other => {
+                let is_known = other != Credential::None;
+                Ok(Admitted { caller: Caller::Anonymous, is_known, request: request.data(other) })
+            }
         }
     }
 }

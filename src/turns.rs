@@ -1,0 +1,81 @@
+//! Turns: of every caller as many requests run at the same time as leaves room for the others.
+//!
+//! - A turn lasts until the answer is written: writing megabytes is work like making them.
+//! - A request waits for its turn within its time limit.
+//! - Subscriptions take none: each has a bound of its own.
+
+use async_graphql::parser::types::OperationType;
+use schema::access::Caller;
+use uuid::Uuid;
+
+use crate::fair_queue::{self, FairQueue, Places};
+
+/// Requests that run at the same time. More than there are processors, as most of them wait for a store.
+const PLACES: Places = Places { total: 24, alone: 16, beside_others: 3 };
+
+/// Whose requests share places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Share {
+    /// One account.
+    User(Uuid),
+    /// The API keys of one team.
+    Keys(Uuid),
+    /// All anonymous queries together.
+    Anonymous,
+    /// All anonymous mutations together: signing in waits for no public dashboard.
+    SigningIn,
+    /// The person at the command line.
+    Operator,
+}
+
+/// The queue that requests wait in.
+#[derive(Clone)]
+pub struct Turns(FairQueue<Share>);
+
+/// A request's turn, until dropped. The default is that of a server without a queue.
+#[derive(Default)]
+#[must_use]
+pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Option<fair_queue::Turn<Share>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(FairQueue::new(PLACES))
+    }
+}
+
+impl Turns {
+    /// Waits for the caller's turn to run a query or a mutation.
+    pub async fn turn(&self, caller: Caller, kind: OperationType) -> Turn {
+        Turn(Some(self.0.turn(share(caller, kind)).await))
+    }
+}
+
+fn share(caller: Caller, kind: OperationType) -> Share {
+    match caller {
+        Caller::User { user, .. } => Share::User(user),
+        Caller::Key { team, .. } => Share::Keys(team),
+        Caller::Operator => Share::Operator,
+        Caller::Anonymous | Caller::Refused(_) if kind == OperationType::Mutation => Share::SigningIn,
+        Caller::Anonymous | Caller::Refused(_) => Share::Anonymous,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn signing_in_waits_for_no_public_dashboard() {
+        let turns = Turns::default();
+        let turn = |kind| turns.turn(Caller::Anonymous, kind).now_or_never();
+        let dashboards: Vec<_> = (0..40).filter_map(|_| turn(OperationType::Query)).collect();
+        assert_eq!(dashboards.len(), PLACES.alone);
+        for _ in 0..100 {
+            assert!(turn(OperationType::Mutation).is_some());
+        }
+        drop(dashboards);
+        assert!(turn(OperationType::Query).is_some());
+    }
+}
