@@ -182,8 +182,7 @@ struct TeamChoice {
 }
 
 impl TeamChoice {
-    async fn find(&self, ports: &Ports) -> Result<Team<Owner>, StartError> {
-        let operator = Operator::holding_the_data_folder();
+    async fn find(&self, ports: &Ports, operator: &Operator) -> Result<Team<Owner>, StartError> {
         match (&self.team, &self.email) {
             (Some(team), _) => Ok(operator.team(ports, *team).await?),
             (None, Some(email)) => Ok(operator.default_team(ports, email).await?),
@@ -261,41 +260,38 @@ async fn obey(command: Command) -> Result<(), StartError> {
             // The first account may come before the first start.
             let config = configured(asked.flags)?;
             let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
-            let operator = Operator::holding_the_data_folder();
+            let operator = config.data.operator()?;
             let password = asked.password.read()?;
             let id = user::creation::create(&ports, &operator, &asked.email, password, asked.name).await?;
             say(&format!("Made the account {} ({id}).", asked.email))
         }
         Command::User(UserCommand::Password(asked)) => {
-            let ports = beside(asked.flags).await?;
-            let operator = Operator::holding_the_data_folder();
+            let (ports, operator) = beside(asked.flags).await?;
             password::set_by_operator(&ports, &operator, &asked.email, asked.password.read()?).await?;
             say("The password is set, and the account's sessions have ended.")
         }
         Command::User(UserCommand::Confirm(asked)) => {
-            let ports = beside(asked.flags).await?;
-            let operator = Operator::holding_the_data_folder();
+            let (ports, operator) = beside(asked.flags).await?;
             user::email_proof::confirm_by_operator(&ports, &operator, &asked.email).await?;
             say(&format!("The address {} is confirmed.", asked.email.trim().to_lowercase()))
         }
         Command::Key(KeyCommand::Create(asked)) => {
-            let ports = beside(asked.flags).await?;
-            let operator = Operator::holding_the_data_folder();
+            let (ports, operator) = beside(asked.flags).await?;
             let site = match &asked.website {
                 Some(website) => Some(operator.site(&ports, website).await?),
                 None => None,
             };
             let team = match &site {
                 Some(site) => operator.team(&ports, site.website().team_id).await?,
-                None => asked.owner.find(&ports).await?,
+                None => asked.owner.find(&ports, &operator).await?,
             };
             let site = site.map(|site| site.lower());
             let (_, secret) = api_key::create(&ports, &team, &asked.name, site.as_ref()).await?;
             say(&secret)
         }
         Command::Website(WebsiteCommand::Create(asked)) => {
-            let ports = beside(asked.flags).await?;
-            let team = asked.owner.find(&ports).await?;
+            let (ports, operator) = beside(asked.flags).await?;
+            let team = asked.owner.find(&ports, &operator).await?;
             let name = asked.name.unwrap_or_else(|| asked.domain.clone());
             let new = NewWebsite { domain: asked.domain, name, timezone: Some(asked.timezone), currency: None };
             let site = website::create(&ports, &team, new).await?;
@@ -353,10 +349,11 @@ fn installed(config: &Config) -> Result<(), StartError> {
 }
 
 /// The control plane alone, beside a server that may be running.
-async fn beside(flags: Flags) -> Result<Ports, StartError> {
+async fn beside(flags: Flags) -> Result<(Ports, Operator), StartError> {
     let config = configured(flags)?;
     installed(&config)?;
-    Ok(control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?.0)
+    let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
+    Ok((ports, config.data.operator()?))
 }
 
 /// The event store of commands that have no use for one.

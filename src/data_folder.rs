@@ -1,11 +1,13 @@
 //! The data folder: made private, held by one process at a time, home of the installation's secret.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
+use schema::access::{LockFile, Operator};
 
 use crate::{StartError, ingest::identity::Secret};
 
@@ -15,7 +17,15 @@ pub struct DataFolder(PathBuf);
 
 /// Held for as long as the process uses the folder's event store.
 #[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+pub struct Held(LockFile);
+
+impl Held {
+    /// The proof of whoever holds the folder.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator::new(&self.0)
+    }
+}
 
 impl DataFolder {
     /// Opens the folder; makes it (mode 0700) where it is missing.
@@ -57,23 +67,33 @@ impl DataFolder {
         &self.0
     }
 
+    fn lock_file(&self) -> Result<LockFile, StartError> {
+        LockFile::open(&self.0).map_err(|error| {
+            StartError::new(format!(
+                "the data folder {} cannot be written ({error}); name another with --data",
+                self.0.display()
+            ))
+        })
+    }
+
+    /// The proof of whoever may write the folder, also beside a running server.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn operator(&self) -> Result<Operator, StartError> {
+        Ok(Operator::new(&self.lock_file()?))
+    }
+
     /// Holds the folder for this process.
     ///
     /// # Errors
     /// When another process holds it, or it cannot be written.
     pub fn hold(&self) -> Result<Held, StartError> {
-        let path = self.0.join("footfall.lock");
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(|error| {
-                StartError::new(format!(
-                    "the data folder {} cannot be written ({error}); name another with --data",
-                    self.0.display()
-                ))
-            })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Held(file)),
-            Err(TryLockError::WouldBlock) => Err(StartError::held(&self.0)),
-            Err(TryLockError::Error(error)) => {
+        let file = self.lock_file()?;
+        match file.lock() {
+            Ok(true) => Ok(Held(file)),
+            Ok(false) => Err(StartError::held(&self.0)),
+            Err(error) => {
                 Err(StartError::new(format!("the data folder {} cannot be locked ({error})", self.0.display())))
             }
         }

@@ -53,13 +53,18 @@ impl Eraser {
 ///
 /// # Errors
 /// Whatever a store refuses; the next start tries again.
-pub async fn at_start(ports: &Ports, sink: &dyn Sink, journal: &mut Writer, position: i64) -> Result<()> {
-    let operator = Operator::holding_the_data_folder();
-    for website in deletion::pending(ports, &operator).await? {
+pub async fn at_start(
+    ports: &Ports,
+    operator: &Operator,
+    sink: &dyn Sink,
+    journal: &mut Writer,
+    position: i64,
+) -> Result<()> {
+    for website in deletion::pending(ports, operator).await? {
         let events = sink.erase(website).await?;
         journal.forget_website(website).await?;
         journal.trim(position).await?;
-        deletion::done(ports, &operator, website).await?;
+        deletion::done(ports, operator, website).await?;
         tracing::info!(website.id = %website, events, "erased what was sent to a deleted website");
     }
     Ok(())

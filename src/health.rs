@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use schema::{Ports, error::Result, ports::Sink};
-use sea_orm::ConnectionTrait as _;
 use serde_json::{Map, Value, json};
 
 use crate::{ingest::intake::Intake, tasks::Tasks};
@@ -143,7 +142,7 @@ impl Health {
     }
 
     async fn control_plane(&self) -> Option<String> {
-        let asking = async { Ok(self.ports.reader.execute_unprepared("SELECT 1").await?) };
+        let asking = self.ports.database.check();
         let is_well = self.control_plane.is_well(asking).await;
         (!is_well).then(|| "the control plane does not answer".to_owned())
     }

@@ -170,7 +170,7 @@ pub struct App {
     inflow: Inflow,
     intake: Intake,
     tasks: Tasks,
-    _held: Held,
+    held: Held,
 }
 
 /// What carries events from the endpoints to the event store.
@@ -212,9 +212,9 @@ pub async fn control_plane(
     let keyring = Keyring::open(config.data.keys(), around.clock.clone())
         .map_err(|error| StartError::new(format!("the signing keys cannot be opened: {error}")))?;
     let keyring = Arc::new(keyring.with_minutes(i64::from(config.token_minutes)));
+    let changes = Arc::default();
     let ports = Ports {
-        writer,
-        reader,
+        database: schema::database::Database::new(writer, reader, Arc::clone(&changes)),
         events,
         clock: around.clock.clone(),
         ids: around.ids.clone(),
@@ -226,7 +226,7 @@ pub async fn control_plane(
         key_usage: Arc::default(),
         attempts: Arc::default(),
         mail: mail::sender(config.mail.as_ref(), &config.public_url, &around.clock, &around.ids)?,
-        changes: Arc::default(),
+        changes,
         told: Arc::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
@@ -272,19 +272,25 @@ impl App {
             scratch,
             turn: Arc::default(),
         };
-        let (inflow, gateway) = inflow(&config, &mut ports, store.clone(), &importer).await?;
+        let (inflow, gateway) = inflow(&config, &mut ports, &held.operator(), store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
         let tasks = Tasks::default();
         tasks.add("intake", intake.state().intake.clone());
         tasks.add("delivery", intake.state().delivery.clone());
         let health = Health::new(ports.clone(), Arc::new(store.clone()), intake.clone(), tasks.clone());
         let service = routes(&config, &ports, keyring, gateway, health)?;
-        Ok(Self { ports, importer, config, service, store, inflow, intake, tasks, _held: held })
+        Ok(Self { ports, importer, config, service, store, inflow, intake, tasks, held })
     }
 
     /// The routes, for benches that bring their own listener.
     pub fn router(&self) -> Router {
         self.service.clone().into_router()
+    }
+
+    /// The proof of whoever holds the data folder, as this process does.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        self.held.operator()
     }
 
     /// Where events are taken in.
@@ -313,7 +319,8 @@ impl App {
         tokio::task::spawn_blocking(Agents::warm);
         let socket = handover::listen(&self.config.data.socket())?;
         let (tasks, importer) = (self.tasks.clone(), self.importer.clone());
-        let sites = Arc::new(Sites(self.ports.clone()));
+        let operator = self.operator();
+        let sites = Arc::new(Sites(self.ports.clone(), operator));
         jobs.spawn(async move {
             let serve = || handover::serve(&socket, importer.clone(), sites.clone());
             tasks.keep_running("imports", serve).await;
@@ -321,7 +328,7 @@ impl App {
         let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
         jobs.spawn(async move {
             let flush = || async {
-                if let Err(error) = usage::flush(&ports).await {
+                if let Err(error) = usage::flush(&ports, &operator).await {
                     tracing::warn!(error.code = error.code(), "the counts of API keys were not written");
                 }
             };
@@ -329,7 +336,6 @@ impl App {
         });
         let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
         jobs.spawn(async move {
-            let operator = Operator::holding_the_data_folder();
             let erase = || async {
                 if let Err(error) = deletion::carry_out(&ports, &operator).await {
                     tracing::warn!(error.code = error.code(), "deleted websites' events go later");
@@ -375,7 +381,7 @@ impl App {
             Err(_) => tracing::warn!("events wait in the journal for the next start"),
         }
         let _ = std::fs::remove_file(self.config.data.socket());
-        usage::flush(&self.ports).await?;
+        usage::flush(&self.ports, &operator).await?;
         Ok(())
     }
 }
@@ -384,6 +390,7 @@ impl App {
 async fn inflow(
     config: &Config,
     ports: &mut Ports,
+    operator: &Operator,
     store: Store,
     importer: &Importer,
 ) -> Result<(Inflow, Gateway), StartError> {
@@ -403,7 +410,7 @@ async fn inflow(
     let left = delivery.journal.bytes_after(position).await?;
     // Where something is left, the running server erases.
     if left == 0 {
-        erasure::at_start(ports, &*sink, &mut writer, position).await?;
+        erasure::at_start(ports, operator, &*sink, &mut writer, position).await?;
     }
     let since_ms = ports.now().timestamp_millis() - MEMORY_MS;
     let mut recent = sink.since(since_ms).await?;
@@ -421,7 +428,7 @@ async fn inflow(
     let (intake, desk) = desk.start(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
-        sites: Tracked::new(ports.clone()),
+        sites: Tracked::new(ports.clone(), *operator),
         chain: Chain {
             enricher: importer.enricher.clone(),
             secret: importer.secret.clone(),
@@ -479,12 +486,12 @@ fn routes(
 }
 
 /// Finds the websites that imports name.
-struct Sites(Ports);
+struct Sites(Ports, Operator);
 
 #[async_trait]
 impl handover::Websites for Sites {
     async fn find(&self, id_or_domain: &str) -> schema::Result<Target> {
-        target(&self.0, id_or_domain).await
+        target(&self.0, &self.1, id_or_domain).await
     }
 }
 
@@ -492,7 +499,7 @@ impl handover::Websites for Sites {
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when several teams have the domain.
-pub async fn target(ports: &Ports, id_or_domain: &str) -> schema::Result<Target> {
-    let site = Operator::holding_the_data_folder().site(ports, id_or_domain).await?;
+pub async fn target(ports: &Ports, operator: &Operator, id_or_domain: &str) -> schema::Result<Target> {
+    let site = operator.site(ports, id_or_domain).await?;
     Ok(Target { website: site.id(), domain: site.website().domain.clone() })
 }

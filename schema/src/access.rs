@@ -10,27 +10,38 @@ use entity::{api_key, membership, team, user, website};
 use uuid::Uuid;
 
 use crate::{
-    cx::Cx,
+    database::sealed::Sealed,
     error::{Error, Result},
     id::Kind,
-    loaders::{SiteKey, TeamKey},
     website_row::zone_of,
 };
 
 pub mod chat;
 pub mod credential;
+pub mod cx;
+mod loaders;
 pub mod operator;
+mod owned;
 pub mod public_access;
+pub mod public_website;
 mod reach;
 pub(crate) mod stream_access;
+mod unproven;
+mod visible_line;
 #[macro_use]
 pub mod access_directive;
 
 pub use access_directive::{On, Stated};
 pub use chat::{AuthoredChat, Chat};
-pub use operator::Operator;
-pub use public_access::{Shown, Tracked, Watching};
+pub use operator::{LockFile, Operator};
+pub use public_access::{RealtimeView, TrackedWebsite, WebsiteView};
+pub use public_website::PublicWebsite;
 pub use reach::Reach;
+pub use unproven::Unproven;
+pub use visible_line::VisibleLine;
+
+use cx::Cx;
+use loaders::{SiteKey, TeamKey};
 
 pub use crate::{
     caller::{Caller, SignedIn},
@@ -141,6 +152,20 @@ macro_rules! proof {
 proof!(Site, website::Model, "website");
 proof!(Team, team::Model, "team");
 
+// What opens the database: nothing else does.
+impl<R: Level> Sealed for Site<R> {}
+impl<R: Level> Sealed for Team<R> {}
+impl<R: Level> Sealed for Chat<R> {}
+impl Sealed for AuthoredChat {}
+impl Sealed for Myself {}
+impl Sealed for ThisKey {}
+impl Sealed for Operator {}
+impl Sealed for WebsiteView {}
+impl Sealed for TrackedWebsite {}
+impl Sealed for RealtimeView {}
+impl Sealed for Unproven {}
+impl Sealed for VisibleLine {}
+
 impl<R: Level> Site<R> {
     /// Proves it for the caller of the request; `field` is the argument that carries the id.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
@@ -158,7 +183,7 @@ impl<R: Level> Site<R> {
     }
 
     /// The same row, shared.
-    pub(crate) fn row(&self) -> Arc<website::Model> {
+    fn row(&self) -> Arc<website::Model> {
         Arc::clone(&self.row)
     }
 
@@ -177,7 +202,7 @@ impl<R: Level> Site<R> {
     }
 
     /// The website's team: whoever holds a role on a website holds it in the team.
-    pub(crate) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
+    fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
         if row.id != self.row.team_id {
             return Err(Error::broken("a website's proof met another team"));
         }
@@ -223,11 +248,14 @@ impl<R: Level> Team<R> {
         }
     }
 
+    /// Errors: internal, for a row of another team.
+    fn holds(&self, team: Uuid) -> Result<()> {
+        if team == self.row.id { Ok(()) } else { Err(Error::broken("a team's proof met another team's row")) }
+    }
+
     /// A website of this team. Errors: `Forbidden` for a key that reaches another one only.
     pub(crate) fn site(&self, row: website::Model) -> Result<Site<R>> {
-        if row.team_id != self.row.id {
-            return Err(Error::broken("a team's proof met another team's website"));
-        }
+        self.holds(row.team_id)?;
         if self.only_website().is_some_and(|only| only != row.id) {
             return Err(Error::forbidden("This API key has no access to this website."));
         }

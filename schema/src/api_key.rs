@@ -16,7 +16,7 @@ use crate::{
     access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     connection::{self, Page, PageArgs, Place},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     key_usage::month,
@@ -133,7 +133,7 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &Pa
     let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
     let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
     let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
-    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
     page.try_map(|row| ApiKey::of_team(team, row))
 }
 
@@ -155,7 +155,7 @@ where
         ));
     }
     let name = text::name("name", name, 64)?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(team).await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;
     txn.commit_addition().await?;
@@ -196,10 +196,8 @@ async fn insert<R: Level>(
 
 /// A key's record, for an admin of its team. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ApiKey> {
-    cx.caller().known()?;
-    let row = api_key::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found("The API key"))?;
-    ApiKey::of_team(&access::Team::by_uuid(cx, row.team_id).await?, row)
+    let (row, team) = cx.of_team::<api_key::Entity, Admin>(id, "The API key").await?;
+    ApiKey::of_team(&team, row)
 }
 
 /// Revokes a key at once. A key that was revoked before stays as it was.
@@ -212,7 +210,7 @@ pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     }
     let row =
         api_key::ActiveModel { id: Unchanged(key.row.id), revoked_at: Set(Some(ports.now())), ..Default::default() };
-    let txn = ports.begin().await?;
+    let txn = ports.begin(team).await?;
     let row = row.update(&txn).await.map_err(gone)?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyRevoke, team, &row)).await?;
     txn.commit_changing(&[team.id()], &[]).await?;
@@ -232,7 +230,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     if key.row.team_id != team.id() {
         return Err(Error::broken("a team's proof met another team's key"));
     }
-    let txn = ports.begin().await?;
+    let txn = ports.begin(team).await?;
     // Read under the write lock: of two rotations at once one wins.
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;

@@ -16,9 +16,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Caller, Reach as _},
+    access::{self, Admin, Caller, Reach as _, VisibleLine},
     connection::{self, Page, PageArgs, Place},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -124,7 +124,7 @@ actions! {
 
 /// A line of the audit log.
 #[derive(Debug, Clone)]
-pub struct AuditEntry(audit_entry::Model);
+pub struct AuditEntry(VisibleLine);
 
 connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "lines");
 
@@ -234,25 +234,13 @@ pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &P
         .filter(Condition::any().add(audit_entry::Column::TeamId.eq(team.id())).add(of_accounts));
     let place = |row: &audit_entry::Model| Place { at: row.created_at, id: row.id };
     let columns = (audit_entry::Column::CreatedAt, audit_entry::Column::Id);
-    let page = connection::page(&ports.reader, list, columns, place, window).await?;
-    page.try_map(|row| Ok(AuditEntry(row)))
+    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
+    page.try_map(|row| Ok(AuditEntry(team.line(row)?)))
 }
 
 /// One line, for an admin of its team, or for the one whose account it is about. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
-    cx.caller().known()?;
-    let row = audit_entry::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found("The line of the audit log"))?;
-    match row.team_id {
-        Some(team) => drop(access::Team::<Admin>::by_uuid(cx, team).await?),
-        None if cx.caller().user().is_some() && cx.caller().user() == row.user_id => {}
-        None => {
-            return Err(Error::forbidden(
-                "This line is about another account; ask for it through a team's `auditLog`.",
-            ));
-        }
-    }
-    Ok(AuditEntry(row))
+    Ok(AuditEntry(VisibleLine::find(cx, id).await?))
 }
 
 // Graph
@@ -265,49 +253,48 @@ const MAX_CHANGED: u32 = 100;
 impl AuditEntry {
     /// Global id.
     pub(crate) async fn id(&self) -> ID {
-        Kind::AuditEntry.global(self.0.id)
+        Kind::AuditEntry.global(self.0.row().id)
     }
 
     /// The UUID that REST and support use.
     async fn database_id(&self) -> Uuid {
-        self.0.id
+        self.0.row().id
     }
 
     /// What was done.
     async fn action(&self) -> Result<AuditAction> {
-        let action = AuditAction::ALL.iter().find(|action| action.text() == self.0.action);
+        let action = AuditAction::ALL.iter().find(|action| action.text() == self.0.row().action);
         action.copied().ok_or_else(|| Error::broken("the audit log has an action that this version does not know"))
     }
 
     /// How the actor was called then: an e-mail address, `operator` for the command line, or `anonymous`.
     async fn actor(&self) -> &str {
-        &self.0.actor
+        &self.0.row().actor
     }
 
     /// The account that acted, or that a failed sign-in was for; null when it is gone.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<UserProfile>> {
-        let Some(user) = self.0.user_id else { return Ok(None) };
-        Ok(ctx.cx()?.loaders().user(user).await?.map(UserProfile))
+        Ok(ctx.cx()?.loaders().actor(&self.0).await?.map(UserProfile))
     }
 
     /// The UUID of the website it is about, which may be gone; null for what is about no website.
     async fn website_id(&self) -> Option<Uuid> {
-        self.0.website_id
+        self.0.row().website_id
     }
 
     /// What it was done to, as people call it: a domain, an e-mail address, the name of a key.
     async fn target(&self) -> &str {
-        &self.0.target
+        &self.0.row().target
     }
 
     /// Names of the fields that changed, as the schema spells them. Their values are not kept.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_CHANGED), None))]
     async fn changed(&self) -> Vec<String> {
-        crate::cost::first_of(serde_json::from_str(&self.0.changed).unwrap_or_default(), MAX_CHANGED)
+        crate::cost::first_of(serde_json::from_str(&self.0.row().changed).unwrap_or_default(), MAX_CHANGED)
     }
 
     /// When, UTC.
     async fn created_at(&self) -> Instant {
-        Instant(self.0.created_at)
+        Instant(self.0.row().created_at)
     }
 }

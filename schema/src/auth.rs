@@ -6,7 +6,10 @@ use entity::{api_key, session, team};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QuerySelect as _, RelationDef};
 
 use crate::{
-    access::credential::{KEY_REFUSED, TOKEN_REFUSED, digest, is_over},
+    access::{
+        Unproven,
+        credential::{KEY_REFUSED, TOKEN_REFUSED, digest, is_over},
+    },
     caller::{Caller, SignedIn},
     error::{Error, Result},
     ports::Ports,
@@ -36,7 +39,7 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
         (verified, _) => verified?,
     };
     // A session's user exists: sessions go with their account.
-    let session = session::Entity::find_by_id(claims.session).one(&ports.reader).await?;
+    let session = session::Entity::find_by_id(claims.session).one(ports.database.reader(&Unproven::new())).await?;
     match session {
         Some(row) if row.user_id == claims.user && row.revoked_at.is_none() && row.expires_at > ports.now() => {
             Ok(Caller::User { user: row.user_id, session: SignedIn::Session(row.id) })
@@ -68,7 +71,7 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
         .filter(api_key::Column::RevokedAt.is_null())
         .join(JoinType::InnerJoin, to_team)
         .select_also(team::Entity)
-        .one(&ports.reader)
+        .one(ports.database.reader(&Unproven::new()))
         .await?;
     let Some((row, Some(team))) = found.filter(|(row, _)| !is_over(row, now)) else {
         return Err(Error::unauthenticated(KEY_REFUSED));

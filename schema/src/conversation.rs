@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
     connection::{self, Page, PageArgs, Place},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     list::List,
@@ -119,7 +119,7 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
     let list = conversation::Entity::find().filter(conversation::Column::TeamId.eq(team.id()));
     let place = |row: &conversation::Model| Place { at: row.created_at, id: row.id };
     let columns = (conversation::Column::CreatedAt, conversation::Column::Id);
-    let page = connection::page(&ports.reader, list, columns, place, window).await?;
+    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
     page.try_map(|row| Ok(Conversation(team.chat(row)?)))
 }
 
@@ -135,7 +135,7 @@ pub async fn create(ports: &Ports, team: &access::Team<Viewer>, title: &str) -> 
         created_at: Set(now),
         updated_at: Set(now),
     };
-    team.chat(row.insert(&ports.writer).await?)
+    team.chat(row.insert(ports.database.writer(team)).await?)
 }
 
 /// Begins a change of a conversation: takes its row, so that changes follow one another, and marks it as changed.
@@ -173,7 +173,7 @@ pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdat
     if title.is_none() && messages.is_none() {
         return Ok(chat.clone());
     }
-    let txn = ports.begin().await?;
+    let txn = ports.begin(chat).await?;
     let row = take(&txn, ports, chat.id(), title).await?;
     if let Some(messages) = messages {
         messages::replace(&txn, ports, row.id, messages).await?;
@@ -185,7 +185,7 @@ pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdat
 /// Deletes a conversation with its messages; who listens to it hears its end. Errors: `NotFound` when it is gone meanwhile.
 pub async fn delete(ports: &Ports, chat: &AuthoredChat) -> Result<()> {
     let id = chat.chat().id();
-    let gone = conversation::Entity::delete_by_id(id).exec(&ports.writer).await?;
+    let gone = conversation::Entity::delete_by_id(id).exec(ports.database.writer(chat)).await?;
     ports.changes.mark(&[], &[]);
     ports.told.end(id);
     if gone.rows_affected == 0 { Err(Error::not_found(MISSING)) } else { Ok(()) }
@@ -218,8 +218,7 @@ impl Conversation {
 
     /// The team it belongs to.
     async fn team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
-        let row = ctx.cx()?.loaders().team_row(self.0.conversation().team_id).await?;
-        Ok(Team(self.0.team(row.ok_or_else(|| Error::broken("a conversation without its team"))?)?))
+        Ok(Team(ctx.cx()?.loaders().team_of_chat(&self.0).await?))
     }
 
     /// The UUID of the user who began it; null when the account is gone.

@@ -180,7 +180,7 @@ async fn note(
 
 /// Withdraws an invitation of the team. Errors: `NotFound` where none works.
 pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, email: &EmailAddress) -> Result<()> {
-    let txn = ports.begin().await?;
+    let txn = ports.begin(team).await?;
     if withdraw(&txn, ports, team.id(), email).await? == 0 {
         return Err(Error::not_found("An invitation to this e-mail address"));
     }

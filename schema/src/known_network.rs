@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::{caller::AddressHash, error::Result, ports::Ports};
+use crate::{access::Unproven, caller::AddressHash, error::Result, ports::Ports};
 
 /// Networks that are kept for one account; the ones that were not seen for longest are forgotten.
 const MAX_NETWORKS: u64 = 20;
@@ -22,7 +22,7 @@ fn spelled(from: AddressHash) -> String {
 pub(crate) async fn is_known(ports: &Ports, user: Option<Uuid>, from: Option<AddressHash>) -> Result<bool> {
     let Some(from) = from else { return Ok(false) };
     let key = (user.unwrap_or(Uuid::nil()), spelled(from));
-    Ok(known_network::Entity::find_by_id(key).one(&ports.reader).await?.is_some())
+    Ok(known_network::Entity::find_by_id(key).one(ports.database.reader(&Unproven::new())).await?.is_some())
 }
 
 /// Notes that the account has signed in from there.

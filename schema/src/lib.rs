@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod caller;
 pub mod changes;
 pub mod cost;
+pub mod database;
 pub mod error;
 pub mod id;
 pub mod key_usage;
@@ -18,8 +19,6 @@ pub mod scalars;
 pub mod traffic;
 mod website_row;
 
-pub mod cx;
-mod loaders;
 #[macro_use]
 pub mod access;
 
@@ -48,8 +47,8 @@ pub mod user;
 pub mod user_profile;
 pub mod website;
 
+pub use access::cx::{Cx, RequestId};
 pub use caller::AddressHash;
-pub use cx::{Cx, RequestId};
 pub use error::{Error, Result};
 pub use ports::Ports;
 

@@ -7,7 +7,7 @@ use crate::{
     api_key::ApiKey,
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::{Kind, split_global},
     list::List,

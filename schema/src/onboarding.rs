@@ -75,7 +75,7 @@ fn face(row: onboarding::Model) -> Result<Onboarding> {
 
 /// The user's record, or what stands for it before the first is saved.
 pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
-    match onboarding::Entity::find_by_id(myself.id()).one(&ports.reader).await? {
+    match onboarding::Entity::find_by_id(myself.id()).one(ports.database.reader(myself)).await? {
         Some(row) => face(row),
         None => Ok(Onboarding {
             user_id: myself.id(),
@@ -126,7 +126,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
         MaybeUndefined::Value(data) => Some(checked_data(&data.0)?),
     };
     let now = ports.now();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     let row = match onboarding::Entity::find_by_id(myself.id()).one(&txn).await? {
         Some(known) => {
             let mut row = known.into_active_model();

@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, Operator, Reach as _, access_directive, credential::digest},
+    access::{Caller, Myself, On, Operator, Reach as _, Unproven, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     error::{Error, Result},
@@ -160,7 +160,7 @@ pub async fn change(
     }
     let hash = ports.passwords.hash(new).await?;
     let (now, email) = (ports.now(), &myself.user().email);
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     store(&txn, myself.id(), hash).await?;
     session::revoke_others(&txn, myself, now).await?;
     audit::note(&txn, ports, Line::of_account(AuditAction::PasswordChange, myself.caller(), email, &[])).await?;
@@ -193,11 +193,11 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     let found = user::Entity::find()
         .filter(user::Column::Email.eq(email))
         .filter(user::Column::PasswordHash.is_not_null())
-        .one(&ports.reader)
+        .one(ports.database.reader(&Unproven::new()))
         .await?;
     let Some(user) = found else { return Ok(()) };
     let (now, secret) = (ports.now(), ports.ids.secret(SECRET));
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     let recent = password_reset::Entity::find()
         .filter(password_reset::Column::UserId.eq(user.id))
         .filter(password_reset::Column::CreatedAt.gt(now - Duration::hours(1)))
@@ -250,7 +250,7 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
         .filter(password_reset::Column::Hash.eq(digest(secret)))
         .filter(password_reset::Column::UsedAt.is_null())
         .filter(password_reset::Column::ExpiresAt.gt(ports.now()))
-        .one(&ports.reader)
+        .one(ports.database.reader(&Unproven::new()))
         .await?
         .ok_or_else(refused)?;
     // Looked at before the costly hash; a password that does not fit uses nothing up.
@@ -258,7 +258,7 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
     checked_password("newPassword", &new)?;
     let hash = ports.passwords.hash(new).await?;
     let now = ports.now();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     let used = password_reset::Entity::update_many()
         .col_expr(password_reset::Column::UsedAt, Expr::value(now))
         .filter(password_reset::Column::Id.eq(found.id))
@@ -301,15 +301,15 @@ async fn prove_address(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> 
 }
 
 /// Sets a password from the command line and ends every session of the account. Errors: `NotFound`, `Invalid`.
-pub async fn set_by_operator(ports: &Ports, _: &Operator, email: &str, password: String) -> Result<()> {
+pub async fn set_by_operator(ports: &Ports, operator: &Operator, email: &str, password: String) -> Result<()> {
     checked_password("password", &password)?;
     let row = user::Entity::find()
         .filter(user::Column::Email.eq(email.trim().to_lowercase()))
-        .one(&ports.reader)
+        .one(ports.database.reader(operator))
         .await?
         .ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
     let hash = ports.passwords.hash(password).await?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(operator).await?;
     set(&txn, ports, row.id, hash, Caller::Operator).await?;
     txn.commit().await?;
     Ok(())

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::stream::BoxStream;
-use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     },
     attempts::Attempts,
     changes::Changes,
+    database::{Database, Proof},
     error::{Error, Result},
     key_usage::KeyUsage,
     message_broadcast::Told,
@@ -424,10 +424,8 @@ pub enum Limits {
 /// Everything the schema needs of the outside world.
 #[derive(Clone)]
 pub struct Ports {
-    /// Control plane: one writer.
-    pub writer: sea_orm::DatabaseConnection,
-    /// Control plane: several readers. May lag behind `writer` by nothing that has been answered.
-    pub reader: sea_orm::DatabaseConnection,
+    /// The control plane.
+    pub database: Database,
     /// The event store.
     pub events: Arc<dyn Events>,
     /// The clock.
@@ -471,13 +469,8 @@ impl Ports {
         self.clock.now().trunc_subsecs(3)
     }
 
-    /// Begins a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it commits.
-    pub async fn begin(&self) -> Result<Transaction> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: (self.writer.get_database_backend() == DbBackend::Sqlite)
-                .then_some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(Transaction::new(self.writer.begin_with_options(options).await?, Arc::clone(&self.changes)))
+    /// As [`Database::begin`].
+    pub async fn begin(&self, proof: &impl Proof) -> Result<Transaction> {
+        self.database.begin(proof).await
     }
 }

@@ -1,6 +1,6 @@
 //! Who is there now: live counts from memory, and the day's counts beside them.
 //!
-//! - What anyone may see is counts; paths are shown with [`Watching`] only.
+//! - What anyone may see is counts; paths are shown with [`RealtimeView`] only.
 //! - Live figures come from memory, the day's from the event store; neither asks the other.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use entity::website;
 use uuid::Uuid;
 
 use crate::{
-    access::{On, Reach as _, Role, Tracked, Watching, access_directive},
+    access::{On, Reach as _, Role, TrackedWebsite, RealtimeView, access_directive},
     analytics::{
         country::country_name,
         plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
@@ -19,7 +19,7 @@ use crate::{
         zone,
     },
     cost::first_of,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     list::List,
     ports::Ports,
@@ -130,7 +130,7 @@ const COUNTED: MetricSet = MetricSet::NONE.with(Metric::Visitors).with(Metric::P
 
 impl LiveSite {
     /// The website's counts of now. `whole`: whether more than the visitors is wanted.
-    pub(crate) fn new(ports: &Ports, tracked: &Tracked, whole: bool) -> Self {
+    pub(crate) fn new(ports: &Ports, tracked: &TrackedWebsite, whole: bool) -> Self {
         let row = Arc::clone(tracked.website());
         let figures = if whole {
             ports.live.figures(row.id)
@@ -143,7 +143,7 @@ impl LiveSite {
 
 impl Realtime {
     /// The website's figures of now.
-    pub(crate) fn new(ports: &Ports, watching: &Watching) -> Self {
+    pub(crate) fn new(ports: &Ports, watching: &RealtimeView) -> Self {
         let row = Arc::clone(watching.website());
         Self { figures: ports.live.figures(row.id), row, at: ports.now() }
     }
@@ -206,7 +206,7 @@ fn countries(figures: &LiveFigures) -> List<LiveCountry> {
 }
 
 /// Counts of today, this week and this month.
-pub(crate) async fn stats(cx: &Cx, tracked: &Tracked) -> Result<SiteStats> {
+pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats> {
     let (row, now) = (tracked.website(), cx.ports().now());
     let sums = async |unit| {
         let span = zone::to_date(now, unit, zone_of(row));
@@ -234,7 +234,7 @@ pub(crate) async fn stats(cx: &Cx, tracked: &Tracked) -> Result<SiteStats> {
 }
 
 /// Whether the website is measured.
-pub(crate) async fn status(ports: &Ports, tracked: &Tracked) -> Result<SiteStatus> {
+pub(crate) async fn status(ports: &Ports, tracked: &TrackedWebsite) -> Result<SiteStatus> {
     let row = tracked.website();
     Ok(SiteStatus {
         active: row.is_active,
@@ -349,7 +349,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<LiveSite>> {
         let answer: async_graphql::Result<Option<LiveSite>> = async {
-            let tracked = Tracked::live(ctx.cx()?, &tracking_code).await?;
+            let tracked = TrackedWebsite::live(ctx.cx()?, &tracking_code).await?;
             let asked = ctx.look_ahead();
             let whole = ["pageviews", "minutes", "countries"].iter().any(|field| asked.field(field).exists());
             Ok(Some(LiveSite::new(ctx.cx()?.ports(), &tracked, whole)))
@@ -367,7 +367,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Realtime>> {
         let answer: async_graphql::Result<Option<Realtime>> = async {
-            let watching = Watching::find(ctx.cx()?, "id", &id).await?;
+            let watching = RealtimeView::find(ctx.cx()?, "id", &id).await?;
             Ok(Some(Realtime::new(ctx.cx()?.ports(), &watching)))
         }
         .await;
@@ -383,7 +383,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStats>> {
         let answer: async_graphql::Result<Option<SiteStats>> = async {
-            let tracked = Tracked::live(ctx.cx()?, &tracking_code).await?;
+            let tracked = TrackedWebsite::live(ctx.cx()?, &tracking_code).await?;
             Ok(Some(stats(ctx.cx()?, &tracked).await?))
         }
         .await;
@@ -399,7 +399,7 @@ impl RealtimeQuery {
         #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStatus>> {
         let answer: async_graphql::Result<Option<SiteStatus>> = async {
-            let tracked = Tracked::find(ctx.cx()?, &tracking_code).await?;
+            let tracked = TrackedWebsite::find(ctx.cx()?, &tracking_code).await?;
             Ok(Some(status(ctx.cx()?.ports(), &tracked).await?))
         }
         .await;

@@ -16,7 +16,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{Caller, Myself, On, Reach as _, SignedIn, access_directive, credential::digest},
+    access::{Caller, Myself, On, Reach as _, SignedIn, Unproven, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     error::{Error, Result},
@@ -119,7 +119,7 @@ fn spelled(session: Uuid, family: &str, current: &str) -> String {
 /// When the user of the request signed in; `None` for a token of another issuer. Refreshing tokens is no sign-in.
 pub(crate) async fn signed_in_at(ports: &Ports, myself: &Myself) -> Result<Option<DateTime<Utc>>> {
     let SignedIn::Session(session) = myself.session() else { return Ok(None) };
-    Ok(session::Entity::find_by_id(session).one(&ports.reader).await?.map(|row| row.created_at))
+    Ok(session::Entity::find_by_id(session).one(ports.database.reader(myself)).await?.map(|row| row.created_at))
 }
 
 /// Opens a session for a user who has proven who they are, from an address that is known to be theirs from now on.
@@ -160,7 +160,7 @@ pub async fn sign_in(
     password: String,
     from: Option<AddressHash>,
 ) -> Result<(Issued, Myself)> {
-    let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&ports.reader).await?;
+    let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(ports.database.reader(&Unproven::new())).await?;
     let is_known = known_network::is_known(ports, found.as_ref().map(|user| user.id), from).await?;
     let attempt = ports.attempts.begin_from(Some(email.as_str()), from, is_known, ports.now())?;
     let hash = found.as_ref().and_then(|user| user.password_hash.clone());
@@ -174,7 +174,7 @@ pub async fn sign_in(
     match found {
         Some(user) if fits => {
             attempt.succeeded();
-            let txn = ports.begin().await?;
+            let txn = ports.begin(&Unproven::new()).await?;
             let issued = open(&txn, ports, user.id, from).await?;
             let myself = Myself::signed_in(user, issued.session);
             let line = Line::of_account(AuditAction::SignIn, myself.caller(), email.as_str(), &[]);
@@ -194,7 +194,7 @@ pub async fn sign_in(
 /// Notes a failed sign-in, behind the answer: for an unknown address nothing is written, and the time must not tell.
 async fn note_failure(ports: Ports, user: user::Model) {
     let line = Line::of_account(AuditAction::SignInFailed, Caller::Anonymous, &user.email, &[]);
-    if let Err(error) = audit::note_about(&ports.writer, &ports, line, user.id).await {
+    if let Err(error) = audit::note_about(ports.database.writer(&Unproven::new()), &ports, line, user.id).await {
         tracing::warn!(error.code = error.code(), "a failed sign-in was not noted");
     }
 }
@@ -210,7 +210,7 @@ fn successor(session: Uuid, family: &str, token: &str, key: &str) -> String {
 pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
     let (id, family) = parts(token).ok_or_else(refused)?;
-    let row = session::Entity::find_by_id(id).one(&ports.writer).await?.ok_or_else(refused)?;
+    let row = session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
     let now = ports.now();
     if row.family_hash != digest(family) || row.revoked_at.is_some() || row.expires_at <= now {
         return Err(refused());
@@ -229,12 +229,12 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
         .filter(session::Column::Id.eq(id))
         .filter(session::Column::CurrentHash.eq(presented.as_str()))
         .filter(session::Column::RevokedAt.is_null())
-        .exec(&ports.writer)
+        .exec(ports.database.writer(&Unproven::new()))
         .await?;
     if swapped.rows_affected == 1 {
         return reissue(ports, &row, refresh_token, refresh_expires_at);
     }
-    let row = session::Entity::find_by_id(id).one(&ports.writer).await?.ok_or_else(refused)?;
+    let row = session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
     if row.revoked_at.is_some() {
         return Err(refused());
     }
@@ -242,7 +242,7 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
         return reissue(ports, &row, successor(id, family, token, key), row.expires_at);
     }
     tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
-    revoke(&ports.writer, id, now).await?;
+    revoke(ports.database.writer(&Unproven::new()), id, now).await?;
     ports.changes.mark(&[], &[]);
     Err(refused())
 }
@@ -272,7 +272,7 @@ pub async fn sign_out(ports: &Ports, myself: &Myself) -> Result<DateTime<Utc>> {
         ));
     };
     let now = ports.now();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     revoke(&txn, session, now).await?;
     let line = Line::of_account(AuditAction::SignOut, myself.caller(), &myself.user().email, &[]);
     audit::note(&txn, ports, line).await?;

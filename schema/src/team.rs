@@ -13,7 +13,7 @@ use crate::{
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
     conversation::ConversationConnection,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::{PlanLimits, PlanName},
@@ -49,7 +49,7 @@ pub(crate) async fn parts_of(ports: &Ports, myself: &Myself) -> Result<Vec<membe
     Ok(membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
         .filter(membership::Column::DeactivatedAt.is_null())
-        .all(&ports.reader)
+        .all(ports.database.reader(myself))
         .await?)
 }
 
@@ -80,8 +80,7 @@ pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<
     let part = part.ok_or_else(|| {
         Error::forbidden("You have no part in any team; make one with `teamCreate`, or ask for an invitation.")
     })?;
-    let row = cx.loaders().team_row(part.team_id).await?;
-    myself.team(row.ok_or_else(|| Error::broken("a membership without its team"))?, part)
+    cx.loaders().team_of_part(myself, part).await
 }
 
 /// The teams in which a user has an active part.
@@ -91,7 +90,7 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
     let list = team::Entity::find().filter(team::Column::Id.in_subquery(team_ids_of(myself)));
     let place = |row: &team::Model| Place { at: row.created_at, id: row.id };
     let page =
-        connection::page(&ports.reader, list, (team::Column::CreatedAt, team::Column::Id), place, window).await?;
+        connection::page(ports.database.reader(myself), list, (team::Column::CreatedAt, team::Column::Id), place, window).await?;
     page.try_map(|row| {
         let part = part_in(&parts, row.id)?;
         Ok(Team(myself.team(Arc::new(row), part)?))

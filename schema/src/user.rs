@@ -6,7 +6,7 @@ use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 use uuid::Uuid;
 
 use crate::{
-    access::{Myself, On, Reach as _, access_directive},
+    access::{Myself, On, Operator, Reach as _, access_directive},
     connection::PageArgs,
     conversation::ConversationConnection,
     error::Result,
@@ -48,8 +48,8 @@ pub struct User(pub(crate) Myself);
 // Rules
 
 /// How many accounts there are.
-pub async fn count(ports: &Ports) -> Result<u64> {
-    Ok(user::Entity::find().count(&ports.reader).await?)
+pub async fn count(ports: &Ports, operator: &Operator) -> Result<u64> {
+    Ok(user::Entity::find().count(ports.database.reader(operator)).await?)
 }
 
 // Graph

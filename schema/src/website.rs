@@ -6,14 +6,14 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Myself, On, Reach as _, Role, Shown, Site, Viewer, access_directive},
+    access::{self, Myself, On, Reach as _, Role, WebsiteView, Site, Viewer, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         query_input::{Audience, Question, Subject},
         report::Analytics,
     },
     connection::{self, Page, PageArgs, Place, Window},
-    cx::Cx,
+    database::Proof,
     error::{Error, Result},
     id::Kind,
     plan::{PlanLimits, PlanName},
@@ -46,7 +46,7 @@ use settings::WebsiteSettings;
 
 /// A website, as far as the caller may see it.
 #[derive(Debug, Clone)]
-pub struct Website(pub(crate) Shown);
+pub struct Website(pub(crate) WebsiteView);
 
 impl From<Site<Viewer>> for Website {
     fn from(site: Site<Viewer>) -> Self {
@@ -81,9 +81,15 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
 pub(crate) const TAKEN: &str = "The team has a website with this domain already.";
 
 /// One page of a list of websites, oldest first.
-pub(crate) async fn page(ports: &Ports, list: Select<website::Entity>, window: Window) -> Result<Page<website::Model>> {
+pub(crate) async fn page(
+    ports: &Ports,
+    proof: &impl Proof,
+    list: Select<website::Entity>,
+    window: Window,
+) -> Result<Page<website::Model>> {
     let place = |row: &website::Model| Place { at: row.created_at, id: row.id };
-    connection::page(&ports.reader, list, (website::Column::CreatedAt, website::Column::Id), place, window).await
+    let columns = (website::Column::CreatedAt, website::Column::Id);
+    connection::page(ports.database.reader(proof), list, columns, place, window).await
 }
 
 /// The websites of a team that the caller reaches.
@@ -93,7 +99,7 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
     if let Some(only) = team.only_website() {
         list = list.filter(website::Column::Id.eq(only));
     }
-    let page = page(ports, list, window).await?;
+    let page = page(ports, team, list, window).await?;
     page.try_map(|row| Ok(Website::from(team.site(row)?)))
 }
 
@@ -103,7 +109,7 @@ pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &Page
     let parts = crate::team::parts_of(ports, myself).await?;
     let teams = crate::team::team_ids_of(myself);
     let list = website::Entity::find().filter(website::Column::TeamId.in_subquery(teams));
-    let page = page(ports, list, window).await?;
+    let page = page(ports, myself, list, window).await?;
     page.try_map(|row| {
         let part = crate::team::part_in(&parts, row.team_id)?;
         myself.site(row, part)
@@ -119,22 +125,22 @@ pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &Page
 impl Website {
     /// Global id.
     pub(crate) async fn id(&self) -> ID {
-        Kind::Website.global(self.0.website().id)
+        Kind::Website.global(self.0.website().id())
     }
 
     /// The UUID that REST and support use.
     async fn database_id(&self) -> Uuid {
-        self.0.website().id
+        self.0.website().id()
     }
 
     /// Host name, lower case, without scheme and path.
     async fn domain(&self) -> &str {
-        &self.0.website().domain
+        self.0.website().domain()
     }
 
     /// Name, 1 to 100 characters.
     async fn name(&self) -> &str {
-        &self.0.website().name
+        self.0.website().name()
     }
 
     /// `ZV_` and 24 characters: what pages send events with. Not a secret.
@@ -144,7 +150,7 @@ impl Website {
 
     /// Zone in which its days begin.
     async fn timezone(&self) -> TimeZone {
-        TimeZone(zone_of(self.0.website()))
+        TimeZone(self.0.website().timezone())
     }
 
     /// Whether events are taken in. False: tracking is paused, so beacons are answered and dropped as `PAUSED`.
@@ -179,7 +185,7 @@ impl Website {
 
     /// Colour of the brand; null for the default look.
     async fn primary_color(&self) -> Option<HexColor> {
-        self.0.website().primary_color.clone().map(HexColor::stored)
+        self.0.website().primary_color().map(|color| HexColor::stored(color.to_owned()))
     }
 
     /// Visitors a month the team aims at; null without a goal.
@@ -189,7 +195,7 @@ impl Website {
 
     /// Whether anyone may read its aggregate figures.
     async fn public_dashboard(&self) -> bool {
-        self.0.website().public_dashboard
+        self.0.website().has_public_dashboard()
     }
 
     /// Host names that may send events instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains may.
@@ -276,17 +282,7 @@ impl Website {
         #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
         include_bots: bool,
     ) -> Result<Analytics> {
-        let row = self.0.website();
-        let subject = Subject {
-            website: row.id,
-            team: row.team_id,
-            zone: zone_of(row),
-            currency: row.currency.clone(),
-            audience: match self.0.is_public() {
-                true => Audience::Public { has_details: PUBLIC_DETAILS.of(row) },
-                false => Audience::Team,
-            },
-        };
+        let subject = Subject::new(&self.0);
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();
         let filters = filters.unwrap_or_default();
@@ -295,7 +291,7 @@ impl Website {
 
     /// Who is there now, and today's counts so far. For the public unless `publicRealtime` is off.
     async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
-        Ok(Realtime::new(ctx.cx()?.ports(), &self.0.watching()?))
+        Ok(Realtime::new(ctx.cx()?.ports(), &self.0.realtime()?))
     }
 
     /// What became of everything that was sent to it.
@@ -321,7 +317,7 @@ impl Website {
 impl Website {
     async fn owner(&self, cx: &Cx) -> Result<access::Team<Viewer>> {
         let site = self.0.member()?;
-        members::team_of(cx, site).await
+        cx.loaders().team_of_site(site).await
     }
 }
 
@@ -340,7 +336,7 @@ impl WebsiteQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
-            async { Ok(Some(Website(Shown::find(ctx.cx()?, "id", &id).await?))) }.await;
+            async { Ok(Some(Website(WebsiteView::find(ctx.cx()?, "id", &id).await?))) }.await;
         answer.transpose()
     }
 }

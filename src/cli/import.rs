@@ -44,7 +44,7 @@ pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
     let socket = config.data.socket();
     let summary = match App::build(config, Surroundings::default()).await {
         Ok(app) => {
-            let target = target(&app.ports, &asked.website).await?;
+            let target = target(&app.ports, &app.operator(), &asked.website).await?;
             app.importer.import(source, target, options, progress).await
         }
         Err(error) if error.is_held() => {

@@ -75,12 +75,12 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
     let ports = app.ports.clone();
-    if user::count(&ports).await? > 0 {
+    let operator = app.operator();
+    if user::count(&ports, &operator).await? > 0 {
         return Err(StartError::new(
             "the demo needs an empty data folder; leave --data out, or run `footfall serve` here".to_owned(),
         ));
     }
-    let operator = Operator::holding_the_data_folder();
     let password = ports.ids.secret(16);
     user::creation::create(&ports, &operator, DEMO_EMAIL, password.clone(), Some("Demo".to_owned())).await?;
     let team = operator.default_team(&ports, DEMO_EMAIL).await?;

@@ -59,14 +59,8 @@ pub struct Sites {
 impl Sites {
     /// Over this control plane.
     #[must_use]
-    pub fn new(ports: Ports) -> Self {
-        Self {
-            ports,
-            operator: Operator::holding_the_data_folder(),
-            table: Arc::default(),
-            reading: Arc::default(),
-            read: Arc::default(),
-        }
+    pub fn new(ports: Ports, operator: Operator) -> Self {
+        Self { ports, operator, table: Arc::default(), reading: Arc::default(), read: Arc::default() }
     }
 
     /// How often the rules of a website were read, of all websites together.

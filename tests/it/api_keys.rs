@@ -173,7 +173,7 @@ async fn a_key_goes_with_its_website() {
     let secret = &made["data"]["secret"];
     assert_eq!(works(&app, secret).await, 200);
     let id: uuid::Uuid = site.parse().unwrap();
-    website::Entity::delete_by_id(id).exec(&app.ports.writer).await.unwrap();
+    website::Entity::delete_by_id(id).exec(app.ports.database.writer(&app.operator())).await.unwrap();
     app.ports.changes.mark(&[owner.team.parse().unwrap()], &[id]);
     assert_eq!(works(&app, secret).await, 401);
 }

@@ -225,7 +225,7 @@ impl TestApp {
             created_at: Set(self.ports.now()),
             deactivated_at: Set(None),
         };
-        row.insert(&self.ports.writer).await.unwrap();
+        row.insert(self.ports.database.writer(&self.operator())).await.unwrap();
         id
     }
 
@@ -233,12 +233,12 @@ impl TestApp {
     pub async fn deactivate(&self, part: Uuid) {
         let now = Some(self.ports.now());
         let row = membership::ActiveModel { id: Unchanged(part), deactivated_at: Set(now), ..Default::default() };
-        row.update(&self.ports.writer).await.unwrap();
+        row.update(self.ports.database.writer(&self.operator())).await.unwrap();
     }
 
     /// Imports a log as `footfall import access-log` does.
     pub async fn import(&self, website: &str, log: Vec<u8>, keep_bots: bool) -> footfall::import::Summary {
-        let target = target(&self.ports, website).await.unwrap();
+        let target = target(&self.ports, &self.operator(), website).await.unwrap();
         let source = std::io::Cursor::new(log);
         self.importer.import(source, target, Options { keep_bots }, |_| {}).await.unwrap()
     }

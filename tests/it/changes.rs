@@ -18,7 +18,7 @@ const WEBSITES: u64 = 2_000;
 async fn with_websites(count: u64) -> (TestApp, crate::app::Person, Uuid) {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
-    let team = Operator::holding_the_data_folder().team(&app.ports, owner.team.parse().unwrap()).await.unwrap();
+    let team = app.operator().team(&app.ports, owner.team.parse().unwrap()).await.unwrap();
     let mut last = Uuid::nil();
     for number in 0..count {
         let domain = format!("shop{number}.example");
@@ -97,8 +97,8 @@ async fn what_another_process_changes_is_seen_within_a_second() {
     let sites = Sites::new(app.ports.clone());
     assert!(sites.by_id(site).await.unwrap().is_some());
     let run = async |sql: &str, values: Vec<sea_orm::Value>| {
-        let backend = app.ports.writer.get_database_backend();
-        let done = app.ports.writer.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
+        let backend = app.ports.database.writer(&app.operator()).get_database_backend();
+        let done = app.ports.database.writer(&app.operator()).execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
     };
     app.pass(Duration::seconds(1));

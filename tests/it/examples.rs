@@ -84,7 +84,7 @@ async fn pro() -> (TestApp, Person) {
         plan: Set("pro".into()),
         ..Default::default()
     };
-    team.update(&app.ports.writer).await.unwrap();
+    team.update(app.ports.database.writer(&app.operator())).await.unwrap();
     (app, owner)
 }
 

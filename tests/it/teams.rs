@@ -21,7 +21,7 @@ async fn pro(app: &TestApp, team: &str) {
         plan: Set("pro".into()),
         ..Default::default()
     };
-    row.update(&app.ports.writer).await.unwrap();
+    row.update(app.ports.database.writer(&app.operator())).await.unwrap();
 }
 
 async fn with_plans() -> (TestApp, Person) {

@@ -200,7 +200,7 @@ fn hs256(claims: &Value) -> String {
 }
 
 async fn count(app: &TestApp) -> u64 {
-    schema::user::count(&app.ports).await.unwrap()
+    schema::user::count(&app.ports, &app.operator()).await.unwrap()
 }
 
 #[tokio::test]

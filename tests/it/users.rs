@@ -40,7 +40,7 @@ async fn elsewhere(app: &TestApp, person: &Person, provider: &str) {
         provider: Set(Some(provider.to_owned())),
         ..Default::default()
     };
-    row.update(&app.ports.writer).await.unwrap();
+    row.update(app.ports.database.writer(&app.operator())).await.unwrap();
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn an_account_goes_with_what_is_its_alone() {
     for error in answer["errors"].as_array().unwrap() {
         assert_eq!(error["extensions"]["code"], "NOT_FOUND", "{answer}");
     }
-    let erasures = erasure::Entity::find().all(&app.ports.reader).await.unwrap();
+    let erasures = erasure::Entity::find().all(app.ports.database.reader(&app.operator())).await.unwrap();
     let at: DateTime<Utc> = NOW.parse().unwrap();
     assert_eq!(erasures, [erasure::Model { website_id: site.parse().unwrap(), created_at: at }]);
     let answer = app.token(&other.token).gql(&format!("{{ website(id: \"{kept}\") {{ name }} }}"), json!({})).await;
@@ -236,9 +236,9 @@ async fn a_last_owner_hands_over_first() {
     assert_eq!((status, code), (409, "CONFLICT"));
     assert!(message.contains("\"Test's team\""), "{message}");
     assert_eq!(app.token(&owner.token).get(ME).await.0, 200, "nothing was deleted");
-    assert_eq!(erasure::Entity::find().all(&app.ports.reader).await.unwrap(), []);
+    assert_eq!(erasure::Entity::find().all(app.ports.database.reader(&app.operator())).await.unwrap(), []);
     let row = membership::ActiveModel { id: Unchanged(part), role: Set(Role::Owner.level()), ..Default::default() };
-    row.update(&app.ports.writer).await.unwrap();
+    row.update(app.ports.database.writer(&app.operator())).await.unwrap();
     let (status, _) = delete(&app, &owner).await;
     assert_eq!(status, 200);
     let ask = format!("{{ website(id: \"{site}\") {{ name }} }}");
@@ -258,7 +258,7 @@ async fn nobody_else_is_left_without_a_default_team() {
         default_team_id: Set(owner.team.parse().unwrap()),
         ..Default::default()
     };
-    moved.update(&app.ports.writer).await.unwrap();
+    moved.update(app.ports.database.writer(&app.operator())).await.unwrap();
     app.deactivate(part).await;
     assert_eq!(delete(&app, &owner).await.0, 200);
     let answer = app.token(&former.token).gql("{ viewer { defaultTeam { databaseId role } } }", json!({})).await;

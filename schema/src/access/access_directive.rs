@@ -4,8 +4,8 @@
 
 use async_graphql::{Enum, TypeDirective};
 
-use super::{Admin, Editor, Owner, Role, Viewer};
-use crate::{cx::Cx, error::Result};
+use super::{Admin, Editor, Owner, Role, Viewer, cx::Cx};
+use crate::error::Result;
 
 /// What a root field asks access to.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,12 +5,10 @@ use std::{marker::PhantomData, sync::Arc};
 use entity::{conversation, team};
 use uuid::Uuid;
 
-use super::{AtLeast, Caller, Level, Role, Standing, Team, Viewer};
+use super::{AtLeast, Caller, Level, Role, Standing, Team, Viewer, cx::Cx, loaders::ChatKey};
 use crate::{
-    cx::Cx,
     error::{Error, Result},
     id::Kind,
-    loaders::ChatKey,
 };
 
 /// Proof that the caller holds at least `R` in a conversation's team. API keys never do: they read figures.
@@ -74,7 +72,7 @@ impl<R: Level> Chat<R> {
     }
 
     /// The conversation's team: whoever has part in the one has it in the other.
-    pub(crate) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
+    pub(super) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
         if row.id != self.row.team_id {
             return Err(Error::broken("a conversation's proof met another team"));
         }
@@ -120,9 +118,7 @@ impl<R: Level + AtLeast<Viewer>> Team<R> {
     /// A conversation of this team.
     pub(crate) fn chat(&self, row: conversation::Model) -> Result<Chat<Viewer>> {
         self.converses()?;
-        if row.team_id != self.row.id {
-            return Err(Error::broken("a team's proof met another team's conversation"));
-        }
+        self.holds(row.team_id)?;
         Chat::mint(Arc::new(row), self.standing)
     }
 }

@@ -1,6 +1,12 @@
 //! The operator's proof: whoever holds the data folder may do everything, from the command line only.
 
-use std::sync::Arc;
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::Arc,
+};
 
 use entity::{team, user, website};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -14,15 +20,61 @@ use crate::{
 
 const STANDING: Standing = Standing { held: Role::Owner, caller: Caller::Operator };
 
-/// Proof that the caller holds the data folder, and with it every row and key in it.
+/// The lock file of a data folder, open for writing, which only the folder's owner can do (mode 0600 in a folder of mode 0700).
+#[derive(Debug)]
+pub struct LockFile(File);
+
+impl LockFile {
+    /// Opens the folder's lock file; makes it where it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("footfall.lock");
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(Self)
+    }
+
+    /// Locks the folder for as long as this value lives. `false`: another process has locked it.
+    ///
+    /// # Errors
+    /// When files cannot be locked there.
+    pub fn lock(&self) -> io::Result<bool> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Proof that the process may write the data folder, and with it every row and key in it.
+///
+/// Nothing but the folder's lock file makes one:
+///
+/// ```compile_fail
+/// # use footfall_schema::access::Operator;
+/// let operator = Operator(());
+/// ```
+///
+/// ```compile_fail
+/// # use footfall_schema::access::Operator;
+/// let operator = Operator::new(&());
+/// ```
+///
+/// ```
+/// # use footfall_schema::access::{LockFile, Operator};
+/// # fn f(folder: &std::path::Path) -> std::io::Result<()> {
+/// let operator = Operator::new(&LockFile::open(folder)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());
 
 impl Operator {
-    /// Says so. Call this in code that a person starts on the machine itself, with the data folder in hand (the command
-    /// line); never while answering a request.
+    /// Proves it by the lock file. Commands that work beside a running server, which has locked it, prove it by having opened it.
     #[must_use]
-    pub fn holding_the_data_folder() -> Self {
+    pub fn new(_: &LockFile) -> Self {
         Self(())
     }
 
@@ -33,7 +85,7 @@ impl Operator {
             Ok(id) => rows.filter(website::Column::Id.eq(id)),
             Err(_) => rows.filter(website::Column::Domain.eq(id_or_domain.trim().to_lowercase())),
         }
-        .all(&ports.reader)
+        .all(ports.database.reader(self))
         .await?;
         let several = rows.len() > 1;
         match rows.pop() {
@@ -47,7 +99,7 @@ impl Operator {
 
     /// The team with this UUID. Errors: `NotFound`.
     pub async fn team(&self, ports: &Ports, id: Uuid) -> Result<Team<Owner>> {
-        let row = team::Entity::find_by_id(id).one(&ports.reader).await?;
+        let row = team::Entity::find_by_id(id).one(ports.database.reader(self)).await?;
         Team::mint(Arc::new(row.ok_or_else(|| Error::not_found("The team"))?), STANDING)
     }
 
@@ -55,7 +107,7 @@ impl Operator {
     pub async fn default_team(&self, ports: &Ports, email: &str) -> Result<Team<Owner>> {
         let user = user::Entity::find()
             .filter(user::Column::Email.eq(email.trim().to_lowercase()))
-            .one(&ports.reader)
+            .one(ports.database.reader(self))
             .await?
             .ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
         self.team(ports, user.default_team_id).await

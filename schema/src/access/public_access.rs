@@ -5,13 +5,10 @@ use std::sync::Arc;
 use entity::website;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::{Caller, Site, Viewer};
+use super::{Caller, PublicWebsite, Site, Unproven, Viewer, cx::Cx, loaders::SiteKey};
 use crate::{
-    cx::Cx,
     error::{Error, Result},
     id::Kind,
-    loaders::SiteKey,
-    website_row::PUBLIC_REALTIME,
 };
 
 /// The longest text that is looked up as a tracking code, in bytes.
@@ -19,14 +16,14 @@ const MAX_CODE: usize = 100;
 
 /// Proof that the caller knows a website's tracking code, which its pages show to anyone. It opens counts and nothing else.
 #[derive(Debug, Clone)]
-pub struct Tracked(Arc<website::Model>);
+pub struct TrackedWebsite(PublicWebsite);
 
-impl Tracked {
+impl TrackedWebsite {
     /// Proves it for live figures. Errors: `NotFound` for a code that no website has, and for a website that keeps these
     /// figures to its team: a caller who may not see them cannot tell the two apart.
     pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
         let tracked = Self::find(cx, code).await?;
-        if PUBLIC_REALTIME.of(&tracked.0) { Ok(tracked) } else { Err(unknown()) }
+        if tracked.0.has_public_realtime() { Ok(tracked) } else { Err(unknown()) }
     }
 
     /// Proves it. Errors: `NotFound` for a code that no website has.
@@ -36,12 +33,13 @@ impl Tracked {
             return Err(unknown());
         }
         let rows = website::Entity::find().filter(website::Column::TrackingCode.eq(code));
-        Ok(Self(Arc::new(rows.one(&cx.ports().reader).await?.ok_or_else(unknown)?)))
+        let row = rows.one(cx.ports().database.reader(&Unproven::new())).await?.ok_or_else(unknown)?;
+        Ok(Self(PublicWebsite::new(Arc::new(row))))
     }
 
-    /// The row as it was when the proof was made.
+    /// The website.
     #[must_use]
-    pub fn website(&self) -> &Arc<website::Model> {
+    pub fn website(&self) -> &PublicWebsite {
         &self.0
     }
 }
@@ -53,9 +51,9 @@ fn unknown() -> Error {
 /// Proof that the caller may see a website's live figures: its team may, and so may anyone unless the website keeps them to
 /// its team.
 #[derive(Debug, Clone)]
-pub struct Watching(Arc<website::Model>);
+pub struct RealtimeView(PublicWebsite);
 
-impl Watching {
+impl RealtimeView {
     /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 401
     /// (a credential that does not work), 400 (malformed id), 404, 403.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
@@ -63,40 +61,31 @@ impl Watching {
         let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
-        if level.is_none() && !PUBLIC_REALTIME.of(&row) {
+        let website = PublicWebsite::new(row);
+        if level.is_none() && !website.has_public_realtime() {
             return Err(Error::forbidden(
                 "This website shows its live figures to its team only; sign in as a member and ask for `website { realtime }`.",
             ));
         }
-        Ok(Self(row))
+        Ok(Self(website))
     }
 
-    /// The row as it was when the proof was made.
+    /// The website.
     #[must_use]
-    pub fn website(&self) -> &Arc<website::Model> {
+    pub fn website(&self) -> &PublicWebsite {
         &self.0
     }
 }
 
-/// Whoever may read a website may watch it.
-impl From<&Site<Viewer>> for Watching {
-    fn from(site: &Site<Viewer>) -> Self {
-        Self(site.row())
-    }
-}
-
 /// Proof that the caller may see a website's aggregate figures: its team may, and so may anyone where the website is open to the
-/// public. What more than that a member may see is behind [`Shown::member`].
+/// public. What a member sees beyond that is behind [`WebsiteView::member`].
 #[derive(Debug, Clone)]
-pub struct Shown(Standpoint);
-
-#[derive(Debug, Clone)]
-enum Standpoint {
-    Member(Site<Viewer>),
-    Anyone(Arc<website::Model>),
+pub struct WebsiteView {
+    website: PublicWebsite,
+    member: Option<Site<Viewer>>,
 }
 
-impl Shown {
+impl WebsiteView {
     /// Proves it for the caller of the request; `field` is the argument that carries the id. The token of a
     /// user outside the team counts as none at all; a credential that does not work is refused. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
@@ -109,48 +98,40 @@ impl Shown {
             return Err(refusal);
         }
         let Ok(id) = Kind::Website.read(field, id) else { return Err(refusal) };
-        match cx.loaders().site(SiteKey(id)).await? {
-            Some((row, _)) if row.public_dashboard => Ok(Self(Standpoint::Anyone(row))),
-            _ => Err(refusal),
+        let found = cx.loaders().site(SiteKey(id)).await?.map(|(row, _)| PublicWebsite::new(row));
+        match found.filter(PublicWebsite::has_public_dashboard) {
+            Some(website) => Ok(Self { website, member: None }),
+            None => Err(refusal),
         }
     }
 
-    /// The row as it was when the proof was made.
+    /// The website, as anyone may see it.
     #[must_use]
-    pub fn website(&self) -> &website::Model {
-        match &self.0 {
-            Standpoint::Member(site) => site.website(),
-            Standpoint::Anyone(row) => row,
-        }
+    pub fn website(&self) -> &PublicWebsite {
+        &self.website
     }
 
     /// The proof of a member. Errors: `Forbidden` for the public.
     pub fn member(&self) -> Result<&Site<Viewer>> {
-        match &self.0 {
-            Standpoint::Member(site) => Ok(site),
-            Standpoint::Anyone(_) => Err(for_members()),
-        }
+        self.member.as_ref().ok_or_else(for_members)
     }
 
     /// Whether the caller is no member and sees what anyone may.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        matches!(self.0, Standpoint::Anyone(_))
+        self.member.is_none()
     }
 
     /// The proof for live figures. Errors: `Forbidden` where the website keeps those to its team.
-    pub(crate) fn watching(&self) -> Result<Watching> {
-        match &self.0 {
-            Standpoint::Member(site) => Ok(site.into()),
-            Standpoint::Anyone(row) if PUBLIC_REALTIME.of(row) => Ok(Watching(Arc::clone(row))),
-            Standpoint::Anyone(_) => Err(for_members()),
-        }
+    pub(crate) fn realtime(&self) -> Result<RealtimeView> {
+        let may = self.member.is_some() || self.website.has_public_realtime();
+        may.then(|| RealtimeView(self.website.clone())).ok_or_else(for_members)
     }
 }
 
-impl From<Site<Viewer>> for Shown {
+impl From<Site<Viewer>> for WebsiteView {
     fn from(site: Site<Viewer>) -> Self {
-        Self(Standpoint::Member(site))
+        Self { website: PublicWebsite::new(site.row()), member: Some(site) }
     }
 }
 

@@ -4,9 +4,8 @@ use std::future::Future;
 
 use async_graphql::{Context, ID};
 
-use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey};
+use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey, cx::Cx};
 use crate::{
-    cx::Cx,
     error::{Error, Result},
 };
 

@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::credential::still_works;
-use crate::{cx::Cx, error::Result};
+use super::{credential::still_works, cx::Cx};
+use crate::error::Result;
 
 /// For how long a proof holds for the items of a stream while this process changes nothing.
 const PROOF_SECONDS: i64 = 5;

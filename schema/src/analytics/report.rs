@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     access::Reach,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     list::List,
     scalars::{Date, Instant, TimeZone},

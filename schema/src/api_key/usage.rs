@@ -7,7 +7,8 @@ use sea_orm::{
     sea_query::{CaseStatement, Expr, ExprTrait as _},
 };
 
-use crate::{access::Caller, error::Result, key_usage::Counted, plan::PlanName, ports::Ports};
+use crate::{
+    access::{Caller, Operator}, error::Result, key_usage::Counted, plan::PlanName, ports::Ports};
 
 /// The first instant of the next UTC month.
 #[must_use]
@@ -71,13 +72,13 @@ pub fn standing(ports: &Ports, caller: Caller) -> Option<Standing> {
 
 /// Writes the counted requests of API keys. Call it every few seconds and on a clean stop. Returns how many keys were written;
 /// on an error the counts stay in memory for the next call.
-pub async fn flush(ports: &Ports) -> Result<usize> {
+pub async fn flush(ports: &Ports, operator: &Operator) -> Result<usize> {
     // Older months come first, so that the row ends on the newest.
     let taken = ports.key_usage.pending();
     if taken.is_empty() {
         return Ok(0);
     }
-    let txn = ports.begin().await?;
+    let txn = ports.begin(operator).await?;
     for ((id, month), pending) in &taken {
         let monthly = CaseStatement::new()
             .case(

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use crate::{
-    access::credential::digest,
+    access::{Unproven, credential::digest},
     audit::{self, AuditAction, Line},
     caller::{Caller, SignedIn},
     error::{Error, Result},
@@ -34,7 +34,7 @@ pub(crate) const DELETED: &str =
 /// The user behind a token of the trusted issuer. Errors: `Unauthenticated`.
 pub(super) async fn caller(ports: &Ports, issuer: &dyn Issuer, token: &str) -> Result<Caller> {
     let claims = issuer.verify(token).await?;
-    let user = match known(&ports.reader, &claims).await? {
+    let user = match known(ports.database.reader(&Unproven::new()), &claims).await? {
         Some(user) => user,
         None => provision(ports, &claims).await?,
     };
@@ -50,7 +50,7 @@ async fn known(db: &impl ConnectionTrait, claims: &ExternalClaims) -> Result<Opt
 /// Makes the account that a token speaks for.
 async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model> {
     let email = claims.email.as_ref().ok_or_else(|| Error::unauthenticated(NO_ADDRESS))?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     // Under the write lock: of several first requests one makes the account.
     if let Some(user) = known(&txn, claims).await? {
         return Ok(user);
@@ -82,7 +82,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
 /// good for a while, change nothing back.
 async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> Result<()> {
     let Some(email) = claims.email.as_ref().filter(|email| email.as_str() != user.email) else { return Ok(()) };
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     if let Some(issued_at) = claims.issued_at
         && audit::has_line_after(&txn, AuditAction::UserUpdateEmail, user.id, issued_at).await?
     {

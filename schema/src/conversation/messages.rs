@@ -21,7 +21,7 @@ use super::{Conversation, take};
 use crate::{
     access::{Chat, Viewer},
     connection::{self, PageArgs},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
     list::List,
@@ -209,11 +209,11 @@ pub async fn append(
 ) -> Result<(Chat<Viewer>, message::Model)> {
     let (role, content) = checked_message("", &input.role, input.content)?;
     // On a task of its own: a caller who goes away in the middle leaves no message that is stored and not told.
-    let (ports, id) = (ports.clone(), chat.id());
+    let (ports, proof, id) = (ports.clone(), chat.clone(), chat.id());
     let appended = tokio::spawn(async move {
         // Whose turn it is commits and tells before the next one begins.
         let _turn = ports.told.turn().await;
-        let txn = ports.begin().await?;
+        let txn = ports.begin(&proof).await?;
         let conversation = take(&txn, &ports, id, None).await?;
         let characters = Func::sum(Func::char_length(Expr::col(message::Column::Content)));
         let held: Option<(Option<i64>, Option<i64>)> = of_conversation(id)
@@ -248,7 +248,7 @@ pub async fn append(
 
 /// All messages, in order.
 pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
-    let rows = of_conversation(chat.id()).order_by_asc(message::Column::Position).all(&ports.reader).await?;
+    let rows = of_conversation(chat.id()).order_by_asc(message::Column::Position).all(ports.database.reader(chat)).await?;
     rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
 }
 
@@ -265,7 +265,7 @@ pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) ->
     } else {
         cut.order_by_asc(message::Column::Position)
     };
-    let mut rows = cut.limit(window.size.saturating_add(1)).all(&ports.reader).await?;
+    let mut rows = cut.limit(window.size.saturating_add(1)).all(ports.database.reader(chat)).await?;
     let size = usize::try_from(window.size).unwrap_or(usize::MAX);
     let more = rows.len() > size;
     rows.truncate(size);
@@ -284,9 +284,8 @@ pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) ->
 
 /// A message, for those who have part in its conversation. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ConversationMessage> {
-    let row = message::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found("The message"))?;
-    ConversationMessage::new(&Chat::by_uuid(cx, row.conversation_id).await?, Arc::new(row))
+    let (row, chat) = cx.message(id).await?;
+    ConversationMessage::new(&chat, Arc::new(row))
 }
 
 // Graph
@@ -357,7 +356,7 @@ impl ConversationMessageConnection {
     /// Messages of the whole conversation.
     async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
         let answer: async_graphql::Result<Option<i32>> = async {
-            let count = of_conversation(self.chat.id()).count(&self.ports.reader).await.map_err(Error::from)?;
+            let count = of_conversation(self.chat.id()).count(self.ports.database.reader(&self.chat)).await.map_err(Error::from)?;
             Ok(i32::try_from(count).ok())
         }
         .await;

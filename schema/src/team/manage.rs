@@ -94,7 +94,7 @@ const MAX_TEAMS: u64 = 100;
 /// many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
     let name = text::name("name", name, 100)?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
         .filter(membership::Column::Role.eq(Role::Owner.level()))
@@ -124,7 +124,7 @@ pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Re
     if name == team.team().name {
         return Ok(team.clone());
     }
-    let txn = ports.begin().await?;
+    let txn = ports.begin(team).await?;
     let row = team::ActiveModel { id: Unchanged(team.id()), name: Set(name), ..Default::default() };
     let row = row.update(&txn).await.map_err(|source| match source {
         sea_orm::DbErr::RecordNotUpdated => Error::not_found("The team"),

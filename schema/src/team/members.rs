@@ -23,7 +23,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     connection::{self, Page, PageArgs, Place},
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::PlanName,
@@ -83,19 +83,18 @@ pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &P
     let window = args.window(connection::MAX_PAGE)?;
     let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
     let columns = (membership::Column::CreatedAt, membership::Column::Id);
-    let page = connection::page(&ports.reader, active(team.id()), columns, place, window).await?;
+    let page = connection::page(ports.database.reader(team), active(team.id()), columns, place, window).await?;
     page.try_map(|row| Membership::new(team, row))
 }
 
 /// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
     people_only(cx.caller().known()?)?;
-    let row = membership::Entity::find_by_id(id)
-        .filter(membership::Column::DeactivatedAt.is_null())
-        .one(&cx.ports().reader)
-        .await?
-        .ok_or_else(|| Error::not_found("The membership"))?;
-    Membership::new(&access::Team::<Viewer>::by_uuid(cx, row.team_id).await?, row)
+    let (row, team) = cx.of_team::<membership::Entity, Viewer>(id, "The membership").await?;
+    if row.deactivated_at.is_some() {
+        return Err(Error::not_found("The membership"));
+    }
+    Membership::new(&team, row)
 }
 
 /// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
@@ -112,7 +111,7 @@ impl<'a> Change<'a> {
     /// Begins one. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` where the team
     /// or the caller's part is gone meanwhile.
     async fn begin<R: Level>(ports: &'a Ports, team: &access::Team<R>, website: Option<Uuid>) -> Result<Self> {
-        let txn = ports.begin().await?;
+        let txn = ports.begin(team).await?;
         // SQLite's transaction holds the write lock already; PostgreSQL takes the team's row.
         let row = team::Entity::find_by_id(team.id()).lock_exclusive().one(&txn).await?;
         let row = row.ok_or_else(|| Error::not_found("The team"))?;
@@ -466,7 +465,7 @@ impl Membership {
 
     /// The role that the member has once they accept it: `OWNER`, which they are offered. Null without an offer.
     async fn pending_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
-        Ok(ctx.cx()?.loaders().ownership_offer(self.row.id).await?.map(|_| Role::Owner))
+        Ok(ctx.cx()?.loaders().ownership_offer(&self.team, &self.row).await?.map(|_| Role::Owner))
     }
 
     /// When the user joined, UTC; anew when another invitation brought them back.
@@ -486,8 +485,7 @@ impl Membership {
 
     /// The member.
     async fn user(&self, ctx: &Context<'_>) -> async_graphql::Result<UserProfile> {
-        let row = ctx.cx()?.loaders().user(self.row.user_id).await?;
-        Ok(UserProfile(row.ok_or_else(|| Error::broken("a membership without its user"))?))
+        Ok(UserProfile(ctx.cx()?.loaders().member(&self.team, &self.row).await?))
     }
 
     /// The team.

@@ -87,7 +87,7 @@ impl TeamUsage {
             .column(website::Column::Id)
             .filter(website::Column::TeamId.eq(self.team.id()))
             .into_tuple()
-            .all(&ports.reader)
+            .all(ports.database.reader(&self.team))
             .await?;
         ports.events.count_since(&websites, month_of(self.at).timestamp_millis()).await
     }
@@ -121,7 +121,7 @@ impl TeamUsage {
     /// Websites of the team.
     async fn websites(&self, ctx: &Context<'_>) -> Result<i32> {
         let websites = website::Entity::find().filter(website::Column::TeamId.eq(self.team.id()));
-        Ok(whole(websites.count(&ctx.cx()?.ports().reader).await?))
+        Ok(whole(websites.count(ctx.cx()?.ports().database.reader(&self.team)).await?))
     }
 
     /// Websites that the plan allows; null means unlimited.
@@ -131,7 +131,7 @@ impl TeamUsage {
 
     /// Active members of the team.
     async fn members(&self, ctx: &Context<'_>) -> Result<i32> {
-        Ok(whole(active(self.team.id()).count(&ctx.cx()?.ports().reader).await?))
+        Ok(whole(active(self.team.id()).count(ctx.cx()?.ports().database.reader(&self.team)).await?))
     }
 
     /// Active members that the plan allows; null means unlimited.

@@ -13,7 +13,7 @@ use super::{
     rules::{TAKEN, checked_name, checked_password},
 };
 use crate::{
-    access::{Caller, Myself, On, Operator, Reach as _, access_directive},
+    access::{Caller, Myself, On, Operator, Reach as _, Unproven, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
@@ -137,10 +137,10 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     // Asked before the costly hash, and again under the lock.
     if let Some(token) = &invitation {
-        invitation::find(&ports.reader, ports, token, &email).await?;
+        invitation::find(ports.database.reader(&Unproven::new()), ports, token, &email).await?;
     }
     let outcome = async {
-        admitted(ports.sign_up, user::Entity::find().count(&ports.reader).await? == 0, invitation.is_some())?;
+        admitted(ports.sign_up, user::Entity::find().count(ports.database.reader(&Unproven::new())).await? == 0, invitation.is_some())?;
         checked_password("password", &password)?;
         let full_name = checked_name(full_name)?;
         ports.attempts.take(Quota::SignUp, None, from, ports.now())?;
@@ -150,7 +150,7 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     // Only an invitation can be guessed here.
     attempt.succeeded();
     let (full_name, hash) = outcome?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     let is_operator = nobody_yet(&txn).await?;
     admitted(ports.sign_up, is_operator, invitation.is_some())?;
     let invitation = match &invitation {
@@ -190,7 +190,7 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
 /// Makes an account from the command line. Returns its id. Errors: `Invalid`, `Conflict` for a known address.
 pub async fn create(
     ports: &Ports,
-    _: &Operator,
+    operator: &Operator,
     email: &str,
     password: String,
     full_name: Option<String>,
@@ -200,7 +200,7 @@ pub async fn create(
     checked_password("password", &password)?;
     let full_name = checked_name(full_name)?;
     let hash = ports.passwords.hash(password).await?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(operator).await?;
     let first = nobody_yet(&txn).await?;
     let new = NewAccount {
         email: email.as_str(),

@@ -140,7 +140,7 @@ pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, web
 /// Deletes the account with its sessions and everything that is its alone: teams that nobody else is in, their websites, keys
 /// and data. Errors: `Conflict` while it is the last owner of a team that others are in.
 pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload> {
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     let Owned { going, orphaned, staying } = owned(&txn, myself.id()).await?;
     nothing_orphaned(&txn, &orphaned).await?;
     let websites: Vec<Uuid> = website::Entity::find()

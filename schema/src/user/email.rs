@@ -154,7 +154,7 @@ pub async fn change(
     }
     allow(ports, myself, password, from).await?;
     let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     let letters = assign(&txn, ports, myself, email, &mut row).await?;
     let row = row.update(&txn).await.map_err(failed)?;
     txn.commit().await?;

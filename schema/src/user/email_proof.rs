@@ -13,7 +13,7 @@ use super::{
     rules::{TAKEN, failed},
 };
 use crate::{
-    access::{Caller, Myself, On, Operator, Reach as _, access_directive},
+    access::{Caller, Myself, On, Operator, Reach as _, Unproven, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
@@ -91,9 +91,9 @@ async fn prove(txn: &DatabaseTransaction, ports: &Ports, user: &user::Model, ema
 /// when another account has the address meanwhile, `TooManyAttempts`.
 pub async fn confirm(ports: &Ports, token: &str, from: Option<AddressHash>) -> Result<String> {
     let attempt = ports.attempts.begin(None, from, ports.now())?;
-    let link = email_link::find(&ports.reader, ports, Purpose::Confirm, token).await?;
+    let link = email_link::find(ports.database.reader(&Unproven::new()), ports, Purpose::Confirm, token).await?;
     attempt.succeeded();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     let user = user::Entity::find_by_id(link.user_id).one(&txn).await?.ok_or_else(email_link::refused)?;
     if user.email != link.email && user.pending_email.as_deref() != Some(link.email.as_str()) {
         return Err(email_link::refused());
@@ -110,9 +110,9 @@ pub async fn confirm(ports: &Ports, token: &str, from: Option<AddressHash>) -> R
 /// address. Errors: `Invalid` for a token that does not work, `TooManyAttempts`.
 pub async fn undo(ports: &Ports, token: &str, from: Option<AddressHash>) -> Result<String> {
     let attempt = ports.attempts.begin(None, from, ports.now())?;
-    let link = email_link::find(&ports.reader, ports, Purpose::Undo, token).await?;
+    let link = email_link::find(ports.database.reader(&Unproven::new()), ports, Purpose::Undo, token).await?;
     attempt.succeeded();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(&Unproven::new()).await?;
     let user = user::Entity::find_by_id(link.user_id).one(&txn).await?.ok_or_else(email_link::refused)?;
     email_link::use_up(&txn, ports, &link).await?;
     prove(&txn, ports, &user, &link.email).await?;
@@ -139,7 +139,7 @@ pub async fn send_confirmation(ports: &Ports, myself: &Myself, from: Option<Addr
     let email = user.pending_email.as_ref().or(unproven);
     let email = email.ok_or_else(|| Error::conflict("The account's e-mail address is confirmed already."))?.clone();
     ports.attempts.take(Quota::AddressChange, Some(myself.id()), from, ports.now())?;
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     let letter = confirmation(&txn, ports, myself.id(), &email).await?;
     txn.commit().await?;
     letters::send(ports, vec![letter]);
@@ -160,9 +160,9 @@ pub(crate) async fn confirmation(
 
 /// Confirms an address from the command line: that of an account, or the one that an account waits for. Errors: `NotFound`,
 /// `Conflict` when several accounts wait for it.
-pub async fn confirm_by_operator(ports: &Ports, _: &Operator, email: &str) -> Result<()> {
+pub async fn confirm_by_operator(ports: &Ports, operator: &Operator, email: &str) -> Result<()> {
     let email = email.trim().to_lowercase();
-    let txn = ports.begin().await?;
+    let txn = ports.begin(operator).await?;
     let with = |column: user::Column| user::Entity::find().filter(column.eq(email.as_str()));
     let user = match with(user::Column::Email).one(&txn).await? {
         Some(user) => user,

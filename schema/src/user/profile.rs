@@ -85,7 +85,7 @@ pub async fn update(
     if changed.is_empty() && address.is_none() {
         return Ok(myself.clone());
     }
-    let txn = ports.begin().await?;
+    let txn = ports.begin(myself).await?;
     if !changed.is_empty() {
         let target = &myself.user().email;
         audit::note(&txn, ports, Line::of_account(AuditAction::UserUpdate, myself.caller(), target, &changed)).await?;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     access::{Reach as _, Team, Viewer},
     api_key::Standing,
-    cx::Cx,
+    access::cx::Cx,
     error::Result,
     plan::{PlanLimits, PlanName},
     ports::Ports,
@@ -54,14 +54,14 @@ impl AccountUsage {
             .column(website::Column::Id)
             .filter(website::Column::TeamId.eq(team.id()))
             .into_tuple()
-            .all(&ports.reader)
+            .all(ports.database.reader(&team))
             .await?;
         let members = membership::Entity::find()
             .filter(membership::Column::TeamId.eq(team.id()))
             .filter(membership::Column::DeactivatedAt.is_null())
-            .count(&ports.reader)
+            .count(ports.database.reader(&team))
             .await?;
-        let keys = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id())).all(&ports.reader).await?;
+        let keys = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id())).all(ports.database.reader(&team)).await?;
         let end = ports.now();
         let requests = keys.iter().map(|key| Standing::of_row(ports, key, plan, end).monthly_requests);
         let (api_requests, limits, start) = (requests.sum(), plan.limits(), month_start(end));

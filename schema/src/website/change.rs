@@ -33,7 +33,7 @@ pub(crate) struct Change<'a, R: Level> {
 impl<'a, R: Level> Change<'a, R> {
     /// Begins, and reads the row under the write lock: what others have set meanwhile stays. Errors: `NotFound`.
     pub(crate) async fn begin(ports: &'a Ports, site: &'a Site<R>) -> Result<Self> {
-        let transaction = ports.begin().await?;
+        let transaction = ports.begin(site).await?;
         let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
         let row = row.ok_or_else(|| Error::not_found("The website"))?;
         Ok(Self { ports, site, transaction, row })

@@ -81,7 +81,7 @@ where
         verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
     };
-    let transaction = ports.begin().await?;
+    let transaction = ports.begin(team).await?;
     let row = row.insert(&transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
     let line = Line {
         action: AuditAction::WebsiteCreate,

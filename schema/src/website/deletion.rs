@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     access::{Caller, On, Operator, Owner, Reach as _, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
+    database::Proof,
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -59,11 +60,11 @@ pub(crate) async fn withdraw(
 
 /// Deletes a website and erases what was sent to it. Answers how many events went; `None` when they go later.
 pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
-    let transaction = ports.begin().await?;
+    let transaction = ports.begin(site).await?;
     withdraw(&transaction, ports, site.caller(), site.website()).await?;
     // Beacons find the website no more.
     transaction.commit_changing(&[site.website().team_id], &[site.id()]).await?;
-    match erase(ports, site.id()).await {
+    match erase(ports, site, site.id()).await {
         Ok(events) => Ok(Some(events)),
         Err(error) => {
             tracing::warn!(website.id = %site.id(), error.code = error.code(), "a deleted website's events go later");
@@ -72,25 +73,25 @@ pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
     }
 }
 
-async fn erase(ports: &Ports, website: Uuid) -> Result<u64> {
+async fn erase(ports: &Ports, proof: &impl Proof, website: Uuid) -> Result<u64> {
     let events = ports.erasure.erase(website).await?;
-    forget(ports, website).await?;
+    forget(ports, proof, website).await?;
     Ok(events)
 }
 
-async fn forget(ports: &Ports, website: Uuid) -> Result<()> {
-    erasure::Entity::delete_by_id(website).exec(&ports.writer).await?;
+async fn forget(ports: &Ports, proof: &impl Proof, website: Uuid) -> Result<()> {
+    erasure::Entity::delete_by_id(website).exec(ports.database.writer(proof)).await?;
     Ok(())
 }
 
 /// Websites that are gone while their events may not be.
-pub async fn pending(ports: &Ports, _: &Operator) -> Result<Vec<Uuid>> {
-    Ok(erasure::Entity::find().all(&ports.reader).await?.into_iter().map(|row| row.website_id).collect())
+pub async fn pending(ports: &Ports, operator: &Operator) -> Result<Vec<Uuid>> {
+    Ok(erasure::Entity::find().all(ports.database.reader(operator)).await?.into_iter().map(|row| row.website_id).collect())
 }
 
 /// Notes that a website's events are gone.
-pub async fn done(ports: &Ports, _: &Operator, website: Uuid) -> Result<()> {
-    forget(ports, website).await
+pub async fn done(ports: &Ports, operator: &Operator, website: Uuid) -> Result<()> {
+    forget(ports, operator, website).await
 }
 
 /// Erases the events of every website that is gone. Call it every few seconds: it also finishes what another process, or a request
@@ -98,7 +99,7 @@ pub async fn done(ports: &Ports, _: &Operator, website: Uuid) -> Result<()> {
 pub async fn carry_out(ports: &Ports, operator: &Operator) -> Result<usize> {
     let websites = pending(ports, operator).await?;
     for website in &websites {
-        erase(ports, *website).await?;
+        erase(ports, operator, *website).await?;
     }
     Ok(websites.len())
 }

@@ -122,7 +122,7 @@ pub async fn update_domains(
 
 /// The website's domain and token as they are now; the token is made where there is none.
 async fn domain_and_token(ports: &Ports, site: &Site<Editor>) -> Result<(String, String)> {
-    let transaction = ports.begin().await?;
+    let transaction = ports.begin(site).await?;
     let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
     let row = row.ok_or_else(|| Error::not_found("The website"))?;
     if let Some(token) = row.verification_token {

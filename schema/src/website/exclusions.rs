@@ -98,14 +98,14 @@ impl Exclusions {
     /// Addresses and networks whose visits are not counted, oldest first; at most 500.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn ip_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<List<IpExclusion>> {
-        let rows = ctx.cx()?.loaders().ip_exclusions(self.0.id()).await?;
+        let rows = ctx.cx()?.loaders().ip_exclusions(&self.0).await?;
         Ok(rows.into_iter().map(|row| IpExclusion::new(&self.0, row)).collect::<Result<_>>()?)
     }
 
     /// Patterns of paths whose views are not counted, oldest first; at most 500.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn path_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<List<PathExclusion>> {
-        let rows = ctx.cx()?.loaders().path_exclusions(self.0.id()).await?;
+        let rows = ctx.cx()?.loaders().path_exclusions(&self.0).await?;
         Ok(rows.into_iter().map(|row| PathExclusion::new(&self.0, row)).collect::<Result<_>>()?)
     }
 }

@@ -39,39 +39,39 @@ pub struct State {
 }
 
 /// The state of all websites.
-pub async fn state(ports: &Ports, _operator: &Operator) -> Result<State> {
+pub async fn state(ports: &Ports, operator: &Operator) -> Result<State> {
     let row: Option<(i64, Option<DateTime<Utc>>)> = website::Entity::find()
         .select_only()
         .column_as(website::Column::Id.count(), "websites")
         .column_as(website::Column::UpdatedAt.max(), "newest")
         .into_tuple()
-        .one(&ports.reader)
+        .one(ports.database.reader(operator))
         .await?;
     let (count, newest) = row.unwrap_or_default();
     Ok(State { count: u64::try_from(count).unwrap_or(0), newest })
 }
 
 /// The rules of websites.
-pub async fn rules(ports: &Ports, _operator: &Operator, which: Which<'_>) -> Result<Vec<Rules>> {
+pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Result<Vec<Rules>> {
     let changed = match which {
         Which::All => Condition::all(),
         Which::Changed { websites, since } => Condition::any()
             .add(website::Column::Id.is_in(websites.iter().copied()))
             .add(website::Column::UpdatedAt.gt(since)),
     };
-    let rows = website::Entity::find().filter(changed).all(&ports.reader).await?;
+    let rows = website::Entity::find().filter(changed).all(ports.database.reader(operator)).await?;
     let of = |column: &dyn Fn(Vec<Uuid>) -> Condition| match which {
         Which::All => Condition::all(),
         Which::Changed { .. } => column(rows.iter().map(|row| row.id).collect()),
     };
     let mut ips: HashMap<Uuid, Vec<String>> = HashMap::new();
     let of_rows = of(&|ids| Condition::all().add(ip_exclusion::Column::WebsiteId.is_in(ids)));
-    for row in ip_exclusion::Entity::find().filter(of_rows).all(&ports.reader).await? {
+    for row in ip_exclusion::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
         ips.entry(row.website_id).or_default().push(row.ip_address);
     }
     let mut paths: HashMap<Uuid, Vec<String>> = HashMap::new();
     let of_rows = of(&|ids| Condition::all().add(path_exclusion::Column::WebsiteId.is_in(ids)));
-    for row in path_exclusion::Entity::find().filter(of_rows).all(&ports.reader).await? {
+    for row in path_exclusion::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
     let rules = rows.into_iter().map(|row| Rules {

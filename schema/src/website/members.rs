@@ -4,9 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::Website;
 use crate::{
-    access::{self, Admin, Level, On, Reach as _, Role, Site, access_directive},
-    cx::Cx,
-    error::{Error, Result},
+    access::{Admin, On, Reach as _, Role, access_directive},
     id::Kind,
     scalars::EmailAddress,
     team::members::{self, Membership},
@@ -69,14 +67,6 @@ pub struct WebsiteRemoveMemberPayload {
     pub website: Website,
 }
 
-// Rules
-
-/// The team of a website: whoever holds a role on the one holds it in the other.
-pub(super) async fn team_of<R: Level>(cx: &Cx, site: &Site<R>) -> Result<access::Team<R>> {
-    let row = cx.loaders().team_row(site.website().team_id).await?;
-    site.team(row.ok_or_else(|| Error::broken("a website without its team"))?)
-}
-
 // Graph
 
 /// Mutations of who is a member.
@@ -98,7 +88,7 @@ impl MemberMutation {
     ) -> Option<async_graphql::Result<WebsiteInviteMemberPayload>> {
         let answer: async_graphql::Result<Option<WebsiteInviteMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
-            let team = team_of(cx, &site).await?;
+            let team = cx.loaders().team_of_site(&site).await?;
             let (ports, website) = (cx.ports(), Some(site.id()));
             let membership = members::invite(ports, &team, website, &input.email, input.role, cx.from()).await?;
             Ok(Some(WebsiteInviteMemberPayload { membership, website: Website::from(site.lower()) }))
@@ -120,7 +110,7 @@ impl MemberMutation {
         let answer: async_graphql::Result<Option<WebsiteUpdateMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
             let id = Kind::Membership.read("memberId", &input.member_id)?;
-            let team = team_of(cx, &site).await?;
+            let team = cx.loaders().team_of_site(&site).await?;
             let membership = members::change_role(cx.ports(), &team, Some(site.id()), id, input.role).await?;
             Ok(Some(WebsiteUpdateMemberPayload { membership, website: Website::from(site.lower()) }))
         }
@@ -141,7 +131,7 @@ impl MemberMutation {
         let answer: async_graphql::Result<Option<WebsiteRemoveMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
             let id = Kind::Membership.read("memberId", &input.member_id)?;
-            let team = team_of(cx, &site).await?;
+            let team = cx.loaders().team_of_site(&site).await?;
             members::remove(cx.ports(), &team, Some(site.id()), id).await?;
             let deleted_id = Kind::Membership.global(id);
             Ok(Some(WebsiteRemoveMemberPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))

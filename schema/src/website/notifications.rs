@@ -12,7 +12,7 @@ use super::{Change, Website};
 use crate::{
     access::{Editor, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},
@@ -82,7 +82,7 @@ fn checked(preferences: Json) -> Result<Map<String, Value>> {
 
 /// What the website's team wants to be told.
 pub(crate) async fn preferences_of(cx: &Cx, site: &Site<Viewer>) -> Result<NotificationPreferences> {
-    NotificationPreferences::from_row(site.id(), cx.loaders().notifications(site.id()).await?)
+    NotificationPreferences::from_row(site.id(), cx.loaders().notifications(site).await?)
 }
 
 /// Sets keys of the record, which is made where there is none. Errors: `Invalid`.

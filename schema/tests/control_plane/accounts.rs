@@ -62,7 +62,7 @@ async fn closed_means_all_but_the_first_who_becomes_the_operator() {
         let (code, _, message) = app.anonymous().refusal(SIGN_UP, who("second@shop.example")).await;
         assert_eq!(code, "FORBIDDEN");
         assert!(message.contains("operator"), "{message}");
-        assert_eq!(user::count(&app.ports).await.unwrap(), 1);
+        assert_eq!(user::count(&app.ports, &app.operator()).await.unwrap(), 1);
         let row = entity_user(&app, "first@shop.example").await;
         assert!(row.is_operator);
     }
@@ -71,7 +71,7 @@ async fn closed_means_all_but_the_first_who_becomes_the_operator() {
 async fn entity_user(app: &App, email: &str) -> entity::user::Model {
     use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
     let found = entity::user::Entity::find().filter(entity::user::Column::Email.eq(email));
-    found.one(&app.ports.reader).await.unwrap().unwrap()
+    found.one(app.ports.database.reader(&app.operator())).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn of_many_first_accounts_at_once_one_becomes_the_operator() {
     let client = app.anonymous();
     let answers = futures_util::future::join_all(emails.iter().map(|email| client.gql(SIGN_UP, who(email)))).await;
     let made = answers.iter().filter(|answer| answer.get("errors").is_none()).count();
-    assert_eq!((made, user::count(&app.ports).await.unwrap()), (1, 1));
+    assert_eq!((made, user::count(&app.ports, &app.operator()).await.unwrap()), (1, 1));
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn parallel_refreshes_of_one_token_get_one_successor_and_a_later_one_ends_
     let data = app.anonymous().ok(REFRESH, vars.clone()).await;
     assert_eq!(text(&data["tokenRefresh"]["refreshToken"]), successors[0]);
     use sea_orm::EntityTrait as _;
-    let row = entity::session::Entity::find().one(&app.ports.reader).await.unwrap().unwrap();
+    let row = entity::session::Entity::find().one(app.ports.database.reader(&app.operator())).await.unwrap().unwrap();
     let kept = format!("{row:?}");
     assert!(!kept.contains(&successors[0]) && !kept.contains(&successors[0][60..]), "{kept}");
     app.clock.advance(Duration::milliseconds(1));
@@ -192,7 +192,7 @@ async fn a_sign_out_ends_its_session_at_once_and_no_other() {
 #[tokio::test]
 async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passwords() {
     let app = App::with(SignUp::Closed, Limits::Off).await;
-    let operator = Operator::holding_the_data_folder();
+    let operator = app.operator();
     for email in ["ada@shop.example", "ben@shop.example"] {
         user::creation::create(&app.ports, &operator, email, "correct horse".to_owned(), None).await.unwrap();
     }

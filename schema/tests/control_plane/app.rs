@@ -13,7 +13,7 @@ use footfall_schema as schema;
 use migration::{Migrator, Steps as _};
 use schema::{
     Cx, Error, Ports, Result, Schema,
-    access::{Caller, Role},
+    access::{Caller, LockFile, Operator, Role},
     analytics::{
         event::Event,
         plan::{Answer, Plan},
@@ -137,9 +137,9 @@ impl App {
         let (writer, reader) = open(&folder).await;
         let clock = Arc::new(MovedClock(Mutex::new("2026-03-04T05:06:07Z".parse().unwrap())));
         let passwords = Arc::new(CountedPasswords::default());
+        let changes = Arc::default();
         let ports = Ports {
-            writer,
-            reader,
+            database: schema::database::Database::new(writer, reader, Arc::clone(&changes)),
             events: Arc::new(NoEvents),
             clock: clock.clone(),
             ids: Arc::new(CountedIds(AtomicU64::new(1))),
@@ -151,7 +151,7 @@ impl App {
             key_usage: Arc::default(),
             attempts: Arc::default(),
             mail: Arc::new(NoMail),
-            changes: Arc::default(),
+            changes,
             told: Arc::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
@@ -159,6 +159,11 @@ impl App {
             erasure: Arc::new(NoTraffic),
         };
         Self { schema: schema::build(), ports, clock, passwords, folder }
+    }
+
+    /// The proof of whoever may write the data folder.
+    pub fn operator(&self) -> Operator {
+        Operator::new(&LockFile::open(self.folder.path()).unwrap())
     }
 
     pub fn anonymous(&self) -> Client<'_> {
@@ -196,7 +201,7 @@ impl App {
             created_at: Set(self.ports.now()),
             deactivated_at: Set(None),
         }
-        .insert(&self.ports.writer)
+        .insert(self.ports.database.writer(&self.operator()))
         .await
         .unwrap();
         id
@@ -209,7 +214,7 @@ impl App {
             deactivated_at: Set(Some(now)),
             ..Default::default()
         };
-        row.update(&self.ports.writer).await.unwrap();
+        row.update(self.ports.database.writer(&self.operator())).await.unwrap();
     }
 }
 

@@ -51,7 +51,7 @@ async fn what_was_excluded_is_listed_until_it_is_removed() {
     assert_eq!(listed["ipExclusions"], json!([ip]));
     assert_eq!(listed["pathExclusions"][0]["pathPattern"], json!("/admin/*"));
     assert_eq!(listed["pathExclusions"][0]["website"]["databaseId"], json!(site));
-    let rules = ingest_rules::rules(&app.ports, &Operator::holding_the_data_folder(), Which::All).await.unwrap();
+    let rules = ingest_rules::rules(&app.ports, &app.operator(), Which::All).await.unwrap();
     assert_eq!(rules[0].excluded_ips, ["203.0.113.0/24"]);
     assert_eq!(rules[0].excluded_paths, ["/admin/*"]);
     let gone = owner.ok(REMOVE_IP, json!({ "id": site, "gone": ip["databaseId"] })).await;

@@ -105,8 +105,8 @@ async fn requests_are_counted_in_memory_and_written_once() {
     let rows = owner.ok(total, json!({})).await;
     let row = &rows["viewer"]["defaultTeam"]["apiKeys"]["nodes"][0];
     assert_eq!(row, &json!({ "totalRequests": 0, "lastUsedAt": null }), "no write per request");
-    assert_eq!(api_key::usage::flush(&app.ports).await.unwrap(), 1);
-    assert_eq!(api_key::usage::flush(&app.ports).await.unwrap(), 0, "written once");
+    assert_eq!(api_key::usage::flush(&app.ports, &app.operator()).await.unwrap(), 1);
+    assert_eq!(api_key::usage::flush(&app.ports, &app.operator()).await.unwrap(), 0, "written once");
     let rows = owner.ok(total, json!({})).await;
     let row = &rows["viewer"]["defaultTeam"]["apiKeys"]["nodes"][0];
     assert_eq!(row, &json!({ "totalRequests": 3, "lastUsedAt": "2026-03-04T05:06:07.000Z" }));
@@ -136,7 +136,7 @@ async fn the_month_starts_anew_and_the_total_does_not() {
     // March's request is still in memory when April begins: both months are written, in order.
     app.clock.advance(Duration::days(30));
     key.caller().await.unwrap();
-    api_key::usage::flush(&app.ports).await.unwrap();
+    api_key::usage::flush(&app.ports, &app.operator()).await.unwrap();
     let usage = key.ok(USAGE, json!({})).await["apiUsage"].clone();
     assert_eq!((&usage["monthlyRequests"], &usage["totalRequests"]), (&json!(2), &json!(3)));
     assert_eq!(usage["monthlyResetAt"], json!("2026-05-01T00:00:00.000Z"));

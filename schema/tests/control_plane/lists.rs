@@ -127,7 +127,7 @@ async fn statements(app: &mut App, document: &str, variables: Value, token: &str
     };
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    app.ports.reader.set_metric_callback(move |_| {
+    app.ports.database.reader(&app.operator()).set_metric_callback(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
     });
     app.token(token).ok(document, variables).await;

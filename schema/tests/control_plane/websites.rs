@@ -161,7 +161,7 @@ async fn switches_are_set_one_by_one_and_keep_their_neighbours() {
     for field in ["allowLocalhost", "publicRealtime", "isActive"] {
         assert_eq!(owner.refusal(document, json!({ "id": id, "input": { field: null } })).await.1, field);
     }
-    let operator = Operator::holding_the_data_folder();
+    let operator = app.operator();
     let rules = ingest_rules::rules(&app.ports, &operator, Which::All).await.unwrap();
     assert_eq!((rules[0].senders.allow_localhost, rules[0].public_realtime, rules[0].is_active), (true, false, false));
 }

@@ -179,7 +179,7 @@ impl World {
         let answer =
             app.token(&owner.token).gql(&format!("{{ website(id: \"{site}\") {{ trackingCode }} }}"), json!({})).await;
         let code = answer["data"]["website"]["trackingCode"].as_str().unwrap().to_owned();
-        let members = membership::Entity::find().all(&app.ports.reader).await.unwrap();
+        let members = membership::Entity::find().all(app.ports.database.reader(&app.operator())).await.unwrap();
         Self { app, owner, headers, site, open_site, code, members, made: OnceCell::new() }
     }
 
@@ -193,12 +193,12 @@ impl World {
                 ..Default::default()
             };
             // Whoever deleted the account has no part any more.
-            let _ = row.update(&self.app.ports.writer).await;
+            let _ = row.update(self.app.ports.database.writer(&self.app.operator())).await;
         }
-        for row in session::Entity::find().all(&self.app.ports.reader).await.unwrap() {
+        for row in session::Entity::find().all(self.app.ports.database.reader(&self.app.operator())).await.unwrap() {
             let mut row = row.into_active_model();
             row.revoked_at = Set(None);
-            row.update(&self.app.ports.writer).await.unwrap();
+            row.update(self.app.ports.database.writer(&self.app.operator())).await.unwrap();
         }
     }
 

@@ -14,7 +14,7 @@ use super::{Line, MISSING, note};
 use crate::{
     access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -157,9 +157,8 @@ pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -
 
 /// An exclusion of an address, for those who see its website. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<IpExclusion> {
-    let row = ip_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found(MISSING))?;
-    IpExclusion::new(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+    let (row, site) = cx.of_website::<ip_exclusion::Entity, Viewer>(field, id, MISSING).await?;
+    IpExclusion::new(&site, row)
 }
 
 // Graph

@@ -11,7 +11,7 @@ use super::{Line, MISSING, note};
 use crate::{
     access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
     audit::AuditAction,
-    cx::Cx,
+    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -136,9 +136,8 @@ pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid)
 
 /// An exclusion of paths, for those who see its website. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<PathExclusion> {
-    let row = path_exclusion::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found(MISSING))?;
-    PathExclusion::new(&cx.site::<Viewer>(field, &row.website_id.to_string()).await?, row)
+    let (row, site) = cx.of_website::<path_exclusion::Entity, Viewer>(field, id, MISSING).await?;
+    PathExclusion::new(&site, row)
 }
 
 // Graph

@@ -1,5 +1,6 @@
 //! Batching by id, one set per request: the only file that knows the dataloader.
 //!
+//! - What other modules ask for is named by a proof; bare ids are taken below `access` alone.
 //! - Nothing is cached: a mutation that follows another in one document sees what that one did.
 //! - Row and membership come in one query, so that asking access costs one round trip for any number of ids.
 
@@ -30,6 +31,7 @@ use sea_orm::{
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use super::{Chat, Level, Myself, Site, Team, Viewer, VisibleLine};
 use crate::{
     analytics::plan::{Answer, Asker, Basis, Panel, Plan},
     caller::Caller,
@@ -40,17 +42,17 @@ use crate::{
 
 /// Asks for a website and the caller's level on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct SiteKey(pub(crate) Uuid);
+pub(super) struct SiteKey(pub(super) Uuid);
 
 /// Asks for a team and the caller's level in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct TeamKey(pub(crate) Uuid);
+pub(super) struct TeamKey(pub(super) Uuid);
 
 /// Asks for a conversation and the caller's level in its team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ChatKey(pub(crate) Uuid);
+pub(super) struct ChatKey(pub(super) Uuid);
 
-/// Asks for a row alone, whoever asks: for those who hold a proof already.
+/// Asks for a row alone, for callers who have proven that they may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct TeamRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +75,7 @@ struct IpsOf(Uuid);
 struct PathsOf(Uuid);
 
 /// A row and the level that the caller holds on it; no level means no part.
-pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
+pub(super) type Reached<M> = (Arc<M>, Option<i16>);
 
 /// One panel of an analytics question.
 type PanelKey = (Asker, Basis, Panel);
@@ -82,7 +84,7 @@ type PanelKey = (Asker, Basis, Panel);
 pub(crate) struct Loaders(DataLoader<Rows>, DataLoader<Panels>);
 
 impl Loaders {
-    pub(crate) fn new(db: DatabaseConnection, events: Arc<dyn Events>, caller: Caller) -> Self {
+    pub(super) fn new(db: DatabaseConnection, events: Arc<dyn Events>, caller: Caller) -> Self {
         Self(
             DataLoader::new(Rows { db, caller }, Batches::default(), NextTurn),
             DataLoader::new(Panels(events), Batches::default(), NextTurn),
@@ -95,48 +97,84 @@ impl Loaders {
         answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
     }
 
-    pub(crate) async fn site(&self, key: SiteKey) -> Result<Option<Reached<website::Model>>> {
+    pub(super) async fn site(&self, key: SiteKey) -> Result<Option<Reached<website::Model>>> {
         self.0.load_one(key).await
     }
 
-    pub(crate) async fn team(&self, key: TeamKey) -> Result<Option<Reached<team::Model>>> {
+    pub(super) async fn team(&self, key: TeamKey) -> Result<Option<Reached<team::Model>>> {
         self.0.load_one(key).await
     }
 
-    pub(crate) async fn chat(&self, key: ChatKey) -> Result<Option<Reached<conversation::Model>>> {
+    pub(super) async fn chat(&self, key: ChatKey) -> Result<Option<Reached<conversation::Model>>> {
         self.0.load_one(key).await
     }
 
-    pub(crate) async fn team_row(&self, id: Uuid) -> Result<Option<Arc<team::Model>>> {
-        self.0.load_one(TeamRow(id)).await
-    }
-
-    pub(crate) async fn user(&self, id: Uuid) -> Result<Option<Arc<user::Model>>> {
+    pub(super) async fn user(&self, id: Uuid) -> Result<Option<Arc<user::Model>>> {
         self.0.load_one(UserRow(id)).await
     }
 
-    pub(crate) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
+    pub(super) async fn api_key(&self, id: Uuid) -> Result<Option<Arc<api_key::Model>>> {
         self.0.load_one(KeyRow(id)).await
     }
 
-    /// The offer of ownership to a member, by the membership's id.
-    pub(crate) async fn ownership_offer(&self, membership: Uuid) -> Result<Option<ownership_offer::Model>> {
-        self.0.load_one(OfferTo(membership)).await
+    async fn team_row(&self, id: Uuid) -> Result<Arc<team::Model>> {
+        let row = self.0.load_one(TeamRow(id)).await?;
+        row.ok_or_else(|| Error::broken("a row without its team"))
+    }
+
+    /// The team of a website, with the same role in it.
+    pub(crate) async fn team_of_site<R: Level>(&self, site: &Site<R>) -> Result<Team<R>> {
+        site.team(self.team_row(site.website().team_id).await?)
+    }
+
+    /// The team of a conversation, with the same role in it.
+    pub(crate) async fn team_of_chat<R: Level>(&self, chat: &Chat<R>) -> Result<Team<R>> {
+        chat.team(self.team_row(chat.conversation().team_id).await?)
+    }
+
+    /// The team of a membership of one's own.
+    pub(crate) async fn team_of_part(&self, myself: &Myself, part: &membership::Model) -> Result<Team<Viewer>> {
+        myself.team(self.team_row(part.team_id).await?, part)
+    }
+
+    /// The account of a member of the team.
+    pub(crate) async fn member(&self, team: &Team<Viewer>, part: &membership::Model) -> Result<Arc<user::Model>> {
+        team.holds(part.team_id)?;
+        let row = self.user(part.user_id).await?;
+        row.ok_or_else(|| Error::broken("a membership without its account"))
+    }
+
+    /// The account that a line of the audit log names; `None` when it is gone.
+    pub(crate) async fn actor(&self, line: &VisibleLine) -> Result<Option<Arc<user::Model>>> {
+        match line.row().user_id {
+            Some(user) => self.user(user).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The offer of ownership to a member of the team.
+    pub(crate) async fn ownership_offer(
+        &self,
+        team: &Team<Viewer>,
+        part: &membership::Model,
+    ) -> Result<Option<ownership_offer::Model>> {
+        team.holds(part.team_id)?;
+        self.0.load_one(OfferTo(part.id)).await
     }
 
     /// What the website's team wants to be told; `None` when it was never set.
-    pub(crate) async fn notifications(&self, website: Uuid) -> Result<Option<notification_preferences::Model>> {
-        self.0.load_one(NotificationsOf(website)).await
+    pub(crate) async fn notifications(&self, site: &Site<Viewer>) -> Result<Option<notification_preferences::Model>> {
+        self.0.load_one(NotificationsOf(site.id())).await
     }
 
     /// The website's exclusions of addresses, oldest first.
-    pub(crate) async fn ip_exclusions(&self, website: Uuid) -> Result<Vec<ip_exclusion::Model>> {
-        Ok(self.0.load_one(IpsOf(website)).await?.unwrap_or_default())
+    pub(crate) async fn ip_exclusions(&self, site: &Site<Viewer>) -> Result<Vec<ip_exclusion::Model>> {
+        Ok(self.0.load_one(IpsOf(site.id())).await?.unwrap_or_default())
     }
 
     /// The website's exclusions of paths, oldest first.
-    pub(crate) async fn path_exclusions(&self, website: Uuid) -> Result<Vec<path_exclusion::Model>> {
-        Ok(self.0.load_one(PathsOf(website)).await?.unwrap_or_default())
+    pub(crate) async fn path_exclusions(&self, site: &Site<Viewer>) -> Result<Vec<path_exclusion::Model>> {
+        Ok(self.0.load_one(PathsOf(site.id())).await?.unwrap_or_default())
     }
 }
 

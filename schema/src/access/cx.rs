@@ -4,9 +4,10 @@ use uuid::Uuid;
 
 use crate::{
     caller::{AddressHash, Caller},
-    loaders::Loaders,
     ports::Ports,
 };
+
+use super::{Unproven, loaders::Loaders};
 
 /// The id of one request: in `x-request-id`, in every error, in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Cx {
     /// The data of one request. Call it inside the async runtime: the loaders spawn their batches there.
     #[must_use]
     pub fn new(ports: Ports, caller: Caller) -> Self {
-        let loaders = Loaders::new(ports.reader.clone(), ports.events.clone(), caller);
+        let loaders = Loaders::new(ports.database.reader(&Unproven::new()).clone(), ports.events.clone(), caller);
         Self { ports, caller, from: None, loaders }
     }
 
