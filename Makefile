@@ -16,6 +16,7 @@ footfall: setup ## Builds the binary and links it into this folder (`cargo build
 	ln -sfn "$(CARGO_TARGET_DIR)/debug/footfall" footfall
 
 test: setup browser ## Runs every test
+	cargo test --quiet --package footfall-schema --doc
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
 
 browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; others by CHROMIUM=PATH and FIREFOX=PATH

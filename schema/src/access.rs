@@ -182,9 +182,9 @@ impl<R: Level> Site<R> {
         &self.row
     }
 
-    /// The same row, shared.
-    fn row(&self) -> Arc<website::Model> {
-        Arc::clone(&self.row)
+    /// The website, as anyone may see it.
+    pub(crate) fn public(&self) -> PublicWebsite {
+        PublicWebsite::new(Arc::clone(&self.row))
     }
 
     /// The zone in which the website's days begin.

@@ -13,10 +13,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    access::cx::Cx,
     access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     connection::{self, Page, PageArgs, Place},
-    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     key_usage::month,

@@ -16,9 +16,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    access::cx::Cx,
     access::{self, Admin, Caller, Reach as _, VisibleLine},
     connection::{self, Page, PageArgs, Place},
-    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     ports::Ports,

@@ -13,9 +13,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
+    access::cx::Cx,
     access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
     connection::{self, Page, PageArgs, Place},
-    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     list::List,

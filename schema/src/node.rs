@@ -3,11 +3,11 @@
 use async_graphql::{Context, ID, Interface, Object};
 
 use crate::{
+    access::cx::Cx,
     access::{On, Reach as _, Role, access_directive},
     api_key::ApiKey,
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
-    access::cx::Cx,
     error::{Error, Result},
     id::{Kind, split_global},
     list::List,

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::website;
 use uuid::Uuid;
 
 use crate::{
-    access::{On, Reach as _, Role, TrackedWebsite, RealtimeView, access_directive},
+    access::{On, PublicWebsite, Reach as _, RealtimeView, Role, TrackedWebsite, access_directive, cx::Cx},
     analytics::{
         country::country_name,
         plan::{Answer, Asker, Basis, MetricSet, Panel, Sums},
@@ -19,13 +18,11 @@ use crate::{
         zone,
     },
     cost::first_of,
-    access::cx::Cx,
     error::{Error, Result},
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
     traffic::LiveFigures,
-    website_row::zone_of,
 };
 
 mod stream;
@@ -42,7 +39,7 @@ const MINUTES: u32 = 30;
 /// A website's live counts.
 #[derive(Debug, Clone)]
 pub struct LiveSite {
-    row: Arc<website::Model>,
+    website: PublicWebsite,
     figures: LiveFigures,
     at: DateTime<Utc>,
 }
@@ -50,7 +47,7 @@ pub struct LiveSite {
 /// Who is on a website now, and its counts of today.
 #[derive(Debug, Clone)]
 pub struct Realtime {
-    row: Arc<website::Model>,
+    view: RealtimeView,
     figures: LiveFigures,
     at: DateTime<Utc>,
 }
@@ -131,31 +128,31 @@ const COUNTED: MetricSet = MetricSet::NONE.with(Metric::Visitors).with(Metric::P
 impl LiveSite {
     /// The website's counts of now. `whole`: whether more than the visitors is wanted.
     pub(crate) fn new(ports: &Ports, tracked: &TrackedWebsite, whole: bool) -> Self {
-        let row = Arc::clone(tracked.website());
+        let website = tracked.website().clone();
         let figures = if whole {
-            ports.live.figures(row.id)
+            ports.live.figures(website.id())
         } else {
-            LiveFigures { visitors: ports.live.visitors(row.id), ..LiveFigures::default() }
+            LiveFigures { visitors: ports.live.visitors(website.id()), ..LiveFigures::default() }
         };
-        Self { row, figures, at: ports.now() }
+        Self { website, figures, at: ports.now() }
     }
 }
 
 impl Realtime {
     /// The website's figures of now.
-    pub(crate) fn new(ports: &Ports, watching: &RealtimeView) -> Self {
-        let row = Arc::clone(watching.website());
-        Self { figures: ports.live.figures(row.id), row, at: ports.now() }
+    pub(crate) fn new(ports: &Ports, view: RealtimeView) -> Self {
+        Self { figures: ports.live.figures(view.website().id()), view, at: ports.now() }
     }
 
     /// Yesterday's and today's sums, from one question.
     async fn days(&self, cx: &Cx) -> Result<[Sums; 2]> {
-        let zone = zone_of(&self.row);
+        let website = self.view.website();
+        let zone = website.timezone();
         let span = zone::begun_earlier(zone::to_date(self.at, Interval::Day, zone), Interval::Day, zone);
         let edges: Arc<[i64]> = zone::edges(span, Interval::Day, zone)?.into();
         let panel = Panel::Series { edges, metrics: COUNTED };
         let Answer::Series(buckets) =
-            cx.loaders().panel(Asker::Team(self.row.team_id), &basis(&self.row, span), panel).await?
+            cx.loaders().panel(&self.view, Asker::Team(website.team_id()), &basis(website, span), panel).await?
         else {
             return Err(mismatch());
         };
@@ -188,8 +185,9 @@ fn change(earlier: i64, later: i64) -> f64 {
     ratio
 }
 
-fn basis(row: &website::Model, span: Span) -> Basis {
-    Basis { website: row.id, span, filters: Vec::new(), currency: row.currency.clone(), bots: false }
+fn basis(website: &PublicWebsite, span: Span) -> Basis {
+    let currency = website.currency().to_owned();
+    Basis { website: website.id(), span, filters: Vec::new(), currency, bots: false }
 }
 
 fn mismatch() -> Error {
@@ -207,14 +205,11 @@ fn countries(figures: &LiveFigures) -> List<LiveCountry> {
 
 /// Counts of today, this week and this month.
 pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats> {
-    let (row, now) = (tracked.website(), cx.ports().now());
+    let (website, now) = (tracked.website(), cx.ports().now());
     let sums = async |unit| {
-        let span = zone::to_date(now, unit, zone_of(row));
-        match cx
-            .loaders()
-            .panel(Asker::Team(row.team_id), &basis(row, span), Panel::Totals { metrics: COUNTED })
-            .await?
-        {
+        let span = zone::to_date(now, unit, website.timezone());
+        let (asker, panel) = (Asker::Team(website.team_id()), Panel::Totals { metrics: COUNTED });
+        match cx.loaders().panel(tracked, asker, &basis(website, span), panel).await? {
             Answer::Totals(sums) => Ok(sums),
             _ => Err(mismatch()),
         }
@@ -235,12 +230,12 @@ pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats
 
 /// Whether the website is measured.
 pub(crate) async fn status(ports: &Ports, tracked: &TrackedWebsite) -> Result<SiteStatus> {
-    let row = tracked.website();
+    let website = tracked.website();
     Ok(SiteStatus {
-        active: row.is_active,
-        tracking_code: row.tracking_code.clone(),
-        domain: row.domain.clone(),
-        last_event_at: last_event_at(ports, row.id).await?,
+        active: website.is_active(),
+        tracking_code: website.tracking_code().to_owned(),
+        domain: website.domain().to_owned(),
+        last_event_at: last_event_at(ports, website.id()).await?,
         at: Instant(ports.now()),
     })
 }
@@ -257,12 +252,12 @@ pub(crate) async fn last_event_at(ports: &Ports, website: Uuid) -> Result<Option
 impl LiveSite {
     /// `ZV_` and 24 characters: what pages send events with.
     async fn tracking_code(&self) -> &str {
-        &self.row.tracking_code
+        self.website.tracking_code()
     }
 
     /// Host name, lower case, without scheme and path.
     async fn domain(&self) -> &str {
-        &self.row.domain
+        self.website.domain()
     }
 
     /// Visitors with an event or a heartbeat in the last five minutes.
@@ -367,8 +362,8 @@ impl RealtimeQuery {
         #[graphql(desc = "The website: global id or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Realtime>> {
         let answer: async_graphql::Result<Option<Realtime>> = async {
-            let watching = RealtimeView::find(ctx.cx()?, "id", &id).await?;
-            Ok(Some(Realtime::new(ctx.cx()?.ports(), &watching)))
+            let view = RealtimeView::find(ctx.cx()?, "id", &id).await?;
+            Ok(Some(Realtime::new(ctx.cx()?.ports(), view)))
         }
         .await;
         answer.transpose()

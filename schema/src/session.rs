@@ -160,7 +160,10 @@ pub async fn sign_in(
     password: String,
     from: Option<AddressHash>,
 ) -> Result<(Issued, Myself)> {
-    let found = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(ports.database.reader(&Unproven::new())).await?;
+    let found = user::Entity::find()
+        .filter(user::Column::Email.eq(email.as_str()))
+        .one(ports.database.reader(&Unproven::new()))
+        .await?;
     let is_known = known_network::is_known(ports, found.as_ref().map(|user| user.id), from).await?;
     let attempt = ports.attempts.begin_from(Some(email.as_str()), from, is_known, ports.now())?;
     let hash = found.as_ref().and_then(|user| user.password_hash.clone());
@@ -210,7 +213,8 @@ fn successor(session: Uuid, family: &str, token: &str, key: &str) -> String {
 pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
     let (id, family) = parts(token).ok_or_else(refused)?;
-    let row = session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
+    let row =
+        session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
     let now = ports.now();
     if row.family_hash != digest(family) || row.revoked_at.is_some() || row.expires_at <= now {
         return Err(refused());
@@ -234,7 +238,8 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     if swapped.rows_affected == 1 {
         return reissue(ports, &row, refresh_token, refresh_expires_at);
     }
-    let row = session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
+    let row =
+        session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
     if row.revoked_at.is_some() {
         return Err(refused());
     }

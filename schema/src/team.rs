@@ -8,12 +8,12 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect 
 use uuid::Uuid;
 
 use crate::{
+    access::cx::Cx,
     access::{self, Admin, Level, Myself, On, Reach as _, Role, Viewer, access_directive},
     api_key::ApiKeyConnection,
     audit::{self, AuditEntryConnection},
     connection::{self, Page, PageArgs, Place},
     conversation::ConversationConnection,
-    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::{PlanLimits, PlanName},
@@ -89,8 +89,14 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
     let parts = parts_of(ports, myself).await?;
     let list = team::Entity::find().filter(team::Column::Id.in_subquery(team_ids_of(myself)));
     let place = |row: &team::Model| Place { at: row.created_at, id: row.id };
-    let page =
-        connection::page(ports.database.reader(myself), list, (team::Column::CreatedAt, team::Column::Id), place, window).await?;
+    let page = connection::page(
+        ports.database.reader(myself),
+        list,
+        (team::Column::CreatedAt, team::Column::Id),
+        place,
+        window,
+    )
+    .await?;
     page.try_map(|row| {
         let part = part_in(&parts, row.id)?;
         Ok(Team(myself.team(Arc::new(row), part)?))

@@ -6,10 +6,10 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Myself, On, Reach as _, Role, WebsiteView, Site, Viewer, access_directive, cx::Cx},
+    access::{self, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
-        query_input::{Audience, Question, Subject},
+        query_input::Question,
         report::Analytics,
     },
     connection::{self, Page, PageArgs, Place, Window},
@@ -21,10 +21,10 @@ use crate::{
     realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
     team::{MembershipConnection, Team},
-    website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, domains_of, zone_of},
+    website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, domains_of},
 };
 
-mod change;
+pub mod change;
 pub mod creation;
 pub mod deletion;
 pub mod domains;
@@ -37,7 +37,6 @@ pub mod notifications;
 pub mod revenue;
 pub mod settings;
 
-use change::Change;
 pub use creation::{NewWebsite, create};
 use ingest::Ingest;
 use settings::WebsiteSettings;
@@ -282,16 +281,15 @@ impl Website {
         #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
         include_bots: bool,
     ) -> Result<Analytics> {
-        let subject = Subject::new(&self.0);
         let zone = timezone.map(|zone| zone.0);
         let ports = ctx.cx()?.ports();
         let filters = filters.unwrap_or_default();
-        Ok(Analytics::new(Question::from_input(ports, subject, range, zone, filters, compare, include_bots).await?))
+        Ok(Analytics::new(Question::from_input(ports, &self.0, range, zone, filters, compare, include_bots).await?))
     }
 
     /// Who is there now, and today's counts so far. For the public unless `publicRealtime` is off.
     async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
-        Ok(Realtime::new(ctx.cx()?.ports(), &self.0.realtime()?))
+        Ok(Realtime::new(ctx.cx()?.ports(), self.0.realtime()?))
     }
 
     /// What became of everything that was sent to it.

@@ -19,7 +19,7 @@ use footfall::{
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use schema::{
-    access::Role,
+    access::{LockFile, Operator, Role},
     ports::{Clock, DomainProof},
 };
 use sea_orm::{
@@ -151,6 +151,11 @@ impl TestApp {
     }
 
     /// The data folder.
+    /// The proof of whoever may write the data folder.
+    pub fn operator(&self) -> Operator {
+        Operator::new(&LockFile::open(&self.data()).unwrap())
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -2,10 +2,7 @@
 
 use chrono::Duration;
 use footfall::ingest::sites::Sites;
-use schema::{
-    access::Operator,
-    website::{self, NewWebsite},
-};
+use schema::website::{self, NewWebsite};
 use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,7 +33,7 @@ fn ok(answer: &Value) -> &Value {
 #[tokio::test]
 async fn mutations_that_are_refused_or_of_no_website_make_ingest_read_nothing() {
     let (app, owner, site) = with_websites(WEBSITES).await;
-    let sites = Sites::new(app.ports.clone());
+    let sites = Sites::new(app.ports.clone(), app.operator());
     assert!(sites.by_id(site).await.unwrap().unwrap().rules.is_active);
     assert_eq!(sites.rules_read(), WEBSITES);
     let unread = async |what: &str| {
@@ -72,7 +69,7 @@ async fn mutations_that_are_refused_or_of_no_website_make_ingest_read_nothing() 
 #[tokio::test]
 async fn a_website_that_changes_is_read_again_and_no_other() {
     let (app, owner, site) = with_websites(20).await;
-    let sites = Sites::new(app.ports.clone());
+    let sites = Sites::new(app.ports.clone(), app.operator());
     let is_active = async || sites.by_id(site).await.unwrap().map(|site| site.rules.is_active);
     assert_eq!(is_active().await, Some(true));
     let pause = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { isActive: false }) { website { isActive } } }";
@@ -94,11 +91,17 @@ async fn a_website_that_changes_is_read_again_and_no_other() {
 #[tokio::test]
 async fn what_another_process_changes_is_seen_within_a_second() {
     let (app, _, site) = with_websites(3).await;
-    let sites = Sites::new(app.ports.clone());
+    let sites = Sites::new(app.ports.clone(), app.operator());
     assert!(sites.by_id(site).await.unwrap().is_some());
     let run = async |sql: &str, values: Vec<sea_orm::Value>| {
         let backend = app.ports.database.writer(&app.operator()).get_database_backend();
-        let done = app.ports.database.writer(&app.operator()).execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.unwrap();
+        let done = app
+            .ports
+            .database
+            .writer(&app.operator())
+            .execute_raw(Statement::from_sql_and_values(backend, sql, values))
+            .await
+            .unwrap();
         assert_eq!(done.rows_affected(), 1);
     };
     app.pass(Duration::seconds(1));

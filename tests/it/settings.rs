@@ -82,7 +82,14 @@ impl Team {
     pub async fn audit(&self, most: u32) -> Value {
         use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
         let text = format!("SELECT action, changed FROM audit_entries ORDER BY rowid DESC LIMIT {most}");
-        let rows = self.app.ports.database.reader(&self.app.operator()).query_all_raw(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap();
+        let rows = self
+            .app
+            .ports
+            .database
+            .reader(&self.app.operator())
+            .query_all_raw(Statement::from_string(DbBackend::Sqlite, text))
+            .await
+            .unwrap();
         let line = |row: &sea_orm::QueryResult| {
             let changed: String = row.try_get("", "changed").unwrap();
             let action: String = row.try_get("", "action").unwrap();

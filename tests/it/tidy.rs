@@ -6,6 +6,7 @@ use crate::app::repository;
 
 mod fuzz;
 mod imports;
+mod proofs;
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {

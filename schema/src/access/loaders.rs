@@ -31,7 +31,7 @@ use sea_orm::{
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::{Chat, Level, Myself, Site, Team, Viewer, VisibleLine};
+use super::{Chat, Level, Myself, Site, Team, Viewer, VisibleLine, public_website::ShowsWebsite};
 use crate::{
     analytics::plan::{Answer, Asker, Basis, Panel, Plan},
     caller::Caller,
@@ -91,8 +91,18 @@ impl Loaders {
         )
     }
 
-    /// The answer to one panel. Panels over the same basis that are asked for together share one plan.
-    pub(crate) async fn panel(&self, asker: Asker, basis: &Basis, panel: Panel) -> Result<Answer> {
+    /// The answer to one panel about the website that the proof shows. Panels over the same basis that are asked for together share one
+    /// plan.
+    pub(crate) async fn panel(
+        &self,
+        proof: &impl ShowsWebsite,
+        asker: Asker,
+        basis: &Basis,
+        panel: Panel,
+    ) -> Result<Answer> {
+        if basis.website != proof.website().id() {
+            return Err(Error::broken("a website's proof met a question about another"));
+        }
         let answer = self.1.load_one((asker, basis.clone(), panel)).await?;
         answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
     }

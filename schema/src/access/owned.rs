@@ -46,7 +46,12 @@ where
 impl Cx {
     /// A row below a website, and the proof on the website; `field` is the argument that carries the id. Errors, in this order:
     /// 401, 404, 403.
-    pub(crate) async fn of_website<E, R: Level>(&self, field: &str, id: Uuid, missing: &str) -> Result<(E::Model, Site<R>)>
+    pub(crate) async fn of_website<E, R: Level>(
+        &self,
+        field: &str,
+        id: Uuid,
+        missing: &str,
+    ) -> Result<(E::Model, Site<R>)>
     where
         E: EntityTrait<Model: OfWebsite, PrimaryKey: PrimaryKeyTrait<ValueType = Uuid>>,
     {

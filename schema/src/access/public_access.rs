@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entity::website;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::{Caller, PublicWebsite, Site, Unproven, Viewer, cx::Cx, loaders::SiteKey};
+use super::{Caller, PublicWebsite, Site, Unproven, Viewer, cx::Cx, loaders::SiteKey, public_website::ShowsWebsite};
 use crate::{
     error::{Error, Result},
     id::Kind,
@@ -131,7 +131,7 @@ impl WebsiteView {
 
 impl From<Site<Viewer>> for WebsiteView {
     fn from(site: Site<Viewer>) -> Self {
-        Self { website: PublicWebsite::new(site.row()), member: Some(site) }
+        Self { website: site.public(), member: Some(site) }
     }
 }
 
@@ -140,4 +140,22 @@ pub(crate) fn for_members() -> Error {
     Error::forbidden(
         "This website shows its aggregate figures to the public, and this to its team only; sign in as a member of the team.",
     )
+}
+
+impl ShowsWebsite for TrackedWebsite {
+    fn website(&self) -> &PublicWebsite {
+        self.website()
+    }
+}
+
+impl ShowsWebsite for RealtimeView {
+    fn website(&self) -> &PublicWebsite {
+        self.website()
+    }
+}
+
+impl ShowsWebsite for WebsiteView {
+    fn website(&self) -> &PublicWebsite {
+        self.website()
+    }
 }

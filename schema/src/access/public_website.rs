@@ -32,6 +32,12 @@ use crate::website_row::{PUBLIC_DETAILS, PUBLIC_REALTIME, zone_of};
 #[derive(Debug, Clone)]
 pub struct PublicWebsite(Arc<website::Model>);
 
+/// A proof that shows figures of a website.
+pub(crate) trait ShowsWebsite {
+    /// The website, as anyone may see it.
+    fn website(&self) -> &PublicWebsite;
+}
+
 impl PublicWebsite {
     pub(super) fn new(row: Arc<website::Model>) -> Self {
         Self(row)

@@ -5,9 +5,7 @@ use std::future::Future;
 use async_graphql::{Context, ID};
 
 use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey, cx::Cx};
-use crate::{
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 impl Cx {
     /// Proves a role on a website; `field` is the argument or path parameter that carries the id.

@@ -20,9 +20,9 @@ impl VisibleLine {
         match row.team_id {
             Some(team) => Team::<Admin>::by_uuid(cx, team).await?.line(row),
             None if caller.user().is_some() && caller.user() == row.user_id => Ok(Self(row)),
-            None => Err(Error::forbidden(
-                "This line is about another account; ask for it through a team's `auditLog`.",
-            )),
+            None => {
+                Err(Error::forbidden("This line is about another account; ask for it through a team's `auditLog`."))
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! From what a caller asks to a [`Basis`]: the rules on ranges, zones, filters and pages.
 
 use chrono_tz::Tz;
-use uuid::Uuid;
 
 use super::{
     closed,
@@ -12,7 +11,7 @@ use super::{
     zone,
 };
 use crate::{
-    access::public_access::for_members,
+    access::{WebsiteView, public_access::for_members},
     error::{Error, Result},
     ports::Ports,
 };
@@ -52,6 +51,8 @@ const MAX_OFFSET: i32 = 1_000_000;
 /// What a caller asked, checked and made absolute.
 #[derive(Debug, Clone)]
 pub struct Question {
+    /// The proof that the caller may see the website's figures.
+    pub view: WebsiteView,
     /// The website, the resolved range, the filters.
     pub basis: Basis,
     /// Whose share of the event store it takes.
@@ -99,29 +100,14 @@ impl Audience {
     }
 }
 
-/// A website as far as a question needs it; made from a proof.
-#[derive(Debug, Clone)]
-pub struct Subject {
-    /// The website's id.
-    pub website: Uuid,
-    /// The id of its team.
-    pub team: Uuid,
-    /// Its zone.
-    pub zone: Tz,
-    /// Its currency, ISO 4217.
-    pub currency: String,
-    /// Who asks.
-    pub audience: Audience,
-}
-
 impl Question {
-    /// Checks and resolves a question.
+    /// Checks and resolves a question about a website.
     ///
     /// # Errors
     /// `Invalid`, naming `range` or `filters` and what would be right; `Forbidden` where the public asks about event properties.
     pub async fn from_input(
         ports: &Ports,
-        subject: Subject,
+        view: &WebsiteView,
         range: RangeInput,
         zone: Option<Tz>,
         filters: Vec<FilterInput>,
@@ -129,27 +115,32 @@ impl Question {
         bots: bool,
     ) -> Result<Self> {
         check_filters(&filters)?;
+        let website = view.website();
+        let audience = match view.is_public() {
+            true => Audience::Public { has_details: website.has_public_details() },
+            false => Audience::Team,
+        };
         for filter in &filters {
-            subject.audience.may_ask(filter.dimension)?;
+            audience.may_ask(filter.dimension)?;
             if filter.property.is_some() {
                 // Properties are whatever pages send, people's ids included.
-                subject.audience.members_only()?;
+                audience.members_only()?;
             }
         }
         let filters = filters.into_iter().map(|filter| closed::spelled(respelled(filter))).collect::<Result<_>>()?;
-        let zone = zone.unwrap_or(subject.zone);
+        let zone = zone.unwrap_or(website.timezone());
         let first = match range {
-            RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(subject.website).await?,
+            RangeInput::Preset(RangePreset::AllTime) => ports.events.first_event(website.id()).await?,
             _ => None,
         };
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
-        let basis = Basis { website: subject.website, span, filters, currency: subject.currency, bots };
+        let basis = Basis { website: website.id(), span, filters, currency: website.currency().to_owned(), bots };
         let previous = compare.map(|compare| Basis { span: compared(range, span, compare, zone), ..basis.clone() });
-        let asker = match subject.audience {
-            Audience::Team => Asker::Team(subject.team),
+        let asker = match audience {
+            Audience::Team => Asker::Team(website.team_id()),
             Audience::Public { .. } => Asker::Anonymous,
         };
-        Ok(Self { basis, asker, previous, zone, audience: subject.audience })
+        Ok(Self { view: view.clone(), basis, asker, previous, zone, audience })
     }
 }
 

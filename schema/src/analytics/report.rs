@@ -105,7 +105,7 @@ impl Analytics {
         if metrics.is_empty() {
             return Ok(Metrics { sums: Sums::default(), currency: self.currency.clone() });
         }
-        match cx.loaders().panel(self.question.asker, basis, Panel::Totals { metrics }).await? {
+        match cx.loaders().panel(&self.question.view, self.question.asker, basis, Panel::Totals { metrics }).await? {
             Answer::Totals(sums) => Ok(Metrics { sums, currency: self.currency.clone() }),
             _ => Err(mismatch()),
         }
@@ -182,8 +182,11 @@ impl Analytics {
             })
             .collect();
         if !metrics.is_empty() {
-            let Answer::Series(buckets) =
-                ctx.cx()?.loaders().panel(self.question.asker, basis, Panel::Series { edges, metrics }).await?
+            let Answer::Series(buckets) = ctx
+                .cx()?
+                .loaders()
+                .panel(&self.question.view, self.question.asker, basis, Panel::Series { edges, metrics })
+                .await?
             else {
                 return Err(mismatch());
             };
@@ -251,12 +254,13 @@ impl Analytics {
                 false => Ok(None),
             }
         };
-        let (answer, whole) = futures_util::try_join!(cx.loaders().panel(self.question.asker, basis, panel), whole)?;
+        let (answer, whole) =
+            futures_util::try_join!(cx.loaders().panel(&self.question.view, self.question.asker, basis, panel), whole)?;
         let Answer::Breakdown { rows, more, other } = answer else { return Err(mismatch()) };
         let described = by == Dimension::Page && (nodes.field("page").exists() || edges.field("page").exists());
         let mut pages = if described && !rows.is_empty() {
             let paths = rows.iter().map(|row| row.key.clone()).collect();
-            match cx.loaders().panel(self.question.asker, basis, Panel::Pages { paths }).await? {
+            match cx.loaders().panel(&self.question.view, self.question.asker, basis, Panel::Pages { paths }).await? {
                 Answer::Pages(pages) => pages,
                 _ => return Err(mismatch()),
             }
@@ -304,7 +308,7 @@ impl Analytics {
         let after = after.as_deref().map(read_visitor_cursor).transpose()?;
         let is_first = after.is_none() && offset == 0;
         let panel = Panel::Visitors { offset, after, limit };
-        match ctx.cx()?.loaders().panel(self.question.asker, &self.question.basis, panel).await? {
+        match ctx.cx()?.loaders().panel(&self.question.view, self.question.asker, &self.question.basis, panel).await? {
             Answer::Visitors { rows, more } => {
                 Ok(VisitorConnection { rows: rows.into_iter().map(|row| Visitor { row }).collect(), more, is_first })
             }

@@ -8,7 +8,12 @@ use sea_orm::{
 };
 
 use crate::{
-    access::{Caller, Operator}, error::Result, key_usage::Counted, plan::PlanName, ports::Ports};
+    access::{Caller, Operator},
+    error::Result,
+    key_usage::Counted,
+    plan::PlanName,
+    ports::Ports,
+};
 
 /// The first instant of the next UTC month.
 #[must_use]

@@ -19,9 +19,9 @@ use uuid::Uuid;
 
 use super::{Conversation, take};
 use crate::{
+    access::cx::Cx,
     access::{Chat, Viewer},
     connection::{self, PageArgs},
-    access::cx::Cx,
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
     list::List,
@@ -248,7 +248,8 @@ pub async fn append(
 
 /// All messages, in order.
 pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
-    let rows = of_conversation(chat.id()).order_by_asc(message::Column::Position).all(ports.database.reader(chat)).await?;
+    let rows =
+        of_conversation(chat.id()).order_by_asc(message::Column::Position).all(ports.database.reader(chat)).await?;
     rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
 }
 
@@ -356,7 +357,10 @@ impl ConversationMessageConnection {
     /// Messages of the whole conversation.
     async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
         let answer: async_graphql::Result<Option<i32>> = async {
-            let count = of_conversation(self.chat.id()).count(self.ports.database.reader(&self.chat)).await.map_err(Error::from)?;
+            let count = of_conversation(self.chat.id())
+                .count(self.ports.database.reader(&self.chat))
+                .await
+                .map_err(Error::from)?;
             Ok(i32::try_from(count).ok())
         }
         .await;

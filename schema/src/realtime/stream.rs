@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Subscription, Value};
 use chrono::{DateTime, Utc};
-use entity::website;
 use futures_util::{
     StreamExt as _,
     stream::{BoxStream, unfold},
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use super::LiveSite;
 use crate::{
     access::{
-        On, Reach as _, Role, Site, Viewer, access_directive,
+        On, PublicWebsite, Reach as _, Role, Site, Viewer, access_directive,
         stream_access::{IDLE, Lasting, Proven},
     },
     analytics::{
@@ -52,30 +51,30 @@ impl Watch {
 
     /// Asks again where the last proof is too old. Errors: `Unauthenticated` for a credential that works no more, `NotFound`,
     /// `Forbidden`.
-    async fn go_on(&mut self) -> Result<Arc<website::Model>> {
+    async fn go_on(&mut self) -> Result<PublicWebsite> {
         let due = self.lasting.is_due().await?;
         self.renewed(due).await
     }
 
     /// The same while nothing happens.
-    async fn wait_on(&mut self) -> Result<Arc<website::Model>> {
+    async fn wait_on(&mut self) -> Result<PublicWebsite> {
         let due = self.lasting.is_due_when_idle().await?;
         self.renewed(due).await
     }
 
-    async fn renewed(&mut self, due: Option<Proven>) -> Result<Arc<website::Model>> {
+    async fn renewed(&mut self, due: Option<Proven>) -> Result<PublicWebsite> {
         if let Some(proven) = due {
             self.site = self.lasting.cx().site("websiteId", &self.site.id().to_string()).await?;
             self.lasting.renew(proven);
         }
-        Ok(self.site.row())
+        Ok(self.site.public())
     }
 
     /// The items for as long as access lasts, then the refusal.
     fn over<I, T>(
         self,
         items: BoxStream<'static, I>,
-        face: impl Fn(&Arc<website::Model>, I, DateTime<Utc>) -> T + Send + 'static,
+        face: impl Fn(PublicWebsite, I, DateTime<Utc>) -> T + Send + 'static,
     ) -> BoxStream<'static, Result<T>>
     where
         I: Send + 'static,
@@ -94,8 +93,8 @@ impl Watch {
                 }
             };
             match watch.go_on().await {
-                Ok(row) => {
-                    let shown = face(&row, item, watch.lasting.cx().ports().now());
+                Ok(website) => {
+                    let shown = face(website, item, watch.lasting.cx().ports().now());
                     Some((Ok(shown), Some((watch, items, face))))
                 }
                 Err(error) => Some((Err(error), None)),
@@ -228,7 +227,7 @@ impl LiveSubscription {
     ) -> async_graphql::Result<BoxStream<'static, Result<LiveSite>>> {
         let watch = Watch::begin(ctx, &website_id).await?;
         let changes = watch.lasting.cx().ports().live.changes(watch.site.id());
-        Ok(watch.over(changes, |row, figures, at| LiveSite { row: Arc::clone(row), figures, at }))
+        Ok(watch.over(changes, |website, figures, at| LiveSite { website, figures, at }))
     }
 
     /// What visitors do on a website, as it happens: page views and events, but neither heartbeats nor machines. A client

@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 use super::{Team, creation, ownership_offer};
 use crate::{
+    access::cx::Cx,
     access::{self, Admin, AtLeast, Caller, Level, Reach as _, Role, Viewer},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     connection::{self, Page, PageArgs, Place},
-    access::cx::Cx,
     error::{Error, Result},
     id::Kind,
     plan::PlanName,

@@ -140,7 +140,11 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
         invitation::find(ports.database.reader(&Unproven::new()), ports, token, &email).await?;
     }
     let outcome = async {
-        admitted(ports.sign_up, user::Entity::find().count(ports.database.reader(&Unproven::new())).await? == 0, invitation.is_some())?;
+        admitted(
+            ports.sign_up,
+            user::Entity::find().count(ports.database.reader(&Unproven::new())).await? == 0,
+            invitation.is_some(),
+        )?;
         checked_password("password", &password)?;
         let full_name = checked_name(full_name)?;
         ports.attempts.take(Quota::SignUp, None, from, ports.now())?;

@@ -7,9 +7,9 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilt
 use uuid::Uuid;
 
 use crate::{
+    access::cx::Cx,
     access::{Reach as _, Team, Viewer},
     api_key::Standing,
-    access::cx::Cx,
     error::Result,
     plan::{PlanLimits, PlanName},
     ports::Ports,
@@ -61,7 +61,10 @@ impl AccountUsage {
             .filter(membership::Column::DeactivatedAt.is_null())
             .count(ports.database.reader(&team))
             .await?;
-        let keys = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id())).all(ports.database.reader(&team)).await?;
+        let keys = api_key::Entity::find()
+            .filter(api_key::Column::TeamId.eq(team.id()))
+            .all(ports.database.reader(&team))
+            .await?;
         let end = ports.now();
         let requests = keys.iter().map(|key| Standing::of_row(ports, key, plan, end).monthly_requests);
         let (api_requests, limits, start) = (requests.sum(), plan.limits(), month_start(end));

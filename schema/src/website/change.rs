@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, Enti
 
 use super::TAKEN;
 use crate::{
-    access::{Level, Site},
+    access::{Admin, Editor, Level, Site},
     audit::{self, AuditAction, Line},
     error::{Error, Result},
     ports::Ports,
@@ -22,17 +22,77 @@ pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Optio
     }
 }
 
+/// What is changed: the role that it requires, and how the audit log calls it.
+pub trait Setting: Send + Sync + 'static {
+    /// The least role that may change it.
+    type Needs: Level;
+    /// What the audit log notes.
+    const ACTION: AuditAction;
+}
+
+macro_rules! settings {
+    ($( $(#[$doc:meta])* $setting:ident: $needs:ident, $action:ident; )+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub enum $setting {}
+
+            impl Setting for $setting {
+                type Needs = $needs;
+                const ACTION: AuditAction = AuditAction::$action;
+            }
+        )+
+    };
+}
+
+settings! {
+    /// General settings.
+    General: Editor, WebsiteUpdateGeneral;
+    /// Notification preferences.
+    Notifications: Editor, WebsiteUpdateNotifications;
+    /// Revenue settings.
+    Revenue: Admin, WebsiteUpdateRevenue;
+    /// Domains.
+    Domains: Admin, WebsiteUpdateDomains;
+    /// The proof of the domain.
+    Verification: Editor, WebsiteVerifyDomain;
+    /// One excluded address more.
+    IpExcluded: Editor, WebsiteExcludeIp;
+    /// One excluded address less.
+    IpIncluded: Editor, WebsiteRemoveIpExclusion;
+    /// One exclusion of paths more.
+    PathExcluded: Editor, WebsiteExcludePath;
+    /// One exclusion of paths less.
+    PathIncluded: Editor, WebsiteRemovePathExclusion;
+}
+
 /// A change of a website on its way. Dropped before it is committed, it never was.
-pub(crate) struct Change<'a, R: Level> {
+///
+/// It begins with the role that it requires, and with no lower one:
+///
+/// ```compile_fail
+/// # use footfall_schema::{Ports, access::{Editor, Site}, website::change::{Change, Domains}};
+/// # async fn f(ports: &Ports, site: &Site<Editor>) {
+/// let change = Change::<Domains>::begin(ports, site).await;
+/// # }
+/// ```
+///
+/// ```
+/// # use footfall_schema::{Ports, access::{Admin, Site}, website::change::{Change, Domains}};
+/// # async fn f(ports: &Ports, site: &Site<Admin>) {
+/// let change = Change::<Domains>::begin(ports, site).await;
+/// # }
+/// ```
+pub struct Change<'a, S: Setting> {
     ports: &'a Ports,
-    site: &'a Site<R>,
+    site: &'a Site<S::Needs>,
     transaction: Transaction,
     row: website::Model,
 }
 
-impl<'a, R: Level> Change<'a, R> {
+impl<'a, S: Setting> Change<'a, S> {
     /// Begins, and reads the row under the write lock: what others have set meanwhile stays. Errors: `NotFound`.
-    pub(crate) async fn begin(ports: &'a Ports, site: &'a Site<R>) -> Result<Self> {
+    pub async fn begin(ports: &'a Ports, site: &'a Site<S::Needs>) -> Result<Self> {
         let transaction = ports.begin(site).await?;
         let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
         let row = row.ok_or_else(|| Error::not_found("The website"))?;
@@ -50,8 +110,8 @@ impl<'a, R: Level> Change<'a, R> {
     }
 
     /// Commits what was written beside the row; `changed` names it as the schema does.
-    pub(crate) async fn commit(self, action: AuditAction, changed: &[&'static str]) -> Result<Site<R>> {
-        self.commit_row(Default::default(), action, changed).await
+    pub(crate) async fn commit(self, changed: &[&'static str]) -> Result<Site<S::Needs>> {
+        self.commit_row(Default::default(), changed).await
     }
 
     /// Commits the values of the row that differ from what they were, and what was written beside it. Where nothing differs,
@@ -59,9 +119,8 @@ impl<'a, R: Level> Change<'a, R> {
     pub(crate) async fn commit_row(
         self,
         mut given: website::ActiveModel,
-        action: AuditAction,
         beside: &[&'static str],
-    ) -> Result<Site<R>> {
+    ) -> Result<Site<S::Needs>> {
         let mut changed = leave_out_the_same(&mut given, &self.row);
         changed.extend_from_slice(beside);
         if !given.is_changed() && changed.is_empty() {
@@ -75,7 +134,7 @@ impl<'a, R: Level> Change<'a, R> {
         given.updated_at = Set(self.ports.now());
         let row = given.update(&self.transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
         let line = Line {
-            action,
+            action: S::ACTION,
             caller: self.site.caller(),
             team: Some(row.team_id),
             website: Some(row.id),

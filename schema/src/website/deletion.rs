@@ -86,7 +86,12 @@ async fn forget(ports: &Ports, proof: &impl Proof, website: Uuid) -> Result<()> 
 
 /// Websites that are gone while their events may not be.
 pub async fn pending(ports: &Ports, operator: &Operator) -> Result<Vec<Uuid>> {
-    Ok(erasure::Entity::find().all(ports.database.reader(operator)).await?.into_iter().map(|row| row.website_id).collect())
+    Ok(erasure::Entity::find()
+        .all(ports.database.reader(operator))
+        .await?
+        .into_iter()
+        .map(|row| row.website_id)
+        .collect())
 }
 
 /// Notes that a website's events are gone.

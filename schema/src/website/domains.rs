@@ -7,14 +7,13 @@ use entity::website;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::{
-    Change, Website,
-    change::required,
+    Website,
+    change::{self, Change, Verification, required},
     checked_domain,
     general::{MAX_DOMAINS, checked_domains},
 };
 use crate::{
     access::{Admin, Editor, On, Reach as _, Role, Site, Viewer, access_directive},
-    audit::AuditAction,
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Url},
@@ -117,7 +116,7 @@ pub async fn update_domains(
     if let Some(domains) = required("allowedDomains", input.allowed_domains)? {
         row.allowed_domains = Set(serde_json::json!(checked_domains("allowedDomains", &domains)?));
     }
-    Change::begin(ports, site).await?.commit_row(row, AuditAction::WebsiteUpdateDomains, &[]).await
+    Change::<change::Domains>::begin(ports, site).await?.commit_row(row, &[]).await
 }
 
 /// The website's domain and token as they are now; the token is made where there is none.
@@ -162,7 +161,7 @@ async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) ->
 pub async fn verify_domain(ports: &Ports, site: &Site<Editor>) -> Result<(Option<DomainProofMethod>, Site<Editor>)> {
     let (domain, token) = domain_and_token(ports, site).await?;
     let found = find_proof(ports, &domain, &DomainVerification::new(&domain, &token)).await?;
-    let change = Change::begin(ports, site).await?;
+    let change = Change::<Verification>::begin(ports, site).await?;
     if change.row().domain != domain {
         return Err(Error::conflict("The domain changed while it was being looked at; verify the new one."));
     }
@@ -170,7 +169,7 @@ pub async fn verify_domain(ports: &Ports, site: &Site<Editor>) -> Result<(Option
     if found.is_some() {
         row.verified_at = Set(Some(ports.now()));
     }
-    Ok((found, change.commit_row(row, AuditAction::WebsiteVerifyDomain, &[]).await?))
+    Ok((found, change.commit_row(row, &[]).await?))
 }
 
 // Graph

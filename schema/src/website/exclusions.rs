@@ -9,10 +9,9 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, SqlErr,
 };
 
-use super::Change;
+use super::change::{Change, Setting};
 use crate::{
     access::{Editor, Reach as _, Site, Viewer},
-    audit::AuditAction,
     error::{Error, Result},
     list::List,
     ports::Ports,
@@ -31,9 +30,6 @@ pub use path::PathExclusion;
 #[derive(Debug, Clone)]
 pub struct Exclusions(pub(super) Site<Viewer>);
 
-/// What the audit log notes: the action, and the list that changed.
-type Line = (AuditAction, &'static str);
-
 // Rules
 
 /// The most exclusions of each kind that a website may have.
@@ -50,19 +46,20 @@ fn note(note: Option<String>) -> Result<Option<String>> {
 }
 
 /// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MAX_EXCLUSIONS`] of them.
-async fn insert<A>(
+async fn insert<S, A>(
     ports: &Ports,
     site: &Site<Editor>,
     of_website: <A::Entity as EntityTrait>::Column,
     row: A,
-    (action, list): Line,
+    list: &'static str,
     taken: &str,
 ) -> Result<(<A::Entity as EntityTrait>::Model, Site<Editor>)>
 where
+    S: Setting<Needs = Editor>,
     A: ActiveModelTrait + ActiveModelBehavior + Send,
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A> + Send + Sync,
 {
-    let change = Change::begin(ports, site).await?;
+    let change = Change::<S>::begin(ports, site).await?;
     let row = row.insert(change.transaction()).await.map_err(|source| match source.sql_err() {
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::not_found("The website"),
         _ => Error::of_write(source, taken),
@@ -73,21 +70,21 @@ where
             "The website has {MAX_EXCLUSIONS} exclusions of this kind, which is the most; remove one, or let one stand for several."
         )));
     }
-    Ok((row, change.commit(action, &[list]).await?))
+    Ok((row, change.commit(&[list]).await?))
 }
 
 /// Deletes a row. Errors: `NotFound` when the website has no such exclusion.
-async fn remove<E: EntityTrait>(
+async fn remove<S: Setting<Needs = Editor>, E: EntityTrait>(
     ports: &Ports,
     site: &Site<Editor>,
     gone: DeleteMany<E>,
-    (action, list): Line,
+    list: &'static str,
 ) -> Result<Site<Editor>> {
-    let change = Change::begin(ports, site).await?;
+    let change = Change::<S>::begin(ports, site).await?;
     if gone.exec(change.transaction()).await?.rows_affected == 0 {
         return Err(Error::not_found(MISSING));
     }
-    change.commit(action, &[list]).await
+    change.commit(&[list]).await
 }
 
 // Graph

@@ -6,13 +6,12 @@ use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
     Website,
-    change::{Change, required},
+    change::{Change, General, required},
     checked_domain,
     settings::{self, WebsiteSettingsInput},
 };
 use crate::{
     access::{Editor, On, Reach as _, Role, Site, access_directive},
-    audit::AuditAction,
     error::{Error, Result},
     ports::Ports,
     scalars::{HexColor, TimeZone},
@@ -130,13 +129,13 @@ pub async fn update_general(
         (PUBLIC_DETAILS, input.public_details),
     ];
     let switches = settings::given(&[&own[..], &switches[..]].concat())?;
-    let change = Change::begin(ports, site).await?;
+    let change = Change::<General>::begin(ports, site).await?;
     let mut switched = Vec::new();
     if let Some((settings, names)) = settings::with_switches(change.row(), &switches) {
         row.settings = Set(settings);
         switched = names;
     }
-    change.commit_row(row, AuditAction::WebsiteUpdateGeneral, &switched).await
+    change.commit_row(row, &switched).await
 }
 
 // Graph

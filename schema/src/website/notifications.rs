@@ -8,11 +8,13 @@ use sea_orm::{ActiveValue::Set, EntityTrait as _, sea_query::OnConflict};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Change, Website};
+use super::{
+    Website,
+    change::{Change, Notifications},
+};
 use crate::{
-    access::{Editor, On, Reach as _, Role, Site, Viewer, access_directive},
-    audit::AuditAction,
     access::cx::Cx,
+    access::{Editor, On, Reach as _, Role, Site, Viewer, access_directive},
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},
@@ -92,7 +94,7 @@ pub async fn update_notifications(
     preferences: Json,
 ) -> Result<(NotificationPreferences, Site<Editor>)> {
     let given = checked(preferences)?;
-    let change = Change::begin(ports, site).await?;
+    let change = Change::<Notifications>::begin(ports, site).await?;
     let before = notification_preferences::Entity::find_by_id(site.id()).one(change.transaction()).await?;
     let known = record_of(before.as_ref())?;
     let mut record = known.clone();
@@ -120,7 +122,7 @@ pub async fn update_notifications(
         )
         .exec_without_returning(change.transaction())
         .await?;
-    let site = change.commit(AuditAction::WebsiteUpdateNotifications, &["preferences"]).await?;
+    let site = change.commit(&["preferences"]).await?;
     Ok((NotificationPreferences::from_row(site.id(), Some(row))?, site))
 }
 

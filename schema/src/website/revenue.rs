@@ -6,11 +6,10 @@ use sea_orm::ActiveValue::Set;
 
 use super::{
     Website,
-    change::{Change, required},
+    change::{Change, Revenue, required},
 };
 use crate::{
     access::{Admin, On, Reach as _, Role, Site, access_directive},
-    audit::AuditAction,
     error::{Error, Result},
     ports::Ports,
 };
@@ -129,7 +128,7 @@ pub async fn update_revenue(
     if let Some(code) = required("revenueCurrency", input.revenue_currency)? {
         row.currency = Set(checked_currency("revenueCurrency", &code)?);
     }
-    Change::begin(ports, site).await?.commit_row(row, AuditAction::WebsiteUpdateRevenue, &[]).await
+    Change::<Revenue>::begin(ports, site).await?.commit_row(row, &[]).await
 }
 
 // Graph

@@ -4,14 +4,13 @@ use std::sync::atomic::Ordering;
 
 use chrono::Duration;
 use footfall_schema::{
-    access::Operator,
     password,
     ports::{Limits, SignUp},
     user,
 };
 use serde_json::{Value, json};
 
-use crate::app::{App, open};
+use crate::app::App;
 
 const SIGN_UP: &str = "mutation($email: EmailAddress!, $password: String!) {
     signUp(input: { email: $email, password: $password }) { accessToken refreshToken expiresAt user { email defaultTeam { name role } websites { totalCount } } }
@@ -148,7 +147,7 @@ async fn parallel_refreshes_of_one_token_get_one_successor_and_a_later_one_ends_
         app.token(answer["tokenRefresh"]["accessToken"].as_str().unwrap()).ids().await;
     }
     // The same after a restart, as long as ten seconds have not passed; no token is kept as it is.
-    (app.ports.writer, app.ports.reader) = open(&app.folder).await;
+    app.reopen(|_| {}).await;
     app.clock.advance(Duration::milliseconds(9_999));
     let data = app.anonymous().ok(REFRESH, vars.clone()).await;
     assert_eq!(text(&data["tokenRefresh"]["refreshToken"]), successors[0]);
@@ -168,7 +167,7 @@ async fn refresh_tokens_survive_a_restart_and_end_after_sixty_days() {
     let mut app = App::new().await;
     let data = app.anonymous().ok(SIGN_UP, who("ada@shop.example")).await;
     let token = data["signUp"]["refreshToken"].clone();
-    (app.ports.writer, app.ports.reader) = open(&app.folder).await;
+    app.reopen(|_| {}).await;
     let data = app.anonymous().ok(REFRESH, json!({ "token": token })).await;
     app.clock.advance(Duration::days(60));
     let vars = json!({ "token": data["tokenRefresh"]["refreshToken"] });

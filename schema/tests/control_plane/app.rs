@@ -161,6 +161,13 @@ impl App {
         Self { schema: schema::build(), ports, clock, passwords, folder }
     }
 
+    /// Opens the database anew, as a restart does.
+    pub async fn reopen(&mut self, prepare: impl FnOnce(&mut DatabaseConnection)) {
+        let (writer, mut reader) = open(&self.folder).await;
+        prepare(&mut reader);
+        self.ports.database = schema::database::Database::new(writer, reader, Arc::clone(&self.ports.changes));
+    }
+
     /// The proof of whoever may write the data folder.
     pub fn operator(&self) -> Operator {
         Operator::new(&LockFile::open(self.folder.path()).unwrap())

@@ -1,7 +1,7 @@
 //! What a website does not count: excluded, listed and removed, through the website only.
 
 use footfall_schema::{
-    access::{Operator, Role},
+    access::Role,
     website::ingest_rules::{self, Which},
 };
 use serde_json::{Value, json};

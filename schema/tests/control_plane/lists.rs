@@ -127,9 +127,12 @@ async fn statements(app: &mut App, document: &str, variables: Value, token: &str
     };
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    app.ports.database.reader(&app.operator()).set_metric_callback(move |_| {
-        counted.fetch_add(1, Ordering::SeqCst);
-    });
+    app.reopen(|reader| {
+        reader.set_metric_callback(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+    })
+    .await;
     app.token(token).ok(document, variables).await;
     count.load(Ordering::SeqCst)
 }

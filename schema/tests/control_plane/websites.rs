@@ -1,10 +1,7 @@
 //! Making websites, and changing them in part.
 
 use chrono::Duration;
-use footfall_schema::{
-    access::Operator,
-    website::ingest_rules::{self, Which},
-};
+use footfall_schema::website::ingest_rules::{self, Which};
 use serde_json::{Value, json};
 
 use crate::app::App;

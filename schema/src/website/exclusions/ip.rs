@@ -10,16 +10,18 @@ use entity::ip_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{Line, MISSING, note};
+use super::{MISSING, note};
 use crate::{
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
-    audit::AuditAction,
     access::cx::Cx,
+    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
     error::{Error, Result},
     id::Kind,
     ports::Ports,
     scalars::Instant,
-    website::Website,
+    website::{
+        Website,
+        change::{IpExcluded, IpIncluded},
+    },
 };
 
 // Vocabulary
@@ -78,9 +80,8 @@ impl IpExclusion {
 
 // Rules
 
-/// What the audit log calls it.
-const WHAT: Line = (AuditAction::WebsiteExcludeIp, "ipExclusions");
-const WHAT_GOES: Line = (AuditAction::WebsiteRemoveIpExclusion, "ipExclusions");
+/// The list that changes, as the audit log calls it.
+const LIST: &str = "ipExclusions";
 
 /// The one spelling of an address or network: host bits zero, a network of one address as that address, IPv4 inside IPv6 as
 /// IPv4. Errors: `Invalid` for `field`.
@@ -143,7 +144,8 @@ pub async fn exclude_ip(
         created_at: Set(ports.now()),
     };
     let taken = "This address or network is excluded already.";
-    let (row, site) = super::insert(ports, site, ip_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
+    let (row, site) =
+        super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, row, LIST, taken).await?;
     Ok((IpExclusion::new(&site, row)?, site))
 }
 
@@ -152,7 +154,7 @@ pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -
     let gone = ip_exclusion::Entity::delete_many()
         .filter(ip_exclusion::Column::Id.eq(id))
         .filter(ip_exclusion::Column::WebsiteId.eq(site.id()));
-    super::remove(ports, site, gone, WHAT_GOES).await
+    super::remove::<IpIncluded, _>(ports, site, gone, LIST).await
 }
 
 /// An exclusion of an address, for those who see its website. Errors: `NotFound`, `Forbidden`.

@@ -7,16 +7,18 @@ use entity::path_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{Line, MISSING, note};
+use super::{MISSING, note};
 use crate::{
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
-    audit::AuditAction,
     access::cx::Cx,
+    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
     error::{Error, Result},
     id::Kind,
     ports::Ports,
     scalars::Instant,
-    website::Website,
+    website::{
+        Website,
+        change::{PathExcluded, PathIncluded},
+    },
 };
 
 // Vocabulary
@@ -78,9 +80,8 @@ impl PathExclusion {
 /// Characters of a path pattern at most.
 const MAX_PATTERN: usize = 500;
 
-/// What the audit log calls it.
-const WHAT: Line = (AuditAction::WebsiteExcludePath, "pathExclusions");
-const WHAT_GOES: Line = (AuditAction::WebsiteRemovePathExclusion, "pathExclusions");
+/// The list that changes, as the audit log calls it.
+const LIST: &str = "pathExclusions";
 
 /// Checks a pattern of paths; several `*` in a row are one. Errors: `Invalid` for `field`.
 pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
@@ -122,7 +123,8 @@ pub async fn exclude_path(
         created_at: Set(ports.now()),
     };
     let taken = "This path pattern is excluded already.";
-    let (row, site) = super::insert(ports, site, path_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
+    let (row, site) =
+        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, row, LIST, taken).await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
 
@@ -131,7 +133,7 @@ pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid)
     let gone = path_exclusion::Entity::delete_many()
         .filter(path_exclusion::Column::Id.eq(id))
         .filter(path_exclusion::Column::WebsiteId.eq(site.id()));
-    super::remove(ports, site, gone, WHAT_GOES).await
+    super::remove::<PathIncluded, _>(ports, site, gone, LIST).await
 }
 
 /// An exclusion of paths, for those who see its website. Errors: `NotFound`, `Forbidden`.
