@@ -26,6 +26,7 @@ use chrono::SecondsFormat;
 use futures_util::FutureExt;
 use schema::{AddressHash, access::Caller, error::Error, ports::Clock};
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     HttpConfig, RequestId,
@@ -89,7 +90,15 @@ pub struct Endpoint<E, A> {
     shape: SchemaIndex,
     pub(super) config: HttpConfig,
     clock: Arc<dyn Clock>,
+    /// Long requests that are checked at the same time.
+    checks: Semaphore,
 }
+
+/// A long request's place among those that are checked, until dropped; shorter ones need none.
+pub(super) type Checking<'a> = Option<SemaphorePermit<'a>>;
+
+/// Bytes of a request that takes about a tenth of a millisecond to check; longer ones wait for each other.
+const LONG_REQUEST: usize = 4 * 1024;
 
 impl<E: Executor, A: Admit> Endpoint<E, A> {
     /// An endpoint over `executor`, whose schema `sdl` describes (for page sizes, costs and enum values).
@@ -102,7 +111,10 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         config: HttpConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, async_graphql::parser::Error> {
-        Ok(Self { executor, admit, shape: SchemaIndex::read(sdl)?, config, clock })
+        // Half of the processors are left to those who run.
+        let checks = std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2));
+        let shape = SchemaIndex::read(sdl)?;
+        Ok(Self { executor, admit, shape, config, clock, checks: Semaphore::new(checks) })
     }
 
     /// `/graphql`, and the playground that a browser finds there.
@@ -140,14 +152,18 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         }
         let ran = async {
             let asker = self.asker(Credential::read(&parts.headers)?, peer, &parts.headers);
-            let asked = if get {
-                from_query_string(parts.uri.query().unwrap_or_default())?
+            let (asked, checking) = if get {
+                let query = parts.uri.query().unwrap_or_default();
+                let checking = self.checking(query.len()).await;
+                (from_query_string(query)?, checking)
             } else {
                 media_type(&parts.headers)?;
-                from_json(&self.body(&parts.headers, body).await?)?
+                let body = self.body(&parts.headers, body).await?;
+                let checking = self.checking(body.len()).await;
+                (from_json(&body)?, checking)
             };
             if accepts_event_stream(accept.as_deref()) {
-                return match self.open(asked, asker, get, id).await {
+                return match self.open(asked, checking, asker, get, id).await {
                     Err(refusal) if refusal.transport => Err(refusal),
                     // Clients name a stream beside JSON in each request and read it for subscriptions only.
                     Ok(Opened::One(answer)) if preferred != Some(Offer::EventStream) => {
@@ -157,12 +173,17 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                     opened => Ok(sse::respond(opened, self.config.answer_bytes, id)),
                 };
             }
-            render(self.run(asked, asker, get, id).await?, offer, self.config.answer_bytes)
+            render(self.run(asked, checking, asker, get, id).await?, offer, self.config.answer_bytes)
         };
         match ran.await {
             Ok(response) => response,
             Err(refusal) => refuse(&refusal, offer, id),
         }
+    }
+
+    /// Waits until a request of so many bytes may be checked.
+    pub(super) async fn checking(&self, bytes: usize) -> Checking<'_> {
+        if bytes > LONG_REQUEST { self.checks.acquire().await.ok() } else { None }
     }
 
     /// Who asks, with the address they ask from.
@@ -185,6 +206,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     pub(super) fn prepared(
         &self,
         asked: Asked,
+        _checking: Checking<'_>,
         credential: &Credential,
         get: bool,
         streams: bool,
@@ -219,8 +241,15 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     }
 
     /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
-    async fn run(&self, asked: Asked, asker: Asker, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
-        let prepared = self.prepared(asked, &asker.credential, get, false)?;
+    async fn run(
+        &self,
+        asked: Asked,
+        checking: Checking<'_>,
+        asker: Asker,
+        get: bool,
+        id: RequestId,
+    ) -> Result<Rendered, Refusal> {
+        let prepared = self.prepared(asked, checking, &asker.credential, get, false)?;
         self.execute(prepared, asker, id).await
     }
 
@@ -247,9 +276,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let (mut answer, turn) = tokio::time::timeout(self.config.timeout, running)
-            .await
-            .unwrap_or_else(|_elapsed| {
+        let (mut answer, turn) =
+            tokio::time::timeout(self.config.timeout, running).await.unwrap_or_else(|_elapsed| {
                 let is_mutation = operation == OperationType::Mutation;
                 Err(Refusal { transport: false, ..Error::TimedOut { seconds, is_mutation }.into() })
             })?;

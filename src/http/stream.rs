@@ -16,7 +16,7 @@ use super::{
     RequestId,
     answer::Rendered,
     credential::Asker,
-    graphql::{Admit, Endpoint},
+    graphql::{Admit, Checking, Endpoint},
     refusal::{Refusal, own_fault},
     request::Asked,
 };
@@ -34,11 +34,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     pub(super) async fn open(
         self: &Arc<Self>,
         asked: Asked,
+        checking: Checking<'_>,
         asker: Asker,
         get: bool,
         id: RequestId,
     ) -> Result<Opened, Refusal> {
-        let (prepared, limit) = self.prepared(asked, &asker.credential, get, true)?;
+        let (prepared, limit) = self.prepared(asked, checking, &asker.credential, get, true)?;
         if prepared.operation != OperationType::Subscription {
             return self.execute((prepared, limit), asker, id).await.map(|answer| Opened::One(Box::new(answer)));
         }

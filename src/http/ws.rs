@@ -270,7 +270,10 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 Err(Refusal::document("TOO_MANY_OPERATIONS", why))
             } else {
                 match from_value(payload) {
-                    Ok(asked) => endpoint.open(asked, asker, false, request).await,
+                    Ok(asked) => {
+                        let checking = endpoint.checking(asked.query.len()).await;
+                        endpoint.open(asked, checking, asker, false, request).await
+                    }
                     Err(refusal) => Err(refusal),
                 }
             };
