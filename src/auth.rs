@@ -49,7 +49,12 @@ impl Door {
     /// A door to what these ports hold, behind these proxies.
     #[must_use]
     pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
-        Self { ports: Arc::new(ports), proxies: Arc::new(proxies), keyed: secret.keyed("network"), turns: Turns::default() }
+        Self {
+            ports: Arc::new(ports),
+            proxies: Arc::new(proxies),
+            keyed: secret.keyed("network"),
+            turns: Turns::default(),
+        }
     }
 
     /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.

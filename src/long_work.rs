@@ -25,9 +25,9 @@ fn left_of(bytes: usize, value: &Value) -> Option<usize> {
     match value {
         Value::String(text) => bytes.checked_sub(text.len() + 2),
         Value::List(items) => items.iter().try_fold(bytes, |bytes, item| left_of(bytes.checked_sub(1)?, item)),
-        Value::Object(members) => members
-            .iter()
-            .try_fold(bytes, |bytes, (name, member)| left_of(bytes.checked_sub(name.len() + 4)?, member)),
+        Value::Object(members) => {
+            members.iter().try_fold(bytes, |bytes, (name, member)| left_of(bytes.checked_sub(name.len() + 4)?, member))
+        }
         _ => bytes.checked_sub(4),
     }
 }

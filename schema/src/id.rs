@@ -1,4 +1,4 @@
-//! What an `ID` argument means: a global id (type tag and UUID, base64url) or the plain UUID.
+//! Parsing of `ID` arguments: a global ID (type tag and UUID, base64url) or a plain UUID.
 
 use async_graphql::ID;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// The kinds of things that have a global id. The letter is the first byte of the id and never changes meaning.
+/// The types with a global ID. The letter is the first byte of the ID and never changes meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `User`.
@@ -31,13 +31,13 @@ pub enum Kind {
     ConversationMessage,
 }
 
-/// The opaque form of a text, for cursors.
+/// Encodes a text as an opaque cursor.
 #[must_use]
 pub fn opaque(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Reads [`opaque`]; `None` when it is no such form.
+/// Reverses [`opaque`]; `None` if the input is not valid.
 #[must_use]
 pub fn read_opaque(opaque: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(opaque).ok()?).ok()
@@ -89,7 +89,7 @@ impl Kind {
         }
     }
 
-    /// The global id of the thing of this kind with this UUID.
+    /// The global ID of the object of this type with this UUID.
     #[must_use]
     pub fn global(self, uuid: Uuid) -> ID {
         let mut bytes = Vec::with_capacity(17);
@@ -98,8 +98,8 @@ impl Kind {
         ID(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads an argument `field` that must name a thing of this kind. Errors: `Invalid` when it is neither form, or a global
-    /// id of another kind.
+    /// Reads an argument `field` that must identify an object of this type. Errors: `Invalid` if it is neither form, or
+    /// a global ID of another type.
     pub fn read(self, field: &str, id: &str) -> Result<Uuid> {
         if let Some(uuid) = plain(id) {
             return Ok(uuid);
@@ -121,7 +121,7 @@ impl Kind {
     }
 }
 
-/// Splits a global id. Errors: `Invalid` when it is not one (a plain UUID does not say its kind).
+/// Splits a global ID. Errors: `Invalid` if it is not one (a plain UUID does not identify a type).
 pub fn split_global(field: &str, id: &str) -> Result<(Kind, Uuid)> {
     split(id).ok_or_else(|| Error::invalid(field, "is not a global id; pass the `id` of an object as this API gave it"))
 }

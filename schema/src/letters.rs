@@ -1,8 +1,8 @@
-//! Mails about accounts and invitations: their words, and that they are sent behind the answer.
+//! Texts of mails about accounts and invitations, and sending them in the background.
 
 use crate::ports::{Page, Ports};
 
-/// A mail to send once the change that it is about is committed.
+/// A mail to send after the change it is about is committed.
 #[derive(Debug)]
 pub(crate) struct Letter {
     to: String,
@@ -11,7 +11,7 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// Asks the reader of a mailbox to confirm that the address is theirs.
+    /// Asks the recipient to confirm that the address is theirs.
     pub(crate) fn confirm_address(ports: &Ports, to: &str, token: &str) -> Self {
         let page = ports.mail.page(Page::ConfirmEmail, token);
         let text = format!(
@@ -22,7 +22,7 @@ impl Letter {
         Self { to: to.to_owned(), subject: "Confirm your e-mail address", text }
     }
 
-    /// Tells the old mailbox of a change, with the way back.
+    /// Informs the old address of a change, with a link to undo it.
     pub(crate) fn address_changed(ports: &Ports, to: &str, new: &str, token: &str) -> Self {
         let page = ports.mail.page(Page::UndoEmail, token);
         let text = format!(
@@ -33,7 +33,7 @@ impl Letter {
         Self { to: to.to_owned(), subject: "Your e-mail address is being changed", text }
     }
 
-    /// Invites the reader of a mailbox to sign up and join a team.
+    /// Invites the recipient to sign up and join a team.
     pub(crate) fn invitation(to: &str, inviter: &str, team: &str, page: &str) -> Self {
         let text = format!(
             "{inviter} invites you to the team \"{team}\" on Footfall.\n\n\
@@ -44,7 +44,7 @@ impl Letter {
     }
 }
 
-/// Sends letters behind the answer. A letter that cannot be sent is in the log, without its address.
+/// Sends mails in the background. A failure is logged without the address.
 pub(crate) fn send(ports: &Ports, letters: Vec<Letter>) {
     for letter in letters {
         let mail = ports.mail.clone();

@@ -1,8 +1,8 @@
-//! Text that people give for names and notes: bounded, on one line, kept without the white space around it.
+//! User-entered names and notes: limited in length, on one line, without surrounding white space.
 
 use crate::error::{Error, Result};
 
-/// A text on one line of at most so many characters; nothing but white space is none. Errors: `Invalid` for `field`.
+/// A one-line text with at most this many characters; `None` if it is blank. Errors: `Invalid` for `field`.
 pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String>> {
     match text.chars().count() {
         length if length > most => {
@@ -15,7 +15,7 @@ pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String
     }
 }
 
-/// As [`line`], where something must stand. Errors: `Invalid` for `field`.
+/// Like [`line`], for a required text. Errors: `Invalid` for `field`.
 pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<String> {
     line(field, text, most)?.ok_or_else(|| Error::invalid(field, format!("is empty; 1 to {most} characters are right")))
 }

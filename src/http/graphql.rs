@@ -247,9 +247,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let (mut answer, turn) = tokio::time::timeout(self.config.timeout, running)
-            .await
-            .unwrap_or_else(|_elapsed| {
+        let (mut answer, turn) =
+            tokio::time::timeout(self.config.timeout, running).await.unwrap_or_else(|_elapsed| {
                 let is_mutation = operation == OperationType::Mutation;
                 Err(Refusal { transport: false, ..Error::TimedOut { seconds, is_mutation }.into() })
             })?;

@@ -179,7 +179,11 @@ impl Answering {
         let mut data = Vec::with_capacity(1024);
         let limit = self.shell.answer_bytes;
         let mut write = || project(operation, &outcome.data, &echoes, limit, &mut data);
-        if long_work::takes_long(&outcome.data) { long_work::in_place(write) } else { write() }
+        if long_work::takes_long(&outcome.data) {
+            long_work::in_place(write)
+        } else {
+            write()
+        }
         if data.len() > limit {
             return Err(shown(Error::AnswerTooLarge { limit, has_acted: operation.changes }));
         }
@@ -211,12 +215,7 @@ impl Answering {
     }
 
     /// Errors: what a caller hears who may not see what the path names.
-    async fn allowed(
-        &self,
-        operation: &Operation,
-        pass: &Pass,
-        path: &Variables,
-    ) -> std::result::Result<(), Fault> {
+    async fn allowed(&self, operation: &Operation, pass: &Pass, path: &Variables) -> std::result::Result<(), Fault> {
         let Some(probe) = &operation.probe else { return Ok(()) };
         let _turn = self.shell.gate.turn(pass, OperationType::Query).await;
         let outcome = self.ask(probe, pass, path.clone()).await;

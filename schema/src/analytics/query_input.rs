@@ -1,4 +1,4 @@
-//! From what a caller asks to a [`Basis`]: the rules on ranges, zones, filters and pages.
+//! From the caller's input to a [`Basis`]: the rules for ranges, time zones, filters and pages.
 
 use chrono_tz::Tz;
 use uuid::Uuid;
@@ -17,67 +17,67 @@ use crate::{
     ports::Ports,
 };
 
-/// Filters of a question at most.
+/// Maximum number of filters in a query.
 pub(super) const MAX_FILTERS: u32 = 20;
 
-/// Values of one filter, and of all filters of a question together, at most.
+/// Maximum number of values in one filter, and in all filters of a query together.
 const MAX_VALUES: usize = 100;
 const MAX_ALL_VALUES: usize = 200;
 
-/// As many values as each filter is priced with where all of them are answered: together no more than [`MAX_ALL_VALUES`].
+/// Number of values charged per filter where all of them are returned; the total never exceeds [`MAX_ALL_VALUES`].
 pub(super) const PRICED_VALUES: u32 = 10;
 const _: () = assert!((PRICED_VALUES * MAX_FILTERS) as usize == MAX_ALL_VALUES);
 
-/// Regular expressions of a question, and characters of one, at most.
+/// Maximum number of regular expressions in a query, and maximum length of one in characters.
 const MAX_PATTERNS: usize = 10;
 const MAX_PATTERN: usize = 200;
 
-/// Characters of a filter's value, a property's name and a search at most.
+/// Maximum length of a filter value, property name or search text, in characters.
 const MAX_VALUE: usize = 2_000;
 const MAX_PROPERTY: usize = 200;
 const MAX_SEARCH: usize = 200;
 
-/// Rows of a page of a breakdown at most (GRAPHQL.md 4).
+/// Maximum page size of a breakdown, in rows (GRAPHQL.md 4).
 pub const MAX_ROWS: i32 = 100;
 
-/// Rows of a page of visitors at most (GRAPHQL.md 4).
+/// Maximum page size of a list of visitors, in rows (GRAPHQL.md 4).
 pub const MAX_VISITORS: i32 = 1_000;
 
-/// Rows of a page when `first` is not given.
+/// Default page size, in rows.
 pub const DEFAULT_ROWS: i32 = 20;
 
-/// Rows that an offset may pass over.
+/// Maximum offset, in rows.
 const MAX_OFFSET: i32 = 1_000_000;
 
-/// What a caller asked, checked and made absolute.
+/// A query that was checked and resolved to absolute times.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The website, the resolved range, the filters.
     pub basis: Basis,
-    /// Whose share of the event store it takes.
+    /// Scheduling class of the query in the event store.
     pub asker: Asker,
-    /// The same for the period it is compared with.
+    /// The same basis for the comparison period.
     pub previous: Option<Basis>,
-    /// The zone that calendar units belong to.
+    /// The time zone of calendar units.
     pub zone: Tz,
-    /// Who reads the answer.
+    /// Audience of the result.
     pub audience: Audience,
 }
 
-/// Who reads the answer.
+/// Audience of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// The website's team.
+    /// Members of the website's team.
     Team,
-    /// Anyone: aggregates only.
+    /// Anonymous callers: aggregates only.
     Public {
-        /// Whether page titles and names of events and goals are shown.
+        /// Whether page titles, event names and goal names are shown.
         has_details: bool,
     },
 }
 
 impl Audience {
-    /// Errors: `Forbidden` for the public.
+    /// Errors: `Forbidden` for anonymous callers.
     pub(crate) fn members_only(self) -> Result<()> {
         match self {
             Self::Team => Ok(()),
@@ -85,12 +85,13 @@ impl Audience {
         }
     }
 
-    /// Whether page titles and names of events and goals are shown: pages write into them what they like, names of people included.
+    /// Whether page titles, event names and goal names are shown. Pages can write anything into them, including names
+    /// of people.
     pub(crate) const fn has_details(self) -> bool {
         matches!(self, Self::Team | Self::Public { has_details: true })
     }
 
-    /// Errors: `Forbidden` for the public where values of the dimension are for members.
+    /// Errors: `Forbidden` for anonymous callers if values of the dimension are restricted to members.
     pub(crate) fn may_ask(self, dimension: Dimension) -> Result<()> {
         match dimension {
             Dimension::Title | Dimension::Event | Dimension::Goal if !self.has_details() => Err(for_members()),
@@ -99,7 +100,7 @@ impl Audience {
     }
 }
 
-/// A website as far as a question needs it; made from a proof.
+/// The parts of a website that a query needs; created from a proof.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The website's id.
@@ -110,15 +111,16 @@ pub struct Subject {
     pub zone: Tz,
     /// Its currency, ISO 4217.
     pub currency: String,
-    /// Who asks.
+    /// Audience of the query.
     pub audience: Audience,
 }
 
 impl Question {
-    /// Checks and resolves a question.
+    /// Checks and resolves a query.
     ///
     /// # Errors
-    /// `Invalid`, naming `range` or `filters` and what would be right; `Forbidden` where the public asks about event properties.
+    /// `Invalid`, naming `range` or `filters` and what is allowed; `Forbidden` when an anonymous caller queries event
+    /// properties.
     pub async fn from_input(
         ports: &Ports,
         subject: Subject,
@@ -153,7 +155,7 @@ impl Question {
     }
 }
 
-/// The bounds of a question's filters: each costs time and memory for every visit or event that it is asked of.
+/// Limits on a query's filters. Each costs time and memory for every visit or event it is applied to.
 fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if filters.len() > MAX_FILTERS as usize {
         return Err(Error::invalid(
@@ -205,8 +207,8 @@ fn check_filter(filter: &FilterInput) -> Result<()> {
     check_property("filters", filter.dimension, filter.property.as_deref())
 }
 
-/// Finds pages however the filter spells them. The spelling that was asked for stays beside: paths of earlier versions are stored as
-/// they came. Regular expressions stay as they are.
+/// Matches pages regardless of how the filter spells the path. The original spelling is kept as an alternative, because
+/// earlier versions stored paths unnormalized. Regular expressions are not changed.
 fn respelled(mut filter: FilterInput) -> FilterInput {
     if !filter.dimension.is_path() || filter.operator == FilterOperator::Matches {
         return filter;
@@ -225,7 +227,7 @@ fn respelled(mut filter: FilterInput) -> FilterInput {
     filter
 }
 
-/// A property goes with dimension EVENT only, and has a name.
+/// A property requires dimension EVENT and a non-empty name.
 ///
 /// # Errors
 /// `Invalid`, naming `field`.
@@ -242,7 +244,7 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
     }
 }
 
-/// A search text as people read the dimension's values, or none: that is what it is compared with.
+/// The search text in readable form, as it is compared with readable values; `None` if empty.
 ///
 /// # Errors
 /// `Invalid`, naming `search`.
@@ -257,7 +259,7 @@ pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<Stri
     }
 }
 
-/// The size of a page.
+/// Page size.
 ///
 /// # Errors
 /// `Invalid`, naming `first`.
@@ -268,7 +270,7 @@ pub fn page_size(first: Option<i32>, max: i32) -> Result<u32> {
     })
 }
 
-/// Rows to pass over.
+/// Number of rows to skip.
 ///
 /// # Errors
 /// `Invalid`, naming `offset`.
@@ -284,11 +286,11 @@ fn not_a_cursor() -> Error {
     Error::invalid("after", "is not a cursor of this list; pass an `endCursor` as it came")
 }
 
-/// First letter of a breakdown's cursor and of a visitor's; a new form gets a new one.
+/// First letter of a breakdown cursor and of a visitor cursor. A new format gets a new letter.
 const ROW_CURSOR: &str = "b2:";
 const VISITOR_CURSOR: &str = "v1:";
 
-/// The opaque place of a breakdown's row.
+/// The opaque cursor of a breakdown row.
 #[must_use]
 pub fn row_cursor(order: i128, key: &str) -> String {
     crate::id::opaque(&format!("{ROW_CURSOR}{order}:{key}"))
@@ -309,7 +311,7 @@ pub fn read_row_cursor(cursor: &str) -> Result<After> {
     Ok(After { order, key: key.to_owned() })
 }
 
-/// The opaque place of a visitor in the list.
+/// The opaque cursor of a visitor.
 #[must_use]
 pub fn visitor_cursor(visited_ms: i64, visitor: u64) -> String {
     crate::id::opaque(&format!("{VISITOR_CURSOR}{visited_ms}:{visitor}"))

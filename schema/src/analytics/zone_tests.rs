@@ -1,4 +1,4 @@
-//! Ranges and buckets against calendars: known cases, and every zone of the database.
+//! Ranges and buckets checked against calendars: known cases, and every zone of the database.
 
 use super::*;
 use crate::scalars::Instant;

@@ -1,4 +1,4 @@
-//! How accounts come to be: by signing up, by the operator, or with the first token of a trusted issuer.
+//! Creation of accounts: by sign-up, by the operator, or with the first token of a trusted issuer.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use entity::user;
@@ -32,25 +32,25 @@ use crate::{
 pub struct SignUpInput {
     /// The e-mail address to sign in with.
     pub email: EmailAddress,
-    /// A password of 8 to 200 characters.
+    /// Password, 8 to 200 characters.
     #[graphql(secret)]
     pub password: String,
-    /// The person's name, up to 100 characters; null leaves it open.
+    /// Full name, at most 100 characters; null for none.
     pub full_name: Option<String>,
-    /// The token of an invitation to this address: the account joins the team that invites. Null without one; needed where only
-    /// invited people may sign up.
+    /// Token of an invitation to this address. The account joins the inviting team. Required if signing up is by
+    /// invitation only; null for none.
     #[graphql(secret)]
     pub invitation: Option<String>,
 }
 
-/// A new account, signed in.
+/// The result of signing up.
 #[derive(SimpleObject)]
 pub struct SignUpPayload {
-    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    /// JWT for `Authorization: Bearer`, valid until `expiresAt`.
     pub access_token: String,
-    /// Opaque token for `tokenRefresh`; works once, within 60 days.
+    /// Opaque token for `tokenRefresh`. Works once, within 60 days.
     pub refresh_token: String,
-    /// When the access token stops working, UTC.
+    /// Expiry of the access token, UTC.
     pub expires_at: Instant,
     /// The account.
     pub user: User,
@@ -58,25 +58,25 @@ pub struct SignUpPayload {
 
 // Rules
 
-/// An account to make.
+/// The account to create.
 pub(crate) struct NewAccount<'a> {
-    /// Checked address.
+    /// Checked e-mail address.
     pub(crate) email: &'a str,
-    /// Hash of the password; `None` for an account that signs in elsewhere.
+    /// Hash of the password; `None` for an account with external sign-in.
     pub(crate) password_hash: Option<String>,
     /// Checked name.
     pub(crate) full_name: Option<String>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub(crate) avatar_url: Option<String>,
-    /// Identity provider and subject of an account that signs in elsewhere.
+    /// Identity provider and subject of an account with external sign-in.
     pub(crate) elsewhere: Option<(&'a str, &'a str)>,
-    /// Whether it is the operator's.
+    /// Whether it is the operator's account.
     pub(crate) is_operator: bool,
-    /// Whether the person has proven the address.
+    /// Whether the address is confirmed.
     pub(crate) is_proven: bool,
 }
 
-/// Makes an account and the team it owns. Errors: `Conflict` for a known address.
+/// Creates an account and the team it owns. Errors: `Conflict` for an address that is already in use.
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
     if email_link::is_reserved(txn, ports, new.email, None).await? {
@@ -107,7 +107,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     Ok(row)
 }
 
-/// Whether nobody has an account yet. Takes the lock that keeps it true until the transaction ends.
+/// Whether there are no accounts yet. Takes a lock that keeps this true until the transaction ends.
 pub(crate) async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
     // SQLite's transaction holds the write lock already.
     if txn.get_database_backend() == DbBackend::Postgres {
@@ -129,9 +129,9 @@ fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
     }
 }
 
-/// Makes an account, its team, and signs in. The first account always may, and is the operator's. With an invitation the account
-/// joins the team that invites. Errors: `Forbidden` where signing up is closed, `Invalid`, `TooManyAttempts`, `TooOften`, `Conflict`
-/// for a known address.
+/// Creates an account and its team, and signs in. The first account is always allowed and is the operator's. With an
+/// invitation the account joins the inviting team. Errors: `Forbidden` if signing up is closed, `Invalid`,
+/// `TooManyAttempts`, `TooOften`, `Conflict` for an address that is already in use.
 pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash>) -> Result<(Issued, Myself)> {
     let SignUpInput { email, password, full_name, invitation } = input;
     let attempt = ports.attempts.begin(None, from, ports.now())?;
@@ -187,7 +187,8 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     Ok((issued, myself))
 }
 
-/// Makes an account from the command line. Returns its id. Errors: `Invalid`, `Conflict` for a known address.
+/// Creates an account from the command line. Returns its ID. Errors: `Invalid`, `Conflict` for an address that is
+/// already in use.
 pub async fn create(
     ports: &Ports,
     _: &Operator,
@@ -220,15 +221,15 @@ pub async fn create(
 
 // Graph
 
-/// Mutations that make accounts.
+/// Sign-up mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SignUpMutation;
 
 #[Object]
 impl SignUpMutation {
-    /// Makes an account with a team of its own, and signs in. The first account of an installation always may, and is the
-    /// operator's; later ones where signing up is open, and with an invitation. Where mail is set up, a link to confirm the
-    /// address is mailed.
+    /// Creates an account with its own team, and signs in. The first account of an installation is always allowed and
+    /// is the operator's; later accounts require open sign-up or an invitation. If mail is configured, a link to
+    /// confirm the address is mailed.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn sign_up(

@@ -1,7 +1,8 @@
-//! The end of an account: with the teams that nobody else is in, and not before the others were handed over.
+//! Deletion of an account with the teams that have no other members. Teams with other members must have another owner
+//! first.
 //!
-//! - Websites that go leave a row each, by which their events are erased.
-//! - Nobody else loses their own default team: who would gets another.
+//! - Each deleted website leaves a row from which its events are erased.
+//! - Other members who lose their default team get another one.
 
 use async_graphql::{Context, Object, SimpleObject};
 use entity::{audit_entry, departure, erasure, membership, team, user, website};
@@ -24,33 +25,34 @@ use crate::{
 
 // Vocabulary
 
-/// Teams and websites that the answer names at most.
+/// Maximum numbers of teams and websites listed in the response.
 const MAX_TEAMS: u32 = 100;
 const MAX_WEBSITES: u32 = 1_000;
 
-/// The end of an account.
+/// The result of deleting an account.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct UserDeletePayload {
-    /// Whether the account is gone: true.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// UUIDs of the teams that went with it, at most 100 of them.
+    /// UUIDs of the teams that were deleted with the account, at most 100.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
     pub deleted_team_ids: Vec<Uuid>,
-    /// UUIDs of the websites that went with those teams, at most 1,000 of them. Their events are erased behind the answer.
+    /// UUIDs of the websites that were deleted with those teams, at most 1,000. Their events are erased in the
+    /// background.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WEBSITES), None))]
     pub deleted_website_ids: Vec<Uuid>,
 }
 
 // Rules
 
-/// What becomes of the teams that the user owns.
+/// What happens to a team that the user owns.
 #[derive(Default)]
 struct Owned {
-    /// Nobody else is in them.
+    /// It has no other members.
     going: Vec<Uuid>,
-    /// Others are, and none of them is an owner.
+    /// It has other members, but no other owner.
     orphaned: Vec<Uuid>,
-    /// Those that go on without the user.
+    /// It continues without the user.
     staying: Vec<Uuid>,
 }
 
@@ -91,7 +93,7 @@ async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
     Ok(owned)
 }
 
-/// Errors: `Conflict` that names the teams which need another owner first.
+/// Errors: `Conflict`, naming the teams that need another owner first.
 async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Result<()> {
     if orphaned.is_empty() {
         return Ok(());
@@ -105,7 +107,7 @@ async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Resul
     )))
 }
 
-/// Gives those whose default team goes another one: the one where they may most, else one of their own.
+/// Gives members who lose their default team another one: that with their highest role, or else a new one.
 async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &[Uuid]) -> Result<()> {
     let stranded = user::Entity::find()
         .filter(user::Column::DefaultTeamId.is_in(going.iter().copied()))
@@ -126,7 +128,7 @@ async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &
     Ok(())
 }
 
-/// Notes that websites are gone while their events may not be, so that these are erased too.
+/// Records deleted websites whose events may remain, so that these are erased too.
 pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, websites: &[Uuid]) -> Result<()> {
     let now = ports.now();
     for website_id in websites {
@@ -137,8 +139,8 @@ pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, web
     Ok(())
 }
 
-/// Deletes the account with its sessions and everything that is its alone: teams that nobody else is in, their websites, keys
-/// and data. Errors: `Conflict` while it is the last owner of a team that others are in.
+/// Deletes the account with its sessions and everything that belongs to it alone: teams without other members, their
+/// websites, keys and data. Errors: `Conflict` while it is the last owner of a team with other members.
 pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload> {
     let txn = ports.begin().await?;
     let Owned { going, orphaned, staying } = owned(&txn, myself.id()).await?;
@@ -177,8 +179,8 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     Ok(UserDeletePayload { deleted: true, deleted_team_ids, deleted_website_ids })
 }
 
-/// Notes that an account which signed in elsewhere is gone, so that the tokens it had until now do not make it anew. Only a
-/// digest of whom they speak for is kept.
+/// Records the deletion of an account with external sign-in, so that tokens issued before do not create it again. Only
+/// a digest of issuer and subject is stored.
 async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Result<()> {
     let row = departure::ActiveModel { subject_hash: Set(digest(subject)), left_at: Set(ports.now()) };
     let again = OnConflict::column(departure::Column::SubjectHash).update_column(departure::Column::LeftAt).to_owned();
@@ -188,15 +190,15 @@ async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Resu
 
 // Graph
 
-/// Mutations that end accounts.
+/// Account deletion mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct AccountDeletionMutation;
 
 #[Object]
 impl AccountDeletionMutation {
-    /// Deletes the signed-in user's account at once and for good; a valid sign-in is all that is asked for. Teams that nobody
-    /// else is in go with it, their websites, API keys and events included. While the user is the last owner of a team that
-    /// others are in, it is refused as a conflict that names the team.
+    /// Deletes the signed-in user's account immediately and permanently. Teams without other members are deleted with
+    /// it, including their websites, API keys and events. Fails with `CONFLICT`, naming the team, while the user is the
+    /// last owner of a team with other members.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {
