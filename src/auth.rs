@@ -123,7 +123,7 @@ impl Gate for Door {
         };
         if !fits {
             return Err(Error::unauthenticated(match auth {
-                Auth::Key => "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.",
+                Auth::Key => "API key is missing or not valid. Send a key that starts with `zv_` in the header `X-API-Key`.",
                 _ => "Missing or invalid authorization header: send `Authorization: Bearer` and an access token.",
             })
             .into());

@@ -49,9 +49,9 @@ impl Standing {
     fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
             (Some(held), caller) => Ok(Self { held, caller }),
-            (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key has no access to this {thing}."))),
+            (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key doesn't have access to this {thing}."))),
             (None, _) => {
-                Err(Error::forbidden(format!("You have no part in this {thing}. Ask a member of its team for access.")))
+                Err(Error::forbidden(format!("You don't have access to this {thing}. Ask an admin of its team for access.")))
             }
         }
     }
@@ -62,10 +62,10 @@ impl Standing {
         }
         Err(Error::forbidden(match self.caller {
             Caller::Key { .. } => {
-                format!("An API key only reads; this needs a signed-in {} of this {thing}.", needed.name())
+                format!("API keys are read-only. This requires a signed-in user with the role {} or above on this {thing}.", needed.name())
             }
             _ => format!(
-                "This needs the role {} or above on this {thing}; yours is {}.",
+                "This requires the role {} or above on this {thing} (yours is {}).",
                 needed.name(),
                 self.held.name()
             ),
@@ -231,7 +231,7 @@ impl<R: Level> Team<R> {
             return Err(Error::broken("a team's proof met another team's website"));
         }
         if self.only_website().is_some_and(|only| only != row.id) {
-            return Err(Error::forbidden("This API key has no access to this website."));
+            return Err(Error::forbidden("This API key doesn't have access to this website."));
         }
         Site::mint(Arc::new(row), self.standing)
     }
@@ -249,12 +249,12 @@ impl Myself {
     pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::User { user, session } = cx.caller().known()? else {
             return Err(Error::forbidden(
-                "This needs a signed-in user; an API key speaks for a team, not for a person.",
+                "This requires a signed-in user. API keys represent a team, not a person.",
             ));
         };
         let row = cx.loaders().user(user).await?;
         let row =
-            row.ok_or_else(|| Error::unauthenticated("The account of this access token does not exist any more."))?;
+            row.ok_or_else(|| Error::unauthenticated("The account of this access token no longer exists."))?;
         Ok(Self { row, session })
     }
 
@@ -326,7 +326,7 @@ impl ThisKey {
     /// Checks the caller of the request. Errors: `Unauthenticated`; `Forbidden` for a signed-in user.
     pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::Key { id, team, .. } = cx.caller().known()? else {
-            return Err(Error::forbidden("This is about the calling API key; send one in `X-API-Key`."));
+            return Err(Error::forbidden("This requires an API key. Send one in the header `X-API-Key`."));
         };
         let row = cx.loaders().api_key(id).await?;
         let row = row.ok_or_else(|| Error::unauthenticated(credential::KEY_REFUSED))?;

@@ -152,7 +152,7 @@ where
     if site.is_some_and(|site| site.website().team_id != team.id()) {
         return Err(Error::invalid(
             "websiteId",
-            "belongs to another team than teamId; leave teamId out or name that team",
+            "must belong to the team in teamId; omit teamId or pass the website's team",
         ));
     }
     let name = text::name("name", name, 64)?;
@@ -238,7 +238,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;
     if old.revoked_at.is_some() || old.expires_at.is_some() {
-        return Err(Error::conflict("The API key is revoked, or was replaced already; make a new one instead."));
+        return Err(Error::conflict("The API key is revoked or was already rotated. Create a new one instead."));
     }
     let (new, secret) = insert(&txn, ports, team, old.name.clone(), old.website_id).await?;
     let end = ports.now() + Duration::minutes(GRACE_MINUTES);

@@ -50,7 +50,7 @@ impl Quota {
     /// Name of the action, and its limits per account and per address.
     fn limits(self) -> (&'static str, u32, u32) {
         match self {
-            Self::SignUp => ("new accounts", 1, 50),
+            Self::SignUp => ("sign-ups", 1, 50),
             Self::AddressChange => ("changes of an e-mail address", 10, 50),
             Self::Invitation => ("invitations", 50, 100),
         }

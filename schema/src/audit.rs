@@ -243,13 +243,13 @@ pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &P
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
     cx.caller().known()?;
     let row = audit_entry::Entity::find_by_id(id).one(&cx.ports().reader).await?;
-    let row = row.ok_or_else(|| Error::not_found("The line of the audit log"))?;
+    let row = row.ok_or_else(|| Error::not_found("The audit entry"))?;
     match row.team_id {
         Some(team) => drop(access::Team::<Admin>::by_uuid(cx, team).await?),
         None if cx.caller().user().is_some() && cx.caller().user() == row.user_id => {}
         None => {
             return Err(Error::forbidden(
-                "This line is about another account; ask for it through a team's `auditLog`.",
+                "This entry concerns another account. Query it through the team's `auditLog`.",
             ));
         }
     }

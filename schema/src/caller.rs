@@ -51,7 +51,7 @@ impl Caller {
         match self {
             Self::Refused(why) => Err(Error::unauthenticated(why)),
             Self::Anonymous => Err(Error::unauthenticated(
-                "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
+                "Authentication is required. Send `Authorization: Bearer <access token>` or an API key.",
             )),
             known => Ok(known),
         }

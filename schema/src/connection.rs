@@ -67,7 +67,7 @@ impl Place {
             (*version == CURSOR_VERSION).then_some(Self { at, id: Uuid::from_slice(id).ok()? })
         };
         place().ok_or_else(|| {
-            Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
+            Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`")
         })
     }
 }
@@ -91,12 +91,12 @@ impl PageArgs {
     pub fn window(&self, max: i32) -> Result<Window> {
         let size = |field: &str, size: i32| {
             u64::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-                Error::invalid(field, format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
+                Error::invalid(field, format!("must be between 1 and {max} (got {size})"))
             })
         };
         let (size, backward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(Error::invalid("last", "cannot be combined with first; give one of them"));
+                return Err(Error::invalid("last", "cannot be combined with first"));
             }
             (Some(first), None) => (size("first", first)?, false),
             (None, Some(last)) => (size("last", last)?, true),

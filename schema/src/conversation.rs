@@ -160,7 +160,7 @@ async fn take(
 /// Applies the changes of the input. Errors: `Invalid`; `NotFound` if the conversation was deleted concurrently.
 pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
     let chat = chat.chat();
-    let null = |field| Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is"));
+    let null = |field| Err(Error::invalid(field, "cannot be null; omit it to keep the current value"));
     let title = match input.title {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => return null("title"),

@@ -43,7 +43,7 @@ macro_rules! error_table {
             pub fn message(&self) -> String {
                 match self {
                     $( Self::$variant $({ $($field),+ })? => $message, )+
-                    Self::Internal(_) => "Something went wrong on our side; the request id finds it in the log.".to_owned(),
+                    Self::Internal(_) => "Internal server error. The server's log has the details under the request ID.".to_owned(),
                 }
             }
         }
@@ -58,7 +58,7 @@ error_table! {
     /// A known caller without the required access.
     Forbidden { needs: String } => "FORBIDDEN", 403, needs.clone();
     /// A feature that the team's plan lacks.
-    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This needs the {plan} plan or above.");
+    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This requires the {plan} plan or above.");
     /// No such object, or none within this parent.
     NotFound { what: String } => "NOT_FOUND", 404, format!("{what} was not found.");
     /// A duplicate, or a state that does not allow the change.
@@ -68,42 +68,46 @@ error_table! {
     /// A response larger than allowed.
     AnswerTooLarge { limit: usize, has_acted: bool } => "ANSWER_TOO_LARGE", 422, too_large(*limit, *has_acted);
     /// A path that exists but does not support this method.
-    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("This method is not allowed here; allowed: {allow}.");
+    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("The method is not allowed on this path. Allowed: {allow}.");
     /// No media type in `Accept` can be produced.
-    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the accepted media types can be produced; offered: {offers}.");
+    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the media types in Accept is available. Available: {offers}.");
     /// An unsupported media type of the body.
     MediaType { wants: String } => "UNSUPPORTED_MEDIA_TYPE", 415, format!("The Content-Type must be {wants}.");
     /// The server is temporarily unable to handle the request.
-    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} Try again in {retry_after} seconds.");
+    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} {}", retry_in(*retry_after));
     /// A response that took longer than allowed. A mutation may have taken effect.
     TimedOut { seconds: u64, is_mutation: bool } => "TIMEOUT", 504, too_slow(*seconds, *is_mutation);
     /// The limit per minute is exceeded.
     RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
     /// Too many failed attempts in a short time.
-    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many attempts failed. Try again in {retry_after} seconds.");
+    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many failed attempts. {}", retry_in(*retry_after));
     /// The limit per hour is exceeded.
-    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed in an hour. Retry in {retry_after} seconds.");
+    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
     /// The monthly quota is exceeded.
-    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
+    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+}
+
+fn retry_in(seconds: u64) -> String {
+    if seconds == 1 { "Retry in 1 second.".to_owned() } else { format!("Retry in {seconds} seconds.") }
 }
 
 /// A mutation takes effect before its response is written, so clients must not retry it.
 fn too_slow(seconds: u64, is_mutation: bool) -> String {
     let advice = if is_mutation {
-        "the change may have been made, so look before you repeat it"
+        "the change may have taken effect, so check before you retry"
     } else {
-        "ask for a shorter range or fewer panels"
+        "request a shorter range or fewer fields"
     };
-    format!("The answer took longer than {seconds} seconds; {advice}.")
+    format!("The request took longer than {seconds} seconds; {advice}.")
 }
 
 fn too_large(limit: usize, has_acted: bool) -> String {
     if has_acted {
         return format!(
-            "The change was made, but its answer is larger than {limit} bytes: do not repeat it; ask for what you need by a query, or next time for fewer fields."
+            "The change took effect, but the response is larger than {limit} bytes. Do not retry; query the data you need, and select fewer fields next time."
         );
     }
-    format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.")
+    format!("The response is larger than {limit} bytes. Request fewer fields, smaller pages or a shorter range.")
 }
 
 impl Error {
@@ -183,10 +187,10 @@ impl From<sea_orm::DbErr> for Error {
             .iter()
             .any(|sign| text.contains(sign))
         {
-            tracing::error!(error.source = %text, "the control plane cannot write");
+            tracing::error!(error.source = %text, "the control plane is not writable");
             return Self::Unavailable {
                 retry_after: 30,
-                why: "The server cannot write now (its disk may be full).".into(),
+                why: "The server cannot write data; its disk may be full.".into(),
             };
         }
         Self::internal(source)

@@ -108,12 +108,12 @@ impl Kind {
             Some((kind, uuid)) if kind == self => Ok(uuid),
             Some((kind, _)) => Err(Error::invalid(
                 field,
-                format!("is the id of a {}; the id of a {} is expected", kind.name(), self.name()),
+                format!("must be an ID of type {} (got type {})", self.name(), kind.name()),
             )),
             None => Err(Error::invalid(
                 field,
                 format!(
-                    "is not an id; a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6 or the global id of a {} is expected",
+                    "must be a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6 or a global ID of type {}",
                     self.name()
                 ),
             )),
@@ -123,7 +123,7 @@ impl Kind {
 
 /// Splits a global ID. Errors: `Invalid` if it is not one (a plain UUID does not identify a type).
 pub fn split_global(field: &str, id: &str) -> Result<(Kind, Uuid)> {
-    split(id).ok_or_else(|| Error::invalid(field, "is not a global id; pass the `id` of an object as this API gave it"))
+    split(id).ok_or_else(|| Error::invalid(field, "must be a global ID from the `id` field of an object"))
 }
 
 fn split(id: &str) -> Option<(Kind, Uuid)> {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(Kind::Website.read("websiteId", &global).unwrap(), uuid);
         assert_eq!(Kind::Website.read("websiteId", &uuid.to_string()).unwrap(), uuid);
         let error = Kind::Team.read("teamId", &global).unwrap_err();
-        assert_eq!(error.message(), "teamId: is the id of a Website; the id of a Team is expected");
+        assert_eq!(error.message(), "teamId: must be an ID of type Team (got type Website)");
         for broken in
             ["", "7", "not-an-id", "{00000000-0000-0000-0000-000000000007}", "V0000000000000000000000000000000"]
         {

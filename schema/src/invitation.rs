@@ -91,7 +91,7 @@ pub struct InvitationRevokePayload {
 fn may_invite(ports: &Ports, myself: &Myself) -> Result<()> {
     if ports.sign_up == SignUp::Closed && !myself.user().is_operator {
         return Err(Error::forbidden(
-            "Signing up is closed here; only the operator invites people without an account.",
+            "Signing up is closed. Only the operator can invite people without an account.",
         ));
     }
     Ok(())
@@ -126,14 +126,14 @@ pub async fn create(
     if role == Role::Owner {
         return Err(Error::invalid(
             "role",
-            "must be one of VIEWER, EDITOR, ADMIN; a member can be offered ownership later",
+            "must be VIEWER, EDITOR or ADMIN; ownership can be offered to members only",
         ));
     }
     ports.attempts.take(Quota::Invitation, Some(myself.id()), from, ports.now())?;
     let txn = members::begin_invitation(ports, team, role).await?;
     if user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&txn).await?.is_some() {
         return Err(Error::conflict(
-            "An account has this e-mail address already; invite it with `websiteInviteMember`.",
+            "An account with this e-mail address already exists. Invite it with `websiteInviteMember`.",
         ));
     }
     withdraw(&txn, ports, team.id(), email).await?;
@@ -199,7 +199,7 @@ pub(crate) async fn find(
     token: &str,
     email: &EmailAddress,
 ) -> Result<invitation::Model> {
-    let refused = || Error::invalid("invitation", "is unknown, was used or has expired; ask for a new one");
+    let refused = || Error::invalid("invitation", "is unknown, used or expired; request a new one");
     let row = invitation::Entity::find()
         .filter(invitation::Column::Hash.eq(digest(token)))
         .filter(invitation::Column::UsedAt.is_null())
@@ -234,7 +234,7 @@ pub(crate) async fn accept(
         .await?;
     let team = team::Entity::find_by_id(invitation.team_id).one(txn).await?;
     let (1, Some(team)) = (used.rows_affected, team) else {
-        return Err(Error::invalid("invitation", "was used; ask for a new one"));
+        return Err(Error::invalid("invitation", "was already used; request a new one"));
     };
     members::room_for_member(txn, ports, &team).await?;
     let part = membership::ActiveModel {

@@ -15,9 +15,9 @@ impl Letter {
     pub(crate) fn confirm_address(ports: &Ports, to: &str, token: &str) -> Self {
         let page = ports.mail.page(Page::ConfirmEmail, token);
         let text = format!(
-            "A Footfall account was given the e-mail address {to}.\n\n\
-             If it is your account, open this page within a day and confirm the address:\n\n{page}\n\n\
-             If it is not, do nothing: the address is not used.\n"
+            "The e-mail address {to} was entered for a Footfall account.\n\n\
+             If this is your account, open this page within a day to confirm the address:\n\n{page}\n\n\
+             If not, ignore this mail. The address will not be used.\n"
         );
         Self { to: to.to_owned(), subject: "Confirm your e-mail address", text }
     }
@@ -27,8 +27,8 @@ impl Letter {
         let page = ports.mail.page(Page::UndoEmail, token);
         let text = format!(
             "The e-mail address of your Footfall account {to} is being changed to {new}.\n\n\
-             If you asked for it, there is nothing to do.\n\n\
-             If you did not, open this page within seven days. It keeps {to}, or brings it back, and signs everyone out:\n\n{page}\n"
+             If you requested this, no action is needed.\n\n\
+             If you did not, open this page within seven days. It keeps or restores {to} and ends all sessions:\n\n{page}\n"
         );
         Self { to: to.to_owned(), subject: "Your e-mail address is being changed", text }
     }
@@ -37,8 +37,8 @@ impl Letter {
     pub(crate) fn invitation(to: &str, inviter: &str, team: &str, page: &str) -> Self {
         let text = format!(
             "{inviter} invites you to the team \"{team}\" on Footfall.\n\n\
-             Open this page within seven days to make an account for {to}:\n\n{page}\n\n\
-             If you do not know {inviter}, do nothing.\n"
+             Open this page within seven days to create an account for {to}:\n\n{page}\n\n\
+             If you do not know {inviter}, ignore this mail.\n"
         );
         Self { to: to.to_owned(), subject: "You are invited to Footfall", text }
     }
@@ -51,7 +51,7 @@ pub(crate) fn send(ports: &Ports, letters: Vec<Letter>) {
         tokio::spawn(async move {
             if let Err(error) = mail.send(&letter.to, letter.subject, &letter.text).await {
                 let subject = letter.subject;
-                tracing::warn!(mail.subject = subject, error.source = ?error, "a mail was not sent");
+                tracing::warn!(mail.subject = subject, error.source = ?error, "cannot send mail");
             }
         });
     }

@@ -63,7 +63,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::User => {
             let myself = cx.myself().await?;
             if myself.id() != uuid {
-                return Err(Error::forbidden("This is another user's account; one sees only one's own."));
+                return Err(Error::forbidden("This account belongs to another user. You can access only your own."));
             }
             Node::User(User(myself))
         }
@@ -111,7 +111,7 @@ impl NodeQuery {
         let cx = ctx.cx()?;
         cx.caller().known()?;
         if ids.len() > MAX_IDS {
-            return Err(Error::invalid("ids", format!("has {} ids; at most {MAX_IDS} are right", ids.len())).into());
+            return Err(Error::invalid("ids", format!("must have at most {MAX_IDS} IDs (got {})", ids.len())).into());
         }
         // Asked side by side, so that the loaders answer them in one batch.
         let found = futures_util::future::join_all(ids.iter().map(|id| find(cx, "ids", id))).await;

@@ -91,10 +91,10 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 fn checked_step(step: String) -> Result<String> {
     let wrong = |why: String| Err(Error::invalid("step", why));
     match step.chars().count() {
-        _ if step.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_STEP} characters are right")),
-        length if length > MAX_STEP => wrong(format!("has {length} characters; 1 to {MAX_STEP} are right")),
+        _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters (got only white space)")),
+        length if length > MAX_STEP => wrong(format!("must have 1 to {MAX_STEP} characters (got {length})")),
         _ if step.chars().any(char::is_control) => {
-            wrong("holds a control character; a word such as add_website is right".to_owned())
+            wrong("cannot contain control characters; use a word such as add_website".to_owned())
         }
         _ => Ok(step),
     }
@@ -106,7 +106,7 @@ fn checked_data(data: &Value) -> Result<String> {
     }
     let text = serde_json::to_string(data).map_err(Error::internal)?;
     if text.len() > MAX_BYTES {
-        return Err(Error::invalid("data", format!("has {} bytes as JSON; at most {MAX_BYTES} are right", text.len())));
+        return Err(Error::invalid("data", format!("must have at most {MAX_BYTES} bytes as JSON (got {})", text.len())));
     }
     Ok(text)
 }
@@ -121,7 +121,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
     let data = match input.data {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => {
-            return Err(Error::invalid("data", "cannot be null; leave it out to keep it as it is, or send {}"));
+            return Err(Error::invalid("data", "cannot be null; omit it to keep the current value, or pass {}"));
         }
         MaybeUndefined::Value(data) => Some(checked_data(&data.0)?),
     };
@@ -151,7 +151,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
             };
             row.insert(&txn)
                 .await
-                .map_err(|source| Error::of_write(source, "This was saved twice at once; save it again."))?
+                .map_err(|source| Error::of_write(source, "The record was saved concurrently. Save it again."))?
         }
     };
     txn.commit_addition().await?;

@@ -41,7 +41,7 @@ const MINUTES: i64 = 60;
 const MAILS_AN_HOUR: u64 = 3;
 
 /// The message in response to every request for a mail.
-const ASKED: &str = "If an account with this address has a password here, a mail with instructions is on its way; it works for an hour.";
+const ASKED: &str = "If an account with this address has a password, instructions are on their way by mail. They are valid for an hour.";
 
 /// Input for changing the password.
 #[derive(InputObject, Debug, Clone)]
@@ -131,7 +131,7 @@ pub(crate) async fn verify(
             attempt.succeeded();
             Ok(())
         }
-        Ok(false) => Err(Error::invalid(field, "is not the account's password")),
+        Ok(false) => Err(Error::invalid(field, "must be the account's current password")),
         Err(error) => {
             attempt.was_not_made();
             Err(error)
@@ -149,14 +149,14 @@ pub async fn change(
     from: Option<AddressHash>,
 ) -> Result<DateTime<Utc>> {
     if let Some(provider) = external_login(myself.user()) {
-        let why = format!("cannot be set: this account signs in with {provider} and has no password here");
+        let why = format!("cannot be set: this account signs in with {provider} and has no password");
         return Err(Error::invalid("newPassword", why));
     }
     checked_password("newPassword", &new)?;
     let is_same = current == new;
     verify(ports, myself, "currentPassword", current, from).await?;
     if is_same {
-        return Err(Error::invalid("newPassword", "is the current password; choose another"));
+        return Err(Error::invalid("newPassword", "must differ from the current password"));
     }
     let hash = ports.passwords.hash(new).await?;
     let (now, email) = (ports.now(), &myself.user().email);
@@ -172,7 +172,7 @@ pub async fn change(
 pub fn forgot(ports: &Ports, email: &EmailAddress, from: Option<AddressHash>) -> Result<&'static str> {
     let _counts = ports.attempts.begin(Some(&format!("forgot {}", email.as_str())), from, ports.now())?;
     if !ports.mail.is_set_up() {
-        tracing::warn!("a forgotten password was reported, but no mail is set up; `footfall user password` sets one");
+        tracing::warn!("a password reset was requested, but mail is not configured; use `footfall user password`");
         return Ok(ASKED);
     }
     mail_behind(ports, email.as_str().to_owned());
@@ -184,7 +184,7 @@ pub(crate) fn mail_behind(ports: &Ports, email: String) {
     let ports = ports.clone();
     tokio::spawn(async move {
         if let Err(error) = mail_secret(&ports, &email).await {
-            tracing::warn!(error.code = error.code(), error.source = ?error, "a mail about a password was not sent");
+            tracing::warn!(error.code = error.code(), error.source = ?error, "cannot send a password reset mail");
         }
     });
 }
@@ -225,12 +225,12 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     .await?;
     txn.commit_addition().await?;
     let way = match ports.mail.reset_page(&secret) {
-        Some(page) => format!("Open this page within an hour and choose a new one:\n\n{page}\n"),
-        None => format!("Choose a new one within an hour, with this code:\n\n{secret}\n"),
+        Some(page) => format!("Open this page within an hour to choose a new one:\n\n{page}\n"),
+        None => format!("Use this code within an hour to choose a new one:\n\n{secret}\n"),
     };
     let text = format!(
-        "Somebody, hopefully you, has forgotten the password of the Footfall account {}.\n\n{way}\n\
-         If it was not you, there is nothing to do: the password stays as it is.\n",
+        "A new password was requested for the Footfall account {}.\n\n{way}\n\
+         If you did not request this, ignore this mail. The password stays unchanged.\n",
         user.email
     );
     ports.mail.send(&user.email, "Choose a new password", &text).await
@@ -242,7 +242,7 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
     let refused = || {
         Error::invalid(
             "secret",
-            "is unknown, was used, is older than an hour, or a newer one was mailed; ask for a new mail",
+            "is unknown, used, replaced by a newer one or older than an hour; request a new mail",
         )
     };
     let attempt = ports.attempts.begin(None, from, ports.now())?;

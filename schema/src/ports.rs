@@ -229,7 +229,7 @@ impl Live for NoTraffic {
 #[async_trait]
 impl Erasure for NoTraffic {
     async fn erase(&self, _: Uuid) -> Result<u64> {
-        Err(Error::Unavailable { retry_after: 5, why: "The server that holds the event store erases it.".into() })
+        Err(Error::Unavailable { retry_after: 5, why: "The running server erases the events.".into() })
     }
 }
 

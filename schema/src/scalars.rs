@@ -36,7 +36,7 @@ impl ScalarType for Instant {
             // What is written must be readable again: four digits of a year, and no leap second.
             .filter(|instant| (0..=9999).contains(&instant.year()) && instant.nanosecond() < 1_000_000_000)
             .map(Self)
-            .ok_or_else(|| InputValueError::custom("an instant such as 2026-03-04T05:06:07Z is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an instant such as 2026-03-04T05:06:07Z"))
     }
 
     fn to_value(&self) -> Value {
@@ -57,7 +57,7 @@ impl ScalarType for Date {
             .ok()
             .filter(|_| text.len() == 10)
             .map(Self)
-            .ok_or_else(|| InputValueError::custom("a day such as 2026-03-04 is expected"))
+            .ok_or_else(|| InputValueError::custom("must be a date such as 2026-03-04"))
     }
 
     fn to_value(&self) -> Value {
@@ -85,7 +85,7 @@ impl ScalarType for BigInt {
             Value::Number(number) => number
                 .as_i64()
                 .map(Self)
-                .ok_or_else(|| InputValueError::custom("a whole number of at most 64 bits is expected")),
+                .ok_or_else(|| InputValueError::custom("must be an integer of at most 64 bits")),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -122,7 +122,7 @@ impl ScalarType for TimeZone {
         text(&value)?
             .parse()
             .map(Self)
-            .map_err(|_| InputValueError::custom("an IANA time zone such as Europe/Vienna or UTC is expected"))
+            .map_err(|_| InputValueError::custom("must be an IANA time zone such as Europe/Vienna or UTC"))
     }
 
     fn to_value(&self) -> Value {
@@ -173,7 +173,7 @@ impl EmailAddress {
 impl ScalarType for EmailAddress {
     fn parse(value: Value) -> InputValueResult<Self> {
         Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("an e-mail address such as ada@shop.example is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an e-mail address such as ada@shop.example"))
     }
 
     fn to_value(&self) -> Value {
@@ -214,7 +214,7 @@ impl Url {
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
         Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("an absolute address such as https://shop.example/a is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an absolute URL such as https://shop.example/a"))
     }
 
     fn to_value(&self) -> Value {
@@ -250,7 +250,7 @@ impl HexColor {
 #[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
 impl ScalarType for HexColor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("a colour such as #1a2b3c is expected"))
+        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("must be a color such as #1a2b3c"))
     }
 
     fn to_value(&self) -> Value {

@@ -187,7 +187,7 @@ pub async fn sign_in(
             if let Some(user) = found {
                 tokio::spawn(note_failure(ports.clone(), user));
             }
-            Err(Error::unauthenticated("The e-mail address or the password is wrong."))
+            Err(Error::unauthenticated("The e-mail address or password is incorrect."))
         }
     }
 }
@@ -197,7 +197,7 @@ pub async fn sign_in(
 async fn note_failure(ports: Ports, user: user::Model) {
     let line = Line::of_account(AuditAction::SignInFailed, Caller::Anonymous, &user.email, &[]);
     if let Err(error) = audit::note_about(&ports.writer, &ports, line, user.id).await {
-        tracing::warn!(error.code = error.code(), "a failed sign-in was not noted");
+        tracing::warn!(error.code = error.code(), "cannot record a failed sign-in");
     }
 }
 
@@ -212,7 +212,7 @@ fn successor(session: Uuid, family: &str, token: &str, key: &str) -> String {
 /// successor; reusing it later, or using an older token of the same family, ends the session. Errors:
 /// `Unauthenticated`.
 pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
-    let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
+    let refused = || Error::unauthenticated("The refresh token is invalid or expired. Sign in again.");
     let (id, family) = parts(token).ok_or_else(refused)?;
     let row = session::Entity::find_by_id(id).one(&ports.writer).await?.ok_or_else(refused)?;
     let now = ports.now();
@@ -245,7 +245,7 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     if let Some(key) = again(&row, &presented, now) {
         return reissue(ports, &row, successor(id, family, token, key), row.expires_at);
     }
-    tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
+    tracing::warn!(session.id = %id, user.id = %row.user_id, "a used refresh token was presented again; the session was ended");
     revoke(&ports.writer, id, now).await?;
     ports.changes.mark(&[], &[]);
     Err(refused())
@@ -272,7 +272,7 @@ fn reissue(
 pub async fn sign_out(ports: &Ports, myself: &Myself) -> Result<DateTime<Utc>> {
     let SignedIn::Session(session) = myself.session() else {
         return Err(Error::conflict(
-            "This access token is of another issuer: sign out there; it stops working when it expires.",
+            "This access token belongs to another issuer. Sign out there; the token stays valid until it expires.",
         ));
     };
     let now = ports.now();

@@ -68,7 +68,7 @@ pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&member
     parts
         .iter()
         .find(|part| part.team_id == team)
-        .ok_or_else(|| Error::forbidden("You have no part in this team. Ask a member of it for access."))
+        .ok_or_else(|| Error::forbidden("You don't have access to this team. Ask an admin of the team for access."))
 }
 
 /// The user's default team. Errors: `Forbidden` for a user without a team.
@@ -78,7 +78,7 @@ pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<
     // Who has no part in it any more is meant in the oldest of the others.
     let part = part.or_else(|| parts.iter().min_by_key(|part| (part.created_at, part.id)));
     let part = part.ok_or_else(|| {
-        Error::forbidden("You have no part in any team; make one with `teamCreate`, or ask for an invitation.")
+        Error::forbidden("You are not a member of any team. Create one with `teamCreate`, or ask for an invitation.")
     })?;
     let row = cx.loaders().team_row(part.team_id).await?;
     myself.team(row.ok_or_else(|| Error::broken("a membership without its team"))?, part)

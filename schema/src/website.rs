@@ -74,11 +74,11 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
     }
     Err(Error::invalid(
         field,
-        "is not a host name; one such as shop.example is expected, without path and port (letters outside a to z in their xn-- form)",
+        "must be a host name such as shop.example, without path and port (non-ASCII letters in their xn-- form)",
     ))
 }
 
-pub(crate) const TAKEN: &str = "The team has a website with this domain already.";
+pub(crate) const TAKEN: &str = "The team already has a website with this domain.";
 
 /// One page of a list of websites, oldest first.
 pub(crate) async fn page(ports: &Ports, list: Select<website::Entity>, window: Window) -> Result<Page<website::Model>> {

@@ -158,7 +158,7 @@ async fn an_execution_has_a_time_limit() {
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
     assert!(got.body.get("data").is_none());
     let got = ask(&app, json!({ "query": "mutation { never }" })).await;
-    let message = "The answer took longer than 1 seconds; the change may have been made, so look before you repeat it.";
+    let message = "The answer took longer than 1 seconds; the change may have taken effect, so check before you retry.";
     assert_eq!((got.code(), &got.body["errors"][0]["message"]), ("TIMEOUT", &json!(message)));
 }
 

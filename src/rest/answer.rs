@@ -287,7 +287,7 @@ fn read_path(
     let params = params.map_err(|_| Error::invalid("path", "is not valid percent-encoded UTF-8"))?;
     let segments: Vec<&str> = operation.path.split('/').collect();
     if params.iter().any(|(_, text)| text.contains('\0')) {
-        return Err(Error::invalid("path", "must not hold a NUL character"));
+        return Err(Error::invalid("path", "cannot contain a NUL character"));
     }
     let named = params.iter().filter_map(|(position, text)| {
         let position: usize = position.strip_prefix('p')?.parse().ok()?;

@@ -95,7 +95,7 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 };
             }
             match (name.as_str(), &json) {
-                ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
+                ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("cannot contain a NUL character"),
                 ("String" | "ID", Json::String(_)) | ("Boolean", Json::Bool(_)) => Ok(plain(json)),
                 ("Float", Json::Number(_)) => Ok(plain(json)),
                 ("Int", Json::Number(number)) => {
@@ -106,7 +106,7 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 ("Float", _) => wrong("must be a number"),
                 ("Int", _) => wrong("must be a whole number of at most 32 bits"),
                 (scalar, Json::String(text)) if scalar != "JSON" && text.contains('\0') => {
-                    wrong("must not hold a NUL character")
+                    wrong("cannot contain a NUL character")
                 }
                 _ => {
                     let value = plain(json);
@@ -209,7 +209,7 @@ mod tests {
             ("{}", "website_name: is required"),
             (r#"{"website_name":null}"#, "website_name: must not be null"),
             (r#"{"website_name":1}"#, "website_name: must be a string"),
-            (r#"{"website_name":"a\u0000"}"#, "website_name: must not hold a NUL character"),
+            (r#"{"website_name":"a\u0000"}"#, "website_name: cannot contain a NUL character"),
             (r##"{"website_name":"A","primary_color":7}"##, "primary_color: must be a string"),
             (r#"{"website_name":"A","role":"OWNER"}"#, "role: must be one of owner, viewer"),
             (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be a whole number of at most 32 bits"),

@@ -32,10 +32,10 @@ mod tests {
 
     #[test]
     fn a_fault_says_what_would_be_right() {
-        let zone = "an IANA time zone such as Europe/Vienna or UTC is expected";
+        let zone = "must be an IANA time zone such as Europe/Vienna or UTC";
         assert_eq!(fault("TimeZone", &"Europe/Atlantis".into()).unwrap(), zone);
         assert_eq!(fault("TimeZone", &7.into()).unwrap(), "must be a string");
-        assert_eq!(fault("HexColor", &"red".into()).unwrap(), "a colour such as #1a2b3c is expected");
+        assert_eq!(fault("HexColor", &"red".into()).unwrap(), "must be a color such as #1a2b3c");
         assert_eq!(fault("HexColor", &"#1a2b3c".into()), None);
         assert_eq!(fault("JSON", &"anything".into()), None);
     }

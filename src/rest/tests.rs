@@ -185,7 +185,7 @@ async fn refusals_come_in_order_and_name_the_field() {
             format!("/analytics/{OWN}?range=1y"),
             504,
             "TIMEOUT",
-            "The answer took longer than 5 seconds; ask for a shorter range or fewer panels.",
+            "The answer took longer than 5 seconds; request a shorter range or fewer fields.",
         ),
         ("/nowhere".into(), 404, "NOT_FOUND", "This path was not found."),
     ] {

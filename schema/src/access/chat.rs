@@ -95,7 +95,7 @@ impl AuthoredChat {
             return Ok(Self(chat));
         }
         Err(Error::forbidden(
-            "Only the author of a conversation and admins of its team change or delete it; append a message instead.",
+            "Only the author of a conversation and admins of its team can change or delete it. Other members can append messages.",
         ))
     }
 
@@ -111,7 +111,7 @@ impl<R: Level + AtLeast<Viewer>> Team<R> {
     pub(crate) fn converses(&self) -> Result<()> {
         match self.standing.caller {
             Caller::Key { .. } => {
-                Err(Error::forbidden("An API key reads figures, not conversations; sign in to take part in them."))
+                Err(Error::forbidden("API keys cannot access conversations. Sign in instead."))
             }
             _ => Ok(()),
         }

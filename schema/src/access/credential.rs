@@ -13,10 +13,10 @@ use crate::{
 
 /// The message for an invalid API key. It does not reveal whether the key ever worked.
 pub(crate) const KEY_REFUSED: &str =
-    "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.";
+    "API key is missing or not valid. Send a key that starts with `zv_` in the header `X-API-Key`.";
 
 /// The message for an invalid access token.
-pub(crate) const TOKEN_REFUSED: &str = "The access token is not valid any more: refresh it or sign in again.";
+pub(crate) const TOKEN_REFUSED: &str = "The access token is invalid or expired. Refresh it or sign in again.";
 
 /// SHA-256 of a secret in lower-case hex, as stored. Secrets are random, so no salt is needed.
 #[must_use]

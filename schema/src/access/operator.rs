@@ -38,10 +38,10 @@ impl Operator {
         let several = rows.len() > 1;
         match rows.pop() {
             Some(_) if several => {
-                Err(Error::conflict("Several websites have this domain; name the one you mean by its id."))
+                Err(Error::conflict("Several websites use this domain. Specify the website's ID instead."))
             }
             Some(row) => Site::mint(Arc::new(row), STANDING),
-            None => Err(Error::not_found(format!("A website with the id or domain {id_or_domain:?}"))),
+            None => Err(Error::not_found(format!("A website with the ID or domain {id_or_domain:?}"))),
         }
     }
 

@@ -65,7 +65,7 @@ impl Watching {
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
         if level.is_none() && !PUBLIC_REALTIME.of(&row) {
             return Err(Error::forbidden(
-                "This website shows its live figures to its team only; sign in as a member and ask for `website { realtime }`.",
+                "The live figures of this website are restricted to members of its team. Sign in as a member and query `website { realtime }`.",
             ));
         }
         Ok(Self(row))
@@ -158,6 +158,6 @@ impl From<Site<Viewer>> for Shown {
 /// The message for anonymous callers who request more than the public dashboard shows.
 pub(crate) fn for_members() -> Error {
     Error::forbidden(
-        "This website shows its aggregate figures to the public, and this to its team only; sign in as a member of the team.",
+        "Anonymous callers can read only the aggregates of this website. Sign in as a member of its team.",
     )
 }

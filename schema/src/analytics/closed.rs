@@ -74,13 +74,13 @@ fn country_code(name: &str) -> Option<&'static str> {
 fn refusal(dimension: Dimension, value: &str) -> String {
     match dimension {
         Dimension::Country => {
-            format!("COUNTRY has no value {value:?}; use an ISO 3166-1 alpha-2 code such as DE, or \"\" for unknown")
+            format!("values of COUNTRY must be ISO 3166-1 alpha-2 codes such as DE, or \"\" for unknown (got {value:?})")
         }
         _ => {
             let allowed = values_of(dimension).unwrap_or_default();
             let (name, allowed) =
                 (if dimension == Dimension::Device { "DEVICE" } else { "CHANNEL" }, allowed.join(", "));
-            format!("{name} has no value {value:?}; allowed are {allowed}, or \"\" for unknown")
+            format!("values of {name} must be one of {allowed}, or \"\" for unknown (got {value:?})")
         }
     }
 }

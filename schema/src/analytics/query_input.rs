@@ -160,7 +160,7 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if filters.len() > MAX_FILTERS as usize {
         return Err(Error::invalid(
             "filters",
-            format!("must be at most {MAX_FILTERS} filters (got {})", filters.len()),
+            format!("must have at most {MAX_FILTERS} filters (got {})", filters.len()),
         ));
     }
     for filter in filters {
@@ -170,7 +170,7 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if values > MAX_ALL_VALUES {
         return Err(Error::invalid(
             "filters",
-            format!("must have at most {MAX_ALL_VALUES} values together (got {values})"),
+            format!("must have at most {MAX_ALL_VALUES} values in total (got {values})"),
         ));
     }
     let matches = filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
@@ -178,14 +178,14 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if patterns.len() > MAX_PATTERNS {
         return Err(Error::invalid(
             "filters",
-            format!("must have at most {MAX_PATTERNS} regular expressions together (got {})", patterns.len()),
+            format!("must have at most {MAX_PATTERNS} regular expressions in total (got {})", patterns.len()),
         ));
     }
     let longest = patterns.iter().map(|pattern| pattern.chars().count()).max().unwrap_or(0);
     if longest > MAX_PATTERN {
         return Err(Error::invalid(
             "filters",
-            format!("a regular expression must be at most {MAX_PATTERN} characters (got {longest})"),
+            format!("regular expressions must have at most {MAX_PATTERN} characters (got {longest})"),
         ));
     }
     Ok(())
@@ -195,13 +195,13 @@ fn check_filter(filter: &FilterInput) -> Result<()> {
     if filter.values.is_empty() || filter.values.len() > MAX_VALUES {
         return Err(Error::invalid(
             "filters",
-            format!("a filter has 1 to {MAX_VALUES} values and this one has {}", filter.values.len()),
+            format!("each filter must have 1 to {MAX_VALUES} values (got {})", filter.values.len()),
         ));
     }
     if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > MAX_VALUE) {
         return Err(Error::invalid(
             "filters",
-            format!("a value has at most {MAX_VALUE} characters and this one has {long}"),
+            format!("values must have at most {MAX_VALUE} characters (got {long})"),
         ));
     }
     check_property("filters", filter.dimension, filter.property.as_deref())
@@ -235,10 +235,10 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
     match property {
         None => Ok(()),
         Some(_) if dimension != Dimension::Event => {
-            Err(Error::invalid(field, "a property goes with the dimension EVENT only; leave it out here"))
+            Err(Error::invalid(field, "a property is allowed with dimension EVENT only"))
         }
         Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => {
-            Err(Error::invalid(field, format!("the name of a property has 1 to {MAX_PROPERTY} characters")))
+            Err(Error::invalid(field, format!("the name of a property must have 1 to {MAX_PROPERTY} characters (got {})", name.chars().count())))
         }
         Some(_) => Ok(()),
     }
@@ -251,7 +251,7 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
 pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<String>> {
     match search {
         Some(text) if text.chars().count() > MAX_SEARCH => {
-            Err(Error::invalid("search", format!("at most {MAX_SEARCH} characters are searched for")))
+            Err(Error::invalid("search", format!("must have at most {MAX_SEARCH} characters (got {})", text.chars().count())))
         }
         Some(text) if text.is_empty() => Ok(None),
         Some(text) if by.is_path() => Ok(Some(path::decoded(&text).unwrap_or(text))),
@@ -266,7 +266,7 @@ pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<Stri
 pub fn page_size(first: Option<i32>, max: i32) -> Result<u32> {
     let size = first.unwrap_or(DEFAULT_ROWS);
     u32::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-        Error::invalid("first", format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
+        Error::invalid("first", format!("must be between 1 and {max} (got {size})"))
     })
 }
 
@@ -279,11 +279,11 @@ pub fn page_offset(offset: Option<i32>) -> Result<u64> {
     u64::try_from(offset)
         .ok()
         .filter(|_| offset <= MAX_OFFSET)
-        .ok_or_else(|| Error::invalid("offset", format!("is {offset}; 0 to {MAX_OFFSET} is right")))
+        .ok_or_else(|| Error::invalid("offset", format!("must be between 0 and {MAX_OFFSET} (got {offset})")))
 }
 
 fn not_a_cursor() -> Error {
-    Error::invalid("after", "is not a cursor of this list; pass an `endCursor` as it came")
+    Error::invalid("after", "must be a cursor of this list, such as `endCursor`")
 }
 
 /// First letter of a breakdown cursor and of a visitor cursor. A new format gets a new letter.

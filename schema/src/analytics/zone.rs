@@ -73,11 +73,11 @@ pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: 
             if end <= start {
                 return Err(Error::invalid(
                     "range",
-                    "the end must be after the start (the end itself is not included)",
+                    "the end must be after the start (the end is exclusive)",
                 ));
             }
             if !YEARS.contains(&start.year()) || !YEARS.contains(&end.year()) {
-                return Err(Error::invalid("range", "start and end must lie in the years 1970 to 2200"));
+                return Err(Error::invalid("range", "start and end must be in the years 1970 to 2200"));
             }
             Span { start_ms: start.timestamp_millis(), end_ms: end.timestamp_millis() }
         }
@@ -155,7 +155,7 @@ fn too_many(span: Span, interval: Interval) -> Error {
     Error::invalid(
         "interval",
         format!(
-            "a series has at most {MAX_BUCKETS} buckets and this range has more of {}; ask for {} or a shorter range",
+            "must give at most {MAX_BUCKETS} buckets (got more with {}); use {} or a shorter range",
             name(interval),
             name(fits)
         ),

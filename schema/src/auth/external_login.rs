@@ -21,16 +21,15 @@ use crate::{
 };
 
 /// The message for a token whose address belongs to another account.
-pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address exists here already: sign in to it with its password, \
-    or change its address, before you sign in with another provider.";
+pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address already exists. Sign in to it with its password, or change its address, before you sign in with another provider.";
 
 /// The message for a token without an address.
 pub(crate) const NO_ADDRESS: &str =
-    "The access token carries no e-mail address that its issuer has verified; an account needs one.";
+    "The access token must contain an e-mail address that its issuer has verified.";
 
 /// The message for a token of a deleted account.
 pub(crate) const DELETED: &str =
-    "The account of this access token was deleted; sign in with the provider again to begin a new one.";
+    "The account of this access token was deleted. Sign in with the provider again to create a new one.";
 
 /// The user behind a token of the trusted issuer. Errors: `Unauthenticated`.
 pub(super) async fn caller(ports: &Ports, issuer: &dyn Issuer, token: &str) -> Result<Caller> {

@@ -126,7 +126,7 @@ fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
     let Some(cursor) = cursor else { return Ok(None) };
     let position = read_opaque(cursor).and_then(|text| text.strip_prefix(CURSOR)?.parse().ok());
     position.map(Some).ok_or_else(|| {
-        Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
+        Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`")
     })
 }
 
@@ -134,13 +134,13 @@ fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
 fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
     let role = text::name(&format!("{at}role"), role, MAX_ROLE)?;
     if role.chars().any(char::is_control) {
-        return Err(Error::invalid(format!("{at}role"), "holds a control character; a word such as user is right"));
+        return Err(Error::invalid(format!("{at}role"), "cannot contain control characters; use a word such as user"));
     }
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
     match content.chars().count() {
-        length if length > MAX_CONTENT => wrong(format!("has {length} characters; 1 to {MAX_CONTENT} are right")),
-        _ if content.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_CONTENT} characters are right")),
-        _ if content.contains('\0') => wrong("must not hold a NUL character".to_owned()),
+        length if length > MAX_CONTENT => wrong(format!("must have 1 to {MAX_CONTENT} characters (got {length})")),
+        _ if content.trim().is_empty() => wrong(format!("must have 1 to {MAX_CONTENT} characters (got only white space)")),
+        _ if content.contains('\0') => wrong("cannot contain a NUL character".to_owned()),
         _ => Ok((role, content)),
     }
 }
@@ -150,14 +150,14 @@ pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) ->
     if messages.len() > MAX_MESSAGES {
         return Err(Error::invalid(
             "messages",
-            format!("has {} messages; at most {MAX_MESSAGES} are right", messages.len()),
+            format!("must have at most {MAX_MESSAGES} messages (got {})", messages.len()),
         ));
     }
     let characters: usize = messages.iter().map(|message| message.content.chars().count()).sum();
     if characters as u64 > MAX_CHARACTERS {
         return Err(Error::invalid(
             "messages",
-            format!("must have at most {MAX_CHARACTERS} characters together (got {characters})"),
+            format!("must have at most {MAX_CHARACTERS} characters in total (got {characters})"),
         ));
     }
     let now = ports.now();
@@ -228,13 +228,13 @@ pub async fn append(
         let position = last.map_or(0, |last| last.saturating_add(1));
         if usize::try_from(position).is_ok_and(|position| position >= MAX_MESSAGES) {
             return Err(Error::conflict(format!(
-                "The conversation has {MAX_MESSAGES} messages, which is the most; begin another."
+                "The conversation has the maximum of {MAX_MESSAGES} messages. Create a new one."
             )));
         }
         let characters = characters.unwrap_or(0).unsigned_abs().saturating_add(content.chars().count() as u64);
         if characters > MAX_CHARACTERS {
             return Err(Error::conflict(format!(
-                "The conversation's messages must have at most {MAX_CHARACTERS} characters together (got {characters}); begin another."
+                "The messages of a conversation must have at most {MAX_CHARACTERS} characters in total (got {characters}). Create a new conversation."
             )));
         }
         let checked = Checked { role, content, at: ports.now() };

@@ -58,7 +58,7 @@ impl Listener {
             Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(missed)) => Some(Err(Error::Unavailable {
                 retry_after: 1,
-                why: format!("This subscription is {missed} messages behind; read `messages` and subscribe again."),
+                why: format!("The subscription fell {missed} messages behind. Query `messages` and subscribe again."),
             })),
         }
     }

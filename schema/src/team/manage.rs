@@ -102,7 +102,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         .count(&txn)
         .await?;
     if owned >= MAX_TEAMS {
-        return Err(Error::conflict(format!("You own {owned} teams; {MAX_TEAMS} are the most.")));
+        return Err(Error::conflict(format!("You already own {owned} teams; at most {MAX_TEAMS} are allowed.")));
     }
     let team = found(&txn, ports, myself.id(), name).await?;
     let line = Line {

@@ -71,7 +71,7 @@ pub(crate) fn active(team: Uuid) -> Select<membership::Entity> {
 pub(super) fn people_only(caller: Caller) -> Result<()> {
     match caller {
         Caller::Key { .. } => {
-            Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."))
+            Err(Error::forbidden("API keys cannot access a team's members. Sign in instead."))
         }
         _ => Ok(()),
     }
@@ -127,7 +127,7 @@ impl<'a> Change<'a> {
         };
         match held.filter(|held| *held >= R::ROLE) {
             Some(held) => Ok(Self { ports, txn, team: row, caller, held, website }),
-            None => Err(Error::forbidden(format!("This needs the role {} or above in this team.", R::ROLE.name()))),
+            None => Err(Error::forbidden(format!("This requires the role {} or above in this team.", R::ROLE.name()))),
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Change<'a> {
         }
         let (asked, own) = (role.name(), self.held.name());
         Err(Error::forbidden(format!(
-            "Nobody grants a role above their own: {asked} was asked for, and yours is {own}."
+            "You cannot grant a role above your own (got {asked}, yours is {own})."
         )))
     }
 
@@ -155,7 +155,7 @@ impl<'a> Change<'a> {
             return Ok(role);
         }
         let (theirs, own) = (role.name(), self.held.name());
-        Err(Error::forbidden(format!("Nobody changes a member above them: this one is {theirs}, and you are {own}.")))
+        Err(Error::forbidden(format!("You cannot change a member with a role above your own (theirs is {theirs}, yours is {own}).")))
     }
 
     async fn owners(&self) -> Result<u64> {
@@ -168,7 +168,7 @@ impl<'a> Change<'a> {
         if self.owners().await? < MAX_OWNERS {
             return Ok(());
         }
-        Err(Error::conflict(format!("The team has {MAX_OWNERS} owners, which is the most; lower one of them first.")))
+        Err(Error::conflict(format!("The team already has the maximum of {MAX_OWNERS} owners. Change the role of one of them first.")))
     }
 
     /// Errors: `Conflict` if the team has only one owner.
@@ -176,7 +176,7 @@ impl<'a> Change<'a> {
         if self.owners().await? > 1 {
             return Ok(());
         }
-        Err(Error::conflict("This is the team's last owner; make another member owner first."))
+        Err(Error::conflict("The last owner of a team cannot be changed or removed. Make another member an owner first."))
     }
 
     /// Ends a membership; the account's default team stays one that it is a member of.
@@ -204,7 +204,7 @@ impl<'a> Change<'a> {
     /// The caller's own membership. Errors: `Forbidden` for an API key, `NotFound`.
     async fn own_part(&self) -> Result<membership::Model> {
         let Caller::User { user, .. } = self.caller else {
-            return Err(Error::forbidden("An API key has no part in a team; sign in."));
+            return Err(Error::forbidden("API keys are not members of a team. Sign in instead."));
         };
         let part = active(self.team.id).filter(membership::Column::UserId.eq(user)).one(&self.txn).await?;
         part.ok_or_else(|| Error::not_found(MISSING))
@@ -239,7 +239,7 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
         return Ok(());
     }
     Err(Error::forbidden(format!(
-        "The plan {} allows {most} active members; remove one, or change the plan.",
+        "The plan {} allows at most {most} active members. Remove a member or change the plan.",
         plan.text()
     )))
 }
@@ -303,7 +303,7 @@ pub async fn invite(
         .filter(membership::Column::UserId.eq(user.id))
         .one(&change.txn)
         .await?;
-    let taken = "This user is a member of the team already.";
+    let taken = "This user is already a member of the team.";
     if known.as_ref().is_some_and(|row| row.deactivated_at.is_none()) {
         return Err(Error::conflict(taken));
     }
@@ -402,22 +402,22 @@ pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
 /// `Forbidden` for an API key, `NotFound`, `Conflict` for a member who is already an owner.
 pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uuid) -> Result<Membership> {
     let Caller::User { user, .. } = team.caller() else {
-        return Err(Error::forbidden("Only a signed-in owner can hand a team over."));
+        return Err(Error::forbidden("Only a signed-in owner can transfer a team."));
     };
     let change = Change::begin(ports, team, None).await?;
     let part = change.part(to).await?;
     if part.user_id == user {
-        return Err(Error::conflict("You are an owner of the team already; name another member."));
+        return Err(Error::conflict("You already are an owner of the team. Choose another member."));
     }
     if part.role == Role::Owner.level() {
-        return Err(Error::conflict("This member is an owner already; lower your own role instead."));
+        return Err(Error::conflict("This member already is an owner. Lower your own role instead."));
     }
     change.offer_ownership(&part, true).await?;
     change.done(AuditAction::TeamTransfer, part.user_id, &["pendingRole"]).await?;
     Membership::new(team, part)
 }
 
-const NO_OFFER: &str = "An offer of ownership that stands";
+const NO_OFFER: &str = "A valid ownership offer";
 
 /// Makes the caller an owner, as offered by an owner. Errors: `Forbidden` for an API key, `NotFound` without a valid
 /// offer, `Conflict` for a fourth owner.

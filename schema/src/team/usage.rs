@@ -70,7 +70,7 @@ impl TeamUsage {
     pub(super) fn load(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
         if matches!(team.caller(), Caller::Key { .. }) {
             return Err(Error::forbidden(
-                "An API key sees its own usage in `apiUsage`; sign in to see what the whole team uses.",
+                "API keys cannot access the team's usage. Query `apiUsage` for the key's own usage, or sign in.",
             ));
         }
         Ok(Self { team: team.clone(), at: ports.now() })

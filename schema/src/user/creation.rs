@@ -80,7 +80,7 @@ pub(crate) struct NewAccount<'a> {
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
     if email_link::is_reserved(txn, ports, new.email, None).await? {
-        return Err(Error::conflict(format!("{TAKEN}; sign in instead.")));
+        return Err(Error::conflict(format!("{TAKEN}. Sign in instead.")));
     }
     // Without mail an address is neither proven nor waits for it.
     let waits = !new.is_proven && ports.mail.is_set_up();
@@ -102,7 +102,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     }
     .insert(txn)
     .await
-    .map_err(|source| Error::of_write(source, format!("{TAKEN}; sign in instead.")))?;
+    .map_err(|source| Error::of_write(source, format!("{TAKEN}. Sign in instead.")))?;
     team_creation::insert_owner(txn, ports, team, user).await?;
     Ok(row)
 }
@@ -121,10 +121,10 @@ fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
         _ if first || is_invited => Ok(()),
         SignUp::Open => Ok(()),
         SignUp::Invite => Err(Error::forbidden(
-            "Only invited people may sign up here; ask an admin of a team, or the operator, for an invitation.",
+            "Signing up requires an invitation. Ask an admin of a team or the operator for one.",
         )),
         SignUp::Closed => Err(Error::forbidden(
-            "Signing up is closed here; the operator can make an account with `footfall user create`, or open it with FOOTFALL_SIGNUP=open.",
+            "Signing up is closed. The operator can create an account with `footfall user create`, or open signing up with FOOTFALL_SIGNUP=open.",
         )),
     }
 }
@@ -197,7 +197,7 @@ pub async fn create(
     full_name: Option<String>,
 ) -> Result<Uuid> {
     let email = EmailAddress::checked(email)
-        .ok_or_else(|| Error::invalid("email", "is not an e-mail address such as ada@shop.example"))?;
+        .ok_or_else(|| Error::invalid("email", "must be an e-mail address such as ada@shop.example"))?;
     checked_password("password", &password)?;
     let full_name = checked_name(full_name)?;
     let hash = ports.passwords.hash(password).await?;

@@ -102,7 +102,7 @@ async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Resul
     let teams = teams.order_by_asc(team::Column::CreatedAt).all(txn).await?;
     let names: Vec<String> = teams.iter().map(|team| format!("\"{}\"", team.name)).collect();
     Err(Error::conflict(format!(
-        "You are the last owner of {}, which others are in: make one of them an owner, or remove them, first.",
+        "You are the last owner of {}, which has other members. Make one of them an owner, or remove them first.",
         names.join(", ")
     )))
 }
@@ -169,7 +169,7 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
         depart(&txn, ports, subject).await?;
     }
     if user::Entity::delete_by_id(myself.id()).exec(&txn).await?.rows_affected != 1 {
-        return Err(Error::unauthenticated("This account does not exist any more."));
+        return Err(Error::unauthenticated("This account no longer exists."));
     }
     team::Entity::delete_many().filter(team::Column::Id.is_in(going.iter().copied())).exec(&txn).await?;
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);

@@ -61,7 +61,7 @@ pub(crate) fn may_change(user: &user::Model) -> Result<()> {
         None => Ok(()),
         Some(provider) => Err(Error::invalid(
             "email",
-            format!("cannot be changed here: this account signs in with {provider}; change the address there"),
+            format!("cannot be changed: this account signs in with {provider}; change the address there"),
         )),
     }
 }
@@ -84,7 +84,7 @@ async fn authenticate(
     if signed_in_at.is_some_and(|at| ports.now() < at + Duration::minutes(RECENT_MINUTES)) {
         return Ok(());
     }
-    Err(Error::invalid("password", "is required, because you signed in more than ten minutes ago"))
+    Err(Error::invalid("password", "is required because you signed in more than ten minutes ago"))
 }
 
 /// Checks that the caller may change the address to `email` now. Errors: `Invalid` for an account with external sign-in
@@ -110,7 +110,7 @@ pub(crate) async fn assign(
     row: &mut user::ActiveModel,
 ) -> Result<Vec<Letter>> {
     let (old, new) = (myself.user(), email.as_str());
-    let taken = || Error::conflict(format!("{TAKEN}; choose another."));
+    let taken = || Error::conflict(format!("{TAKEN}. Choose another one."));
     if email_link::is_reserved(txn, ports, new, Some(old.id)).await? {
         return Err(taken());
     }
@@ -151,7 +151,7 @@ pub async fn change(
 ) -> Result<Myself> {
     may_change(myself.user())?;
     if myself.user().email == email.as_str() {
-        return Err(Error::invalid("email", "is the account's address already; another one is expected"));
+        return Err(Error::invalid("email", "must differ from the current address"));
     }
     allow(ports, myself, password, from).await?;
     let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };

@@ -92,7 +92,7 @@ pub(crate) async fn find(
 
 /// The message for an invalid token.
 pub(crate) fn refused() -> Error {
-    Error::invalid("token", "is unknown, was used or has expired; ask for a new mail")
+    Error::invalid("token", "is unknown, used or expired; request a new mail")
 }
 
 /// Uses up a link. Errors: `Invalid` when another request did so first.

@@ -132,13 +132,13 @@ pub async fn undo(ports: &Ports, token: &str, from: Option<AddressHash>) -> Resu
 pub async fn send_confirmation(ports: &Ports, myself: &Myself, from: Option<AddressHash>) -> Result<String> {
     if !ports.mail.is_set_up() {
         return Err(Error::conflict(
-            "No mail is set up on this server; the operator confirms an address with `footfall user confirm`.",
+            "Mail is not configured on this server. The operator can confirm the address with `footfall user confirm`.",
         ));
     }
     let user = myself.user();
     let unproven = user.email_verified_at.is_none().then_some(&user.email);
     let email = user.pending_email.as_ref().or(unproven);
-    let email = email.ok_or_else(|| Error::conflict("The account's e-mail address is confirmed already."))?.clone();
+    let email = email.ok_or_else(|| Error::conflict("The account's e-mail address is already confirmed."))?.clone();
     ports.attempts.take(Quota::AddressChange, Some(myself.id()), from, ports.now())?;
     let txn = ports.begin().await?;
     let letter = confirmation(&txn, ports, myself.id(), &email).await?;
@@ -171,7 +171,7 @@ pub async fn confirm_by_operator(ports: &Ports, _: &Operator, email: &str) -> Re
             let mut waiting = with(user::Column::PendingEmail).all(&txn).await?;
             let last = waiting.pop().ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
             if !waiting.is_empty() {
-                return Err(Error::conflict("Several accounts wait for this address; its owner confirms it by mail."));
+                return Err(Error::conflict("This address is pending for several accounts. Its owner must confirm it by mail."));
             }
             last
         }

@@ -62,7 +62,7 @@ pub async fn update(
     let mut changed = Vec::new();
     let name = match (input.full_name, input.name) {
         (name, MaybeUndefined::Undefined) | (MaybeUndefined::Undefined, name) => name,
-        _ => return Err(Error::invalid("name", "says the same as fullName; give one of them")),
+        _ => return Err(Error::invalid("name", "cannot be combined with fullName")),
     };
     if !name.is_undefined() {
         row.full_name = Set(checked_name(name.take())?);
@@ -74,7 +74,7 @@ pub async fn update(
     }
     let address = match input.email {
         MaybeUndefined::Null => {
-            return Err(Error::invalid("email", "cannot be null; leave it out to keep it as it is"));
+            return Err(Error::invalid("email", "cannot be null; omit it to keep the current value"));
         }
         MaybeUndefined::Value(address) if address.as_str() != myself.user().email => {
             email::allow(ports, myself, input.password, from).await?;

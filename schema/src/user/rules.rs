@@ -16,7 +16,7 @@ pub(crate) fn checked_password(field: &str, password: &str) -> Result<()> {
     if PASSWORD.contains(&characters) {
         return Ok(());
     }
-    Err(Error::invalid(field, format!("has {characters} characters; 8 to 200 are right")))
+    Err(Error::invalid(field, format!("must have 8 to 200 characters (got {characters})")))
 }
 
 /// A person's name; `None` if empty. Errors: `Invalid` when it is longer than 100 characters, or has several lines.
@@ -25,7 +25,7 @@ pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
 }
 
 /// The message for an address that another account has.
-pub(crate) const TAKEN: &str = "An account with this e-mail address exists already";
+pub(crate) const TAKEN: &str = "An account with this e-mail address already exists";
 
 /// The readable name of an identity provider: `google` is Google.
 pub(crate) fn called(provider: &str) -> String {
@@ -52,7 +52,7 @@ pub(crate) fn external_login(user: &user::Model) -> Option<String> {
 /// Classifies a failed change of an account.
 pub(crate) fn failed(source: sea_orm::DbErr) -> Error {
     match source {
-        sea_orm::DbErr::RecordNotUpdated => Error::unauthenticated("This account does not exist any more."),
-        source => Error::of_write(source, format!("{TAKEN}; choose another.")),
+        sea_orm::DbErr::RecordNotUpdated => Error::unauthenticated("This account no longer exists."),
+        source => Error::of_write(source, format!("{TAKEN}. Choose another one.")),
     }
 }

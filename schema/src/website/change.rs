@@ -18,7 +18,7 @@ pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Optio
     match value {
         MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
+        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; omit it to keep the current value")),
     }
 }
 

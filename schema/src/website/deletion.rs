@@ -68,7 +68,7 @@ pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
     match erase(ports, site.id()).await {
         Ok(events) => Ok(Some(events)),
         Err(error) => {
-            tracing::warn!(website.id = %site.id(), error.code = error.code(), "a deleted website's events go later");
+            tracing::warn!(website.id = %site.id(), error.code = error.code(), "the events of a deleted website will be erased later");
             Ok(None)
         }
     }

@@ -164,7 +164,7 @@ pub async fn verify_domain(ports: &Ports, site: &Site<Editor>) -> Result<(Option
     let found = find_proof(ports, &domain, &DomainVerification::new(&domain, &token)).await?;
     let change = Change::begin(ports, site).await?;
     if change.row().domain != domain {
-        return Err(Error::conflict("The domain changed while it was being looked at; verify the new one."));
+        return Err(Error::conflict("The domain changed during verification. Verify the new domain."));
     }
     let mut row = website::ActiveModel::default();
     if found.is_some() {

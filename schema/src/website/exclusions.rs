@@ -71,7 +71,7 @@ where
     if A::Entity::find().filter(of_website.eq(site.id())).count(change.transaction()).await? > u64::from(MAX_EXCLUSIONS)
     {
         return Err(Error::conflict(format!(
-            "The website has {MAX_EXCLUSIONS} exclusions of this kind, which is the most; remove one, or let one stand for several."
+            "The website already has the maximum of {MAX_EXCLUSIONS} exclusions of this kind. Remove one, or combine several."
         )));
     }
     Ok((row, change.commit(action, &[list]).await?))

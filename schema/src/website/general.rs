@@ -69,7 +69,7 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
     if domains.len() > MAX_DOMAINS as usize {
         return Err(Error::invalid(
             field,
-            format!("has {} host names; at most {MAX_DOMAINS} are right", domains.len()),
+            format!("must have at most {MAX_DOMAINS} host names (got {})", domains.len()),
         ));
     }
     let mut checked: Vec<String> = Vec::with_capacity(domains.len());
@@ -112,7 +112,7 @@ pub async fn update_general(
         MaybeUndefined::Null => Set(None),
         MaybeUndefined::Value(goal) if goal >= 1 => Set(Some(goal)),
         MaybeUndefined::Value(goal) => {
-            return Err(Error::invalid("kpiGoal", format!("is {goal}; 1 or more is right, or null for no goal")));
+            return Err(Error::invalid("kpiGoal", format!("must be at least 1, or null for no goal (got {goal})")));
         }
     };
     if let Some(public) = required("publicDashboard", input.public_dashboard)? {

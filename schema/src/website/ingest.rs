@@ -51,7 +51,7 @@ impl Ingest {
         if !(1..=MAX_MINUTES).contains(&minutes) {
             return Err(Error::invalid(
                 "lastMinutes",
-                format!("is {minutes}; 1 to {MAX_MINUTES} is right (30 days are kept)"),
+                format!("must be between 1 and {MAX_MINUTES} (got {minutes})"),
             ));
         }
         let since_ms = ports.now().timestamp_millis().saturating_sub(i64::from(minutes) * 60_000);

@@ -75,7 +75,7 @@ fn checked(preferences: Json) -> Result<Map<String, Value>> {
         return Err(Error::invalid("preferences", "must be a JSON object"));
     };
     if given.contains_key(RESERVED) {
-        return Err(Error::invalid(RESERVED, "cannot be a preference: it names the website; leave it out"));
+        return Err(Error::invalid(RESERVED, "is reserved and cannot be used as a preference"));
     }
     Ok(given)
 }
@@ -104,7 +104,7 @@ pub async fn update_notifications(
     if text.len() > MAX_BYTES {
         return Err(Error::invalid(
             "preferences",
-            format!("would make the record {} bytes long; at most {MAX_BYTES} are right", text.len()),
+            format!("the record must have at most {MAX_BYTES} bytes as JSON (got {})", text.len()),
         ));
     }
     let row = notification_preferences::Model { website_id: site.id(), preferences: text, updated_at: ports.now() };

@@ -110,7 +110,7 @@ fn checked_currency(field: &str, code: &str) -> Result<String> {
     }
     Err(Error::invalid(
         field,
-        "is no ISO 4217 code of a currency in use; three capital letters such as USD or EUR are right",
+        "must be the ISO 4217 code of a currency in use, such as USD or EUR",
     ))
 }
 

@@ -88,7 +88,7 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     let wrong = || {
         Error::invalid(
             field,
-            "is no IP address or network; an address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24 or 2001:db8::/48 is right",
+            "must be an IP address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24 or 2001:db8::/48",
         )
     };
     let text = text.trim();
@@ -105,7 +105,7 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     if length > bits {
         return Err(Error::invalid(
             field,
-            format!("has {length} network bits; 0 to {bits} are right for this address"),
+            format!("must have a prefix length between 0 and {bits} (got {length})"),
         ));
     }
     // ::ffff:0:0/96 holds the IPv4 addresses; a wider network holds more than them.
@@ -142,7 +142,7 @@ pub async fn exclude_ip(
         description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
-    let taken = "This address or network is excluded already.";
+    let taken = "This address or network is already excluded.";
     let (row, site) = super::insert(ports, site, ip_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
     Ok((IpExclusion::new(&site, row)?, site))
 }

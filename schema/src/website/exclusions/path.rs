@@ -86,12 +86,12 @@ const WHAT_GOES: Line = (AuditAction::WebsiteRemovePathExclusion, "pathExclusion
 pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
     let text = text.trim();
     if !text.starts_with('/') {
-        return Err(Error::invalid(field, "does not begin with a slash; a path such as /admin/* is right"));
+        return Err(Error::invalid(field, "must start with a slash, such as /admin/*"));
     }
     if text.chars().any(|letter| letter.is_control() || matches!(letter, '?' | '#')) {
         return Err(Error::invalid(
             field,
-            "holds `?`, `#` or a control character; paths are compared without query and fragment, so one such as /admin/* is right",
+            "cannot contain `?`, `#` or control characters; paths are compared without query and fragment",
         ));
     }
     let mut pattern = String::with_capacity(text.len());
@@ -102,7 +102,7 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
     }
     match pattern.chars().count() {
         length if length > MAX_PATTERN => {
-            Err(Error::invalid(field, format!("has {length} characters; 1 to {MAX_PATTERN} are right")))
+            Err(Error::invalid(field, format!("must have 1 to {MAX_PATTERN} characters (got {length})")))
         }
         _ => Ok(pattern),
     }
@@ -121,7 +121,7 @@ pub async fn exclude_path(
         description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
-    let taken = "This path pattern is excluded already.";
+    let taken = "This path pattern is already excluded.";
     let (row, site) = super::insert(ports, site, path_exclusion::Column::WebsiteId, row, WHAT, taken).await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
