@@ -1,8 +1,8 @@
-//! Turns: of every caller as many requests run at the same time as leaves room for the others.
+//! Turns: limits the concurrent requests of each caller so that there is room for the others.
 //!
-//! - A turn lasts until the answer is written: writing megabytes is work like making them.
+//! - A turn lasts until the response is written: writing megabytes is as much work as computing them.
 //! - A request waits for its turn within its time limit.
-//! - Subscriptions take none: each has a bound of its own.
+//! - Subscriptions need no turn: each is limited separately.
 
 use async_graphql::parser::types::OperationType;
 use schema::access::Caller;
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::fair_queue::{self, FairQueue, Places};
 
-/// Requests that run at the same time. More than there are processors, as most of them wait for a store.
+/// Number of concurrent requests. More than there are processors, as most of them wait for a store.
 const PLACES: Places = Places { total: 24, alone: 16, beside_others: 3 };
 
-/// Whose requests share places.
+/// Client of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     /// One account.
@@ -22,9 +22,9 @@ enum Share {
     Keys(Uuid),
     /// All anonymous queries together.
     Anonymous,
-    /// All anonymous mutations together: signing in waits for no public dashboard.
+    /// All anonymous mutations together, so that signing in does not wait for public dashboards.
     SigningIn,
-    /// The person at the command line.
+    /// The operator at the command line.
     Operator,
 }
 
@@ -32,7 +32,7 @@ enum Share {
 #[derive(Clone)]
 pub struct Turns(FairQueue<Share>);
 
-/// A request's turn, until dropped. The default is that of a server without a queue.
+/// A request's turn, until dropped. The default is for servers without a queue.
 #[derive(Default)]
 #[must_use]
 pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Option<fair_queue::Turn<Share>>);

@@ -49,10 +49,12 @@ impl Standing {
     fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
             (Some(held), caller) => Ok(Self { held, caller }),
-            (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key doesn't have access to this {thing}."))),
-            (None, _) => {
-                Err(Error::forbidden(format!("You don't have access to this {thing}. Ask an admin of its team for access.")))
+            (None, Caller::Key { .. }) => {
+                Err(Error::forbidden(format!("This API key doesn't have access to this {thing}.")))
             }
+            (None, _) => Err(Error::forbidden(format!(
+                "You don't have access to this {thing}. Ask an admin of its team for access."
+            ))),
         }
     }
 
@@ -62,7 +64,10 @@ impl Standing {
         }
         Err(Error::forbidden(match self.caller {
             Caller::Key { .. } => {
-                format!("API keys are read-only. This requires a signed-in user with the role {} or above on this {thing}.", needed.name())
+                format!(
+                    "API keys are read-only. This requires a signed-in user with the role {} or above on this {thing}.",
+                    needed.name()
+                )
             }
             _ => format!(
                 "This requires the role {} or above on this {thing} (yours is {}).",
@@ -248,13 +253,10 @@ impl Myself {
     /// Checks the caller of the request. Errors: `Unauthenticated`; `Forbidden` for an API key.
     pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::User { user, session } = cx.caller().known()? else {
-            return Err(Error::forbidden(
-                "This requires a signed-in user. API keys represent a team, not a person.",
-            ));
+            return Err(Error::forbidden("This requires a signed-in user. API keys represent a team, not a person."));
         };
         let row = cx.loaders().user(user).await?;
-        let row =
-            row.ok_or_else(|| Error::unauthenticated("The account of this access token no longer exists."))?;
+        let row = row.ok_or_else(|| Error::unauthenticated("The account of this access token no longer exists."))?;
         Ok(Self { row, session })
     }
 

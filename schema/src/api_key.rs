@@ -234,7 +234,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
         return Err(Error::broken("a team's proof met another team's key"));
     }
     let txn = ports.begin().await?;
-    // Read under the write lock: of two rotations at once one wins.
+    // Read under the write lock, so that only one of two concurrent rotations succeeds.
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;
     if old.revoked_at.is_some() || old.expires_at.is_some() {

@@ -53,7 +53,7 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }
     let (digest, now) = (digest(key), ports.now());
-    // Taken before reading: a change meanwhile makes what is read old.
+    // Taken before reading, so that a concurrent change invalidates what is read.
     let reading = ports.changes.reading(now);
     // It is remembered for a second, within which a rotated key may end.
     if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {

@@ -66,9 +66,8 @@ impl Place {
             let at = DateTime::from_timestamp_millis(i64::from_be_bytes(*millis))?;
             (*version == CURSOR_VERSION).then_some(Self { at, id: Uuid::from_slice(id).ok()? })
         };
-        place().ok_or_else(|| {
-            Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`")
-        })
+        place()
+            .ok_or_else(|| Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`"))
     }
 }
 
@@ -90,9 +89,10 @@ impl PageArgs {
     /// together, or for an invalid cursor.
     pub fn window(&self, max: i32) -> Result<Window> {
         let size = |field: &str, size: i32| {
-            u64::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-                Error::invalid(field, format!("must be between 1 and {max} (got {size})"))
-            })
+            u64::try_from(size)
+                .ok()
+                .filter(|_| (1..=max).contains(&size))
+                .ok_or_else(|| Error::invalid(field, format!("must be between 1 and {max} (got {size})")))
         };
         let (size, backward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {

@@ -106,10 +106,9 @@ impl Kind {
         }
         match split(id) {
             Some((kind, uuid)) if kind == self => Ok(uuid),
-            Some((kind, _)) => Err(Error::invalid(
-                field,
-                format!("must be an ID of type {} (got type {})", self.name(), kind.name()),
-            )),
+            Some((kind, _)) => {
+                Err(Error::invalid(field, format!("must be an ID of type {} (got type {})", self.name(), kind.name())))
+            }
             None => Err(Error::invalid(
                 field,
                 format!(

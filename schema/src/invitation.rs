@@ -90,9 +90,7 @@ pub struct InvitationRevokePayload {
 /// Errors: `Forbidden` if signing up is closed, except for the operator.
 fn may_invite(ports: &Ports, myself: &Myself) -> Result<()> {
     if ports.sign_up == SignUp::Closed && !myself.user().is_operator {
-        return Err(Error::forbidden(
-            "Signing up is closed. Only the operator can invite people without an account.",
-        ));
+        return Err(Error::forbidden("Signing up is closed. Only the operator can invite people without an account."));
     }
     Ok(())
 }

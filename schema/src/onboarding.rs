@@ -106,7 +106,10 @@ fn checked_data(data: &Value) -> Result<String> {
     }
     let text = serde_json::to_string(data).map_err(Error::internal)?;
     if text.len() > MAX_BYTES {
-        return Err(Error::invalid("data", format!("must have at most {MAX_BYTES} bytes as JSON (got {})", text.len())));
+        return Err(Error::invalid(
+            "data",
+            format!("must have at most {MAX_BYTES} bytes as JSON (got {})", text.len()),
+        ));
     }
     Ok(text)
 }

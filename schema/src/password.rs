@@ -206,7 +206,7 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     if recent >= MAILS_AN_HOUR {
         return Ok(());
     }
-    // What cannot matter any more.
+    // Expired rows.
     password_reset::Entity::delete_many()
         .filter(password_reset::Column::UserId.eq(user.id))
         .filter(password_reset::Column::CreatedAt.lte(now - Duration::hours(1)))
@@ -240,10 +240,7 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
 /// an invalid secret or password; `TooManyAttempts`.
 pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<AddressHash>) -> Result<DateTime<Utc>> {
     let refused = || {
-        Error::invalid(
-            "secret",
-            "is unknown, used, replaced by a newer one or older than an hour; request a new mail",
-        )
+        Error::invalid("secret", "is unknown, used, replaced by a newer one or older than an hour; request a new mail")
     };
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     let found = password_reset::Entity::find()
@@ -253,7 +250,7 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
         .one(&ports.reader)
         .await?
         .ok_or_else(refused)?;
-    // Looked at before the costly hash; a password that does not fit uses nothing up.
+    // Checked before the costly hash; an invalid password does not use up the secret.
     attempt.succeeded();
     checked_password("newPassword", &new)?;
     let hash = ports.passwords.hash(new).await?;

@@ -33,7 +33,7 @@ impl ScalarType for Instant {
         DateTime::parse_from_rfc3339(text(&value)?)
             .ok()
             .map(|instant| instant.with_timezone(&Utc))
-            // What is written must be readable again: four digits of a year, and no leap second.
+            // Output must be valid input: four-digit years, no leap seconds.
             .filter(|instant| (0..=9999).contains(&instant.year()) && instant.nanosecond() < 1_000_000_000)
             .map(Self)
             .ok_or_else(|| InputValueError::custom("must be an instant such as 2026-03-04T05:06:07Z"))

@@ -223,7 +223,7 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     let key = ports.ids.secret(CURRENT);
     let refresh_token = successor(id, family, token, &key);
     let refresh_expires_at = now + Duration::days(REFRESH_DAYS);
-    // One statement compares and swaps, so that of two requests with one token exactly one makes the successor.
+    // One statement compares and swaps, so that exactly one of two requests with the same token creates the successor.
     let swapped = session::Entity::update_many()
         .col_expr(session::Column::PreviousHash, Expr::value(presented.clone()))
         .col_expr(session::Column::CurrentHash, Expr::value(digest(&refresh_token)))

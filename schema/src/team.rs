@@ -75,7 +75,7 @@ pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&member
 pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<Viewer>> {
     let parts = parts_of(cx.ports(), myself).await?;
     let part = parts.iter().find(|part| part.team_id == myself.user().default_team_id);
-    // Who has no part in it any more is meant in the oldest of the others.
+    // A user who is no longer a member of it falls back to the oldest of their other teams.
     let part = part.or_else(|| parts.iter().min_by_key(|part| (part.created_at, part.id)));
     let part = part.ok_or_else(|| {
         Error::forbidden("You are not a member of any team. Create one with `teamCreate`, or ask for an invitation.")

@@ -17,7 +17,8 @@ pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String
 
 /// Like [`line`], for a required text. Errors: `Invalid` for `field`.
 pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<String> {
-    line(field, text, most)?.ok_or_else(|| Error::invalid(field, format!("must have 1 to {most} characters (got only white space)")))
+    line(field, text, most)?
+        .ok_or_else(|| Error::invalid(field, format!("must have 1 to {most} characters (got only white space)")))
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ async fn an_answer_has_a_limit_of_bytes() {
     assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
     assert!(got.body.get("data").is_none() && got.message().contains("400 bytes"), "{}", got.body);
     assert!(!got.message().contains("was made"), "{}", got.message());
-    // A mutation has acted by then: whoever reads the error must know.
+    // A mutation has taken effect by then, and the error must say so.
     let got = ask(&app, json!({ "query": "mutation { verbose }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
     assert!(got.message().contains("The change was made"), "{}", got.message());
@@ -219,7 +219,7 @@ async fn work_before_execution_does_not_multiply() {
 async fn an_execution_is_dropped_with_its_request() {
     let app = app(HttpConfig::default());
     let asked = ask(&app, json!({ "query": "{ never }" }));
-    // One poll starts the resolver; then the client goes away.
+    // One poll starts the resolver; then the client disconnects.
     assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
     let got = ask(&app, json!({ "query": "mutation { count }" })).await;
     assert_eq!(got.body["data"], json!({ "count": 1_001_001 }), "{}", got.body);

@@ -1,4 +1,4 @@
-//! Both ends of the socket, and clients that misbehave.
+//! Both ends of the socket, and misbehaving clients.
 
 use std::{io::Cursor, path::PathBuf, sync::Mutex};
 
@@ -37,7 +37,7 @@ impl Server {
     fn start(store: Memory) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join(SOCKET);
-        // A dead server's socket must not stand in the way.
+        // A socket left over from a stopped server must not block the import.
         drop(listen(&socket).unwrap());
         let store = Arc::new(store);
         let (listener, importer) = (listen(&socket).unwrap(), importer(&store));

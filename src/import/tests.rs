@@ -1,4 +1,4 @@
-//! Holds whole imports against an in-memory store.
+//! Tests whole imports with an in-memory store.
 
 use std::{collections::HashSet, io::Cursor};
 

@@ -1,9 +1,9 @@
-//! Checks of scalars in a body, so that a refusal names the field as the caller spells it; the schema checks again.
+//! Checks of scalars in a body, so that an error names the field as spelled by the caller; the schema checks again.
 
 use async_graphql::{InputType, Pos, Value};
 use schema::scalars::{BigInt, Date, EmailAddress, HexColor, Instant, TimeZone, Url};
 
-/// What is wrong with a value for a scalar of the schema; `None` where nothing is, or the scalar takes anything.
+/// The error for an invalid scalar value; `None` if it is valid, or the scalar accepts anything.
 #[must_use]
 pub fn fault(scalar: &str, value: &Value) -> Option<String> {
     match scalar {
@@ -20,9 +20,9 @@ pub fn fault(scalar: &str, value: &Value) -> Option<String> {
 
 fn fault_of<T: InputType>(value: &Value) -> Option<String> {
     let error = T::parse(Some(value.clone())).err()?.into_server_error(Pos::default());
-    // The framework's own words about a value of another kind say too much of the schema.
+    // The framework's message about a value of the wrong type reveals too much of the schema.
     let ours = error.message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
-    let kind = if T::type_name() == "BigInt" { "must be a whole number" } else { "must be a string" };
+    let kind = if T::type_name() == "BigInt" { "must be an integer" } else { "must be a string" };
     Some(ours.map_or(kind, |(_, why)| why).to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The adapter through its front door: requests to a router over a toy schema.
+//! The adapter through its public interface: requests to a router over a toy schema.
 
 use std::time::Duration;
 
@@ -168,7 +168,7 @@ async fn refusals_come_in_order_and_name_the_field() {
         (format!("/analytics/{OWN}?range=5d"), 400, "VALIDATION_ERROR", "range: must be one of 24h, 7d, 30d, 90d, 1y"),
         (format!("/analytics/{FOREIGN}?range=5d"), 403, "FORBIDDEN", "This key does not reach the website."),
         (format!("/analytics/{NOWHERE}?range="), 404, "NOT_FOUND", "The website was not found."),
-        (format!("/analytics/{OWN}?range=7d&range=7d"), 400, "VALIDATION_ERROR", "range: is given twice; give it once"),
+        (format!("/analytics/{OWN}?range=7d&range=7d"), 400, "VALIDATION_ERROR", "range: must be given only once"),
         (
             format!("/analytics/{OWN}/visitors?limit=-1"),
             400,
@@ -326,7 +326,7 @@ async fn stored_texts_are_valid_by_the_executors_own_rules_and_project_to_what_r
     }
 }
 
-/// A value that a variable of this type takes: what it requires, and no more.
+/// A minimal value that a variable of this type accepts.
 fn sample(ty: &Type, sdl: &Sdl) -> async_graphql::Value {
     use async_graphql::Value;
     let name = match &ty.base {
@@ -458,7 +458,7 @@ async fn the_description_is_public_and_every_reference_resolves() {
     assert!(count > 20);
 }
 
-/// Ingest mounts its routes beside ours: the same prefixes, and the same paths under other methods.
+/// Ingest mounts its routes beside these: the same prefixes, and the same paths with other methods.
 #[tokio::test]
 async fn routes_of_others_stand_beside_ours_on_one_prefix() {
     use axum::routing::post;

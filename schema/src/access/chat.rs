@@ -110,9 +110,7 @@ impl<R: Level + AtLeast<Viewer>> Team<R> {
     /// Errors: `Forbidden` for an API key, which has no access to conversations.
     pub(crate) fn converses(&self) -> Result<()> {
         match self.standing.caller {
-            Caller::Key { .. } => {
-                Err(Error::forbidden("API keys cannot access conversations. Sign in instead."))
-            }
+            Caller::Key { .. } => Err(Error::forbidden("API keys cannot access conversations. Sign in instead.")),
             _ => Ok(()),
         }
     }

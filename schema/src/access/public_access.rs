@@ -157,7 +157,5 @@ impl From<Site<Viewer>> for Shown {
 
 /// The message for anonymous callers who request more than the public dashboard shows.
 pub(crate) fn for_members() -> Error {
-    Error::forbidden(
-        "Anonymous callers can read only the aggregates of this website. Sign in as a member of its team.",
-    )
+    Error::forbidden("Anonymous callers can read only the aggregates of this website. Sign in as a member of its team.")
 }

@@ -74,7 +74,9 @@ fn country_code(name: &str) -> Option<&'static str> {
 fn refusal(dimension: Dimension, value: &str) -> String {
     match dimension {
         Dimension::Country => {
-            format!("values of COUNTRY must be ISO 3166-1 alpha-2 codes such as DE, or \"\" for unknown (got {value:?})")
+            format!(
+                "values of COUNTRY must be ISO 3166-1 alpha-2 codes such as DE, or \"\" for unknown (got {value:?})"
+            )
         }
         _ => {
             let allowed = values_of(dimension).unwrap_or_default();

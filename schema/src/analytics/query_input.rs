@@ -134,7 +134,7 @@ impl Question {
         for filter in &filters {
             subject.audience.may_ask(filter.dimension)?;
             if filter.property.is_some() {
-                // Properties are whatever pages send, people's ids included.
+                // Properties may contain anything that pages send, including IDs of people.
                 subject.audience.members_only()?;
             }
         }
@@ -199,10 +199,7 @@ fn check_filter(filter: &FilterInput) -> Result<()> {
         ));
     }
     if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > MAX_VALUE) {
-        return Err(Error::invalid(
-            "filters",
-            format!("values must have at most {MAX_VALUE} characters (got {long})"),
-        ));
+        return Err(Error::invalid("filters", format!("values must have at most {MAX_VALUE} characters (got {long})")));
     }
     check_property("filters", filter.dimension, filter.property.as_deref())
 }
@@ -237,9 +234,10 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
         Some(_) if dimension != Dimension::Event => {
             Err(Error::invalid(field, "a property is allowed with dimension EVENT only"))
         }
-        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => {
-            Err(Error::invalid(field, format!("the name of a property must have 1 to {MAX_PROPERTY} characters (got {})", name.chars().count())))
-        }
+        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => Err(Error::invalid(
+            field,
+            format!("the name of a property must have 1 to {MAX_PROPERTY} characters (got {})", name.chars().count()),
+        )),
         Some(_) => Ok(()),
     }
 }
@@ -250,9 +248,10 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
 /// `Invalid`, naming `search`.
 pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<String>> {
     match search {
-        Some(text) if text.chars().count() > MAX_SEARCH => {
-            Err(Error::invalid("search", format!("must have at most {MAX_SEARCH} characters (got {})", text.chars().count())))
-        }
+        Some(text) if text.chars().count() > MAX_SEARCH => Err(Error::invalid(
+            "search",
+            format!("must have at most {MAX_SEARCH} characters (got {})", text.chars().count()),
+        )),
         Some(text) if text.is_empty() => Ok(None),
         Some(text) if by.is_path() => Ok(Some(path::decoded(&text).unwrap_or(text))),
         other => Ok(other),
@@ -265,9 +264,10 @@ pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<Stri
 /// `Invalid`, naming `first`.
 pub fn page_size(first: Option<i32>, max: i32) -> Result<u32> {
     let size = first.unwrap_or(DEFAULT_ROWS);
-    u32::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-        Error::invalid("first", format!("must be between 1 and {max} (got {size})"))
-    })
+    u32::try_from(size)
+        .ok()
+        .filter(|_| (1..=max).contains(&size))
+        .ok_or_else(|| Error::invalid("first", format!("must be between 1 and {max} (got {size})")))
 }
 
 /// Number of rows to skip.
@@ -304,7 +304,7 @@ pub fn read_row_cursor(cursor: &str) -> Result<After> {
     let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
     let (order, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
     let order: i128 = order.parse().map_err(|_| not_a_cursor())?;
-    // What no sum and no ratio reaches, an engine may not be able to read.
+    // Values beyond any sum or ratio may overflow in an engine.
     if order.unsigned_abs() >= 1 << 126 {
         return Err(not_a_cursor());
     }

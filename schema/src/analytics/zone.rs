@@ -71,10 +71,7 @@ pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: 
         RangeInput::Between(between) => {
             let (start, end) = (between.start.0, between.end.0);
             if end <= start {
-                return Err(Error::invalid(
-                    "range",
-                    "the end must be after the start (the end is exclusive)",
-                ));
+                return Err(Error::invalid("range", "the end must be after the start (the end is exclusive)"));
             }
             if !YEARS.contains(&start.year()) || !YEARS.contains(&end.year()) {
                 return Err(Error::invalid("range", "start and end must be in the years 1970 to 2200"));

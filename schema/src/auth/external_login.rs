@@ -24,8 +24,7 @@ use crate::{
 pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address already exists. Sign in to it with its password, or change its address, before you sign in with another provider.";
 
 /// The message for a token without an address.
-pub(crate) const NO_ADDRESS: &str =
-    "The access token must contain an e-mail address that its issuer has verified.";
+pub(crate) const NO_ADDRESS: &str = "The access token must contain an e-mail address that its issuer has verified.";
 
 /// The message for a token of a deleted account.
 pub(crate) const DELETED: &str =
@@ -51,7 +50,7 @@ async fn known(db: &impl ConnectionTrait, claims: &ExternalClaims) -> Result<Opt
 async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model> {
     let email = claims.email.as_ref().ok_or_else(|| Error::unauthenticated(NO_ADDRESS))?;
     let txn = ports.begin().await?;
-    // Under the write lock: of several first requests one makes the account.
+    // Under the write lock, so that only one of several first requests creates the account.
     if let Some(user) = known(&txn, claims).await? {
         return Ok(user);
     }

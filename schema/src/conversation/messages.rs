@@ -125,9 +125,9 @@ const CURSOR: &str = "m1:";
 fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
     let Some(cursor) = cursor else { return Ok(None) };
     let position = read_opaque(cursor).and_then(|text| text.strip_prefix(CURSOR)?.parse().ok());
-    position.map(Some).ok_or_else(|| {
-        Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`")
-    })
+    position
+        .map(Some)
+        .ok_or_else(|| Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`"))
 }
 
 /// Checks the role and the text. `at`: position of the message in the input, as a prefix of its fields.
@@ -139,7 +139,9 @@ fn checked_message(at: &str, role: &str, content: String) -> Result<(String, Str
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
     match content.chars().count() {
         length if length > MAX_CONTENT => wrong(format!("must have 1 to {MAX_CONTENT} characters (got {length})")),
-        _ if content.trim().is_empty() => wrong(format!("must have 1 to {MAX_CONTENT} characters (got only white space)")),
+        _ if content.trim().is_empty() => {
+            wrong(format!("must have 1 to {MAX_CONTENT} characters (got only white space)"))
+        }
         _ if content.contains('\0') => wrong("cannot contain a NUL character".to_owned()),
         _ => Ok((role, content)),
     }
@@ -209,10 +211,10 @@ pub async fn append(
     input: ConversationAppendMessageInput,
 ) -> Result<(Chat<Viewer>, message::Model)> {
     let (role, content) = checked_message("", &input.role, input.content)?;
-    // On a task of its own: a caller who goes away in the middle leaves no message that is stored and not told.
+    // On a separate task, so that a caller who disconnects cannot leave a message stored but not broadcast.
     let (ports, id) = (ports.clone(), chat.id());
     let appended = tokio::spawn(async move {
-        // Whose turn it is commits and tells before the next one begins.
+        // Commits and broadcasts before the next append begins.
         let _turn = ports.told.turn().await;
         let txn = ports.begin().await?;
         let conversation = take(&txn, &ports, id, None).await?;

@@ -36,7 +36,7 @@ impl Listener {
         let (cx, lasting) = (ctx.cx()?, Lasting::begin(ctx.cx()?));
         let prove = || cx.chat("conversationId", id);
         let heard = cx.ports().told.listen(prove().await?.id());
-        // Again, now that it is listened to: one that was deleted in between would never end.
+        // Checked again after subscribing: a stream of a conversation deleted in between would never end.
         Ok(Self { lasting, chat: prove().await?, heard })
     }
 

@@ -70,9 +70,7 @@ pub(crate) fn active(team: Uuid) -> Select<membership::Entity> {
 /// Errors: `Forbidden` for an API key.
 pub(super) fn people_only(caller: Caller) -> Result<()> {
     match caller {
-        Caller::Key { .. } => {
-            Err(Error::forbidden("API keys cannot access a team's members. Sign in instead."))
-        }
+        Caller::Key { .. } => Err(Error::forbidden("API keys cannot access a team's members. Sign in instead.")),
         _ => Ok(()),
     }
 }
@@ -109,8 +107,8 @@ struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Starts a change. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` if
-    /// the team or the caller's membership ended concurrently.
+    /// Starts a change. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` if the team or
+    /// the caller's membership ended concurrently.
     async fn begin<R: Level>(ports: &'a Ports, team: &access::Team<R>, website: Option<Uuid>) -> Result<Self> {
         let txn = ports.begin().await?;
         // SQLite's transaction holds the write lock already; PostgreSQL takes the team's row.
@@ -143,9 +141,7 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let (asked, own) = (role.name(), self.held.name());
-        Err(Error::forbidden(format!(
-            "You cannot grant a role above your own (got {asked}, yours is {own})."
-        )))
+        Err(Error::forbidden(format!("You cannot grant a role above your own (got {asked}, yours is {own}).")))
     }
 
     /// The role of a membership that the caller can change. Errors: `Forbidden` for one above the caller's.
@@ -155,7 +151,9 @@ impl<'a> Change<'a> {
             return Ok(role);
         }
         let (theirs, own) = (role.name(), self.held.name());
-        Err(Error::forbidden(format!("You cannot change a member with a role above your own (theirs is {theirs}, yours is {own}).")))
+        Err(Error::forbidden(format!(
+            "You cannot change a member with a role above your own (theirs is {theirs}, yours is {own})."
+        )))
     }
 
     async fn owners(&self) -> Result<u64> {
@@ -168,7 +166,9 @@ impl<'a> Change<'a> {
         if self.owners().await? < MAX_OWNERS {
             return Ok(());
         }
-        Err(Error::conflict(format!("The team already has the maximum of {MAX_OWNERS} owners. Change the role of one of them first.")))
+        Err(Error::conflict(format!(
+            "The team already has the maximum of {MAX_OWNERS} owners. Change the role of one of them first."
+        )))
     }
 
     /// Errors: `Conflict` if the team has only one owner.
@@ -176,7 +176,9 @@ impl<'a> Change<'a> {
         if self.owners().await? > 1 {
             return Ok(());
         }
-        Err(Error::conflict("The last owner of a team cannot be changed or removed. Make another member an owner first."))
+        Err(Error::conflict(
+            "The last owner of a team cannot be changed or removed. Make another member an owner first.",
+        ))
     }
 
     /// Ends a membership; the account's default team stays one that it is a member of.
@@ -189,8 +191,8 @@ impl<'a> Change<'a> {
         settle_default(&self.txn, self.ports, user).await
     }
 
-    /// Offers ownership to a member. Errors: `Forbidden` for a caller who is not an owner by account, `Conflict` for a
-    /// fourth owner.
+    /// Offers ownership to a member. Errors: `Forbidden` for a caller who is not an owner by account, `Conflict` for a fourth
+    /// owner.
     async fn offer_ownership(&self, part: &membership::Model, is_transfer: bool) -> Result<()> {
         let Caller::User { user, .. } = self.caller else {
             return Err(Error::forbidden("Only a signed-in owner can offer ownership of a team."));
@@ -244,8 +246,7 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
     )))
 }
 
-/// Starts the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full
-/// team.
+/// Starts the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
 pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, role: Role) -> Result<Transaction> {
     let change = Change::begin(ports, team, None).await?;
     change.may_grant(role)?;
@@ -253,8 +254,7 @@ pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, 
     Ok(change.txn)
 }
 
-/// Sets the default team of an account to one that it is a member of: the oldest, or a new one of its own if there is
-/// none.
+/// Sets the default team of an account to one that it is a member of: the oldest, or a new one of its own if there is none.
 async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> Result<()> {
     let parts = membership::Entity::find()
         .filter(membership::Column::UserId.eq(user))
@@ -279,10 +279,9 @@ async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) ->
     Ok(())
 }
 
-/// Adds a registered user to a team, or reactivates their former membership. A future owner is an admin until they
-/// accept. Errors: `Forbidden` for a role above the caller's or a full team, `NotFound` for an address without an
-/// account (or, if mail is configured, with an unconfirmed one), `Conflict` for an active member or a fourth owner,
-/// `TooOften`.
+/// Adds a registered user to a team, or reactivates their former membership. A future owner is an admin until they accept. Errors:
+/// `Forbidden` for a role above the caller's or a full team, `NotFound` for an address without an account (or, if mail is
+/// configured, with an unconfirmed one), `Conflict` for an active member or a fourth owner, `TooOften`.
 pub async fn invite(
     ports: &Ports,
     team: &access::Team<Admin>,
@@ -295,7 +294,7 @@ pub async fn invite(
     let change = Change::begin(ports, team, website).await?;
     change.may_grant(role)?;
     let user = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&change.txn).await?;
-    // Where mail is set up an unproven address may be another person's.
+    // If mail is configured, an unconfirmed address may belong to another person.
     let user = user.filter(|user| user.email_verified_at.is_some() || !ports.mail.is_set_up());
     let user = user.ok_or_else(|| Error::not_found("A registered user with this e-mail address"))?;
     let known = membership::Entity::find()
@@ -339,8 +338,8 @@ pub async fn invite(
     Membership::new(team, row)
 }
 
-/// Changes the role of an active member. `OWNER` is offered, and the member keeps their role until they accept. Errors:
-/// `NotFound`, `Forbidden` for a role or a member above the caller, `Conflict` for the last owner or a fourth one.
+/// Changes the role of an active member. `OWNER` is offered, and the member keeps their role until they accept. Errors: `NotFound`,
+/// `Forbidden` for a role or a member above the caller, `Conflict` for the last owner or a fourth one.
 pub async fn change_role(
     ports: &Ports,
     team: &access::Team<Admin>,
@@ -370,8 +369,7 @@ pub async fn change_role(
     Membership::new(team, row)
 }
 
-/// Removes an active member. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last
-/// owner.
+/// Removes an active member. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last owner.
 pub async fn remove(ports: &Ports, team: &access::Team<Admin>, website: Option<Uuid>, id: Uuid) -> Result<()> {
     let change = Change::begin(ports, team, website).await?;
     let part = change.part(id).await?;
@@ -398,8 +396,8 @@ pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
     change.done(AuditAction::TeamLeave, user, &["deactivatedAt"]).await
 }
 
-/// Offers the team to an active member. When they accept they become its owner, and the caller an admin. Errors:
-/// `Forbidden` for an API key, `NotFound`, `Conflict` for a member who is already an owner.
+/// Offers the team to an active member. When they accept they become its owner, and the caller an admin. Errors: `Forbidden` for an
+/// API key, `NotFound`, `Conflict` for a member who is already an owner.
 pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uuid) -> Result<Membership> {
     let Caller::User { user, .. } = team.caller() else {
         return Err(Error::forbidden("Only a signed-in owner can transfer a team."));
@@ -419,8 +417,8 @@ pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uui
 
 const NO_OFFER: &str = "A valid ownership offer";
 
-/// Makes the caller an owner, as offered by an owner. Errors: `Forbidden` for an API key, `NotFound` without a valid
-/// offer, `Conflict` for a fourth owner.
+/// Makes the caller an owner, as offered by an owner. Errors: `Forbidden` for an API key, `NotFound` without a valid offer,
+/// `Conflict` for a fourth owner.
 pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
     let change = Change::begin(ports, team, None).await?;
     let part = change.own_part().await?;
@@ -469,8 +467,7 @@ impl Membership {
         Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
     }
 
-    /// Role that was offered to the member and takes effect when they accept it: always `OWNER`. Null if there is no
-    /// offer.
+    /// Role that was offered to the member and takes effect when they accept it: always `OWNER`. Null if there is no offer.
     async fn pending_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
         Ok(ctx.cx()?.loaders().ownership_offer(self.row.id).await?.map(|_| Role::Owner))
     }

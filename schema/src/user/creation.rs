@@ -82,7 +82,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     if email_link::is_reserved(txn, ports, new.email, None).await? {
         return Err(Error::conflict(format!("{TAKEN}. Sign in instead.")));
     }
-    // Without mail an address is neither proven nor waits for it.
+    // Without mail an address is neither confirmed nor pending.
     let waits = !new.is_proven && ports.mail.is_set_up();
     let team =
         team_creation::insert_team(txn, ports, team_creation::own_name(new.full_name.as_deref(), new.email)).await?.id;
@@ -120,9 +120,9 @@ fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
     match sign_up {
         _ if first || is_invited => Ok(()),
         SignUp::Open => Ok(()),
-        SignUp::Invite => Err(Error::forbidden(
-            "Signing up requires an invitation. Ask an admin of a team or the operator for one.",
-        )),
+        SignUp::Invite => {
+            Err(Error::forbidden("Signing up requires an invitation. Ask an admin of a team or the operator for one."))
+        }
         SignUp::Closed => Err(Error::forbidden(
             "Signing up is closed. The operator can create an account with `footfall user create`, or open signing up with FOOTFALL_SIGNUP=open.",
         )),
@@ -135,7 +135,7 @@ fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
 pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash>) -> Result<(Issued, Myself)> {
     let SignUpInput { email, password, full_name, invitation } = input;
     let attempt = ports.attempts.begin(None, from, ports.now())?;
-    // Asked before the costly hash, and again under the lock.
+    // Checked before the costly hash, and again under the lock.
     if let Some(token) = &invitation {
         invitation::find(&ports.reader, ports, token, &email).await?;
     }

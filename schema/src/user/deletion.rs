@@ -69,7 +69,8 @@ async fn active(txn: &DatabaseTransaction, user: Uuid) -> Result<Vec<membership:
 async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
     let mut owned = Owned::default();
     let parts = active(txn, user).await?;
-    // Of two last owners who leave at once, the second one sees that the first is gone (SQLite's transaction sees to it itself).
+    // Of two last owners who leave concurrently, the second one sees that the first is gone (in SQLite the transaction
+    // ensures it).
     let teams = parts.iter().map(|part| part.team_id);
     team::Entity::find().filter(team::Column::Id.is_in(teams)).lock_exclusive().all(txn).await?;
     for part in parts {
@@ -158,7 +159,7 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
         let line = Line::of_account(AuditAction::UserDelete, myself.caller(), email, &[]);
         audit::note(&txn, ports, Line { team: Some(team), ..line }).await?;
     }
-    // Lines that concern the account alone go with it: nobody may read them any more.
+    // Entries that concern only the account are deleted with it, because no one else can read them.
     audit_entry::Entity::delete_many()
         .filter(audit_entry::Column::TeamId.is_null())
         .filter(audit_entry::Column::UserId.eq(myself.id()))

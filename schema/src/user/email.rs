@@ -119,7 +119,7 @@ pub(crate) async fn assign(
         row.email = Set(new.to_owned());
         row.email_verified_at = Set(None);
         row.pending_email = Set(None);
-        // Mails to the old address open nothing any more.
+        // Secrets mailed to the old address become invalid.
         password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(old.id)).exec(txn).await?;
         audit::note(txn, ports, Line::of_account(AuditAction::UserUpdateEmail, caller, &old.email, &["email"])).await?;
         return Ok(Vec::new());
@@ -129,7 +129,7 @@ pub(crate) async fn assign(
     }
     row.pending_email = Set(Some(new.to_owned()));
     let mut letters = vec![email_proof::confirmation(txn, ports, old.id, new).await?];
-    // Mail to an address that still waits for its first proof may reach anyone.
+    // Mail to an address that was never confirmed may reach anyone.
     if old.pending_email.as_ref() != Some(&old.email) {
         let token = email_link::create(txn, ports, old.id, Purpose::Undo, &old.email).await?;
         letters.push(Letter::address_changed(ports, &old.email, new, &token));

@@ -82,7 +82,7 @@ async fn prove(txn: &DatabaseTransaction, ports: &Ports, user: &user::Model, ema
     };
     row.update(txn).await.map_err(failed)?;
     if user.email != email {
-        // Mails about a forgotten password went to the old address.
+        // Password reset mails went to the old address.
         password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(user.id)).exec(txn).await?;
     }
     email_link::end_confirmations(txn, user.id).await
@@ -171,12 +171,14 @@ pub async fn confirm_by_operator(ports: &Ports, _: &Operator, email: &str) -> Re
             let mut waiting = with(user::Column::PendingEmail).all(&txn).await?;
             let last = waiting.pop().ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
             if !waiting.is_empty() {
-                return Err(Error::conflict("This address is pending for several accounts. Its owner must confirm it by mail."));
+                return Err(Error::conflict(
+                    "This address is pending for several accounts. Its owner must confirm it by mail.",
+                ));
             }
             last
         }
     };
-    // A change to another address goes on waiting when the current one is confirmed.
+    // A pending change to another address stays pending when the current one is confirmed.
     let waits_for = user.pending_email.clone().filter(|pending| *pending != email);
     prove(&txn, ports, &user, &email).await?;
     if let Some(pending) = waits_for {

@@ -68,7 +68,7 @@ impl<'a, R: Level> Change<'a, R> {
             return self.site.changed(self.row);
         }
         if given.domain.is_set() {
-            // Whoever controls the new one has not been asked.
+            // The new domain is not verified yet.
             given.verified_at = Set(None);
         }
         given.id = self.row.clone().into_active_model().id;

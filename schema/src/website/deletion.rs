@@ -63,7 +63,7 @@ pub(crate) async fn withdraw(
 pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
     let transaction = ports.begin().await?;
     withdraw(&transaction, ports, site.caller(), site.website()).await?;
-    // Beacons find the website no more.
+    // Beacons no longer find the website.
     transaction.commit_changing(&[site.website().team_id], &[site.id()]).await?;
     match erase(ports, site.id()).await {
         Ok(events) => Ok(Some(events)),

@@ -153,7 +153,7 @@ async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) ->
     {
         return Ok(Some(DomainProofMethod::File));
     }
-    // Not found is an answer only where everybody answered.
+    // "Not found" is conclusive only if every server responded.
     own.and(apex).and(file).map(|_| None)
 }
 

@@ -49,10 +49,7 @@ impl Ingest {
     pub(crate) async fn load(ports: &Ports, site: &Site<Viewer>, last_minutes: Option<i32>) -> Result<Self> {
         let minutes = last_minutes.unwrap_or(DEFAULT_MINUTES);
         if !(1..=MAX_MINUTES).contains(&minutes) {
-            return Err(Error::invalid(
-                "lastMinutes",
-                format!("must be between 1 and {MAX_MINUTES} (got {minutes})"),
-            ));
+            return Err(Error::invalid("lastMinutes", format!("must be between 1 and {MAX_MINUTES} (got {minutes})")));
         }
         let since_ms = ports.now().timestamp_millis().saturating_sub(i64::from(minutes) * 60_000);
         // The ledger counts whole minutes.

@@ -108,10 +108,7 @@ fn checked_currency(field: &str, code: &str) -> Result<String> {
     if currencies().any(|known| known == code) {
         return Ok(code.to_owned());
     }
-    Err(Error::invalid(
-        field,
-        "must be the ISO 4217 code of a currency in use, such as USD or EUR",
-    ))
+    Err(Error::invalid(field, "must be the ISO 4217 code of a currency in use, such as USD or EUR"))
 }
 
 /// Applies the changes of the input. Errors: `Invalid`.

@@ -103,10 +103,7 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let length = length.unwrap_or(bits);
     if length > bits {
-        return Err(Error::invalid(
-            field,
-            format!("must have a prefix length between 0 and {bits} (got {length})"),
-        ));
+        return Err(Error::invalid(field, format!("must have a prefix length between 0 and {bits} (got {length})")));
     }
     // ::ffff:0:0/96 holds the IPv4 addresses; a wider network holds more than them.
     let (address, length, bits) = match address {
