@@ -153,7 +153,7 @@ mod tests {
         disk.is_full.store(false, Ordering::SeqCst);
         say(b"four\n");
         let text = String::from_utf8(disk.text.lock().unwrap().clone()).unwrap();
-        assert_eq!(text, "one\n(2 lines of the log could not be written)\nfour\n");
+        assert_eq!(text, "one\n(2 log lines could not be written)\nfour\n");
     }
 
     #[test]

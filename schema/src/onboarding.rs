@@ -91,7 +91,7 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 fn checked_step(step: String) -> Result<String> {
     let wrong = |why: String| Err(Error::invalid("step", why));
     match step.chars().count() {
-        _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters (got only white space)")),
+        _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters and cannot be blank")),
         length if length > MAX_STEP => wrong(format!("must have 1 to {MAX_STEP} characters (got {length})")),
         _ if step.chars().any(char::is_control) => {
             wrong("cannot contain control characters; use a word such as add_website".to_owned())

@@ -18,7 +18,7 @@ pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String
 /// Like [`line`], for a required text. Errors: `Invalid` for `field`.
 pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<String> {
     line(field, text, most)?
-        .ok_or_else(|| Error::invalid(field, format!("must have 1 to {most} characters (got only white space)")))
+        .ok_or_else(|| Error::invalid(field, format!("must have 1 to {most} characters and cannot be blank")))
 }
 
 #[cfg(test)]
@@ -29,7 +29,10 @@ mod tests {
     fn white_space_around_a_text_is_counted_and_not_kept() {
         assert_eq!(name("name", " Ada ", 5).unwrap(), "Ada");
         assert_eq!(name("name", " Ada  ", 5).unwrap_err().message(), "name: must have at most 5 characters (got 6)");
-        assert_eq!(name("name", "  ", 5).unwrap_err().message(), "name: is empty; 1 to 5 characters are right");
+        assert_eq!(
+            name("name", "  ", 5).unwrap_err().message(),
+            "name: must have 1 to 5 characters and cannot be blank"
+        );
         assert_eq!(line("note", "  ", 5).unwrap(), None);
         for text in ["a\nb", "\u{85}a", "a\0"] {
             let why = "note: cannot contain control characters or line breaks";

@@ -244,6 +244,6 @@ mod tests {
             format!("friend {{ {inner} }} ... on Dog {{ friend {{ name }} }} ... on Cat {{ friend {{ name }} }}")
         });
         let message = verdict(&format!("{{ pet {{ {deep} }} }}")).expect_err("a refusal");
-        assert!(message.contains("too much"), "{message}");
+        assert!(message.contains("too many"), "{message}");
     }
 }

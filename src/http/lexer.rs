@@ -238,7 +238,10 @@ mod tests {
         assert!(fault(&format!("{{ a(b: {}) }}", "1".repeat(257))).is_some());
         assert_eq!(fault(&format!("{{ {} a(b: \"{long}\") }}", "a".repeat(256))), None);
         assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; omit it".into())));
-        assert!(fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }").is_some_and(|it| it.2.contains("`c` is given twice")));
+        assert!(
+            fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }")
+                .is_some_and(|it| it.2.contains("`c` must be given only once"))
+        );
         assert!(fault("{ ...on }").is_some());
         assert!(fault("fragment on on Query { a }").is_some());
         for fine in

@@ -167,7 +167,7 @@ mod tests {
         let cases: [(&[u8], &str); 8] = [
             (b"\xff", "UTF-8"),
             (b"{", "line 1, column 1"),
-            (b"[{}]", "batches"),
+            (b"[{}]", "Batches"),
             (b"3", "one request object"),
             (b"{}", "query: "),
             (br#"{"query":3}"#, "query: must be a string"),
@@ -181,7 +181,7 @@ mod tests {
             assert!(refusal.transport);
         }
         for (text, sentence) in [
-            ("query=a&query=b", "twice"),
+            ("query=a&query=b", "only once"),
             ("query=%ff", "UTF-8"),
             ("query=%4", "UTF-8"),
             ("query=a&variables=x", "variables: must be a JSON object"),

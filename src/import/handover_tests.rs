@@ -89,7 +89,7 @@ async fn refusals_come_through_as_they_are() {
     );
     let no_log = server.hand_over("site.example", Cursor::new(b"hello\n".to_vec())).await.unwrap_err();
     assert_eq!((no_log.code(), no_log.field()), ("VALIDATION_ERROR", Some("file")));
-    assert!(no_log.message().starts_with("file: this is not an access log"), "{}", no_log.message());
+    assert!(no_log.message().starts_with("file: must be an access log"), "{}", no_log.message());
     assert_eq!(server.stored(), 0);
 
     let full = Server::start(Memory { full: true, ..Memory::default() });

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_network_is_named() {
         let said = read("10.0.0.0/8\n\n10.0.0.0/33\n").unwrap_err().message();
-        assert!(said.contains("\"10.0.0.0/33\" in line 3"), "{said}");
+        assert!(said.contains("in line 3 (got \"10.0.0.0/33\")"), "{said}");
         assert!(Datacentres::open(Path::new("/nowhere/at/all")).unwrap_err().message().contains("cannot be read"));
     }
 }

@@ -219,8 +219,8 @@ mod tests {
             (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),
             (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
             (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),
-            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is not known here; known are some_id"),
-            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is not known here; known are some_id"),
+            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is unknown; must be one of some_id"),
+            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is unknown; must be one of some_id"),
         ] {
             assert_eq!(read(body).unwrap_err(), message, "{body}");
         }

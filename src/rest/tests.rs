@@ -173,19 +173,19 @@ async fn refusals_come_in_order_and_name_the_field() {
             format!("/analytics/{OWN}/visitors?limit=-1"),
             400,
             "VALIDATION_ERROR",
-            "limit: must be a whole number between 1 and 1000",
+            "limit: must be an integer between 1 and 1000",
         ),
         (
             format!("/analytics/{OWN}/pages?limit=101"),
             400,
             "VALIDATION_ERROR",
-            "limit: must be a whole number between 1 and 100",
+            "limit: must be an integer between 1 and 100",
         ),
         (
             format!("/analytics/{OWN}?range=1y"),
             504,
             "TIMEOUT",
-            "The answer took longer than 5 seconds; request a shorter range or fewer fields.",
+            "The request took longer than 5 seconds; request a shorter range or fewer fields.",
         ),
         ("/nowhere".into(), 404, "NOT_FOUND", "This path was not found."),
     ] {
@@ -408,7 +408,7 @@ fn the_description_types_parameters_answers_and_bodies() {
     let visitors = &api["paths"]["/api/external/v1/analytics/{websiteId}/visitors"]["get"];
     assert_eq!(visitors["operationId"], "analyticsVisitors");
     assert_eq!(visitors["summary"], "Lists visitors of one website, the latest first");
-    assert_eq!(visitors["description"], "Least role on the website: viewer.");
+    assert_eq!(visitors["description"], "Minimum role on the website: viewer.");
     let limit = json!({ "name": "limit", "in": "query", "required": false, "description": "Rows at most.",
         "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } });
     assert_eq!(visitors["parameters"][2], limit);

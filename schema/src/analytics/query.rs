@@ -5,7 +5,7 @@
 use async_graphql::{Enum, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
 
-/// A metric.
+/// A metric of analytics queries.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Metric {
     /// Distinct visitors.

@@ -103,7 +103,7 @@ impl Audience {
 /// The parts of a website that a query needs; created from a proof.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The website's id.
+    /// UUID of the website.
     pub website: Uuid,
     /// The id of its team.
     pub team: Uuid,
@@ -347,8 +347,8 @@ mod tests {
         for (filters, told) in [
             (vec![filter(is, 1, 1); 21], "at most 20 filters (got 21)"),
             (vec![filter(is, 101, 1)], "1 to 100 values"),
-            (vec![filter(is, 67, 1); 3], "at most 200 values together (got 201)"),
-            (vec![filter(matches, 11, 1)], "at most 10 regular expressions together (got 11)"),
+            (vec![filter(is, 67, 1); 3], "at most 200 values in total (got 201)"),
+            (vec![filter(matches, 11, 1)], "at most 10 regular expressions in total (got 11)"),
             (vec![filter(matches, 1, 201)], "at most 200 characters (got 201)"),
         ] {
             assert!(refused(filters).unwrap_err().contains(told), "{told}");

@@ -76,7 +76,7 @@ pub struct SeriesPoint {
     pub start: Instant,
     /// Calendar day of `start` in the query's time zone.
     pub date: Date,
-    /// The website's id.
+    /// UUID of the website.
     pub website_id: Uuid,
     /// Metrics of the bucket; zero if nothing happened.
     pub metrics: Metrics,

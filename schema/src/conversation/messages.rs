@@ -139,9 +139,7 @@ fn checked_message(at: &str, role: &str, content: String) -> Result<(String, Str
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
     match content.chars().count() {
         length if length > MAX_CONTENT => wrong(format!("must have 1 to {MAX_CONTENT} characters (got {length})")),
-        _ if content.trim().is_empty() => {
-            wrong(format!("must have 1 to {MAX_CONTENT} characters (got only white space)"))
-        }
+        _ if content.trim().is_empty() => wrong(format!("must have 1 to {MAX_CONTENT} characters and cannot be blank")),
         _ if content.contains('\0') => wrong("cannot contain a NUL character".to_owned()),
         _ => Ok((role, content)),
     }

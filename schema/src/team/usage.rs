@@ -42,7 +42,7 @@ pub struct TeamUsage {
 pub struct UsagePeriod {
     /// Start of the period: the first day of the month, 00:00 UTC.
     pub start: Instant,
-    /// Now, UTC.
+    /// End of the period: the current time, UTC.
     pub end: Instant,
 }
 

@@ -23,7 +23,7 @@ use crate::{
 pub struct AccountUsagePeriod {
     /// Start of the month, UTC.
     pub start: Instant,
-    /// Now, UTC.
+    /// End of the period: the current time, UTC.
     pub end: Instant,
 }
 
