@@ -357,10 +357,7 @@ impl Thing {
                 .iter()
                 .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
             {
-                return Err(Error::invalid(
-                    fields.properties,
-                    "must contain user_id, customer_id or email for type identify",
-                ));
+                return Err(Error::invalid(fields.properties, "must contain user_id, customer_id or email"));
             }
             // Names and addresses of people must not become event properties, which anyone could break down by.
             properties = properties.only(&["user_id", "id", "customer_id"]);
@@ -421,9 +418,7 @@ fn name_of(text: &str) -> String {
 
 /// The amount under a name; `default` is the currency if none is given. Errors: `Invalid`, naming the field.
 fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
-    let amount = properties
-        .number(field)
-        .ok_or_else(|| Error::invalid(field, "must be a number in major units, such as 29.00"))?;
+    let amount = properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number, such as 29.00"))?;
     if amount.abs() > MAX_AMOUNT {
         return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT} (got {amount})")));
     }
