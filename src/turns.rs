@@ -1,8 +1,8 @@
-//! Turns: of every caller as many requests run at the same time as leaves room for the others.
+//! Turns: limits the concurrent requests of each caller so that there is room for the others.
 //!
-//! - A turn lasts until the answer is written: writing megabytes is work like making them.
+//! - A turn lasts until the response is written: writing megabytes is as much work as computing them.
 //! - A request waits for its turn within its time limit.
-//! - Subscriptions take none: each has a bound of its own.
+//! - Subscriptions need no turn: each is limited separately.
 
 use async_graphql::parser::types::OperationType;
 use schema::access::Caller;
@@ -16,7 +16,7 @@ const PLACES: Places = Places { total: 24, alone: 16, beside_others: 2 };
 /// Anonymous mutations that run at the same time: signing in waits for password hashes, which have a bound of their own.
 const SIGN_INS: Places = Places { total: 16, alone: 16, beside_others: 16 };
 
-/// Whose requests share places.
+/// Client of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     /// One account.

@@ -1,7 +1,7 @@
-//! Batching by id, one set per request: the only file that knows the dataloader.
+//! Batching by ID, one set per request. The only file that uses the dataloader.
 //!
-//! - Nothing is cached: a mutation that follows another in one document sees what that one did.
-//! - Row and membership come in one query, so that asking access costs one round trip for any number of ids.
+//! - Nothing is cached: a mutation sees the effects of earlier mutations in the same document.
+//! - Row and membership are read in one query, so that an access check costs one round trip for any number of IDs.
 
 use std::{
     collections::HashMap,
@@ -38,19 +38,19 @@ use crate::{
     role::Role,
 };
 
-/// Asks for a website and the caller's level on it.
+/// Key for a website and the caller's level on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SiteKey(pub(crate) Uuid);
 
-/// Asks for a team and the caller's level in it.
+/// Key for a team and the caller's level in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TeamKey(pub(crate) Uuid);
 
-/// Asks for a conversation and the caller's level in its team.
+/// Key for a conversation and the caller's level in its team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ChatKey(pub(crate) Uuid);
 
-/// Asks for a row alone, whoever asks: for those who hold a proof already.
+/// Key for a row without an access check, for callers that already hold a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct TeamRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,24 +58,24 @@ struct UserRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KeyRow(Uuid);
 
-/// Asks for the offer of ownership to a member: for those who hold the team's proof.
+/// Key for the ownership offer to a member, for callers that hold the team's proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct OfferTo(Uuid);
 
-/// Asks for what a website's team wants to be told: for those who hold its proof.
+/// Key for a website's notification preferences, for callers that hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NotificationsOf(Uuid);
 
-/// Asks for what a website excludes: for those who hold its proof.
+/// Key for a website's exclusions, for callers that hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct IpsOf(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PathsOf(Uuid);
 
-/// A row and the level that the caller holds on it; no level means no part.
+/// A row and the caller's level on it; no level means no access.
 pub(crate) type Reached<M> = (Arc<M>, Option<i16>);
 
-/// One panel of an analytics question.
+/// One panel of an analytics query.
 type PanelKey = (Asker, Basis, Panel);
 
 /// The request's loaders.
@@ -89,7 +89,7 @@ impl Loaders {
         )
     }
 
-    /// The answer to one panel. Panels over the same basis that are asked for together share one plan.
+    /// The result of one panel. Panels over the same basis that are requested together share one plan.
     pub(crate) async fn panel(&self, asker: Asker, basis: &Basis, panel: Panel) -> Result<Answer> {
         let answer = self.1.load_one((asker, basis.clone(), panel)).await?;
         answer.ok_or_else(|| Error::broken("the event store left a panel unanswered"))
@@ -119,28 +119,28 @@ impl Loaders {
         self.0.load_one(KeyRow(id)).await
     }
 
-    /// The offer of ownership to a member, by the membership's id.
+    /// The ownership offer to a member, by the membership's ID.
     pub(crate) async fn ownership_offer(&self, membership: Uuid) -> Result<Option<ownership_offer::Model>> {
         self.0.load_one(OfferTo(membership)).await
     }
 
-    /// What the website's team wants to be told; `None` when it was never set.
+    /// The website's notification preferences; `None` if they were never set.
     pub(crate) async fn notifications(&self, website: Uuid) -> Result<Option<notification_preferences::Model>> {
         self.0.load_one(NotificationsOf(website)).await
     }
 
-    /// The website's exclusions of addresses, oldest first.
+    /// The website's IP exclusions, oldest first.
     pub(crate) async fn ip_exclusions(&self, website: Uuid) -> Result<Vec<ip_exclusion::Model>> {
         Ok(self.0.load_one(IpsOf(website)).await?.unwrap_or_default())
     }
 
-    /// The website's exclusions of paths, oldest first.
+    /// The website's path exclusions, oldest first.
     pub(crate) async fn path_exclusions(&self, website: Uuid) -> Result<Vec<path_exclusion::Model>> {
         Ok(self.0.load_one(PathsOf(website)).await?.unwrap_or_default())
     }
 }
 
-/// A batch is sent on the executor's next turn: siblings have asked by then, and no millisecond is waited out.
+/// A batch is sent on the executor's next turn: by then its siblings are queued, without waiting for a timer.
 struct NextTurn;
 
 impl Timer for NextTurn {
@@ -149,7 +149,7 @@ impl Timer for NextTurn {
     }
 }
 
-/// Runs batches as tasks that end with the request: nothing is read on for a caller who left or whose time is up.
+/// Runs batches as tasks that end with the request: no query continues after the client disconnects or the time limit.
 #[derive(Default)]
 struct Batches(Mutex<Vec<AbortHandle>>);
 
@@ -364,7 +364,7 @@ mod tests {
 
     use super::*;
 
-    /// Never answers. Tells when it is asked, and by the channel's end when it is dropped.
+    /// Never responds. Signals when it is called, and closes its channel when it is dropped.
     struct Endless(mpsc::UnboundedSender<()>);
 
     impl Loader<u8> for Endless {

@@ -1,8 +1,8 @@
-//! GraphQL over HTTP: one endpoint, as the specification draft of that name says, over any executor.
+//! GraphQL over HTTP: one endpoint, as in the specification draft of that name, over any executor.
 //!
-//! - A request that is not well formed gets its own status under every `Accept`; see [`Refusal::transport`].
+//! - A malformed request gets its own status under every `Accept`; see [`Refusal::transport`].
 //! - Every error has `extensions.code` and `extensions.requestId`; a request error has no `data`.
-//! - Execution has a time limit and is dropped with the connection; a panic becomes an error like any other.
+//! - Execution has a time limit and is dropped with the connection; a panic becomes an error.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -51,33 +51,33 @@ use crate::{
 
 /// A request with its caller.
 pub struct Admitted {
-    /// With what resolvers find in their context.
+    /// The request, with the data for resolvers.
     pub request: Request,
     /// The caller.
     pub caller: Caller,
-    /// Whether the caller has a credential that works.
+    /// Whether the caller presented a valid credential.
     pub is_known: bool,
 }
 
-/// Turns a credential into what resolvers find in their context.
+/// Resolves a credential to data for resolvers.
 #[async_trait]
 pub trait Admit: Send + Sync + 'static {
-    /// Adds the caller's data to the request. Errors: `Unauthenticated` for a credential that is not valid.
+    /// Adds the caller's data to the request. Errors: `Unauthenticated` for an invalid credential.
     ///
-    /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
+    /// `Credential::None` is not an error: resolvers decide what anonymous callers may see.
     async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Admitted>;
 
-    /// Waits until the caller may run a query or a mutation; the turn ends when the answer is written.
+    /// Waits for the caller's turn to run a query or mutation; the turn ends when the response is written.
     async fn turn(&self, _caller: Caller, _kind: OperationType) -> Turn {
         Turn::default()
     }
 
-    /// What stands for the address of whoever asks, given the other end of the connection; `None` where nobody needs it.
+    /// The hash of the client's address, given the peer of the connection; `None` if unused.
     fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
         None
     }
 
-    /// What one document of this caller may cost; `None` for the configured limit.
+    /// The cost limit of this caller's documents; `None` for the configured limit.
     fn cost_limit(&self, _credential: &Credential) -> Option<u64> {
         None
     }
@@ -101,7 +101,7 @@ pub(super) type Checking<'a> = Option<SemaphorePermit<'a>>;
 const LONG_REQUEST: usize = 4 * 1024;
 
 impl<E: Executor, A: Admit> Endpoint<E, A> {
-    /// An endpoint over `executor`, whose schema `sdl` describes (for page sizes, costs and enum values).
+    /// An endpoint over `executor`, whose schema is described by `sdl` (for page sizes, costs and enum values).
     ///
     /// Errors: an SDL that does not parse.
     pub fn new(
@@ -117,7 +117,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok(Self { executor, admit, shape, config, clock, checks: Semaphore::new(checks) })
     }
 
-    /// `/graphql`, and the playground that a browser finds there.
+    /// `/graphql`, and the playground for browsers.
     pub fn routes(self) -> Router {
         Router::new()
             .route("/graphql", any(handle::<E, A>))
@@ -132,7 +132,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let get = matches!(parts.method, Method::GET | Method::HEAD);
         let accept = accept(&parts.headers);
         let preferred = negotiate(accept.as_deref(), get);
-        // Refusals of the request itself are no events.
+        // Errors of the request itself are not sent as events.
         let offer = if preferred == Some(Offer::EventStream) { Some(Offer::Json) } else { preferred };
         let Some(offer) = offer else {
             let offers = "application/graphql-response+json, application/json".to_owned();
@@ -144,7 +144,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return refuse(&refusal, offer, id);
         }
         if parts.uri.to_string().len() > self.config.url_bytes {
-            let message = format!("The URL is longer than {} bytes; send the request by POST.", self.config.url_bytes);
+            let message =
+                format!("The URL must have at most {} bytes. Send the request by POST.", self.config.url_bytes);
             return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", message), offer, id);
         }
         if offer == Offer::Html {
@@ -186,7 +187,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         if bytes > LONG_REQUEST { self.checks.acquire().await.ok() } else { None }
     }
 
-    /// Who asks, with the address they ask from.
+    /// The credential, with the source address.
     pub(super) fn asker(&self, credential: Credential, peer: Option<IpAddr>, headers: &HeaderMap) -> Asker {
         Asker { credential, from: self.admit.address(peer, headers) }
     }
@@ -194,15 +195,16 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let limit = self.config.body_bytes;
         body::read(headers, body, limit).await.map_err(|unread| match unread {
-            Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {limit} bytes") }.into(),
+            Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {limit} bytes") }.into(),
             Unread::BrokenOff => {
-                let message = "The body ended before it was complete.";
+                let message = "The body is incomplete.";
                 Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
             }
         })
     }
 
-    /// Checks one well-formed request. Answers it with what its document may cost. Errors: everything that keeps it from running.
+    /// Checks one well-formed request. Returns it with the cost limit of its document. Errors: everything that prevents
+    /// its execution.
     pub(super) fn prepared(
         &self,
         asked: Asked,
@@ -223,24 +225,24 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 ..Refusal::transport(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "METHOD_NOT_ALLOWED",
-                    "A mutation must be sent by POST; GET is for queries only.",
+                    "Mutations must be sent by POST.",
                 )
             });
         }
         Ok((prepared, limit))
     }
 
-    /// The request with its caller. Errors: whom the gate refuses, and a document that is too dear for nobody in particular.
+    /// The request with its caller. Errors: an invalid credential, and a document over the anonymous cost limit.
     pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Admitted, Refusal> {
         let admitted = self.admit.admit(asker, request).await?;
         if !admitted.is_known {
-            // The limit was looked up by the header; what stands in it does not work.
+            // The limit was looked up by the header, whose credential is invalid.
             limits::affordable(cost, self.config.limits.cost)?;
         }
         Ok(admitted)
     }
 
-    /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
+    /// Runs one well-formed request. Errors: everything that prevents or aborts its execution.
     async fn run(
         &self,
         asked: Asked,
@@ -253,7 +255,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         self.execute(prepared, asker, id).await
     }
 
-    /// Runs a query or a mutation to its end. Errors: what cuts it short.
+    /// Runs a query or a mutation to its end. Errors: everything that aborts it.
     pub(super) async fn execute(
         &self,
         (prepared, limit): (Prepared, u64),
@@ -268,7 +270,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             let turn = self.admit.turn(caller, operation).await;
             let answering = self.executor.execute(request.data(id));
             let answering = AssertUnwindSafe(async move {
-                // The framework lists the schema in one go.
+                // The framework resolves introspection without yielding.
                 if introspects { long_work::step_by_step(answering).await } else { answering.await }
             });
             match answering.catch_unwind().await {
@@ -299,7 +301,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok(rendered)
     }
 
-    /// An answer with completed errors; `text` is its document's.
+    /// A result with completed errors; `text` is its document's.
     pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
         let blame = ErrorLocation::new(&self.shape, text);
         Rendered::new(answer, refused, |error| {
@@ -312,7 +314,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         })
     }
 
-    /// Turns the framework's sentences about values into ones that say what would be right.
+    /// Rewrites the framework's messages about values to say what is allowed.
     fn explain(&self, error: &mut ServerError) {
         if let Some((head, types)) = error.message.split_once(" (occurred while parsing \"") {
             let inner = head.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
@@ -323,7 +325,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             };
         }
         if error.message.contains("Oneof input objects requires have exactly one field") {
-            error.message = "exactly one of the fields of this input must be given, and not as null".to_owned();
+            error.message = "must have exactly one field, with a value other than null".to_owned();
         }
         let values = error
             .message
@@ -331,7 +333,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             .and_then(|(_, rest)| rest.split_once('"'))
             .and_then(|(name, _)| self.shape.values(name));
         if let Some(values) = values {
-            error.message = format!("{}; it is one of {}", error.message.trim_end_matches('.'), values.join(", "));
+            error.message = format!("{}; must be one of {}", error.message.trim_end_matches('.'), values.join(", "));
         }
     }
 }
@@ -350,7 +352,7 @@ fn accept(headers: &HeaderMap) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Errors: 415 unless the body says it is JSON in UTF-8. (Browsers send it across origins only after asking.)
+/// Errors: 415 unless the body is declared as JSON in UTF-8. (Browsers send it across origins only after a preflight.)
 fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let wrong = || Refusal::from(Error::MediaType { wants: "application/json (UTF-8, not compressed)".into() });
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(wrong)?;
@@ -363,10 +365,12 @@ fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     if json && utf8 && plain { Ok(()) } else { Err(wrong()) }
 }
 
-/// Whether nothing ran: the framework refused the document or its input, so the answer is a request error without `data`.
+/// Whether nothing ran: the framework refused the document or its input, so the result is a request error without
+/// `data`.
 ///
-/// Errors of resolvers carry a code. One without comes from the framework: without a path it precedes execution; with one, an
-/// argument could not be read, which the specification counts as a request error too unless a mutation has acted by then.
+/// Errors of resolvers have a code. One without is from the framework: without a path it precedes execution; with one,
+/// an argument could not be read, which the specification also counts as a request error unless a mutation has already
+/// taken effect.
 fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
     if answer.errors.is_empty() {
         return false;
@@ -380,7 +384,7 @@ fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
         .any(|error| is_foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
 }
 
-/// Whether an error is the framework's: resolvers give theirs a code.
+/// Whether an error is from the framework: resolvers set a code.
 fn is_foreign(error: &ServerError) -> bool {
     error.extensions.as_ref().is_none_or(|values| values.get("code").is_none())
 }

@@ -1,6 +1,6 @@
-//! Operations whose answer may be a stream: what WebSocket and event streams have in common.
+//! Operations whose response may be a stream: shared by WebSocket and event streams.
 //!
-//! - A query or a mutation answers once, under the same limits as over plain HTTP.
+//! - A query or a mutation has one result, with the same limits as over plain HTTP.
 //! - A subscription runs until it ends or is dropped; a panic ends it with an error.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -21,16 +21,16 @@ use super::{
     request::Asked,
 };
 
-/// An operation that runs.
+/// A running operation.
 pub enum Opened {
-    /// The only answer.
+    /// The only result.
     One(Box<Rendered>),
-    /// Answers until it ends.
+    /// Results until the end.
     Stream(BoxStream<'static, Rendered>),
 }
 
 impl<E: Executor, A: Admit> Endpoint<E, A> {
-    /// Starts an operation. Errors: everything that keeps it from running, or cuts a query short.
+    /// Starts an operation. Errors: everything that prevents its execution or aborts a query.
     pub(super) async fn open(
         self: &Arc<Self>,
         asked: Asked,

@@ -1,4 +1,4 @@
-//! The operator's proof: whoever holds the data folder may do everything, from the command line only.
+//! The operator's proof. Whoever holds the data folder has full access, from the command line only.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::{
 
 const STANDING: Standing = Standing { held: Role::Owner, caller: Caller::Operator };
 
-/// Proof that the caller holds the data folder, and with it every row and key in it.
+/// Proof that the caller holds the data folder, and thus every row and key in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());
 
 impl Operator {
-    /// Says so. Call this in code that a person starts on the machine itself, with the data folder in hand (the command
-    /// line); never while answering a request.
+    /// Creates the proof. Call this only in code that a person runs on the server with access to the data folder (the
+    /// command line), never while serving a request.
     #[must_use]
     pub fn holding_the_data_folder() -> Self {
         Self(())
     }
 
-    /// The website with this UUID or domain. Errors: `NotFound`; `Conflict` when several teams have the domain.
+    /// The website with this UUID or domain. Errors: `NotFound`; `Conflict` when several teams use the domain.
     pub async fn site(&self, ports: &Ports, id_or_domain: &str) -> Result<Site<Owner>> {
         let rows = website::Entity::find();
         let mut rows = match Uuid::try_parse(id_or_domain) {
@@ -38,10 +38,10 @@ impl Operator {
         let several = rows.len() > 1;
         match rows.pop() {
             Some(_) if several => {
-                Err(Error::conflict("Several websites have this domain; name the one you mean by its id."))
+                Err(Error::conflict("Several websites use this domain. Specify the website's ID instead."))
             }
             Some(row) => Site::mint(Arc::new(row), STANDING),
-            None => Err(Error::not_found(format!("A website with the id or domain {id_or_domain:?}"))),
+            None => Err(Error::not_found(format!("A website with the ID or domain {id_or_domain:?}"))),
         }
     }
 

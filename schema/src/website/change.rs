@@ -1,4 +1,4 @@
-//! How a setting changes: the row, its `updatedAt` and a line of the audit log, in one transaction.
+//! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
 use async_graphql::MaybeUndefined;
 use entity::website;
@@ -13,16 +13,16 @@ use crate::{
     transaction::Transaction,
 };
 
-/// What a field that cannot be null becomes. Errors: `Invalid` for null.
+/// The value of a field that cannot be null. Errors: `Invalid` for null.
 pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
     match value {
         MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
+        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; omit it to keep the current value")),
     }
 }
 
-/// A change of a website on its way. Dropped before it is committed, it never was.
+/// A change of a website in progress. Dropping it rolls it back.
 pub(crate) struct Change<'a, R: Level> {
     ports: &'a Ports,
     site: &'a Site<R>,
@@ -31,7 +31,7 @@ pub(crate) struct Change<'a, R: Level> {
 }
 
 impl<'a, R: Level> Change<'a, R> {
-    /// Begins, and reads the row under the write lock: what others have set meanwhile stays. Errors: `NotFound`.
+    /// Starts a change and reads the row under the write lock, so that concurrent changes are kept. Errors: `NotFound`.
     pub(crate) async fn begin(ports: &'a Ports, site: &'a Site<R>) -> Result<Self> {
         let transaction = ports.begin().await?;
         let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
@@ -39,23 +39,23 @@ impl<'a, R: Level> Change<'a, R> {
         Ok(Self { ports, site, transaction, row })
     }
 
-    /// What rows beside the website's are written with.
+    /// The connection for writing other rows.
     pub(crate) fn transaction(&self) -> &DatabaseTransaction {
         &self.transaction
     }
 
-    /// The row as it is now.
+    /// The current row.
     pub(crate) fn row(&self) -> &website::Model {
         &self.row
     }
 
-    /// Commits what was written beside the row; `changed` names it as the schema does.
+    /// Commits what was written to other rows; `changed` is its schema name.
     pub(crate) async fn commit(self, action: AuditAction, changed: &[&'static str]) -> Result<Site<R>> {
         self.commit_row(Default::default(), action, changed).await
     }
 
-    /// Commits the values of the row that differ from what they were, and what was written beside it. Where nothing differs,
-    /// nothing is written. Errors: `Conflict` when the team has the domain.
+    /// Commits the changed columns of the row and what was written to other rows. Writes nothing if nothing changed.
+    /// Errors: `Conflict` when the team already has the domain.
     pub(crate) async fn commit_row(
         self,
         mut given: website::ActiveModel,
@@ -68,7 +68,7 @@ impl<'a, R: Level> Change<'a, R> {
             return self.site.changed(self.row);
         }
         if given.domain.is_set() {
-            // Whoever controls the new one has not been asked.
+            // The new domain is not verified yet.
             given.verified_at = Set(None);
         }
         given.id = self.row.clone().into_active_model().id;
@@ -88,7 +88,7 @@ impl<'a, R: Level> Change<'a, R> {
     }
 }
 
-/// Columns that somebody changes, as the schema names them.
+/// The changed columns, by schema name.
 const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::Domain, "domain"),
     (website::Column::Name, "name"),
@@ -103,7 +103,7 @@ const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::VerifiedAt, "verifiedAt"),
 ];
 
-/// Takes back values that the row has already; names the others.
+/// Drops columns that already have the new value; names the others.
 fn leave_out_the_same(given: &mut website::ActiveModel, row: &website::Model) -> Vec<&'static str> {
     let now = row.clone().into_active_model();
     let mut changed = Vec::new();
