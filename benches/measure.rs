@@ -127,7 +127,7 @@ pub fn set_up_as(data: &Path, email: &str, domains: &[String]) -> (Vec<String>, 
     say(&["user", "create"]);
     let websites = domains.iter().map(|domain| {
         let made = say(&["website", "create", domain]);
-        made.split_whitespace().nth(3).unwrap_or_default().to_owned()
+        made.split_whitespace().nth(2).unwrap_or_default().to_owned()
     });
     let websites = websites.collect();
     let key = say(&["key", "create", "--name", "bench"]);

@@ -239,8 +239,11 @@ fn allowed() -> Vec<Kind> {
             request("GET", "/api/users/me/usage", &format!("authorization: Bearer {}\r\n", target.token), "")
         }),
         kind("REST: visitors", 1, |target, _, number| {
-            let path =
-                format!("/api/external/v1/analytics/{}/visitors?limit=1000&offset={}", target.site, number % 1_000);
+            let path = format!(
+                "/api/external/v1/analytics/{}/visitors?range=1y&limit=1000&offset={}",
+                target.site,
+                number % 1_000
+            );
             request("GET", &path, &format!("x-api-key: {}\r\n", target.key), "")
         }),
         kind("a beacon, by bytes of its properties", 16_000, |target, size, number| {
@@ -250,7 +253,7 @@ fn allowed() -> Vec<Kind> {
                 &format!("/e/{}", target.code),
                 "hostile.example",
                 number,
-                &json!({ "type": "event", "event_type": "big", "event_data": data }),
+                &json!({ "type": "event", "name": "big", "data": data }),
             )
         }),
         kind("a wrong password", 1, |target, _, _| {

@@ -1,7 +1,7 @@
-//! Pages that mailed links open: a button confirms an address, undoes its change, or makes an account with an invitation.
+//! Pages that mailed links open: confirm an address, undo its change, or sign up with an invitation.
 //!
-//! - Opening a page changes nothing, because mail programs fetch links ahead; its form does, by POST.
-//! - A page loads nothing and is not cached; the token in its address is not passed on by `Referer`.
+//! - Opening a page changes nothing, because mail programs prefetch links; only submitting its form (POST) does.
+//! - A page loads no other resources and is not cached. `Referer` never passes on the token in its URL.
 
 use std::{collections::HashMap, net::SocketAddr};
 
@@ -22,7 +22,7 @@ use crate::{
     widgets::words::escaped,
 };
 
-/// Bytes of a form at most.
+/// Maximum size of a form, in bytes.
 const MAX_FORM: usize = 16 * 1024;
 
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
@@ -36,10 +36,10 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-/// What a form carries, by the names of its fields.
+/// Fields of a form.
 type Fields = HashMap<String, String>;
 
-/// What the pages share.
+/// State shared by the pages.
 #[derive(Clone)]
 struct Pages {
     schema: Schema,
@@ -65,24 +65,24 @@ pub fn routes(schema: Schema, door: Door) -> Router {
         .with_state(pages)
 }
 
-/// The words of a page: its title, what it says, and its button.
+/// Texts of a page: title, message and button.
 fn words(page: Page) -> (&'static str, &'static str, &'static str) {
     match page {
         Page::ConfirmEmail => {
-            ("Confirm your e-mail address", "Confirm that the address of your account is yours.", "Confirm the address")
+            ("Confirm your e-mail address", "Confirm that this e-mail address belongs to you.", "Confirm the address")
         }
         Page::UndoEmail => (
             "Keep your old e-mail address",
-            "The change of your account's e-mail address is undone, and everyone is signed out. You get a mail to choose a new password.",
+            "This undoes the change of your account's e-mail address and ends all sessions. You will receive a mail to choose a new password.",
             "Undo the change",
         ),
         Page::Invitation => {
-            ("Sign up", "You are invited. Make an account for the address that was invited.", "Make the account")
+            ("Sign up", "You are invited to Footfall. Create an account for the invited address.", "Create account")
         }
     }
 }
 
-/// The fields that a person fills in: name, label, kind, whether it is needed.
+/// Input fields: name, label, type, whether it is required.
 fn inputs(page: Page) -> &'static [(&'static str, &'static str, &'static str, bool)] {
     match page {
         Page::Invitation => &[
@@ -94,26 +94,26 @@ fn inputs(page: Page) -> &'static [(&'static str, &'static str, &'static str, bo
     }
 }
 
-/// The document that a form stands for, its variables, and what is said afterwards before the address.
+/// The document to execute, its variables, and the text before the address in the success message.
 fn operation(page: Page, fields: &Fields) -> (&'static str, serde_json::Value, &'static str) {
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     match page {
         Page::ConfirmEmail => (
             "mutation($input: EmailConfirmInput!) { done: emailConfirm(input: $input) { email } }",
             json!({ "input": { "token": field("token") } }),
-            "Confirmed: your account has the address",
+            "Confirmed. Your account's e-mail address is",
         ),
         Page::UndoEmail => (
             "mutation($input: EmailUndoInput!) { done: emailUndo(input: $input) { email } }",
             json!({ "input": { "token": field("token") } }),
-            "Undone: your account has the address",
+            "Undone. Your account's e-mail address is",
         ),
         Page::Invitation => (
             "mutation($input: SignUpInput!) { done: signUp(input: $input) { user { email } } }",
             json!({ "input": {
                 "invitation": field("token"), "email": field("email"), "password": field("password"), "fullName": field("full_name")
             } }),
-            "Your account is made. Sign in with the address",
+            "Your account was created. Sign in as",
         ),
     }
 }
@@ -141,7 +141,7 @@ impl Pages {
         let response = self.schema.execute(request).await;
         if let Some(error) = response.errors.first() {
             let known = error.source::<Error>().cloned();
-            // An error of the framework is about a value that does not fit its type.
+            // An error of the framework concerns a value of the wrong type.
             return shown(page, &fields, Some(&known.unwrap_or_else(|| Error::invalid("form", error.message.clone()))));
         }
         let done = response.data.into_json().unwrap_or_default();
@@ -151,7 +151,7 @@ impl Pages {
     }
 }
 
-/// The form, with what was wrong with it the last time.
+/// The form, with the error of the last attempt.
 fn shown(page: Page, fields: &Fields, error: Option<&Error>) -> Response {
     let (title, lead, button) = words(page);
     let action = page.path().rsplit('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Who gets in: credentials become callers, for GraphQL and for REST alike.
+//! Authentication for GraphQL and REST: resolves credentials to callers.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -31,22 +31,24 @@ use crate::{
     turns::{Turn, Turns},
 };
 
-/// What one document of a known caller may cost where plans limit nothing: a page of 1,000 visitors with every field, and room beside it.
+/// Cost limit per document for authenticated callers when plan limits are off: a page of 1,000 visitors with every
+/// field, with room to spare.
 pub const UNLIMITED_COST: u64 = 50_000;
 
 /// Checks credentials against the control plane.
 #[derive(Clone)]
 pub struct Door {
-    /// Shared: a request that is answered from memory copies nothing of it.
+    /// Shared, so that a request answered from memory copies nothing of it.
     ports: Arc<Ports>,
     proxies: Arc<Proxies>,
-    /// Keys the hashes of addresses, which outlive the process: networks from which accounts signed in are known by them.
+    /// Key for hashes of IP addresses. It outlives the process, because the known networks of accounts are stored under
+    /// these hashes.
     keyed: Hmac<Sha256>,
     turns: Turns,
 }
 
 impl Door {
-    /// A door to what these ports hold, behind these proxies.
+    /// Creates the authenticator for these ports, behind these proxies.
     #[must_use]
     pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
         Self {
@@ -57,7 +59,7 @@ impl Door {
         }
     }
 
-    /// What stands for the address of whoever asks: that of the client, where trusted proxies stand between.
+    /// The hash of the client's IP address, as reported by trusted proxies.
     fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
         let client = self.proxies.client(peer?, headers);
         let mut keyed = self.keyed.clone();
@@ -123,14 +125,16 @@ impl Gate for Door {
         };
         if !fits {
             return Err(Error::unauthenticated(match auth {
-                Auth::Key => "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.",
-                _ => "Missing or invalid authorization header: send `Authorization: Bearer` and an access token.",
+                Auth::Key => {
+                    "API key is missing or not valid. Send a key that starts with `zv_` in the header `X-API-Key`."
+                }
+                _ => "Missing or invalid authorization header. Send `Authorization: Bearer <access token>`.",
             })
             .into());
         }
         let caller = self.caller(&credential).await?;
         let moment = match caller {
-            // Taken before anything of the team is read.
+            // Taken before the team is read.
             Caller::Key { id, team, .. } => Some((id, self.ports.changes.moment(Some(team), self.ports.now()))),
             _ => None,
         };
@@ -155,7 +159,7 @@ impl Gate for Door {
                     continue;
                 }
             };
-            // What the path does not name, the resolver finds and asks for.
+            // Objects that are not in the path are checked by the resolver.
             if let Some(Value::String(id)) = path.get(field) {
                 ask(&cx, on, min, field, id).await?;
             }
@@ -164,7 +168,7 @@ impl Gate for Door {
     }
 }
 
-/// The enum value that the SDL names. Errors: internal, when the SDL is another schema's.
+/// The enum value named in the SDL. Errors: internal, when the SDL belongs to another schema.
 fn word<T: InputType>(name: &str) -> Result<T> {
     T::parse(Some(Value::Enum(Name::new(name))))
         .map_err(|_| Error::broken(format!("the schema states an access that it does not know: {name}")))

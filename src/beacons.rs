@@ -1,8 +1,10 @@
-//! The addresses that events are sent to: browsers' beacons and heartbeats, crawlers, servers' batches, and their aliases.
+//! Event endpoints: beacons and heartbeats of browsers, crawler beacons, server batches, and their aliases.
 //!
-//! - Refusals come in the order 401, 403, 413 and 415, 400; each is counted for its website and answered in the envelope.
-//! - Where a browser hides the page's origin (`Origin: null`, no `Referer`), the host of the body's `url` must be the website's: 403 then comes last.
-//! - What is dropped by a rule is answered 200 with `X-Footfall-Dropped`, so that a page never retries it.
+//! - Errors are checked in the order 401, 403, 413 and 415, 400. Each is counted for its website and returned in the
+//!   envelope.
+//! - If a browser hides the page's origin (`Origin: null`, no `Referer`), the host of the body's `url` must belong to
+//!   the website; in this case 403 is checked last.
+//! - Events dropped by a rule get status 200 with `X-Footfall-Dropped`, so that pages never retry them.
 
 mod batch;
 
@@ -42,27 +44,27 @@ use crate::{
     rest::envelope::{Fault, refuse, respond},
 };
 
-/// Bytes of one beacon.
+/// Maximum size of one beacon, in bytes.
 const BEACON_BYTES: usize = 64 * 1024;
 
 const DROPPED: HeaderName = HeaderName::from_static("x-footfall-dropped");
 
-/// All that the endpoints need.
+/// State shared by the endpoints.
 #[derive(Clone)]
 pub struct Gateway {
-    /// The control plane, for keys.
+    /// The control plane, for API keys.
     pub ports: Ports,
-    /// Finds websites.
+    /// Website lookup.
     pub sites: Sites,
-    /// Makes events.
+    /// Event enrichment.
     pub chain: Chain,
-    /// Takes them in.
+    /// The intake.
     pub intake: Intake,
-    /// Notes signs of a wrong set-up.
+    /// Records configuration problems.
     pub notes: Notes,
-    /// Whose forwarding headers are believed.
+    /// Trusted proxies, whose forwarding headers are used.
     pub proxies: Arc<Proxies>,
-    /// What one address may send.
+    /// Rate limit per address.
     pub limiter: Arc<Limiter>,
 }
 
@@ -75,11 +77,11 @@ enum Kind {
 }
 
 impl Kind {
-    /// What is sent to a path, and whether the tracking code is its last segment; `None` for paths that are not ours.
+    /// Type of event for a path, and whether the tracking code is its last segment; `None` for other paths.
     fn from_path(path: &str) -> Option<(Self, bool)> {
         match path {
             "/api/v1/events" => return Some((Self::Batch, false)),
-            // Names of earlier trackers; the tracking code stands in the body or in `?id=`.
+            // Paths of earlier trackers; the tracking code is in the body or in `?id=`.
             "/track" => return Some((Self::Beacon, false)),
             "/heartbeat" => return Some((Self::Heartbeat, false)),
             _ => {}
@@ -113,7 +115,7 @@ impl FastPath for Arc<Gateway> {
     }
 }
 
-/// A request's head, as far as ingest looks at it.
+/// Head of a request, as far as ingest uses it.
 pub(super) struct Head {
     uri: Uri,
     pub(super) headers: HeaderMap,
@@ -125,7 +127,7 @@ impl Head {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The page that sends, as the browser tells it.
+    /// The sending page, as reported by the browser.
     fn origin(&self) -> Origin<'_> {
         Origin::new(self.text(&header::ORIGIN), self.text(&header::REFERER))
     }
@@ -140,7 +142,7 @@ impl Gateway {
     /// `has_code`: whether the tracking code is the last segment of the path.
     async fn answer_to(&self, kind: Kind, has_code: bool, request: Request) -> Response<Body> {
         let answered = match kind {
-            // Boxed: what batches need is no burden for beacons.
+            // Boxed, so that beacons do not carry the size of batches.
             Kind::Batch => Box::pin(self.batch(request)).await,
             _ => self.single(kind, has_code, request).await.map(|outcome| stored(outcome, kind)),
         };
@@ -151,11 +153,10 @@ impl Gateway {
     }
 
     async fn single(&self, kind: Kind, has_code: bool, request: Request) -> Result<Outcome> {
-        // What a beacon is made of is gone when this is decided: only the answer is waited for.
+        // Only the response is awaited; the parts of the beacon are dropped by then.
         let judged = {
             let (head, body) = self.opened(request)?;
-            let unknown =
-                || Error::unauthenticated("The tracking code is not known; copy it from the website's settings.");
+            let unknown = || Error::unauthenticated("Unknown tracking code. Copy it from the website's settings.");
             if has_code {
                 // No code holds a letter that paths escape.
                 let code = head.uri.path().rsplit('/').next().unwrap_or_default();
@@ -164,7 +165,7 @@ impl Gateway {
                 let bytes = bounded(&head.headers, body, BEACON_BYTES).await;
                 self.judge(kind, &site, &head, &bytes.map_err(|error| self.malformed(&site, error))?)?
             } else {
-                // The code of an alias stands in the body, which is then read before anything is known of the sender.
+                // The code of an alias is in the body, which is then read before the sender is checked.
                 let bytes = bounded(&head.headers, body, BEACON_BYTES).await?;
                 let query = head.uri.query().unwrap_or_default();
                 let code = code_in_query(query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
@@ -179,7 +180,7 @@ impl Gateway {
         }
     }
 
-    /// Errors: why the sender may not send this, before anything of it is read.
+    /// Errors: why the sender may not send this event, before the body is read.
     fn admit(&self, kind: Kind, site: &Site, head: &Head) -> Result<()> {
         if kind != Kind::Crawler {
             let origin = head.origin();
@@ -263,7 +264,7 @@ impl Gateway {
         batch::answer(self, &head, body).await
     }
 
-    /// Takes a request apart. Errors: another method than POST.
+    /// Parses a request's head. Errors: a method other than POST.
     fn opened(&self, request: Request) -> Result<(Head, Body)> {
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
@@ -276,11 +277,11 @@ impl Gateway {
     }
 }
 
-/// What a beacon comes to.
+/// Result of processing a beacon.
 enum Judged {
-    /// A rule leaves it out.
+    /// Dropped by a rule.
     Dropped(Outcome),
-    /// It is on its way to the disk.
+    /// Being written to disk.
     Taken(Answer),
 }
 
@@ -289,28 +290,28 @@ fn code_in_query(query: &str) -> Option<String> {
     (!code.is_empty()).then(|| code.to_owned())
 }
 
-/// Errors: a body of another media type than JSON, which browsers may also call plain text.
+/// Errors: a media type other than JSON. Browsers may also send it as plain text.
 fn json_or_text(headers: &HeaderMap) -> Result<()> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match name.as_str() {
         "application/json" | "text/plain" => Ok(()),
-        _ => Err(Error::MediaType { wants: "application/json, or text/plain with JSON in it".into() }),
+        _ => Err(Error::MediaType { wants: "application/json, or text/plain containing JSON".into() }),
     }
 }
 
-/// Reads a body of at most so many bytes. Errors: 413, 400 for one that breaks off.
+/// Reads a body up to a size limit. Errors: 413; 400 for an incomplete one.
 pub(super) async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
     body::read(headers, body, most).await.map_err(|unread| match unread {
-        Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {most} bytes") },
-        Unread::BrokenOff => Error::invalid("body", "ended before it was complete"),
+        Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {most} bytes") },
+        Unread::BrokenOff => Error::invalid("body", "is incomplete"),
     })
 }
 
-/// The answer to something that is on disk, or need not be.
+/// The response to an event that is on disk or need not be.
 fn stored(outcome: Outcome, kind: Kind) -> Response<Body> {
     let mut response = respond(StatusCode::OK, &br#"{"success":true}"#[..]);
-    // That a crawler is a machine is no news to its site.
+    // The site already knows that a crawler is a bot.
     let expected = outcome == Outcome::Accepted || (kind == Kind::Crawler && outcome == Outcome::Bot);
     if !expected {
         response.headers_mut().insert(DROPPED, HeaderValue::from_static(outcome.name()));
@@ -318,13 +319,13 @@ fn stored(outcome: Outcome, kind: Kind) -> Response<Body> {
     response
 }
 
-/// Whether an outcome of this kind leaves the event in the store.
+/// Whether events with this outcome are stored.
 #[must_use]
 pub fn is_kept(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Accepted | Outcome::Bot)
 }
 
-/// Kinds that only browsers send.
+/// Event types that only browsers send.
 #[must_use]
 pub fn is_browsers(kind: EventKind) -> bool {
     kind == EventKind::Heartbeat

@@ -1,6 +1,6 @@
-//! Reads a request's body up to a limit, and reads past it so far that the client hears why it is refused.
+//! Reads a request's body up to a limit, and discards enough of the rest for the client to receive the error.
 //!
-//! A connection that closes over unread bytes is reset, and the client loses the answer that was on its way.
+//! Closing a connection with unread bytes resets it, and the client loses the response.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 
-/// Bytes that are read and thrown away, at most.
+/// Maximum number of bytes to discard.
 const DRAINED: usize = 8 * 1024 * 1024;
 
-/// How long they are waited for.
+/// How long to wait for them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why there is no body.
+/// Why the body is not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// It has more bytes than the limit.
+    /// It exceeds the limit.
     TooLarge,
-    /// It ended before it was complete.
+    /// It is incomplete.
     BrokenOff,
 }
 
@@ -29,13 +29,13 @@ pub enum Unread {
 pub async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Unread> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit as u64) {
-        // A client that asks first has sent nothing yet, and will not once it has the answer.
+        // A client that sends `Expect: 100-continue` has sent nothing yet, and will not after the response.
         if !headers.contains_key(header::EXPECT) {
             drain(body).await;
         }
         return Err(Unread::TooLarge);
     }
-    // Most bodies come whole, and are not copied then.
+    // Most bodies arrive in one part and are then not copied.
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Unread::BrokenOff)?.into_data() else { continue };
@@ -55,7 +55,7 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<B
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// Throws away what the client still sends, within bounds.
+/// Discards what the client still sends, within bounds.
 async fn drain(mut body: Body) {
     let mut left = DRAINED;
     let reading = async {
@@ -63,7 +63,7 @@ async fn drain(mut body: Body) {
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
         }
     };
-    // Whoever needs longer is answered without.
+    // Slower clients get the response without waiting further.
     let _ = tokio::time::timeout(PATIENCE, reading).await;
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     const CHUNK: usize = 64 * 1024;
 
-    /// A body of so many chunks, and how many of them were read.
+    /// A body of a number of chunks, and how many of them were read.
     fn counted(chunks: usize) -> (Body, Arc<AtomicUsize>) {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = count.clone();

@@ -1,4 +1,4 @@
-//! The command line: what can be said, and what happens then. `--help` is the manual.
+//! The command line: arguments and commands. `--help` is the manual.
 
 mod import;
 mod serve;
@@ -34,8 +34,8 @@ use crate::{
 
 /// Self-hosted web analytics with a GraphQL API.
 ///
-/// Every setting has an environment twin and, but for the data folder, a place in a configuration file: DATA/footfall.toml, or the file that
-/// --config names.
+/// Every setting can be given as a flag, as an environment variable or, except for the data folder, in a configuration
+/// file: DATA/footfall.toml, or the file given by --config.
 #[derive(Debug, Parser)]
 #[command(name = "footfall", version, propagate_version = true)]
 struct Cli {
@@ -47,26 +47,26 @@ struct Cli {
 enum Command {
     /// Runs the server
     Serve(Flags),
-    /// Runs a server with three websites, 90 days of traffic and live visitors
+    /// Runs a server with three demo websites, 90 days of traffic and live visitors
     ///
-    /// Without --data everything lies in a temporary folder that goes away with the demo.
+    /// Without --data, all data is kept in a temporary folder that is deleted when the demo ends.
     Demo(Flags),
-    /// Imports traffic that was recorded elsewhere
+    /// Imports traffic recorded by other software
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Makes accounts, resets passwords and confirms addresses; works beside a running server
+    /// Creates accounts, sets passwords and confirms addresses; works beside a running server
     #[command(subcommand)]
     User(UserCommand),
-    /// Makes API keys; works beside a running server
+    /// Creates API keys; works beside a running server
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Makes websites; works beside a running server
+    /// Creates websites; works beside a running server
     #[command(subcommand)]
     Website(WebsiteCommand),
-    /// Prints what the API publishes
+    /// Prints the API descriptions
     #[command(subcommand)]
     Schema(SchemaCommand),
-    /// Brings the databases to the newest version; `serve` does this too
+    /// Migrates the databases to the newest version; `serve` does this too
     Migrate(Flags),
 }
 
@@ -74,29 +74,30 @@ enum Command {
 enum ImportCommand {
     /// Imports an Apache or nginx access log (combined or common format, plain or gzip)
     ///
-    /// A page view is a GET answered 2xx or 304 whose last path segment has no extension or one of html, htm, xhtml, php, asp,
-    /// aspx, jsp. Beside a running server the file is handed to it.
+    /// A page view is a GET request answered with 2xx or 304 whose last path segment has no extension or one of html,
+    /// htm, xhtml, php, asp, aspx, jsp. If a server is running, it imports the file.
     ///
-    /// Importing a file again changes nothing, also after it grew, was renamed or packed, or when an import of it was broken off: a
-    /// file that begins with all page views of an imported one is that one. In any other file, lines that are equal to stored ones
-    /// are requests of their own, as two servers log them, except in a copy: among 50 page views in a row (in order of time; all of
-    /// a shorter file) of which at least nine in ten are stored. The order in which files are imported changes no number.
+    /// Importing a file again changes nothing, even if it has grown, was renamed or compressed, or if an earlier import
+    /// was interrupted: a file that begins with all page views of an imported file is treated as that file. In any
+    /// other file, lines equal to stored ones count as separate requests, as logged by several servers, unless they are
+    /// part of a copy: a run of 50 consecutive page views (or all page views of a shorter file) of which at least nine
+    /// in ten are already stored. The order of imports does not affect the results.
     AccessLog(import::AccessLog),
 }
 
 #[derive(Debug, Subcommand)]
 enum UserCommand {
-    /// Makes an account with a team of its own
+    /// Creates an account with its own team
     Create(UserCreate),
-    /// Sets an account's password and ends its sessions
+    /// Sets the password of an account and ends its sessions
     Password(UserPassword),
-    /// Confirms that an e-mail address is its account's, as the mailed link does
+    /// Confirms the e-mail address of an account, like the mailed link
     Confirm(UserConfirm),
 }
 
 #[derive(Debug, Args)]
 struct UserConfirm {
-    /// E-mail address of the account, or the one that it waits for
+    /// Current or pending e-mail address of the account
     email: String,
     #[command(flatten)]
     flags: Flags,
@@ -104,7 +105,7 @@ struct UserConfirm {
 
 #[derive(Debug, Args)]
 struct UserCreate {
-    /// E-mail address that signs in
+    /// E-mail address to sign in with
     #[arg(long)]
     email: String,
     /// Full name
@@ -128,7 +129,7 @@ struct UserPassword {
 
 #[derive(Debug, Args)]
 struct Password {
-    /// The password; better through the environment, or typed: without either it is read from standard input
+    /// Password; safer in the environment variable. Read from standard input if omitted
     #[arg(long, env = "FOOTFALL_PASSWORD", hide_env_values = true)]
     password: Option<String>,
 }
@@ -140,29 +141,29 @@ impl Password {
         }
         if io::stdin().is_terminal() {
             return rpassword::prompt_password("Password (not shown): ")
-                .map_err(|error| StartError::new(format!("the password cannot be read from the terminal: {error}")));
+                .map_err(|error| StartError::new(format!("cannot read the password from the terminal: {error}")));
         }
         let mut line = String::new();
         io::stdin()
             .lock()
             .read_line(&mut line)
-            .map_err(|error| StartError::new(format!("the password cannot be read from standard input: {error}")))?;
+            .map_err(|error| StartError::new(format!("cannot read the password from standard input: {error}")))?;
         Ok(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Makes an API key and prints it; it is shown only once
+    /// Creates an API key and prints it; it is shown only once
     Create(KeyCreate),
 }
 
 #[derive(Debug, Args)]
 struct KeyCreate {
-    /// What the key is for, up to 64 characters
+    /// Label of the key, up to 64 characters
     #[arg(long)]
     name: String,
-    /// Only this website (id or domain); without it the key reads all websites of the team
+    /// Website to limit the key to (ID or domain); by default the key reads all websites of the team
     #[arg(long, value_name = "ID|DOMAIN")]
     website: Option<String>,
     #[command(flatten)]
@@ -173,10 +174,10 @@ struct KeyCreate {
 
 #[derive(Debug, Args)]
 struct TeamChoice {
-    /// The team (id)
+    /// Team (ID)
     #[arg(long, value_name = "ID")]
     team: Option<Uuid>,
-    /// The default team of the account with this e-mail address
+    /// E-mail address of an account, to select its default team
     #[arg(long, conflicts_with = "team")]
     email: Option<String>,
 }
@@ -186,14 +187,14 @@ impl TeamChoice {
         match (&self.team, &self.email) {
             (Some(team), _) => Ok(operator.team(ports, *team).await?),
             (None, Some(email)) => Ok(operator.default_team(ports, email).await?),
-            (None, None) => Err(StartError::new("say whose it is: --team ID, or --email of its owner".to_owned())),
+            (None, None) => Err(StartError::new("specify --team or --email".to_owned())),
         }
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum WebsiteCommand {
-    /// Makes a website and prints its id and tracking code
+    /// Creates a website and prints its ID and tracking code
     Create(WebsiteCreate),
 }
 
@@ -201,10 +202,10 @@ enum WebsiteCommand {
 struct WebsiteCreate {
     /// Host name, such as shop.example
     domain: String,
-    /// Its name; the domain where none is given
+    /// Display name [default: the domain]
     #[arg(long)]
     name: Option<String>,
-    /// IANA time zone in which its days begin
+    /// IANA time zone in which the website's days begin
     #[arg(long, default_value = "UTC")]
     timezone: chrono_tz::Tz,
     #[command(flatten)]
@@ -217,7 +218,7 @@ struct WebsiteCreate {
 enum SchemaCommand {
     /// Prints the GraphQL schema (SDL)
     Print,
-    /// Prints the description of the REST API (OpenAPI 3.1)
+    /// Prints the REST API description (OpenAPI 3.1)
     Openapi,
 }
 
@@ -229,12 +230,12 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("the runtime cannot start: {error}"));
+            complain(&format!("cannot start the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let outcome = runtime.block_on(obey(cli.command));
-    // A blocked read of standard input must not keep the process.
+    // A blocked read of standard input must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     log::finish();
     match outcome {
@@ -246,7 +247,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Says why the command fails; where that cannot be written, its status says it.
+/// Prints why the command failed. If that cannot be written, the exit status still reports it.
 fn complain(why: &str) {
     let _ = writeln!(io::stderr(), "footfall: {why}");
 }
@@ -263,17 +264,17 @@ async fn obey(command: Command) -> Result<(), StartError> {
             let operator = config.data.operator()?;
             let password = asked.password.read()?;
             let id = user::creation::create(&ports, &operator, &asked.email, password, asked.name).await?;
-            say(&format!("Made the account {} ({id}).", asked.email))
+            say(&format!("Created account {} ({id}).", asked.email))
         }
         Command::User(UserCommand::Password(asked)) => {
             let (ports, operator) = beside(asked.flags).await?;
             password::set_by_operator(&ports, &operator, &asked.email, asked.password.read()?).await?;
-            say("The password is set, and the account's sessions have ended.")
+            say("The password was set and the account's sessions were ended.")
         }
         Command::User(UserCommand::Confirm(asked)) => {
             let (ports, operator) = beside(asked.flags).await?;
             user::email_proof::confirm_by_operator(&ports, &operator, &asked.email).await?;
-            say(&format!("The address {} is confirmed.", asked.email.trim().to_lowercase()))
+            say(&format!("The address {} was confirmed.", asked.email.trim().to_lowercase()))
         }
         Command::Key(KeyCommand::Create(asked)) => {
             let (ports, operator) = beside(asked.flags).await?;
@@ -295,60 +296,60 @@ async fn obey(command: Command) -> Result<(), StartError> {
             let name = asked.name.unwrap_or_else(|| asked.domain.clone());
             let new = NewWebsite { domain: asked.domain, name, timezone: Some(asked.timezone), currency: None };
             let site = website::create(&ports, &team, new).await?;
-            say(&format!("Made the website {} with the tracking code {}.", site.id(), site.website().tracking_code))
+            say(&format!("Created website {} with tracking code {}.", site.id(), site.website().tracking_code))
         }
         Command::Schema(SchemaCommand::Print) => say(schema::sdl().trim_end()),
         Command::Schema(SchemaCommand::Openapi) => say(&openapi()?),
         Command::Migrate(flags) => {
             let config = configured(flags)?;
             let around = Surroundings::default();
-            // Opening is migrating, for both stores.
+            // Opening runs the migrations of both stores.
             drop(crate::App::build(config, around).await?);
-            say("The databases are at the newest version.")
+            say("The databases are up to date.")
         }
     }
 }
 
-/// The description of the REST API as it is committed and served.
+/// The REST API description, as committed and served.
 ///
 /// # Errors
-/// A document that does not fit the schema.
+/// A document does not match the schema.
 pub fn openapi() -> Result<String, StartError> {
     let description = crate::rest_api()?.openapi();
     serde_json::to_string_pretty(&description).map_err(|error| StartError::new(error.to_string()))
 }
 
-/// Prints a line; a closed pipe is no fault.
+/// Prints a line. A closed pipe is not an error.
 fn say(line: &str) -> Result<(), StartError> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(StartError::new(format!("standard output cannot be written: {error}")))
+            Err(StartError::new(format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),
     }
 }
 
-/// Reads the settings and begins to log.
+/// Reads the settings and starts logging.
 fn configured(flags: Flags) -> Result<Config, StartError> {
     let config = Config::layered(flags)?;
     let filter = EnvFilter::try_new(&config.log)
-        .map_err(|error| StartError::new(format!("log: {error}; a level such as info is right")))?;
+        .map_err(|error| StartError::new(format!("log: must be a level such as info, or a filter ({error})")))?;
     log::start(filter);
     Ok(config)
 }
 
-/// Refuses a folder without an installation, so that a mistyped one is not filled with a new one.
+/// Refuses a folder without an installation, so that a mistyped path does not create a new one.
 fn installed(config: &Config) -> Result<(), StartError> {
     if config.database_url.is_some() || config.data.control_plane().exists() {
         return Ok(());
     }
     Err(StartError::new(format!(
-        "there is no installation in {}; name its folder with --data, or make one with `footfall serve` or `footfall user create`",
+        "no installation found in {}; specify its folder with --data, or create one with `footfall serve` or `footfall user create`",
         config.data.path().display()
     )))
 }
 
-/// The control plane alone, beside a server that may be running.
+/// Opens only the control plane, possibly beside a running server.
 async fn beside(flags: Flags) -> Result<(Ports, Operator), StartError> {
     let config = configured(flags)?;
     installed(&config)?;
@@ -356,7 +357,7 @@ async fn beside(flags: Flags) -> Result<(Ports, Operator), StartError> {
     Ok((ports, config.data.operator()?))
 }
 
-/// The event store of commands that have no use for one.
+/// The event store of commands that do not use one.
 struct NotOpened;
 
 impl NotOpened {

@@ -1,4 +1,4 @@
-//! Settings: the default file is the manual; a file, the environment and flags lie on top of it.
+//! Settings. The default file is the manual; a file, the environment and flags override it.
 
 pub mod issuer;
 pub mod mail;
@@ -22,133 +22,132 @@ use crate::{
     server::connections,
 };
 
-/// The defaults, with their explanations.
+/// The defaults, with their descriptions.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
-/// Who may sign up.
+/// Sign-up policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SignUpSetting {
-    /// Anyone.
+    /// Open to everyone.
     Open,
-    /// People whom an admin of a team invited.
+    /// Requires an invitation by an admin of a team.
     Invite,
-    /// People whom the operator invited.
+    /// Requires an invitation by the operator.
     Closed,
 }
 
-/// Whether plans limit anything.
+/// Whether plan limits are enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitsSetting {
-    /// No rate limit, quota or feature gate.
+    /// No rate limit, quota or feature restriction.
     Off,
 }
 
-/// Who may send GraphQL documents that are not stored.
+/// Policy for GraphQL documents that are not persisted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FreeTextSetting {
-    /// Everybody.
+    /// Allowed for everyone.
     Allowed,
-    /// Everybody, and the log says so.
+    /// Allowed for everyone, and logged.
     Reported,
-    /// Nobody.
+    /// Refused.
     Refused,
 }
 
-/// Flags of every command, each with an environment twin.
+/// Flags of every command; each is also an environment variable.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Flags {
-    /// Folder that holds everything: databases, signing keys, the socket for imports
-    /// [default: footfall-data; for `demo` a temporary folder]
+    /// Folder for all data: databases, signing keys, import socket [default: footfall-data; for `demo` a temporary folder]
     #[arg(long, value_name = "DIR", env = "FOOTFALL_DATA")]
     pub data: Option<PathBuf>,
-    /// Configuration file (TOML); by default DIR/footfall.toml where there is one
+    /// Configuration file (TOML) [default: footfall.toml in the data folder, if it exists]
     #[arg(long, value_name = "FILE", env = "FOOTFALL_CONFIG")]
     pub config: Option<PathBuf>,
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", env = "FOOTFALL_LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// Where browsers reach this server, for links in mails and invitations [default: http:// and the address to listen on]
+    /// Public URL of this server, for links in mails and invitations [default: http:// and the listen address]
     #[arg(long, value_name = "URL", env = "FOOTFALL_PUBLIC_URL")]
     pub public_url: Option<String>,
-    /// Control plane: a postgres:// URL instead of SQLite in the data folder
+    /// Control plane database: a postgres:// URL [default: SQLite in the data folder]
     #[arg(long, value_name = "URL", env = "FOOTFALL_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// Who may sign up; until an account exists anyone may and becomes the operator [default: closed]
+    /// Sign-up policy; the first account is always allowed and becomes the operator's [default: closed]
     #[arg(long, value_name = "WHO", env = "FOOTFALL_SIGNUP")]
     pub signup: Option<SignUpSetting>,
-    /// Whether plans limit anything [default: off]
+    /// Enforcement of plan limits [default: off]
     #[arg(long, value_name = "HOW", env = "FOOTFALL_LIMITS")]
     pub limits: Option<LimitsSetting>,
-    /// Origins whose pages may call the API in a browser, separated by commas; * for all
+    /// Origins whose pages can call the API in a browser, separated by commas; * for all
     #[arg(long, value_name = "ORIGINS", env = "FOOTFALL_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Option<Vec<String>>,
-    /// Whether GraphQL introspection is answered [default: true]
+    /// Allow GraphQL introspection [default: true]
     #[arg(long, value_name = "BOOL", env = "FOOTFALL_INTROSPECTION")]
     pub introspection: Option<bool>,
-    /// Who may send GraphQL documents that are not stored [default: allowed]
+    /// Policy for GraphQL documents that are not persisted [default: allowed]
     #[arg(long, value_name = "WHO", env = "FOOTFALL_FREE_TEXT")]
     pub free_text: Option<FreeTextSetting>,
-    /// MaxMind DB file for countries, regions and cities instead of the built-in countries
+    /// MaxMind DB file for countries, regions and cities [default: built-in countries]
     #[arg(long, value_name = "FILE", env = "FOOTFALL_GEO_DATABASE")]
     pub geo_database: Option<PathBuf>,
-    /// File with networks of data centres, one a line: what is sent from there counts as a machine's
+    /// File with data center networks, one per line; events from them count as bot traffic
     #[arg(long, value_name = "FILE", env = "FOOTFALL_DATACENTRES")]
     pub datacentres: Option<PathBuf>,
-    /// Memory of the event store's buffers, in MiB [default: 224]
+    /// Memory limit of the event store's buffers, in MiB [default: 224]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
     pub memory_mib: Option<u32>,
-    /// Threads of one analytics question; 0 for one per processor, four at most [default: 0]
+    /// Threads per analytics query; 0 for one per processor, at most four [default: 0]
     #[arg(long, value_name = "N", env = "FOOTFALL_THREADS")]
     pub threads: Option<u32>,
-    /// Seconds that one request may take [default: 5]
+    /// Time limit of one request, in seconds [default: 5]
     #[arg(long, value_name = "S", env = "FOOTFALL_TIMEOUT_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: Option<u64>,
-    /// MiB that one answer may have [default: 8]
+    /// Maximum size of one response, in MiB [default: 8]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_ANSWER_MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub answer_mib: Option<u32>,
-    /// Minutes for which an access token works [default: 15; for `demo` a day]
+    /// Lifetime of access tokens, in minutes [default: 15; for `demo` a day]
     #[arg(long, value_name = "M", env = "FOOTFALL_TOKEN_MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub token_minutes: Option<u32>,
-    /// Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; none by default
+    /// Trusted proxies, whose X-Forwarded-For is used: addresses and networks, separated by commas [default: none]
     #[arg(long, value_name = "NETWORKS", env = "FOOTFALL_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
-    /// Beacons that one address may send in a minute; 0 for any number [default: 0]
+    /// Maximum number of beacons per address and minute; 0 for no limit [default: 0]
     #[arg(long, value_name = "N", env = "FOOTFALL_INGEST_PER_MINUTE")]
     pub ingest_per_minute: Option<u64>,
-    /// Connections at once; 0 for as many as the limit of open files allows [default: 0]
+    /// Maximum number of connections; 0 for as many as the limit of open files allows [default: 0]
     #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
-    /// Connections of one address at once, trusted proxies excepted [default: 1024]
+    /// Maximum number of connections per address, except trusted proxies [default: 1024]
     #[arg(long, value_name = "N", env = "FOOTFALL_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<usize>,
-    /// Seconds for the head of a request, and between two parts of its body [default: 10]
+    /// Time limit for the head of a request and between two parts of its body, in seconds [default: 10]
     #[arg(long, value_name = "S", env = "FOOTFALL_HEADER_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_seconds: Option<u64>,
-    /// Seconds for the whole body of a request [default: 60]
+    /// Time limit for the whole body of a request, in seconds [default: 60]
     #[arg(long, value_name = "S", env = "FOOTFALL_BODY_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_seconds: Option<u64>,
-    /// Seconds that a connection may be idle between two requests [default: 75]
+    /// Time limit for idle connections, in seconds [default: 75]
     #[arg(long, value_name = "S", env = "FOOTFALL_IDLE_SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub idle_seconds: Option<u64>,
-    /// Room of the journal, in MiB: what may wait while the event store takes nothing [default: 1024]
+    /// Maximum size of the journal, which buffers events while the event store is unavailable, in MiB [default: 1024]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub journal_mib: Option<u32>,
     /// The mail server.
     #[command(flatten)]
     pub mail: MailFlags,
-    /// The trusted issuer outside.
+    /// The trusted external issuer.
     #[command(flatten)]
     pub issuer: IssuerFlags,
-    /// What is logged: a level, or a filter such as info,footfall::events=trace [default: info,sea_orm_migration=warn]
+    /// Log filter: a level, or a filter such as info,footfall::events=trace [default: info,sea_orm_migration=warn]
     #[arg(long, value_name = "FILTER", env = "FOOTFALL_LOG")]
     pub log: Option<String>,
 }
 
-/// What a file may say. Unknown names are refused.
+/// Settings in a file. Unknown names are errors.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Layer {
@@ -257,62 +256,62 @@ impl Layer {
     }
 }
 
-/// The settings in force.
+/// The effective settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The data folder.
     pub data: DataFolder,
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Where browsers reach this server, without a slash at the end.
+    /// Public URL of this server, without a trailing slash.
     pub public_url: String,
     /// A PostgreSQL URL, or `None` for SQLite in the data folder.
     pub database_url: Option<String>,
-    /// Who may sign up.
+    /// Sign-up policy.
     pub sign_up: SignUp,
-    /// Whether plans limit anything.
+    /// Whether plan limits are enforced.
     pub limits: Limits,
-    /// Origins whose pages may call the API in a browser.
+    /// Origins whose pages can call the API in a browser.
     pub cors_origins: Vec<String>,
-    /// Whether introspection is answered.
+    /// Whether introspection is allowed.
     pub introspection: bool,
-    /// Who may send GraphQL documents that are not stored.
+    /// Policy for GraphQL documents that are not persisted.
     pub free_text: FreeText,
-    /// A MaxMind DB file instead of the built-in countries.
+    /// A MaxMind DB file that replaces the built-in countries.
     pub geo_database: Option<PathBuf>,
-    /// A file with networks of data centres.
+    /// A file with data center networks.
     pub datacentres: Option<PathBuf>,
-    /// Memory of the event store's buffers, in MiB.
+    /// Memory limit of the event store's buffers, in MiB.
     pub memory_mib: u32,
-    /// Threads of one analytics question.
+    /// Threads per analytics query.
     pub threads: u32,
-    /// Seconds that one request may take.
+    /// Time limit of one request, in seconds.
     pub timeout_seconds: u64,
-    /// MiB that one answer may have.
+    /// Maximum size of one response, in MiB.
     pub answer_mib: u32,
-    /// Minutes for which an access token works.
+    /// Lifetime of access tokens, in minutes.
     pub token_minutes: u32,
-    /// Proxies whose forwarding headers are believed.
+    /// Trusted proxies, whose forwarding headers are used.
     pub trusted_proxies: Proxies,
-    /// Beacons that one address may send in a minute; 0 for any number.
+    /// Maximum number of beacons per address and minute; 0 for no limit.
     pub ingest_per_minute: u64,
     /// Limits of connections.
     pub connections: connections::Limits,
-    /// Room of the journal, in MiB.
+    /// Maximum size of the journal, in MiB.
     pub journal_mib: u32,
-    /// The mail server, where one is set up.
+    /// The mail server, if configured.
     pub mail: Option<MailSettings>,
-    /// The trusted issuer outside, where there is one.
+    /// The trusted external issuer, if configured.
     pub issuer: Option<IssuerSettings>,
-    /// What is logged.
+    /// Log filter.
     pub log: String,
 }
 
 impl Config {
-    /// Lays the layers on each other. Makes the data folder where it is missing.
+    /// Merges all sources. Creates the data folder if it does not exist.
     ///
     /// # Errors
-    /// When a file cannot be read or says what no setting understands; the sentence names the file and the line.
+    /// When a file cannot be read or a value is invalid; the message names the file and the line.
     pub fn layered(flags: Flags) -> Result<Self, StartError> {
         let data = DataFolder::open(flags.data.as_deref().unwrap_or(Path::new("footfall-data")))?;
         let file = match &flags.config {
@@ -355,7 +354,7 @@ impl Config {
         let listen = layer.listen.ok_or_else(missing)?;
         let trusted_proxies = Proxies::read(&layer.trusted_proxies.ok_or_else(missing)?).map_err(|wrong| {
             StartError::new(format!(
-                "the trusted proxy {wrong:?} is no address and no network; such as 10.0.0.1 or 10.0.0.0/8 is expected"
+                "trusted_proxies: must be addresses or networks such as 10.0.0.1 or 10.0.0.0/8 (got {wrong:?})"
             ))
         })?;
         let seconds =
@@ -406,7 +405,7 @@ impl Config {
     }
 }
 
-/// Errors: an address that no browser opens.
+/// Errors: a URL that browsers cannot open.
 fn public_url(given: Option<String>, listen: SocketAddr) -> Result<String, StartError> {
     let Some(url) = given.filter(|url| !url.trim().is_empty()) else {
         let is_everywhere = listen.ip().is_unspecified();
@@ -424,31 +423,31 @@ fn public_url(given: Option<String>, listen: SocketAddr) -> Result<String, Start
         || host.contains(char::is_whitespace)
     {
         return Err(StartError::new(format!(
-            "public_url {url:?} must be an address such as https://analytics.shop.example"
+            "public_url: must be a URL such as https://analytics.shop.example (got {url:?})"
         )));
     }
     Ok(url.to_owned())
 }
 
-/// Errors: a URL of another kind. It is not repeated, as it may carry a password.
+/// Errors: a URL with another scheme. It is not repeated, because it may contain a password.
 fn postgres(url: String) -> Result<String, StartError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(url);
     }
     let kind = url.split_once("://").map_or("none", |(kind, _)| kind);
     Err(StartError::new(format!(
-        "the database URL has the scheme {kind:?}; postgres://user:password@host/database is expected, or leave it out for SQLite in the data folder"
+        "database_url: must be postgres://user:password@host/database, or empty for SQLite in the data folder (got scheme {kind:?})"
     )))
 }
 
-/// Errors: what no browser would send as an `Origin`.
+/// Errors: a value that browsers never send as an `Origin`.
 fn origins(given: Vec<String>) -> Result<Vec<String>, StartError> {
     for origin in given.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty() && *origin != "*") {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         let host = host.map(|host| host.strip_suffix('/').unwrap_or(host));
         if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', '*', ' '])) {
             return Err(StartError::new(format!(
-                "the CORS origin {origin:?} is none; scheme, host and port are expected, such as https://dashboard.example, or * for all"
+                "cors_origins: must be origins such as https://dashboard.example, or * for all (got {origin:?})"
             )));
         }
     }
@@ -458,7 +457,7 @@ fn origins(given: Vec<String>) -> Result<Vec<String>, StartError> {
 fn read(path: &Path) -> Result<Layer, StartError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| StartError::new(format!("the configuration file {name} cannot be read ({error})")))?;
+        .map_err(|error| StartError::new(format!("cannot read the configuration file {name} ({error})")))?;
     Layer::read(&text, &name)
 }
 

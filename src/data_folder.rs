@@ -1,4 +1,4 @@
-//! The data folder: made private, held by one process at a time, home of the installation's secret.
+//! The data folder: private, held by one process at a time, contains the installation's secret.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +11,7 @@ use schema::access::{LockFile, Operator};
 
 use crate::{StartError, ingest::identity::Secret};
 
-/// Where everything of an installation lies.
+/// The folder that contains all data of an installation.
 #[derive(Debug, Clone)]
 pub struct DataFolder(PathBuf);
 
@@ -20,7 +20,7 @@ pub struct DataFolder(PathBuf);
 pub struct Held(LockFile);
 
 impl Held {
-    /// The proof of whoever holds the folder.
+    /// Proof that this process has locked the folder.
     #[must_use]
     pub fn operator(&self) -> Operator {
         Operator::new(&self.0)
@@ -28,10 +28,10 @@ impl Held {
 }
 
 impl DataFolder {
-    /// Opens the folder; makes it (mode 0700) where it is missing.
+    /// Opens the folder; creates it (mode 0700) if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made, or is no folder.
+    /// When it cannot be created, or is not a folder.
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         match made {
@@ -41,14 +41,14 @@ impl DataFolder {
                 Ok(folder)
             }
             Err(error) => Err(StartError::new(format!(
-                "the data folder {} cannot be made ({error}); name another with --data",
+                "cannot create the data folder {} ({error}); choose another with --data",
                 path.display()
             ))),
         }
     }
 
-    /// Takes the folder (mode 0700), and where it holds an installation every file in it (0600), away from other users' eyes: engines
-    /// make files beside their own, and an earlier version or a copy may have left them open.
+    /// Restricts the folder (mode 0700) and, if it contains an installation, every file in it (0600) to this user:
+    /// engines create files beside their own, and an earlier version or a copy may have left them readable.
     fn make_private(&self) {
         // A folder that all users share, such as /tmp or the root, stays theirs.
         let is_shared = self.0.parent().is_none()
@@ -70,13 +70,13 @@ impl DataFolder {
     fn lock_file(&self) -> Result<LockFile, StartError> {
         LockFile::open(&self.0).map_err(|error| {
             StartError::new(format!(
-                "the data folder {} cannot be written ({error}); name another with --data",
+                "cannot write to the data folder {} ({error}); choose another with --data",
                 self.0.display()
             ))
         })
     }
 
-    /// The proof of whoever may write the folder, also beside a running server.
+    /// Proof that this process can write the folder, also beside a running server.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -84,18 +84,16 @@ impl DataFolder {
         Ok(Operator::new(&self.lock_file()?))
     }
 
-    /// Holds the folder for this process.
+    /// Locks the folder for this process.
     ///
     /// # Errors
-    /// When another process holds it, or it cannot be written.
+    /// When another process holds it, or it is not writable.
     pub fn hold(&self) -> Result<Held, StartError> {
         let file = self.lock_file()?;
         match file.lock() {
             Ok(true) => Ok(Held(file)),
             Ok(false) => Err(StartError::held(&self.0)),
-            Err(error) => {
-                Err(StartError::new(format!("the data folder {} cannot be locked ({error})", self.0.display())))
-            }
+            Err(error) => Err(StartError::new(format!("cannot lock the data folder {} ({error})", self.0.display()))),
         }
     }
 
@@ -117,13 +115,13 @@ impl DataFolder {
         self.0.join("keys")
     }
 
-    /// What was answered and may not be in the event store yet, and the ledger.
+    /// The journal: acknowledged events that may not be in the event store yet, and the ledger.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.sqlite")
     }
 
-    /// The folder of the ids of events that were taken in.
+    /// The folder of event IDs that were accepted.
     #[must_use]
     pub fn seen_ids(&self) -> PathBuf {
         self.0.join("seen-ids")
@@ -135,32 +133,32 @@ impl DataFolder {
         self.0.join("salts")
     }
 
-    /// The socket over which a running server takes imports.
+    /// The socket over which a running server accepts imports.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.0.join("footfall.sock")
     }
 
-    /// The configuration file that is read where none is named.
+    /// The configuration file that is read by default.
     #[must_use]
     pub fn configuration(&self) -> PathBuf {
         self.0.join("footfall.toml")
     }
 
-    /// The secret that visitor ids of imports are keyed with; made at the first call, mode 0600.
+    /// The secret that keys visitor IDs of imports; created on the first call, mode 0600.
     ///
     /// # Errors
-    /// When it cannot be read or made.
+    /// When it cannot be read or created.
     pub fn secret(&self) -> Result<Secret, StartError> {
         let path = self.0.join("secret");
-        let failed = |error: io::Error| StartError::new(format!("the secret {} is unusable ({error})", path.display()));
+        let failed = |error: io::Error| StartError::new(format!("cannot use the secret {} ({error})", path.display()));
         let mut bytes = [0_u8; 32];
         match File::open(&path) {
             Ok(mut file) => file.read_exact(&mut bytes).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if self.event_store().exists() {
                     tracing::warn!(
-                        "the secret {} was missing and is made anew: visitors of today count once more",
+                        "the secret {} was missing and has been created: today's visitors will be counted again",
                         path.display()
                     );
                 }
@@ -176,7 +174,7 @@ impl DataFolder {
 /// Levels of folders within the data folder.
 const MAX_DEPTH: u32 = 4;
 
-/// Files 0600, folders 0700. Links are left alone, and so is what another user owns.
+/// Sets files to 0600 and folders to 0700. Skips links and files of other users.
 fn make_files_private(folder: &Path, depth: u32) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(kind) = entry.file_type() else { continue };
@@ -189,15 +187,15 @@ fn make_files_private(folder: &Path, depth: u32) {
     }
 }
 
-/// From now on this process makes files that no other user can read, the engines' included.
+/// From now on, files that this process creates are readable by this user only, including those of the engines.
 pub fn make_new_files_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// Writes a file (mode 0600) that is complete under its name or not there at all, and on disk when this returns.
+/// Writes a file (mode 0600) atomically. It is on disk when this returns.
 ///
 /// # Errors
-/// When the folder cannot be written.
+/// When the folder is not writable.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;

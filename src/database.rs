@@ -1,6 +1,6 @@
-//! Opens the control plane: SQLite in a file, or PostgreSQL by URL; runs the migrations.
+//! Opens the control plane, SQLite in a file or PostgreSQL by URL, and runs the migrations.
 //!
-//! - SQLite has one writer connection and several readers, so that no two writes of ours ever meet a busy database.
+//! - SQLite has one writer connection and several readers, so that two writes of this process never collide.
 //! - Another process (the command line beside a running server) may write too; each waits for the other's lock.
 
 use std::{fmt, path::Path, time::Duration};
@@ -8,16 +8,16 @@ use std::{fmt, path::Path, time::Duration};
 use migration::{Migrator, Steps as _};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, sqlx::sqlite::SqliteJournalMode};
 
-/// Connections that read a SQLite file at the same time.
+/// Number of reader connections to a SQLite file.
 const READERS: u32 = 4;
 
-/// Connections to PostgreSQL.
+/// Number of connections to PostgreSQL.
 const POOL: u32 = 10;
 
 /// How long a statement waits for another process's write lock, and a request for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why the control plane could not be opened; its text is for the person who starts the program.
+/// Why the control plane could not be opened, as a message for the person who starts the program.
 #[derive(Debug)]
 pub struct OpenError {
     place: String,
@@ -26,18 +26,19 @@ pub struct OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the database {} cannot be opened: {}", self.place, self.cause)
+        write!(f, "cannot open the database {}: {}", self.place, self.cause)
     }
 }
 
 impl std::error::Error for OpenError {}
 
-/// Opens the control plane and brings it to the newest migration. Returns writer and reader.
+/// Opens the control plane and runs pending migrations. Returns writer and reader.
 ///
-/// `url_or_path` is a `postgres://` URL, or the path of a SQLite file, which is made with mode 0600 where there is none.
+/// `url_or_path` is a `postgres://` URL, or the path of a SQLite file, which is created with mode 0600 if it does not
+/// exist.
 pub async fn open(url_or_path: &str) -> Result<(DatabaseConnection, DatabaseConnection), OpenError> {
     if url_or_path.starts_with("postgres://") || url_or_path.starts_with("postgresql://") {
-        // The URL may carry a password: it is not repeated.
+        // The URL may contain a password, so it is not repeated.
         let failed = |cause: DbErr| OpenError { place: "at the configured URL".to_owned(), cause: cause.to_string() };
         let mut options = quiet(url_or_path);
         options.max_connections(POOL);
@@ -54,7 +55,7 @@ pub async fn open(url_or_path: &str) -> Result<(DatabaseConnection, DatabaseConn
     Ok((writer, reader))
 }
 
-/// Statements are not logged: their values are addresses and hashes.
+/// Statements are not logged: their values include addresses and hashes.
 fn quiet(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).acquire_timeout(PATIENCE);
@@ -74,7 +75,8 @@ async fn sqlite(path: &Path, connections: u32, only_reads: bool) -> Result<Datab
     Database::connect(options).await
 }
 
-/// Makes the file before SQLite does, so that nobody else may read password hashes. SQLite gives its side files the same mode.
+/// Creates the file before SQLite does, so that other users cannot read password hashes. SQLite gives its side files
+/// the same mode.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);

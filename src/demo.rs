@@ -1,6 +1,6 @@
-//! Three believable websites with 90 days of traffic, the same for a given seed, and live visitors afterwards.
+//! Three realistic websites with 90 days of traffic, identical for a given seed, and live visitors afterwards.
 //!
-//! - Nothing here draws randomness of its own: seed, day and website decide every visit.
+//! - No other randomness is used: seed, day and website determine every visit.
 //! - Demo events pass through the same port as real ones.
 
 mod crowd;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use self::{live::trickle, sites::Website, traffic::generate};
 
-/// Days of traffic that [`generate`] makes.
+/// Days of traffic that [`generate`] creates.
 pub const DAYS: i64 = 90;
 
 /// The seed of `footfall demo`.
@@ -36,7 +36,7 @@ pub fn websites() -> &'static [Website] {
     sites::ALL
 }
 
-/// Stores the website's 90 days before `until`. Errors: whatever the event store refuses.
+/// Stores the website's 90 days before `until`. Errors: those of the event store.
 pub async fn fill(
     site: &'static Website,
     website: Uuid,

@@ -1,8 +1,8 @@
-//! What a domain shows of those who control it: TXT records, and one file over HTTPS or HTTP.
+//! Domain verification lookups: TXT records, and one file over HTTPS or HTTP.
 //!
-//! - Only public addresses are connected to, and to the very address that was looked at: a name that points into the operator's
-//!   network is not followed there.
-//! - Everything together takes four seconds at most, so that the request that asks is answered in time.
+//! - Connections go only to public addresses, and to the very address that was checked, so that a name that resolves
+//!   into the operator's network is not followed.
+//! - A lookup takes at most four seconds in total, so that the request is answered in time.
 
 mod dns;
 mod file;
@@ -20,26 +20,26 @@ use schema::{
 };
 use tokio::sync::Semaphore;
 
-/// Time that one look may take.
+/// Time limit of one lookup.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Looks at the same time.
+/// Maximum number of concurrent lookups.
 const LOOKS: usize = 16;
 
-/// The internet.
+/// Lookups on the internet.
 #[derive(Clone)]
 pub struct Internet {
     ids: Arc<dyn Ids>,
     looks: Arc<Semaphore>,
-    /// Servers that are asked for names; `None`: those of this machine.
+    /// DNS servers to query; `None`: those of this machine.
     servers: Option<Vec<SocketAddr>>,
-    /// Which addresses may be connected to.
+    /// The addresses that may be connected to.
     allowed: fn(IpAddr) -> bool,
     ports: file::Doors,
 }
 
 impl Internet {
-    /// The internet as this machine sees it.
+    /// The internet as seen from this machine.
     #[must_use]
     pub fn new(ids: Arc<dyn Ids>) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Internet {
 }
 
 fn silent(who: &str) -> Error {
-    Error::Unavailable { retry_after: 30, why: format!("{who} does not answer.") }
+    Error::Unavailable { retry_after: 30, why: format!("{who} does not respond.") }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
-//! Erasing what was sent to a website that is gone: from memory, from the journal and its ledger, from the event store.
+//! Erasing the data of a deleted website: from memory, from the journal and its ledger, from the event store.
 //!
-//! - The intake comes first: once it has forgotten the website, no row of the journal that follows holds an event of it. What the
-//!   journal held by then is delivered, and then goes with the rest. So a crash at any point leaves nothing that comes back.
+//! - The intake comes first: once it drops the website, no later row of the journal contains its events. What the
+//!   journal contains up to then is delivered, and then erased with the rest, so that no crash brings events back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ use uuid::Uuid;
 
 use crate::ingest::{intake::Intake, journal::Writer};
 
-/// How long delivery may take to reach what the journal held.
+/// Time limit for delivery to catch up with the journal.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Erases while the server takes events in.
+/// Erases while the server accepts events.
 pub struct Eraser {
-    /// Where events come in.
+    /// The intake.
     pub intake: Intake,
-    /// Where they end up.
+    /// The event store.
     pub sink: Arc<dyn Sink>,
 }
 
@@ -42,17 +42,18 @@ impl Erasure for Eraser {
 impl Eraser {
     /// Waits until the event store has everything up to a position of the journal.
     async fn delivered(&self, position: i64) -> Result<()> {
-        let why = "The event store does not take what was sent before.".to_owned();
+        let why = "The event store does not accept earlier events.".to_owned();
         tokio::time::timeout(PATIENCE, self.intake.state().until(position))
             .await
             .map_err(|_| Error::Unavailable { retry_after: 5, why })
     }
 }
 
-/// Carries out, before anything is taken in, what an earlier process left over. `position`: everything up to it is delivered.
+/// Completes erasures left over by an earlier process, before events are accepted. `position`: everything up to it is
+/// delivered.
 ///
 /// # Errors
-/// Whatever a store refuses; the next start tries again.
+/// Errors of a store; the next start tries again.
 pub async fn at_start(
     ports: &Ports,
     operator: &Operator,
@@ -65,7 +66,7 @@ pub async fn at_start(
         journal.forget_website(website).await?;
         journal.trim(position).await?;
         deletion::done(ports, operator, website).await?;
-        tracing::info!(website.id = %website, events, "erased what was sent to a deleted website");
+        tracing::info!(website.id = %website, events, "erased the events of a deleted website");
     }
     Ok(())
 }

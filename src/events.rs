@@ -1,5 +1,5 @@
-//! The event store behind the `Events` port: questions are compiled, run on a few readers, and remembered until the
-//! website's data changes.
+//! The event store behind the `Events` port: queries are compiled, run on a few readers, and cached until the website's
+//! data changes.
 
 mod by_visitor;
 mod cache_size;
@@ -45,22 +45,22 @@ use self::{
 };
 use crate::fair_queue::{FairQueue, Places};
 
-/// Questions that run at the same time, each with several threads. Anonymous callers count as one team.
+/// Maximum number of concurrent queries, each with several threads. Anonymous callers count as one team.
 const READERS: Places = Places { total: 3, alone: 2, beside_others: 1 };
 
-/// Questions of the server itself, such as at its start.
+/// Queries of the server itself, such as at start.
 const ITSELF: Asker = Asker::Team(Uuid::nil());
 
-/// Events that a start recalls at most.
+/// Maximum number of events restored at start.
 const RECALLED: u32 = 100_000;
 
-/// Longest path that a start recalls, in bytes.
+/// Maximum length of a path restored at start, in bytes.
 const RECALLED_PATH: u32 = 256;
 
-/// Memory that remembered answers may take.
+/// Memory limit of the result cache.
 const REMEMBERED_BYTES: u64 = 32 << 20;
 
-/// Remembered answers: the basis, the panel, and the version of the website's data that they hold for.
+/// Cache key: the basis, the panel, and the version of the website's data.
 type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 
 /// The embedded event store.
@@ -68,7 +68,7 @@ type Remembered = moka::sync::Cache<(Basis, Panel, u64), Answer>;
 pub struct Store {
     database: Arc<Database>,
     readers: FairQueue<Asker>,
-    /// Held by each question that runs, and alone by what closes the database.
+    /// Held shared by each running query, and exclusively to close the database.
     in_use: Arc<RwLock<()>>,
     idle: Arc<Mutex<Vec<Connection>>>,
     remembered: Remembered,
@@ -79,7 +79,7 @@ impl Store {
     /// Opens the store in a file, or in memory (`None`).
     ///
     /// # Errors
-    /// When the file is no DuckDB database, is held by another process, or cannot be written.
+    /// When the file is not a DuckDB database, is held by another process, or is not writable.
     pub fn open(path: Option<&Path>, budget: Budget, time_limit: Duration) -> ::duckdb::Result<Self> {
         Ok(Self {
             database: Arc::new(Database::open(path, budget)?),
@@ -95,7 +95,7 @@ impl Store {
         })
     }
 
-    /// A connection of its own, for questions in SQL.
+    /// A separate connection for SQL queries.
     ///
     /// # Errors
     /// When the database has been closed by a fatal error.
@@ -103,7 +103,7 @@ impl Store {
         self.database.reader()
     }
 
-    /// Refuses patterns that the engine cannot read, before they stand in a question.
+    /// Refuses regular expressions that the engine cannot compile, before they are used in a query.
     async fn check_patterns(&self, asker: Asker, basis: &Basis) -> Result<()> {
         let filters = basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
         let patterns: Vec<String> = filters.flat_map(|filter| &filter.values).cloned().collect();
@@ -114,12 +114,13 @@ impl Store {
         refused.map_or(Ok(()), |shown| {
             Err(Error::invalid(
                 "filters",
-                format!("{shown:?} is not a regular expression; MATCHES takes RE2 syntax such as ^/blog/"),
+                format!("values of MATCHES must be regular expressions in RE2 syntax, such as ^/blog/ (got {shown:?})"),
             ))
         })
     }
 
-    /// Runs `question` on a reader, on a blocking thread, interrupted at the time limit or when the caller goes away.
+    /// Runs `question` on a reader in a blocking thread. It is interrupted at the time limit or when the caller
+    /// disconnects.
     async fn read<T: Send + 'static>(
         &self,
         asker: Asker,
@@ -156,7 +157,7 @@ impl Store {
         .map_err(refused)
     }
 
-    /// Asks on an idle reader, or a new one, which is idle again afterwards unless the database broke.
+    /// Uses an idle reader or a new one, and returns it to the pool unless the database failed.
     fn answer<T>(
         &self,
         running: &Interruptible,
@@ -167,13 +168,13 @@ impl Store {
             Some(connection) => connection,
             None => self.database.reader().inspect_err(|error| self.database.noticed(error))?,
         };
-        // If the caller has left, the error is dropped.
+        // If the caller has disconnected, the error is dropped.
         let outcome = match running.begins(&connection) {
             true => question(&self.database, &connection).inspect_err(|error| self.database.noticed(error)),
             false => Err(::duckdb::Error::QueryReturnedNoRows),
         };
         running.ended();
-        // Ends the question's transaction, also after a failure; a connection without one says so, harmlessly.
+        // Ends the query's transaction, also after a failure; without a transaction the statement fails harmlessly.
         let _ = connection.execute_batch("ROLLBACK");
         if !self.database.is_broken() {
             locked(&self.idle).push(connection);
@@ -181,14 +182,14 @@ impl Store {
         outcome
     }
 
-    /// Closes a database that a fatal error broke, once no question runs; the next use opens it again.
+    /// Closes a database after a fatal error, once no query is running; the next use reopens it.
     async fn mend(&self) -> Result<()> {
         if !self.database.is_broken() {
             return Ok(());
         }
         let _alone = self.in_use.write().await;
         if self.database.is_broken() {
-            tracing::warn!("the event store is opened again after a fatal error");
+            tracing::warn!("the event store was reopened after a fatal error");
             locked(&self.idle).clear();
             let database = self.database.clone();
             tokio::task::spawn_blocking(move || database.close()).await.map_err(Error::internal)?;
@@ -197,7 +198,7 @@ impl Store {
     }
 }
 
-/// The first pattern that is no regular expression.
+/// The first invalid regular expression.
 fn first_refused(reader: &Connection, mut patterns: Vec<String>) -> ::duckdb::Result<Option<String>> {
     let compile = |patterns: &[String]| {
         let terms: Vec<String> =
@@ -216,24 +217,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sorts what the engine refuses: a full disk passes, the rest is ours.
+/// Classifies engine errors: a full disk is temporary, the rest is internal.
 fn refused(error: ::duckdb::Error) -> Error {
     let text = error.to_string();
     let lower = text.to_lowercase();
     if lower.contains("no space left") || lower.contains("could not write") || lower.contains("disk full") {
-        tracing::error!(error.source = %text, "the event store cannot write");
+        tracing::error!(error.source = %text, "the event store is not writable");
         return Error::Unavailable {
             retry_after: 30,
-            why: "The event store cannot write now (the disk may be full).".into(),
+            why: "The event store cannot write data; the disk may be full.".into(),
         };
     }
     if duckdb::is_fatal(&error) {
-        tracing::error!(error.source = %text, "the event store broke and is opened again");
-        return Error::Unavailable { retry_after: 1, why: "The event store is being opened again.".into() };
+        tracing::error!(error.source = %text, "the event store failed and is being reopened");
+        return Error::Unavailable { retry_after: 1, why: "The event store is being reopened.".into() };
     }
     if lower.contains("out of memory error") {
-        tracing::warn!(error.source = %text, "a question needs more memory than the event store may use");
-        let limit = "the event store has too little memory for this question; a shorter range or fewer panels fit, and the operator may raise FOOTFALL_MEMORY_MIB";
+        tracing::warn!(error.source = %text, "a query exceeded the event store's memory limit");
+        let limit = "the query exceeds the event store's memory limit; request a shorter range or fewer fields, or ask the operator to raise FOOTFALL_MEMORY_MIB";
         return Error::TooLarge { limit: limit.into() };
     }
     Error::internal(error)

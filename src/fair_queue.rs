@@ -1,4 +1,4 @@
-//! Shares a few places between those who ask: each has a queue of its own, and the queues take turns.
+//! Fair sharing of a few slots: each client has its own queue, and the queues take turns.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,21 +8,21 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Turns that were begun last and decide whether somebody has been asking alone.
+/// Number of recent turns that determine whether a client is alone.
 const MAX_RECENT: usize = 64;
 
-/// How many turns there are at the same time.
+/// Maximum number of concurrent turns.
 #[derive(Debug, Clone, Copy)]
 pub struct Places {
-    /// Of everyone together.
+    /// Over all clients.
     pub total: usize,
-    /// Of one while no other asks. Less than `total`, so that the next one finds a place.
+    /// For one client while it is alone. Less than `total`, so that the next one finds a slot.
     pub alone: usize,
-    /// Of one while others ask.
+    /// For one client while others are active.
     pub beside_others: usize,
 }
 
-/// The queue, by whose turn it is.
+/// The queue, by client.
 pub struct FairQueue<K: Copy + Eq + Hash>(Arc<Mutex<State<K>>>);
 
 impl<K: Copy + Eq + Hash> Clone for FairQueue<K> {
@@ -34,9 +34,9 @@ impl<K: Copy + Eq + Hash> Clone for FairQueue<K> {
 struct State<K: Copy + Eq + Hash> {
     places: Places,
     running: HashMap<K, usize>,
-    /// Those who wait, the next one first.
+    /// Waiting turns, the next one first.
     waiting: VecDeque<(K, VecDeque<oneshot::Sender<Turn<K>>>)>,
-    /// Whose turns were begun last.
+    /// The clients of the most recent turns.
     recent: VecDeque<K>,
 }
 
@@ -47,7 +47,7 @@ pub struct Turn<K: Copy + Eq + Hash> {
 }
 
 impl<K: Copy + Eq + Hash> FairQueue<K> {
-    /// An empty queue for these places.
+    /// An empty queue with these slots.
     #[must_use]
     pub fn new(places: Places) -> Self {
         let (running, waiting, recent) = (HashMap::new(), VecDeque::new(), VecDeque::new());
@@ -74,10 +74,10 @@ impl<K: Copy + Eq + Hash> FairQueue<K> {
         granted.await.unwrap_or_else(|_| Turn { queue: self.clone(), of })
     }
 
-    /// Hands free places to those whose turn it is.
+    /// Gives free slots to the next in turn.
     fn grant(&self) {
         while let Some((of, send)) = self.next() {
-            // Where the caller has gone, the turn comes back and is dropped: that grants again.
+            // If the caller is gone, the turn comes back and is dropped, which grants the next one.
             drop(send.send(Turn { queue: self.clone(), of }));
         }
     }
@@ -94,7 +94,7 @@ impl<K: Copy + Eq + Hash> FairQueue<K> {
         Some((of, send))
     }
 
-    /// A panic elsewhere leaves nothing half done.
+    /// A panic elsewhere leaves no partial state.
     fn state(&self) -> MutexGuard<'_, State<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(held.len(), 1, "one of the flood");
         assert!(late.now_or_never().is_some(), "and the one that came after all of it");
         drop(flood.remove(0));
-        // Those who go away leave the queue.
+        // Callers that disconnect leave the queue.
         flood.truncate(1);
         held.clear();
         assert!(flood.remove(0).now_or_never().is_some());

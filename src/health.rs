@@ -1,4 +1,4 @@
-//! What `/health` answers: whether ingest, delivery, the stores and the background tasks get on with their work.
+//! The `/health` endpoint: whether ingest, delivery, the stores and the background tasks make progress.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -18,21 +18,21 @@ use crate::{ingest::intake::Intake, tasks::Tasks};
 /// How long work may wait without any progress.
 pub const STUCK: Duration = Duration::from_secs(20);
 
-/// How long a store may take to answer the check itself; a busy one is given [`STUCK`].
+/// Time limit for a store to respond to the check itself; a busy one gets [`STUCK`].
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long an answer holds.
+/// How long a result is cached.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// A store that is asked whether it answers.
+/// A store whose responsiveness is checked.
 #[derive(Default)]
 struct Probe {
-    /// Since when it does not.
+    /// Since when it has not responded.
     silent: Mutex<Option<Instant>>,
 }
 
 impl Probe {
-    /// Whether it answers, or is only busy.
+    /// Whether it responds, or is only busy.
     async fn is_well<T>(&self, asking: impl Future<Output = Result<T>>) -> bool {
         let answer = tokio::time::timeout(PATIENCE, asking).await;
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +52,7 @@ impl Probe {
 
 type Answer = (StatusCode, Value);
 
-/// Looks after a server.
+/// Monitors a server.
 pub struct Health {
     ports: Ports,
     sink: Arc<dyn Sink>,
@@ -65,7 +65,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Of a server with these parts.
+    /// Monitors a server with these parts.
     #[must_use]
     pub fn new(ports: Ports, sink: Arc<dyn Sink>, intake: Intake, tasks: Tasks) -> Self {
         Self {
@@ -80,9 +80,9 @@ impl Health {
         }
     }
 
-    /// 200 while everything gets on, otherwise 503; says for each part what is wrong with it.
+    /// 200 while everything makes progress, otherwise 503; reports for each part what is wrong.
     pub async fn answer(&self) -> Response {
-        // One looks, the others wait for what it finds.
+        // One request checks, the others wait for its result.
         let mut last = self.last.lock().await;
         let (status, body) = match &*last {
             Some((at, answer)) if at.elapsed() < HOLDS => answer.clone(),
@@ -120,12 +120,12 @@ impl Health {
 
     async fn ingest(&self) -> Option<String> {
         if self.intake.is_stuck(STUCK) {
-            return Some("events wait and none is written".to_owned());
+            return Some("events are waiting and none is being written".to_owned());
         }
-        // Where nothing is sent any more, nothing else would find out that the disk has room again.
+        // Without traffic, nothing else would notice that the disk has room again.
         let refuses = self.intake.state().refuses.load(Ordering::Acquire);
         if refuses && !self.journal.is_well(self.intake.probe()).await {
-            return Some("the journal cannot be written (the disk may be full)".to_owned());
+            return Some("the journal is not writable (the disk may be full)".to_owned());
         }
         None
     }
@@ -133,17 +133,17 @@ impl Health {
     fn delivery(&self) -> Option<String> {
         let state = self.intake.state();
         let is_stuck = state.waiting_for(STUCK).is_some() && state.progress.age() >= STUCK;
-        is_stuck.then(|| "events wait in the journal and the event store takes none".to_owned())
+        is_stuck.then(|| "events are waiting in the journal and the event store accepts none".to_owned())
     }
 
     async fn event_store(&self) -> Option<String> {
         let is_well = self.event_store.is_well(self.sink.delivered()).await;
-        (!is_well).then(|| "the event store does not answer".to_owned())
+        (!is_well).then(|| "the event store does not respond".to_owned())
     }
 
     async fn control_plane(&self) -> Option<String> {
         let asking = self.ports.database.check();
         let is_well = self.control_plane.is_well(asking).await;
-        (!is_well).then(|| "the control plane does not answer".to_owned())
+        (!is_well).then(|| "the control plane does not respond".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP layer: what every response of the server carries, and the GraphQL endpoint with its playground.
+//! The HTTP layer: middleware for every response, and the GraphQL endpoint with its playground.
 
 pub mod accept;
 pub mod answer;
@@ -39,23 +39,25 @@ use self::limits::Limits;
 /// Settings of the HTTP layer.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Origins whose pages may read answers in a browser, such as `https://dashboard.example`; `*` for all. Default none.
+    /// Origins whose pages may read responses in a browser, such as `https://dashboard.example`; `*` for all. Default:
+    /// none.
     pub cors_origins: Vec<String>,
-    /// Whether `__schema` and `__type` are answered. Default yes.
+    /// Whether `__schema` and `__type` are allowed. Default: yes.
     pub introspection: bool,
     /// Limits of one document.
     pub limits: Limits,
-    /// Bytes of a GraphQL request's body. Default 64 KiB.
+    /// Maximum body size of a GraphQL request, in bytes. Default: 64 KiB.
     pub body_bytes: usize,
-    /// Bytes of a GraphQL request's URL. Default 8 KiB.
+    /// Maximum URL size of a GraphQL request, in bytes. Default: 8 KiB.
     pub url_bytes: usize,
-    /// How long one execution may take. Default 5 seconds.
+    /// Time limit of one execution. Default: 5 seconds.
     pub timeout: Duration,
-    /// Bytes of one answer's body. Default 8 MiB.
+    /// Maximum body size of one response, in bytes. Default: 8 MiB.
     pub answer_bytes: usize,
-    /// How many buckets a series over a range has with an interval at a moment; `None` where that cannot be told. Default never.
+    /// Number of buckets in a series over a range with an interval at a moment; `None` if unknown. Default: always
+    /// unknown.
     pub buckets: fn(&Value, &Value, DateTime<Utc>) -> Option<u64>,
-    /// Stored documents, and who may send other text.
+    /// Persisted documents, and who may send other text.
     pub trusted: persisted_documents::PersistedDocuments,
 }
 
@@ -76,5 +78,5 @@ impl Default for HttpConfig {
 }
 
 pub use middleware::{Middleware, middleware};
-/// Handlers find it as an extension.
+/// Available to handlers as an extension.
 pub use schema::RequestId;

@@ -1,11 +1,12 @@
 //! Import of access logs: a file or stream of lines in, page views with their original times out.
 //!
-//! - The format, and where a line has what, is decided once, from the first lines; lines that do not fit are told by their number.
-//! - Memory does not grow with the log: page views that do not fit wait in a file of the data folder that has no name.
-//! - Everything is read and judged before the first event is stored, so a file that breaks off stores nothing.
-//! - Importing the same file twice changes nothing: a line's identity is its log, its text and its number among equal lines. A log is
-//!   known by the page views that it begins with, so it may have grown, been packed or got another name.
-//! - The order in which logs are imported changes nothing: visits are joined over midnight in both directions.
+//! - The format and its columns are determined once, from the first lines; lines that do not fit are reported by
+//!   number.
+//! - Memory does not grow with the log: page views that do not fit wait in an unnamed file of the data folder.
+//! - Everything is read and checked before the first event is stored, so an incomplete file stores nothing.
+//! - Importing the same file twice changes nothing: a line is identified by its log, its text and its number among
+//!   equal lines. A log is identified by its first page views, so it may have grown, been compressed or renamed.
+//! - The order in which logs are imported changes nothing: visits are joined across midnight in both directions.
 //! - The origin rule and the collapse of repeated page views do not apply here.
 
 mod alb;
@@ -50,48 +51,48 @@ use crate::ingest::{
 };
 use visitors::Visitors;
 
-/// The website that an import is for.
+/// The website to import into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its id.
     pub website: Uuid,
-    /// Its domain: the host of every imported page view; referrers on it or under it are none.
+    /// Its domain: the host of every imported page view; referrers on it or its subdomains are ignored.
     pub domain: String,
 }
 
-/// What the operator chose.
+/// Options of the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Counts machines like people.
+    /// Include bot traffic.
     pub keep_bots: bool,
 }
 
-/// How far an import is.
+/// Progress of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Bytes read of the source, compressed as it came.
+    /// Bytes read from the source, as compressed.
     pub bytes: u64,
     /// Lines read.
     pub lines: u64,
-    /// Page views found in them; 0 until all lines are read.
+    /// Page views found; 0 until all lines are read.
     pub page_views: u64,
-    /// Page views handed to the event store.
+    /// Page views passed to the event store.
     pub handled: u64,
 }
 
 /// Imports logs into the event store.
 #[derive(Clone)]
 pub struct Importer {
-    /// Where events go.
+    /// The event store.
     pub events: Arc<dyn Imports>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What agents and places are looked up in.
+    /// Lookup of user agents and places.
     pub enricher: Arc<Enricher>,
     /// The installation's secret.
     pub secret: Secret,
-    /// The folder of temporary files: page views wait in one, without a name, until they are in order.
+    /// The folder of temporary files: page views wait in an unnamed one until they are sorted.
     pub scratch: PathBuf,
     /// Held by the import that stores: what is stored must be known to the next one.
     pub turn: Arc<Mutex<()>>,
@@ -100,8 +101,8 @@ pub struct Importer {
 impl Importer {
     /// Reads a log, plain or gzip, and stores its page views.
     ///
-    /// Errors: `Invalid` with field `file` for what is no access log or breaks off (nothing is stored then); whatever
-    /// the event store refuses (earlier batches stay stored; importing again goes on where it stopped).
+    /// Errors: `Invalid` with field `file` for a file that is not an access log or is incomplete (nothing is stored
+    /// then); errors of the event store (earlier batches stay stored; importing again continues).
     pub async fn import(
         &self,
         source: impl Read + Send + 'static,
@@ -153,7 +154,7 @@ impl Importer {
         }
         let without_country = building.await.map_err(Error::internal)??;
         summary.warn(Warning::NoCountry, without_country, at.page_views);
-        // Nothing older than now is to come, so the file's last visits close as well.
+        // No older events can follow, so the file's last visits close as well.
         let settled_ms = self.clock.now().timestamp_millis();
         self.events.import(ImportBatch { settled_ms, ..ImportBatch::default() }).await?;
         summary.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -1,6 +1,6 @@
-//! Ingest: from what a request says to an event, without keeping who said it.
+//! Ingest: from a request to an event that does not identify the person.
 //!
-//! - The address is used by `enrich` and `identity` and does not exist in an event.
+//! - The IP address is used by `enrich` and `identity` and is not part of an event.
 
 pub mod address;
 pub mod agent;

@@ -1,4 +1,4 @@
-//! Footfall: self-hosted web analytics whose product is its GraphQL schema; this crate is one way to serve it.
+//! Footfall: self-hosted web analytics with a GraphQL schema at its core; this crate is one way to serve it.
 //!
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
@@ -101,16 +101,16 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/live.graphql"),
 ];
 
-/// Descriptions of the routes that are no documents: ingest, widgets, health, keys.
+/// Descriptions of the routes that are not documents: ingest, widgets, health, keys.
 const BESIDE: &str = include_str!("../schema/rest/fixed.json");
 
 /// How often counted API requests are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
-/// How long requests may still run after a stop was asked for.
+/// How long requests may still run after a stop was requested.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Why Footfall cannot start; its text is for the person who starts it.
+/// Why Footfall cannot start, as a message for the person who starts it.
 #[derive(Debug)]
 pub struct StartError {
     text: String,
@@ -118,7 +118,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// An error that this sentence describes.
+    /// An error with this message.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self { text, is_held: false }
@@ -128,7 +128,7 @@ impl StartError {
     #[must_use]
     pub fn held(folder: &Path) -> Self {
         let text = format!(
-            "another process holds the data folder {}; stop it, or name another folder with --data",
+            "another process is using the data folder {}; stop it, or choose another folder with --data",
             folder.display()
         );
         Self { text, is_held: true }
@@ -162,7 +162,7 @@ impl From<schema::Error> for StartError {
 pub struct App {
     /// What the schema reaches.
     pub ports: Ports,
-    /// Imports access logs.
+    /// Log import.
     pub importer: Importer,
     config: Config,
     service: Middleware<Arc<Gateway>>,
@@ -173,20 +173,20 @@ pub struct App {
     held: Held,
 }
 
-/// What carries events from the endpoints to the event store.
+/// Delivery of events to the event store.
 struct Inflow {
     desk: intake::Running,
     delivery: Delivery,
 }
 
-/// The clock and the generator; tests bring their own.
+/// The clock and the generator; tests supply their own.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids and secrets.
+    /// IDs and secrets.
     pub ids: Arc<dyn Ids>,
-    /// What domains show.
+    /// Domain verification lookups.
     pub proof: Arc<dyn DomainProof>,
 }
 
@@ -210,7 +210,7 @@ pub async fn control_plane(
         config.database_url.clone().unwrap_or_else(|| config.data.control_plane().to_string_lossy().into_owned());
     let (writer, reader) = database::open(&place).await.map_err(|error| StartError::new(error.to_string()))?;
     let keyring = Keyring::open(config.data.keys(), around.clock.clone())
-        .map_err(|error| StartError::new(format!("the signing keys cannot be opened: {error}")))?;
+        .map_err(|error| StartError::new(format!("cannot open the signing keys: {error}")))?;
     let keyring = Arc::new(keyring.with_minutes(i64::from(config.token_minutes)));
     let changes = Arc::default();
     let ports = Ports {
@@ -239,11 +239,11 @@ pub async fn control_plane(
 /// The REST API over the published schema.
 ///
 /// # Errors
-/// A document that does not fit the schema.
+/// A document does not match the schema.
 pub fn rest_api() -> Result<Rest, StartError> {
     Rest::load(DOCUMENTS, &schema::sdl())
         .and_then(|rest| rest.beside(BESIDE))
-        .map_err(|error| StartError::new(format!("a REST document is broken: {error}")))
+        .map_err(|error| StartError::new(format!("invalid REST document: {error}")))
 }
 
 impl App {
@@ -260,7 +260,7 @@ impl App {
         let store = tokio::task::spawn_blocking(move || Store::open(Some(&path), budget, time_limit))
             .await
             .map_err(|error| StartError::new(error.to_string()))?
-            .map_err(|error| StartError::new(format!("the event store cannot be opened: {error}")))?;
+            .map_err(|error| StartError::new(format!("cannot open the event store: {error}")))?;
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
         let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
         let scratch = config.data.path().to_path_buf();
@@ -282,40 +282,40 @@ impl App {
         Ok(Self { ports, importer, config, service, store, inflow, intake, tasks, held })
     }
 
-    /// The routes, for benches that bring their own listener.
+    /// The routes, for benchmarks with their own listener.
     pub fn router(&self) -> Router {
         self.service.clone().into_router()
     }
 
-    /// The proof of whoever holds the data folder, as this process does.
+    /// Proof that this process has locked the data folder.
     #[must_use]
     pub fn operator(&self) -> Operator {
         self.held.operator()
     }
 
-    /// Where events are taken in.
+    /// The intake.
     #[must_use]
     pub fn intake(&self) -> Intake {
         self.intake.clone()
     }
 
-    /// The event store, for benches that ask it by hand.
+    /// The event store, for benchmarks that query it directly.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Serves until `stop` resolves, then lets running requests end.
+    /// Serves until `stop` resolves, then waits for running requests.
     ///
     /// # Errors
-    /// When the socket for imports cannot be made.
+    /// When the socket for imports cannot be created.
     pub async fn serve(
         self,
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
         let mut jobs = JoinSet::new();
-        // The rules for user agents take a tenth of a second to compile: nobody's first request waits for them.
+        // The rules for user agents take a tenth of a second to compile; no request waits for them.
         tokio::task::spawn_blocking(Agents::warm);
         let socket = handover::listen(&self.config.data.socket())?;
         let (tasks, importer) = (self.tasks.clone(), self.importer.clone());
@@ -329,7 +329,7 @@ impl App {
         jobs.spawn(async move {
             let flush = || async {
                 if let Err(error) = usage::flush(&ports, &operator).await {
-                    tracing::warn!(error.code = error.code(), "the counts of API keys were not written");
+                    tracing::warn!(error.code = error.code(), "cannot write the usage counts of API keys");
                 }
             };
             tasks.repeat("usage of API keys", FLUSH_EVERY, flush).await;
@@ -338,7 +338,7 @@ impl App {
         jobs.spawn(async move {
             let erase = || async {
                 if let Err(error) = deletion::carry_out(&ports, &operator).await {
-                    tracing::warn!(error.code = error.code(), "deleted websites' events go later");
+                    tracing::warn!(error.code = error.code(), "the events of deleted websites will be erased later");
                 }
             };
             tasks.repeat("erasure", FLUSH_EVERY, erase).await;
@@ -364,7 +364,7 @@ impl App {
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
         jobs.shutdown().await;
-        // What was answered is carried over before the process ends.
+        // Acknowledged events are delivered before the process ends.
         let drained = async {
             desk.stop().await;
             drop(stop_delivery);
@@ -376,9 +376,9 @@ impl App {
         match tokio::time::timeout(DRAIN, drained).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error.code = error.code(), "events wait in the journal for the next start")
+                tracing::warn!(error.code = error.code(), "undelivered events stay in the journal until the next start")
             }
-            Err(_) => tracing::warn!("events wait in the journal for the next start"),
+            Err(_) => tracing::warn!("undelivered events stay in the journal until the next start"),
         }
         let _ = std::fs::remove_file(self.config.data.socket());
         usage::flush(&self.ports, &operator).await?;
@@ -386,7 +386,7 @@ impl App {
     }
 }
 
-/// Opens the journal, carries over what a crash left in it, and recalls who is there.
+/// Opens the journal, delivers what a crash left in it, and restores the live visitors.
 async fn inflow(
     config: &Config,
     ports: &mut Ports,
@@ -408,7 +408,7 @@ async fn inflow(
     delivery.state.delivered.store(position, Ordering::Release);
     let position = delivery.begin().await?;
     let left = delivery.journal.bytes_after(position).await?;
-    // Where something is left, the running server erases.
+    // The running server erases the rest.
     if left == 0 {
         erasure::at_start(ports, operator, &*sink, &mut writer, position).await?;
     }
@@ -417,7 +417,7 @@ async fn inflow(
     recent.extend(delivery.newest_left(since_ms).await?);
     hub.recall(&recent);
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
-        .map_err(|error| StartError::new(format!("the ids of earlier events cannot be opened: {error}")))?;
+        .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.journal_mib) << 20;
     let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
@@ -467,7 +467,7 @@ fn routes(
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
     let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
-        .map_err(|error| StartError::new(format!("the schema's SDL does not parse: {error}")))?;
+        .map_err(|error| StartError::new(format!("cannot parse the schema's SDL: {error}")))?;
     let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {
         executor: Arc::new(trusted),
@@ -485,7 +485,7 @@ fn routes(
     Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone()))
 }
 
-/// Finds the websites that imports name.
+/// Website lookup for imports.
 struct Sites(Ports, Operator);
 
 #[async_trait]
@@ -495,7 +495,7 @@ impl handover::Websites for Sites {
     }
 }
 
-/// The website that an operator names by id or domain.
+/// The website with this ID or domain, for an operator.
 ///
 /// # Errors
 /// `NotFound`; `Conflict` when several teams have the domain.

@@ -1,7 +1,7 @@
-//! Who is there now: kept in memory, told to subscribers, rebuilt at start from the last half hour of events.
+//! Live figures: kept in memory, sent to subscribers, rebuilt at start from the last half hour of events.
 //!
-//! - Only events that can no longer be lost come here.
-//! - A visitor is there for five minutes after the last event or heartbeat (CONTRACT 14).
+//! - Only durable events are added.
+//! - A visitor is current for five minutes after the last event or heartbeat (CONTRACT 14).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,33 +22,34 @@ use schema::{
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-/// How long a visitor is there after the last sign of life, in milliseconds.
+/// How long a visitor is current after the last activity, in milliseconds.
 const PRESENT_MS: i64 = 5 * 60 * 1000;
 
 /// Minutes of [`LiveFigures::minutes`].
 const MINUTES: i64 = 30;
 
-/// How far back events matter here, in milliseconds.
+/// How long events are relevant here, in milliseconds.
 pub const MEMORY_MS: i64 = MINUTES * 60 * 1000;
 
 /// Paths of [`LiveFigures::pages`].
 const PAGES: usize = 20;
 
-/// Bytes of the paths that one website's visitors are on, at most; visitors on further pages count, and their pages have no names.
+/// Maximum size of the paths of one website's current visitors, in bytes; visitors on further pages count, but their
+/// pages are not named.
 const PAGES_BYTES: usize = 4 << 20;
 
-/// Events a subscriber may be behind before it misses some.
+/// How many events a subscriber may be behind before it misses some.
 const BEHIND: usize = 1_024;
 
-/// Time between two figures of one subscription.
+/// Minimum interval between two updates of one subscription.
 const PACE: Duration = Duration::from_millis(200);
 
 /// A visitor of the last half hour. There may be millions: each takes 24 bytes with its key.
 #[derive(Clone, Copy)]
 struct Seat {
-    /// Seconds since 1970 of the last sign of life.
+    /// Last activity, in seconds since 1970.
     last: u32,
-    /// A bit for each minute of the half hour before that in which there was one, by the minute modulo 32.
+    /// A bit for each minute with activity in the half hour before that, by the minute modulo 32.
     minutes: u32,
     /// Number of the page.
     page: u16,
@@ -56,7 +57,7 @@ struct Seat {
     country: [u8; 2],
 }
 
-/// Pages by number; 0 is a page that is not named.
+/// Pages by number; 0 is an unnamed page.
 #[derive(Default)]
 struct Pages {
     names: Vec<Arc<str>>,
@@ -65,7 +66,7 @@ struct Pages {
 }
 
 impl Pages {
-    /// The number of a page; 0 where too many are known already.
+    /// The number of a page; 0 if too many are already known.
     fn number(&mut self, path: &Arc<str>) -> u16 {
         if let Some(number) = self.numbers.get(path) {
             return *number;
@@ -89,25 +90,25 @@ impl Pages {
     }
 }
 
-/// One website's crowd.
+/// The current visitors of one website.
 #[derive(Default)]
 struct Crowd {
     /// By the halves of the visitor's number, which need no alignment of eight bytes.
     seats: HashMap<[u32; 2], Seat>,
-    /// How many visitors were heard of last in a second.
+    /// Number of visitors by the second of their last activity.
     last: BTreeMap<u32, u64>,
-    /// The sum of `last`: the visitors who are there, once those who left are pruned.
+    /// The sum of `last`: the current visitors, once those who left are pruned.
     present: u64,
     /// Page views by second.
     views: VecDeque<(i64, u64)>,
-    /// How many were heard of in a minute.
+    /// Number of active visitors per minute.
     heard: BTreeMap<u32, u64>,
     pages: Pages,
-    /// When seats were last cleared, in seconds since 1970.
+    /// Last cleanup, in seconds since 1970.
     swept: u32,
 }
 
-/// What a crowd learns of an event.
+/// The parts of an event used here.
 struct Sign<'a> {
     visitor: u64,
     time_ms: i64,
@@ -121,7 +122,8 @@ struct Site {
     version: AtomicU64,
     changed: Notify,
     told: broadcast::Sender<Arc<Event>>,
-    /// The last figures, with the version and the second they hold for: thousands of subscribers ask at once.
+    /// The last figures, with the version and the second they are valid for: thousands of subscribers request them at
+    /// once.
     figures: Mutex<Option<(u64, i64, LiveFigures)>>,
 }
 
@@ -137,7 +139,7 @@ impl Default for Site {
     }
 }
 
-/// The crowds of all websites.
+/// The visitors of all websites.
 #[derive(Clone)]
 pub struct Hub {
     clock: Arc<dyn Clock>,
@@ -153,7 +155,7 @@ fn seconds(time_ms: i64) -> u32 {
     u32::try_from(time_ms.div_euclid(1000)).unwrap_or_default()
 }
 
-/// The first second whose visitors are still there: a visitor's second counts whole.
+/// The first second whose visitors are still current: a visitor's second counts in full.
 fn present_from(now_ms: i64) -> u32 {
     seconds(now_ms - PRESENT_MS)
 }
@@ -200,7 +202,7 @@ impl Crowd {
         }
     }
 
-    /// Forgets who has gone.
+    /// Drops visitors who have left.
     fn prune(&mut self, now_ms: i64) {
         while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {
             self.views.pop_front();
@@ -226,7 +228,7 @@ impl Crowd {
         self.forget_pages(now_ms);
     }
 
-    /// Numbers the pages anew that visitors are on.
+    /// Renumbers the pages that visitors are on.
     fn forget_pages(&mut self, now_ms: i64) {
         let (before, from) = (std::mem::take(&mut self.pages), present_from(now_ms));
         for seat in self.seats.values_mut() {
@@ -273,7 +275,7 @@ impl Crowd {
 }
 
 impl Hub {
-    /// A hub that nobody is at.
+    /// An empty hub.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, sites: Arc::default(), version: Arc::default() }
@@ -295,7 +297,7 @@ impl Hub {
         self.clock.now().timestamp_millis()
     }
 
-    /// Forgets who was on a website. Whoever watches it sees nobody.
+    /// Drops a website's visitors. Its subscribers see zero.
     pub fn forget(&self, website: Uuid) {
         let gone = self.sites.write().unwrap_or_else(PoisonError::into_inner).remove(&website);
         if let Some(site) = gone {
@@ -306,7 +308,7 @@ impl Hub {
         }
     }
 
-    /// Takes what a start recalls. Bots are left out.
+    /// Adds events restored at start. Bots are skipped.
     pub fn recall(&self, events: &[RecentEvent]) {
         let now_ms = self.now_ms();
         let mut pages: HashMap<&str, Arc<str>> = HashMap::default();
@@ -322,7 +324,7 @@ impl Hub {
         }
     }
 
-    /// Takes events that can no longer be lost. Bots are left out.
+    /// Adds durable events. Bots are skipped.
     pub fn take(&self, events: &[Event]) {
         let now_ms = self.now_ms();
         let mut touched: HashMap<Uuid, Vec<&Event>> = HashMap::default();

@@ -1,4 +1,4 @@
-//! Holds the hub against crowds that come and go.
+//! Tests the hub with visitors who come and go.
 
 use chrono::{DateTime, Utc};
 use schema::analytics::event::Place;

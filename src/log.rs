@@ -1,7 +1,7 @@
-//! The log: lines go to standard error from a thread of their own, and work never waits for it or fails with it.
+//! The log: lines are written to standard error by a separate thread, so that work never waits for it or fails with it.
 //!
-//! - A line that cannot be written (a full disk, a reader that is gone) or finds no room is left out. The next line that can be
-//!   written says how many are missing.
+//! - A line that cannot be written (a full disk, a closed pipe) or queued is dropped. The next written line reports the
+//!   number of dropped ones.
 
 use std::{
     io::{self, Write},
@@ -15,7 +15,7 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-/// Lines that may wait while standard error takes none.
+/// Maximum number of queued lines.
 const WAITING: usize = 4_096;
 
 /// How long the end of the process waits for lines to be written.
@@ -23,15 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// Begins to log what the filter lets through. A second call changes nothing.
+/// Starts logging what the filter allows. A second call changes nothing.
 pub fn start(filter: EnvFilter) {
     let lines = LINES.get_or_init(|| Lines::new(io::stderr()));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
-    // What the log itself has to complain of would go to standard error, too, and panic where that is not writable.
+    // Errors of the log itself would go to standard error too, and panic if that is not writable.
     let _ = subscriber.log_internal_errors(false).try_init();
 }
 
-/// Waits until what was logged is written, for a second at most.
+/// Waits until the log is written, for a second at most.
 pub fn finish() {
     if let Some(lines) = LINES.get() {
         lines.flush(PATIENCE);
@@ -43,7 +43,7 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// Takes lines and never fails.
+/// Accepts lines and never fails.
 #[derive(Clone)]
 struct Lines {
     send: SyncSender<Message>,
@@ -76,7 +76,7 @@ fn write_lines(mut target: impl Write, waiting: &Receiver<Message>, lost: &Atomi
                 let missing = lost.swap(0, Ordering::Relaxed);
                 let mut written = Ok(());
                 if missing > 0 {
-                    written = writeln!(target, "({missing} lines of the log could not be written)");
+                    written = writeln!(target, "({missing} log lines could not be written)");
                 }
                 if written.and_then(|()| target.write_all(&line)).is_err() {
                     lost.fetch_add(missing + 1, Ordering::Relaxed);
@@ -153,7 +153,7 @@ mod tests {
         disk.is_full.store(false, Ordering::SeqCst);
         say(b"four\n");
         let text = String::from_utf8(disk.text.lock().unwrap().clone()).unwrap();
-        assert_eq!(text, "one\n(2 lines of the log could not be written)\nfour\n");
+        assert_eq!(text, "one\n(2 log lines could not be written)\nfour\n");
     }
 
     #[test]

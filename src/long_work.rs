@@ -1,4 +1,4 @@
-//! Work that keeps a processor for milliseconds without waiting: it must not keep the runtime's threads from other requests.
+//! CPU-bound work of milliseconds, which must not block the runtime's threads for other requests.
 
 use std::{
     pin::pin,
@@ -11,16 +11,16 @@ use tokio::{
     task::block_in_place,
 };
 
-/// Bytes of an answer that take about a millisecond to write.
+/// Bytes of a response that take about a millisecond to write.
 const LONG_ANSWER: usize = 512 * 1024;
 
-/// Whether writing an answer's data is such work.
+/// Whether writing a response's data is such work.
 #[must_use]
 pub fn takes_long(data: &Value) -> bool {
     left_of(LONG_ANSWER, data).is_none()
 }
 
-/// What is left of so many bytes when a value is written, about; `None` where they do not suffice.
+/// Approximate rest of a byte budget after a value is written; `None` if it is exceeded.
 fn left_of(bytes: usize, value: &Value) -> Option<usize> {
     match value {
         Value::String(text) => bytes.checked_sub(text.len() + 2),
@@ -32,7 +32,8 @@ fn left_of(bytes: usize, value: &Value) -> Option<usize> {
     }
 }
 
-/// Does the work while other threads take over what waits for this one; the operating system shares the processors between them.
+/// Runs the work while other threads take over this one's tasks; the operating system shares the processors between
+/// them.
 pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
@@ -41,7 +42,7 @@ pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// The same for each step of a future.
+/// The same for each poll of a future.
 pub async fn step_by_step<F: Future>(work: F) -> F::Output {
     let mut work = pin!(work);
     let step = move |cx: &mut Context<'_>| -> Poll<F::Output> { in_place(|| work.as_mut().poll(cx)) };

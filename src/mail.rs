@@ -1,4 +1,4 @@
-//! Mail to the people who have accounts: a plain text over SMTP, where a server is set up; and links to pages of this server.
+//! Mail to account holders: plain text over SMTP, if a server is configured; and links to pages of this server.
 
 mod smtp;
 
@@ -18,13 +18,13 @@ use crate::{StartError, config::mail::MailSettings};
 /// Characters of a line of base64.
 const LINE: usize = 76;
 
-/// Where `mail_reset_page` wants the secret.
+/// The placeholder for the secret in `mail_reset_page`.
 const PLACE: &str = "{secret}";
 
-/// What sends mail by these settings; without any nothing is sent. `public_url`: where browsers reach this server.
+/// The mailer for these settings; without a server it sends nothing. `public_url`: the public URL of this server.
 ///
 /// # Errors
-/// When the settings do not fit together.
+/// When the settings are inconsistent.
 pub fn sender(
     settings: Option<&MailSettings>,
     public_url: &str,
@@ -42,7 +42,7 @@ fn link(public_url: &str, page: Page, token: &str) -> String {
     format!("{public_url}{}?token={token}", page.path())
 }
 
-/// Sends nothing; links are handed over by the people who made them.
+/// Sends nothing; links are passed on by the people who created them.
 struct LinksOnly {
     public_url: String,
 }
@@ -66,7 +66,7 @@ impl Mail for LinksOnly {
     }
 }
 
-/// Hands mail to a server.
+/// Sends mail through a server.
 struct Post {
     server: Server,
     settings: MailSettings,
@@ -122,7 +122,7 @@ impl Post {
     }
 }
 
-/// The body as every server takes it, and how it is encoded.
+/// The body in a form that every server accepts, and its encoding.
 fn encoded(text: &str) -> (&'static str, String) {
     if text.is_ascii() && text.lines().all(|line| line.len() <= 900) {
         return ("7bit", text.lines().map(|line| format!("{line}\r\n")).collect());

@@ -1,9 +1,9 @@
-//! The binary: reads the command line and does what it says.
+//! The binary: parses and runs the command line.
 
 use std::process::ExitCode;
 
-/// Many small texts per event, made on one thread and dropped on another: the C library's allocator spends a quarter of
-/// ingest on its locks.
+/// Many small texts per event are created on one thread and dropped on another: the C library's allocator spends a
+/// quarter of ingest on its locks.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

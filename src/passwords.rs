@@ -1,7 +1,7 @@
 //! Password hashing: argon2id on a few blocking threads with a short queue.
 //!
-//! - A flood of sign-ins fills the queue and is answered 503; it takes neither all processors nor all memory.
-//! - An unknown user costs what a known one costs.
+//! - A flood of sign-ins fills the queue and gets 503; it takes neither all processors nor all memory.
+//! - An unknown user costs the same as a known one.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use schema::{Error, Result, ports::Passwords};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Hashes computed at the same time; each takes 19 MiB and tens of milliseconds.
+/// Number of concurrent hashes; each takes 19 MiB and tens of milliseconds.
 const RUNNING: usize = 2;
 
-/// Requests that may wait for their turn.
+/// Maximum number of waiting requests.
 const WAITING: usize = 32;
 
-/// What unknown users are compared with: no password has this hash, and its parameters are those of real ones.
+/// The hash that unknown users are compared with: no password has it, and its parameters are those of real ones.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Rm9vdGZhbGwtbm9ib2R5IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -46,11 +46,12 @@ impl BoundedArgon2 {
         }
     }
 
-    /// Runs `work` when its turn comes. The place is kept until the thread is done, even when the request is gone by then.
+    /// Runs `work` when its turn comes. The slot is held until the thread is done, even if the request has ended by
+    /// then.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
-            .map_err(|_| Error::Unavailable { retry_after: 2, why: "Too many sign-ins are waiting.".to_owned() })?;
+            .map_err(|_| Error::Unavailable { retry_after: 2, why: "Too many sign-ins are in progress.".to_owned() })?;
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
         let held: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
         let done = tokio::task::spawn_blocking(move || {

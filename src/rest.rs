@@ -1,8 +1,8 @@
-//! REST as documents: each route is a checked-in GraphQL operation, and one handler serves them all.
+//! REST as documents: each route is a GraphQL operation in the repository, and one handler serves them all.
 //!
-//! - A document that does not fit the schema stops the server at start.
-//! - Refusals come in the order 401, 403 or 404, 400, 409; the body is read only after access was asked for.
-//! - An answer is whole or an error: REST never returns partial data.
+//! - A document that does not match the schema stops the server at start.
+//! - Errors are checked in the order 401, 403 or 404, 400, 409; the body is read only after access was checked.
+//! - A response is complete or an error: REST never returns partial data.
 
 pub mod answer;
 pub mod auth;
@@ -39,7 +39,7 @@ pub use self::{
     sdl::Access,
 };
 
-/// Where the description of the REST API is served, to anyone.
+/// The public path of the REST API description.
 pub const OPENAPI_PATH: &str = "/api/external/v1/openapi.json";
 
 /// The same, where tools look first.
@@ -52,24 +52,24 @@ pub struct Rest {
     beside: openapi::Beside,
 }
 
-/// One row of the table of routes.
+/// One row of the route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteRow {
     /// HTTP method.
     pub method: String,
     /// Path with `:name` segments.
     pub path: String,
-    /// Which credential it takes.
+    /// The required credential.
     pub auth: Auth,
     /// Status of a success.
     pub status: u16,
     /// Name of the operation.
     pub operation: String,
-    /// What the root fields demand of the caller, as the SDL states it.
+    /// Access required by the root fields, as declared in the SDL.
     pub access: Vec<Access>,
 }
 
-/// A stored operation as it is executed.
+/// A persisted operation as it is executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<'a> {
     /// Its name.
@@ -81,7 +81,7 @@ pub struct Stored<'a> {
 }
 
 impl Rest {
-    /// Reads documents against a schema. Errors: a sentence that names the operation at fault.
+    /// Reads documents against a schema. Errors: a message that names the invalid operation.
     pub fn load(documents: &[&str], sdl: &str) -> Result<Self, String> {
         let sdl = Sdl::parse(sdl)?;
         let mut operations: Vec<Arc<Operation>> = Vec::new();
@@ -96,8 +96,8 @@ impl Rest {
         Ok(Self { operations, sdl: Arc::new(sdl), beside: openapi::Beside::new() })
     }
 
-    /// Describes routes that others mount beside these, from the text of a JSON object: path, method, OpenAPI operation.
-    /// Errors: a sentence, when it is none.
+    /// Describes other routes that are mounted beside these, from a JSON object: path, method, OpenAPI operation.
+    /// Errors: a message, when it is invalid.
     pub fn beside(mut self, described: &str) -> Result<Self, String> {
         self.beside = serde_json::from_str(described).map_err(|error| format!("the routes beside: {error}"))?;
         Ok(self)
@@ -117,13 +117,13 @@ impl Rest {
         self.operations.iter().map(row).collect()
     }
 
-    /// The operations as they are executed: trusted documents with their ids.
+    /// The operations as they are executed: persisted documents with their IDs.
     pub fn stored(&self) -> impl Iterator<Item = Stored<'_>> {
         self.operations.iter().map(|o| Stored { name: &o.name, id: &o.id, text: &o.text })
     }
 
-    /// The JSON that REST shows as `data` when the stored operation of that name answered `answer` to `variables`: what a
-    /// test compares a REST answer with. `None` where there is no such operation.
+    /// The JSON that REST shows as `data` when the persisted operation of that name returned `answer` for `variables`:
+    /// tests compare REST responses with it. `None` if there is no such operation.
     #[must_use]
     pub fn project(&self, name: &str, answer: &Value, variables: &Variables) -> Option<String> {
         let operation = self.operations.iter().find(|operation| operation.name == name)?;
@@ -132,7 +132,7 @@ impl Rest {
         String::from_utf8(out).ok()
     }
 
-    /// The description of the API, OpenAPI 3.1. The same documents and schema give the same description.
+    /// The API description, OpenAPI 3.1. The same documents and schema give the same description.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
         openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl, &self.beside)
@@ -170,7 +170,8 @@ impl Rest {
     }
 }
 
-/// The path as the router writes it. Parameters go by position, as routes that share a prefix may name them differently.
+/// The path in the router's syntax. Parameters are named by position, because routes that share a prefix may name them
+/// differently.
 fn mounted(path: &str) -> String {
     let segments = path.split('/').enumerate().map(|(position, segment)| {
         if segment.starts_with(':') { format!("{{p{position}}}") } else { segment.to_owned() }

@@ -1,4 +1,4 @@
-//! How many buckets a series can have, told from the arguments of a question before it is asked.
+//! Maximum number of buckets in a series, from the arguments of a query before it runs.
 
 use async_graphql::{InputType, Value};
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use schema::analytics::{
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Buckets of this interval that this range touches in any zone, at most. `None`: the values are not valid.
+/// Maximum number of buckets of this interval in this range, in any zone. `None`: the values are invalid.
 #[must_use]
 pub fn at_most(range: &Value, interval: &Value, now: DateTime<Utc>) -> Option<u64> {
     let range = RangeInput::parse(Some(range.clone())).ok()?;
@@ -27,7 +27,7 @@ pub fn at_most(range: &Value, interval: &Value, now: DateTime<Utc>) -> Option<u6
     u64::try_from(length_ms / bucket_ms + 2 + length_ms / (30 * DAY_MS)).ok()
 }
 
-/// How long a range is in the zone where it is longest.
+/// Length of a range in the zone where it is longest.
 fn longest_ms(range: RangeInput, now: DateTime<Utc>) -> Option<i64> {
     use RangePreset::{MonthToDate, Today, YearToDate, Yesterday};
     // The first event may be of any time.

@@ -1,8 +1,10 @@
-//! The HTTP server: accepts connections within limits of number and time, and lets them end at a stop.
+//! The HTTP server: accepts connections within limits of number and time, and closes them gracefully on a stop.
 //!
-//! - A client that makes the server wait (for a request, its head or its body, or to take an answer) is given bounded time.
-//! - At a limit of number, the connections that have waited longest make room; only where none waits, the new one is refused.
-//! - WebSockets and event streams are not idle: they have pings of their own.
+//! - A client that makes the server wait (for a request, its head or its body, or to accept a response) has bounded
+//!   time.
+//! - At a limit of number, the connections that have waited longest are closed; the new one is refused only if none
+//!   waits.
+//! - WebSockets and event streams are not idle: they have their own pings.
 
 pub mod connections;
 mod socket;
@@ -37,16 +39,16 @@ use self::{
     socket::{RequestBody, ResponseBody, Socket},
 };
 
-/// Bytes of a request's head, and of what is read or written of a body at once.
+/// Buffer size for a request's head, and for reading or writing a body, in bytes.
 const BUFFER: usize = 128 * 1024;
 
-/// How long accepting rests after a failure, such as too many open files.
+/// Pause after a failure to accept, such as too many open files.
 const REST: Duration = Duration::from_millis(100);
 
 const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n";
 
-/// Serves until `stop` resolves, and returns when the requests that were being answered then have ended.
+/// Serves until `stop` resolves, and returns when running requests have ended.
 pub async fn serve<S>(listener: TcpListener, service: S, connections: Arc<Connections>, stop: impl Future<Output = ()>)
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
@@ -73,7 +75,7 @@ where
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if connections.may_log() {
-                    tracing::error!(error.source = %error, "connections cannot be accepted now");
+                    tracing::error!(error.source = %error, "cannot accept connections");
                 }
                 connections.make_room();
                 tokio::time::sleep(REST).await;
@@ -85,7 +87,7 @@ where
     let _ = ended.recv().await;
 }
 
-/// Whether an error of `accept` is about the connection that it would have returned.
+/// Whether an error of `accept` concerns the connection that it would have returned.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -99,7 +101,7 @@ fn refuse(stream: TcpStream, connections: &Connections, full: Full) {
     let _ = stream.into_std().and_then(|mut stream| stream.write_all(REFUSAL));
 }
 
-/// Answers the requests of one connection until it ends.
+/// Serves one connection until it ends.
 async fn answer<S>(stream: TcpStream, peer: SocketAddr, service: S, connection: Connection)
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,

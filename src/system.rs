@@ -1,4 +1,4 @@
-//! The two ambient things, time and randomness, behind their ports: nothing else may ask the system for them.
+//! The system's time and randomness behind their ports: no other code may use them directly.
 
 use std::{
     hash::{BuildHasher as _, RandomState},

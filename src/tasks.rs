@@ -1,4 +1,4 @@
-//! Background tasks: a panic ends one turn of a task and never the task.
+//! Background tasks: a panic ends one run of a task and never the task.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -11,20 +11,20 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-/// How long a task rests after a panic.
+/// Pause after a panic.
 const REST: Duration = Duration::from_secs(1);
 
-/// Whether the last turn of a task panicked.
+/// Whether the last run of a task panicked.
 #[derive(Debug, Clone, Default)]
 pub struct Watch(Arc<AtomicBool>);
 
 impl Watch {
-    /// Runs a turn of the task with this name. `None`: it panicked.
+    /// Runs the task with this name once. `None`: it panicked.
     pub async fn turn<T>(&self, name: &'static str, turn: impl Future<Output = T>) -> Option<T> {
         let outcome = AssertUnwindSafe(turn).catch_unwind().await;
         self.0.store(outcome.is_err(), Ordering::Release);
         if outcome.is_err() {
-            tracing::error!(task = name, "a background task panicked; it goes on with its next turn");
+            tracing::error!(task = name, "a background task panicked; it continues with its next run");
         }
         outcome.ok()
     }
@@ -35,19 +35,19 @@ impl Watch {
 pub struct Tasks(Arc<Mutex<Vec<(&'static str, Watch)>>>);
 
 impl Tasks {
-    /// Adds a task that watches itself.
+    /// Adds a task that monitors itself.
     pub fn add(&self, name: &'static str, watch: Watch) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name, watch));
     }
 
-    /// The tasks whose last turn panicked.
+    /// The tasks whose last run panicked.
     #[must_use]
     pub fn broken(&self) -> Vec<&'static str> {
         let tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.iter().filter(|(_, watch)| watch.0.load(Ordering::Acquire)).map(|(name, _)| *name).collect()
     }
 
-    /// Runs a turn every so often, until it is dropped.
+    /// Runs a task at an interval, until it is dropped.
     pub async fn repeat<F: Future<Output = ()>>(&self, name: &'static str, every: Duration, turn: impl Fn() -> F) {
         let watch = Watch::default();
         self.add(name, watch.clone());
@@ -57,7 +57,7 @@ impl Tasks {
         }
     }
 
-    /// Runs what should never end, and again when it does, until it is dropped.
+    /// Runs a task that should never end, and restarts it if it does, until it is dropped.
     pub async fn keep_running<F: Future<Output = ()>>(&self, name: &'static str, run: impl Fn() -> F) {
         let watch = Watch::default();
         self.add(name, watch.clone());
@@ -69,7 +69,7 @@ impl Tasks {
     }
 }
 
-/// When something last got on with its work.
+/// Time of the last progress.
 #[derive(Debug)]
 pub struct Beat {
     begun: Instant,
@@ -89,7 +89,7 @@ impl Beat {
         self.last_ms.store(ms, Ordering::Release);
     }
 
-    /// How long ago that is.
+    /// Time since the last progress.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Acquire)))

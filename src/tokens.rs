@@ -1,7 +1,7 @@
 //! Access tokens: EdDSA (Ed25519) JWTs, with signing keys in files that rotate.
 //!
-//! - The algorithm comes from our key record, found by `kid`; the token's header chooses nothing.
-//! - The newest key signs. Older ones go on verifying, so a rotation signs nobody out.
+//! - The algorithm comes from the key record, found by `kid`; the token's header has no influence on it.
+//! - The newest key signs. Older ones still verify, so a rotation signs out no user.
 
 pub mod external;
 
@@ -23,21 +23,21 @@ use schema::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Minutes for which an access token works, unless [`Keyring::with_minutes`] says otherwise.
+/// Lifetime of an access token in minutes, unless set by [`Keyring::with_minutes`].
 pub const ACCESS_MINUTES: i64 = 15;
 
-/// Seconds by which clocks may differ.
+/// Allowed clock difference, in seconds.
 const LEEWAY_SECONDS: i64 = 5;
 
-/// `iss` of our tokens.
+/// `iss` of this server's tokens.
 pub const ISSUER: &str = "footfall";
 
-/// `aud` of our tokens.
+/// `aud` of this server's tokens.
 pub const AUDIENCE: &str = "footfall-api";
 
-const REFUSED: &str = "The access token is not valid or has expired: refresh it or sign in again.";
+const REFUSED: &str = "The access token is invalid or expired. Refresh it or sign in again.";
 
-/// A signing key as its file keeps it: a JWK with the private part.
+/// A signing key as stored: a JWK with the private part.
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
     kid: String,
@@ -57,7 +57,7 @@ struct Key {
     verifying: DecodingKey,
 }
 
-/// What our tokens say. Every claim is required.
+/// Claims of this server's tokens. Every claim is required.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -102,7 +102,7 @@ impl Key {
             return Err(unfit("is not an Ed25519 key"));
         }
         let seed = URL_SAFE_NO_PAD.decode(&file.d).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-        let key = SigningKey::from_bytes(&seed.ok_or_else(|| unfit("has a broken private part"))?);
+        let key = SigningKey::from_bytes(&seed.ok_or_else(|| unfit("has an invalid private part"))?);
         // The public part is computed, never believed: a short one makes verification panic.
         let public = key.verifying_key();
         let x = URL_SAFE_NO_PAD.encode(public.as_bytes());
@@ -118,13 +118,14 @@ impl Key {
 }
 
 impl Keyring {
-    /// The same keys, with access tokens that work for as many minutes.
+    /// The same keys, with this lifetime of access tokens in minutes.
     #[must_use]
     pub fn with_minutes(self, minutes: i64) -> Self {
         Self { minutes, ..self }
     }
 
-    /// Reads the keys of `folder` (made where it is missing), and makes the first one. Files have mode 0600, the folder 0700.
+    /// Reads the keys in `folder` (created if missing), and creates the first one. Files have mode 0600, the folder
+    /// 0700.
     pub fn open(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let folder = folder.into();
         private_folder(&folder)?;
@@ -138,7 +139,7 @@ impl Keyring {
                     io::Error::new(
                         error.kind(),
                         format!(
-                            "{} is damaged ({error}); restore it from a backup, or remove it: whoever signed in with it signs in again",
+                            "{} is damaged ({error}); restore it from a backup, or remove it: users whose tokens it signed must sign in again",
                             path.display()
                         ),
                     )
@@ -153,7 +154,7 @@ impl Keyring {
         Ok(ring)
     }
 
-    /// Makes a new key that signs from now on. Tokens of the older ones stay valid until they expire.
+    /// Creates a new key that signs from now on. Tokens of older keys stay valid until they expire.
     pub fn rotate(&self) -> io::Result<()> {
         let file = Key::generate(self.clock.now())?;
         write_private(&self.folder, &format!("{}.json", file.kid), &serde_json::to_vec_pretty(&file)?)?;
@@ -233,20 +234,20 @@ fn private_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A copy or a backup may have opened the file to others.
+/// A copy or a backup may have made the file readable to others.
 fn keep_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-            tracing::warn!("a signing key was readable by others; its mode is 0600 now");
+            tracing::warn!("a signing key was readable by other users; its mode was changed to 0600");
             fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         }
     }
     Ok(())
 }
 
-/// Writes a new file whole or not at all.
+/// Writes a new file atomically.
 fn write_private(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let draft = folder.join(format!("{name}.draft"));
     let mut options = fs::OpenOptions::new();

@@ -1,4 +1,4 @@
-//! The browser's tracker as it is served: the script, its module form and the types, each with an ETag.
+//! The browser tracker as served: the script, its module form and the types, each with an ETag.
 
 use axum::{
     Router,
@@ -8,7 +8,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Minutes for which a browser need not ask again: a new version reaches every page within that time.
+/// Minutes for which browsers cache the files: a new version reaches every page within that time.
 const FRESH: HeaderValue = HeaderValue::from_static("public, max-age=3600, stale-while-revalidate=86400");
 
 const FILES: &[(&str, &str, &[u8])] = &[

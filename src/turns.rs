@@ -1,8 +1,8 @@
-//! Turns: of every caller as many requests run at the same time as leaves room for the others.
+//! Turns: limits the concurrent requests of each caller so that there is room for the others.
 //!
-//! - A turn lasts until the answer is written: writing megabytes is work like making them.
+//! - A turn lasts until the response is written: writing megabytes is as much work as computing them.
 //! - A request waits for its turn within its time limit.
-//! - Subscriptions take none: each has a bound of its own.
+//! - Subscriptions need no turn: each is limited separately.
 
 use async_graphql::parser::types::OperationType;
 use schema::access::Caller;
@@ -11,9 +11,12 @@ use uuid::Uuid;
 use crate::fair_queue::{self, FairQueue, Places};
 
 /// Requests that run at the same time. More than there are processors, as most of them wait for a store.
-const PLACES: Places = Places { total: 24, alone: 16, beside_others: 3 };
+const PLACES: Places = Places { total: 24, alone: 16, beside_others: 2 };
 
-/// Whose requests share places.
+/// Anonymous mutations that run at the same time: signing in waits for password hashes, which have a bound of their own.
+const SIGN_INS: Places = Places { total: 16, alone: 16, beside_others: 16 };
+
+/// Client of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Share {
     /// One account.
@@ -22,41 +25,47 @@ enum Share {
     Keys(Uuid),
     /// All anonymous queries together.
     Anonymous,
-    /// All anonymous mutations together: signing in waits for no public dashboard.
-    SigningIn,
     /// The person at the command line.
     Operator,
 }
 
-/// The queue that requests wait in.
+/// The queues that requests wait in.
 #[derive(Clone)]
-pub struct Turns(FairQueue<Share>);
+pub struct Turns {
+    requests: FairQueue<Share>,
+    /// Anonymous mutations: signing in waits for no public dashboard.
+    sign_ins: FairQueue<()>,
+}
 
-/// A request's turn, until dropped. The default is that of a server without a queue.
+/// A request's turn, until dropped. The default is that of a server without queues.
 #[derive(Default)]
 #[must_use]
-pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Option<fair_queue::Turn<Share>>);
+pub struct Turn(#[expect(dead_code, reason = "dropping it ends the turn")] Option<Place>);
+
+enum Place {
+    Request(#[expect(dead_code, reason = "as above")] fair_queue::Turn<Share>),
+    SignIn(#[expect(dead_code, reason = "as above")] fair_queue::Turn<()>),
+}
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(FairQueue::new(PLACES))
+        Self { requests: FairQueue::new(PLACES), sign_ins: FairQueue::new(SIGN_INS) }
     }
 }
 
 impl Turns {
     /// Waits for the caller's turn to run a query or a mutation.
     pub async fn turn(&self, caller: Caller, kind: OperationType) -> Turn {
-        Turn(Some(self.0.turn(share(caller, kind)).await))
-    }
-}
-
-fn share(caller: Caller, kind: OperationType) -> Share {
-    match caller {
-        Caller::User { user, .. } => Share::User(user),
-        Caller::Key { team, .. } => Share::Keys(team),
-        Caller::Operator => Share::Operator,
-        Caller::Anonymous | Caller::Refused(_) if kind == OperationType::Mutation => Share::SigningIn,
-        Caller::Anonymous | Caller::Refused(_) => Share::Anonymous,
+        let share = match caller {
+            Caller::User { user, .. } => Share::User(user),
+            Caller::Key { team, .. } => Share::Keys(team),
+            Caller::Operator => Share::Operator,
+            Caller::Anonymous | Caller::Refused(_) if kind == OperationType::Mutation => {
+                return Turn(Some(Place::SignIn(self.sign_ins.turn(()).await)));
+            }
+            Caller::Anonymous | Caller::Refused(_) => Share::Anonymous,
+        };
+        Turn(Some(Place::Request(self.requests.turn(share).await)))
     }
 }
 

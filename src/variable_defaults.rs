@@ -1,9 +1,9 @@
-//! Defaults of variables, put in before execution: the executor looks a `@skip` or `@include` condition up among the variables that were
-//! sent, and reads a default only where the variable is an argument.
+//! Defaults of variables, added before execution: the executor looks up `@skip` and `@include` conditions among the
+//! variables that were sent, and applies defaults only to arguments.
 
 use async_graphql::{Variables, parser::types::OperationDefinition};
 
-/// Gives each variable that was not sent its default, as `CoerceVariableValues` of the specification does. One that was sent as null stays
+/// Gives each absent variable its default, as `CoerceVariableValues` of the specification does. One sent as null stays
 /// null; one without a default stays absent.
 pub fn apply(operation: &OperationDefinition, variables: &mut Variables) {
     for definition in &operation.variable_definitions {

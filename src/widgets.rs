@@ -1,4 +1,4 @@
-//! Public widgets: small pages of numbers for an iframe, drawn on the server.
+//! Public widgets: small pages with live numbers for an iframe, rendered on the server.
 
 pub mod chart;
 pub mod look;

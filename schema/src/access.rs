@@ -1,8 +1,9 @@
-//! Proofs of what a caller may do: the only place that mints them.
+//! Proofs of access. Only this module can create them.
 //!
-//! - A rule takes a proof, so a rule that nobody guarded does not compile.
-//! - Roles come from the database on each request, never from a token. A deactivated member is a non-member.
-//! - No credential 401, then a malformed id 400, then unknown 404, no part 403, too low a role 403.
+//! - Rules take a proof as an argument, so a rule without an access check does not compile.
+//! - Roles are read from the database on each request, never from a token. A deactivated member counts as a non-member.
+//! - Order of errors: 401 for a missing or invalid credential, 400 for a malformed ID, 404 for an unknown object, 403
+//!   for no access or too low a role.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -48,7 +49,7 @@ pub use crate::{
     role::{Admin, AtLeast, Editor, Level, Owner, Role, Viewer},
 };
 
-/// What a proof knows of how it was reached.
+/// How the caller reached the object that a proof covers.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     held: Role,
@@ -59,10 +60,12 @@ impl Standing {
     fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
             (Some(held), caller) => Ok(Self { held, caller }),
-            (None, Caller::Key { .. }) => Err(Error::forbidden(format!("This API key has no access to this {thing}."))),
-            (None, _) => {
-                Err(Error::forbidden(format!("You have no part in this {thing}. Ask a member of its team for access.")))
+            (None, Caller::Key { .. }) => {
+                Err(Error::forbidden(format!("This API key doesn't have access to this {thing}.")))
             }
+            (None, _) => Err(Error::forbidden(format!(
+                "You don't have access to this {thing}. Ask an admin of its team for access."
+            ))),
         }
     }
 
@@ -72,10 +75,13 @@ impl Standing {
         }
         Err(Error::forbidden(match self.caller {
             Caller::Key { .. } => {
-                format!("An API key only reads; this needs a signed-in {} of this {thing}.", needed.name())
+                format!(
+                    "API keys are read-only. This requires a signed-in user with the role {} or above on this {thing}.",
+                    needed.name()
+                )
             }
             _ => format!(
-                "This needs the role {} or above on this {thing}; yours is {}.",
+                "This requires the role {} or above on this {thing} (yours is {}).",
                 needed.name(),
                 self.held.name()
             ),
@@ -108,7 +114,7 @@ macro_rules! proof {
         }
 
         impl<R: Level> $proof<R> {
-            /// Identifier.
+            /// ID of the object.
             #[must_use]
             pub fn id(&self) -> Uuid {
                 self.row.id
@@ -120,19 +126,20 @@ macro_rules! proof {
                 self.standing.held
             }
 
-            /// Who is asking.
+            /// The caller.
             #[must_use]
             pub fn caller(&self) -> Caller {
                 self.standing.caller
             }
 
-            /// A stronger proof, without asking the database. Errors: `Forbidden` when the role is too low.
+            /// A proof for a higher role, without another database query. Errors: `Forbidden` when the caller's role is
+            /// too low.
             pub fn require<H: Level>(&self) -> Result<$proof<H>> {
                 self.standing.at_least(H::ROLE, $thing)?;
                 Ok($proof { row: Arc::clone(&self.row), standing: self.standing, level: PhantomData })
             }
 
-            /// A weaker proof.
+            /// A proof for a lower role.
             #[must_use]
             pub fn lower<L: Level>(&self) -> $proof<L>
             where
@@ -167,7 +174,7 @@ impl Sealed for Unproven {}
 impl Sealed for VisibleLine {}
 
 impl<R: Level> Site<R> {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    /// Checks the caller of the request. `field` is the argument that carries the ID.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let caller = cx.caller().known()?;
         let id = Kind::Website.read(field, id)?;
@@ -176,7 +183,7 @@ impl<R: Level> Site<R> {
         Self::mint(row, Standing::new(caller, level, "website")?)
     }
 
-    /// The row as it was when the proof was made.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn website(&self) -> &website::Model {
         &self.row
@@ -187,13 +194,13 @@ impl<R: Level> Site<R> {
         PublicWebsite::new(Arc::clone(&self.row))
     }
 
-    /// The zone in which the website's days begin.
+    /// Time zone in which the website's days begin.
     #[must_use]
     pub fn timezone(&self) -> chrono_tz::Tz {
         zone_of(&self.row)
     }
 
-    /// The same proof over the row as it is after a change.
+    /// The same proof with the row as it is after a change.
     pub(crate) fn changed(&self, row: website::Model) -> Result<Self> {
         if row.id != self.row.id || row.team_id != self.row.team_id {
             return Err(Error::broken("a proof was carried over to another website"));
@@ -201,7 +208,7 @@ impl<R: Level> Site<R> {
         Ok(Self { row: Arc::new(row), ..self.clone() })
     }
 
-    /// The website's team: whoever holds a role on a website holds it in the team.
+    /// The website's team. A role on a website is the member's role in its team.
     fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
         if row.id != self.row.team_id {
             return Err(Error::broken("a website's proof met another team"));
@@ -211,13 +218,13 @@ impl<R: Level> Site<R> {
 }
 
 impl<R: Level> Team<R> {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    /// Checks the caller of the request. `field` is the argument that carries the ID.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().known()?;
         Self::by_uuid(cx, Kind::Team.read(field, id)?).await
     }
 
-    /// As [`Team::find`], for an id that a row holds.
+    /// Like [`Team::find`], for an ID that comes from a row.
     pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
         let found = cx.loaders().team(TeamKey(id)).await?;
@@ -225,13 +232,13 @@ impl<R: Level> Team<R> {
         Self::mint(row, Standing::new(caller, level, "team")?)
     }
 
-    /// The row as it was when the proof was made.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn team(&self) -> &team::Model {
         &self.row
     }
 
-    /// The same proof over the row as it is after a change.
+    /// The same proof with the row as it is after a change.
     pub(crate) fn changed(&self, row: team::Model) -> Result<Self> {
         if row.id != self.row.id {
             return Err(Error::broken("a proof was carried over to another team"));
@@ -239,7 +246,7 @@ impl<R: Level> Team<R> {
         Ok(Self { row: Arc::new(row), ..self.clone() })
     }
 
-    /// The only website the caller reaches in this team; `None` when it reaches all.
+    /// The only website that the caller can read in this team; `None` when the caller can read all of them.
     #[must_use]
     pub fn only_website(&self) -> Option<Uuid> {
         match self.standing.caller {
@@ -253,11 +260,11 @@ impl<R: Level> Team<R> {
         if team == self.row.id { Ok(()) } else { Err(Error::broken("a team's proof met another team's row")) }
     }
 
-    /// A website of this team. Errors: `Forbidden` for a key that reaches another one only.
+    /// A website of this team. Errors: `Forbidden` for an API key that is limited to another website.
     pub(crate) fn site(&self, row: website::Model) -> Result<Site<R>> {
         self.holds(row.team_id)?;
         if self.only_website().is_some_and(|only| only != row.id) {
-            return Err(Error::forbidden("This API key has no access to this website."));
+            return Err(Error::forbidden("This API key doesn't have access to this website."));
         }
         Site::mint(Arc::new(row), self.standing)
     }
@@ -271,25 +278,22 @@ pub struct Myself {
 }
 
 impl Myself {
-    /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for an API key.
+    /// Checks the caller of the request. Errors: `Unauthenticated`; `Forbidden` for an API key.
     pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::User { user, session } = cx.caller().known()? else {
-            return Err(Error::forbidden(
-                "This needs a signed-in user; an API key speaks for a team, not for a person.",
-            ));
+            return Err(Error::forbidden("This requires a signed-in user. API keys represent a team, not a person."));
         };
         let row = cx.loaders().user(user).await?;
-        let row =
-            row.ok_or_else(|| Error::unauthenticated("The account of this access token does not exist any more."))?;
+        let row = row.ok_or_else(|| Error::unauthenticated("The account of this access token no longer exists."))?;
         Ok(Self { row, session })
     }
 
-    /// The user who has just proven to hold the password, or has just made the account.
+    /// A user whose password was just verified or whose account was just created.
     pub(crate) fn signed_in(row: user::Model, session: Uuid) -> Self {
         Self { row: Arc::new(row), session: SignedIn::Session(session) }
     }
 
-    /// The same proof over the row as it is after a change.
+    /// The same proof with the row as it is after a change.
     pub(crate) fn changed(&self, row: user::Model) -> Result<Self> {
         if row.id != self.row.id {
             return Err(Error::broken("a proof was carried over to another account"));
@@ -297,25 +301,25 @@ impl Myself {
         Ok(Self { row: Arc::new(row), session: self.session })
     }
 
-    /// Who is asking.
+    /// The caller.
     #[must_use]
     pub fn caller(&self) -> Caller {
         Caller::User { user: self.row.id, session: self.session }
     }
 
-    /// Identifier.
+    /// ID of the object.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.row.id
     }
 
-    /// The sign-in that the request belongs to.
+    /// The session of the request.
     #[must_use]
     pub fn session(&self) -> SignedIn {
         self.session
     }
 
-    /// The row as it was when the proof was made.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn user(&self) -> &user::Model {
         &self.row
@@ -328,13 +332,13 @@ impl Myself {
         Standing::new(self.caller(), Some(part.role), "team")
     }
 
-    /// A team the user has this part in.
+    /// A team in which the user is an active member.
     pub(crate) fn team(&self, row: Arc<team::Model>, part: &membership::Model) -> Result<Team<Viewer>> {
         let standing = self.standing(part, row.id)?;
         Team::mint(row, standing)
     }
 
-    /// A website of a team the user has this part in.
+    /// A website of a team in which the user is an active member.
     pub(crate) fn site(&self, row: website::Model, part: &membership::Model) -> Result<Site<Viewer>> {
         let standing = self.standing(part, row.team_id)?;
         Site::mint(Arc::new(row), standing)
@@ -349,23 +353,23 @@ pub struct ThisKey {
 }
 
 impl ThisKey {
-    /// Proves it for the caller of the request. Errors: `Unauthenticated`, `Forbidden` for a signed-in user.
+    /// Checks the caller of the request. Errors: `Unauthenticated`; `Forbidden` for a signed-in user.
     pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
         let Caller::Key { id, team, .. } = cx.caller().known()? else {
-            return Err(Error::forbidden("This is about the calling API key; send one in `X-API-Key`."));
+            return Err(Error::forbidden("This requires an API key. Send one in the header `X-API-Key`."));
         };
         let row = cx.loaders().api_key(id).await?;
         let row = row.ok_or_else(|| Error::unauthenticated(credential::KEY_REFUSED))?;
         Ok(Self { row, team: Team::by_uuid(cx, team).await? })
     }
 
-    /// The row as it was when the proof was made.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn api_key(&self) -> &api_key::Model {
         &self.row
     }
 
-    /// The team whose websites the key reads.
+    /// The team whose websites the key can read.
     #[must_use]
     pub fn team(&self) -> &Team<Viewer> {
         &self.team

@@ -1,4 +1,4 @@
-//! The analytics question, its meaning and its answer.
+//! Analytics: the query, its meaning and its result.
 
 pub mod closed;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! API keys: made, listed, replaced and revoked.
+//! API keys: create, list, rotate and revoke.
 
 use std::sync::Arc;
 
@@ -34,25 +34,25 @@ pub use usage::Standing;
 
 // Vocabulary
 
-/// Characters of a key after `zv_`.
+/// Number of characters in a key after `zv_`.
 const SECRET: usize = 40;
 
-/// Minutes for which a key that was replaced still works.
+/// Minutes for which a rotated key keeps working.
 const GRACE_MINUTES: i64 = 5;
 
-/// Characters of a key that stay readable, `zv_` included.
+/// Number of characters of a key that stay readable, including `zv_`.
 const PREFIX: usize = 9;
 
-/// What a key may read.
+/// Permission of an API key.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApiKeyPermission {
-    /// All websites of the team.
+    /// Read access to all websites of the team.
     FullAccess,
-    /// One website.
+    /// Read access to one website.
     SiteAccess,
 }
 
-/// An API key, as admins see it.
+/// An API key as its team's admins see it.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     row: Arc<api_key::Model>,
@@ -64,59 +64,60 @@ connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
 /// A new API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyCreateInput {
-    /// The team whose websites it reads: global id or UUID; null means the team of `websiteId`, else the caller's default team.
+    /// The team whose websites the key can read: global ID or UUID. Null means the team of `websiteId` or, if that is
+    /// null too, the caller's default team.
     pub team_id: Option<ID>,
     /// Label, 1 to 64 characters.
     pub name: String,
-    /// The only website it reads: global id or UUID; null means all of the team's.
+    /// The only website the key can read: global ID or UUID. Null means all websites of the team.
     pub website_id: Option<ID>,
 }
 
 /// A new API key.
 #[derive(SimpleObject)]
 pub struct ApiKeyCreatePayload {
-    /// The key's record.
+    /// The API key's record.
     pub api_key: ApiKey,
-    /// The key itself, `zv_` and 40 characters. It is shown only now: only its hash is kept.
+    /// The key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
     pub secret: String,
 }
 
-/// Which key to revoke.
+/// Input for revoking an API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyRevokeInput {
-    /// The key's record: global id or UUID.
+    /// The API key: global ID or UUID.
     pub api_key_id: ID,
 }
 
-/// Which key to replace.
+/// Input for rotating an API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyRotateInput {
-    /// The key's record: global id or UUID.
+    /// The API key: global ID or UUID.
     pub api_key_id: ID,
 }
 
-/// A key and the one it replaces.
+/// A new API key and the key it replaces.
 #[derive(SimpleObject)]
 pub struct ApiKeyRotatePayload {
-    /// The new key's record; name and permission are those of the old one.
+    /// The new key's record, with the name and permission of the old key.
     pub api_key: ApiKey,
-    /// The new key itself, `zv_` and 40 characters. It is shown only now: only its hash is kept.
+    /// The new key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
     pub secret: String,
-    /// The old key's record. The old key works until its `expiresAt`, five minutes from now.
+    /// The old key's record. The old key keeps working until its `expiresAt`, five minutes from now.
     pub previous: ApiKey,
 }
 
-/// The key after it was revoked.
+/// The API key after it was revoked.
 #[derive(SimpleObject)]
 pub struct ApiKeyRevokePayload {
-    /// Whether the key is revoked: true.
+    /// Always true: a failure is reported as an error.
     pub revoked: bool,
-    /// The key's record.
+    /// The API key's record.
     pub api_key: ApiKey,
 }
 
 impl ApiKey {
-    /// The face of a key, for an admin of its team.
+    /// A key as shown to an admin of its team.
     pub(crate) fn of_team(team: &access::Team<Admin>, row: api_key::Model) -> Result<Self> {
         if row.team_id != team.id() {
             return Err(Error::broken("a team's proof met another team's key"));
@@ -127,7 +128,7 @@ impl ApiKey {
 
 // Rules
 
-/// The API keys of a team, revoked ones included.
+/// The API keys of a team, including revoked keys.
 pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<ApiKey>> {
     let window = args.window(connection::MAX_PAGE)?;
     let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
@@ -137,8 +138,8 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &Pa
     page.try_map(|row| ApiKey::of_team(team, row))
 }
 
-/// Makes a key that reads a team's websites, or only `site`. Returns its record's id and the key, which is shown only now.
-/// Errors: `Invalid` for a name that is empty or too long, or a website of another team.
+/// Creates a key that reads a team's websites, or only `site`. Returns the ID of its record and the key, which is shown
+/// only once. Errors: `Invalid` for a name that is empty or too long, or a website of another team.
 pub async fn create<R>(
     ports: &Ports,
     team: &access::Team<R>,
@@ -151,7 +152,7 @@ where
     if site.is_some_and(|site| site.website().team_id != team.id()) {
         return Err(Error::invalid(
             "websiteId",
-            "belongs to another team than teamId; leave teamId out or name that team",
+            "must belong to the team in teamId; omit teamId or pass the website's team",
         ));
     }
     let name = text::name("name", name, 64)?;
@@ -200,7 +201,7 @@ pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ApiKey> {
     ApiKey::of_team(&team, row)
 }
 
-/// Revokes a key at once. A key that was revoked before stays as it was.
+/// Revokes a key at once. A key that was already revoked stays unchanged.
 pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> Result<ApiKey> {
     if key.row.team_id != team.id() {
         return Err(Error::broken("a team's proof met another team's key"));
@@ -224,18 +225,18 @@ fn gone(source: sea_orm::DbErr) -> Error {
     }
 }
 
-/// Makes a key that reads what another one reads, and ends that one in five minutes. Returns the new record, the new key, and
-/// the old record. Errors: `Conflict` for a key that is revoked or was replaced before.
+/// Creates a key with the permissions of another one, which expires in five minutes. Returns the new record, the new
+/// key, and the old record. Errors: `Conflict` for a key that is revoked or was already rotated.
 pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> Result<(ApiKey, String, ApiKey)> {
     if key.row.team_id != team.id() {
         return Err(Error::broken("a team's proof met another team's key"));
     }
     let txn = ports.begin(team).await?;
-    // Read under the write lock: of two rotations at once one wins.
+    // Read under the write lock, so that only one of two concurrent rotations succeeds.
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;
     if old.revoked_at.is_some() || old.expires_at.is_some() {
-        return Err(Error::conflict("The API key is revoked, or was replaced already; make a new one instead."));
+        return Err(Error::conflict("The API key is revoked or was already rotated. Create a new one instead."));
     }
     let (new, secret) = insert(&txn, ports, team, old.name.clone(), old.website_id).await?;
     let end = ports.now() + Duration::minutes(GRACE_MINUTES);
@@ -246,7 +247,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     Ok((ApiKey::of_team(team, new)?, secret, ApiKey::of_team(team, old)?))
 }
 
-/// The record that an argument names, with the proof that the caller is an admin of its team. Errors: 401, 400, 404, 403.
+/// The record that an argument identifies, if the caller is an admin of its team. Errors: 401, 400, 404, 403.
 async fn named(cx: &Cx, id: &ID) -> Result<(ApiKey, access::Team<Admin>)> {
     cx.caller().known()?;
     let key = find(cx, Kind::ApiKey.read("apiKeyId", id)?).await?;
@@ -260,15 +261,15 @@ fn permission(row: &api_key::Model) -> ApiKeyPermission {
 
 // Graph
 
-/// An API key: it reads the websites of a team, or one. The key itself is not kept.
+/// An API key with read access to all websites of a team, or to one of them. The key itself is not stored.
 #[Object]
 impl ApiKey {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::ApiKey.global(self.row.id)
     }
 
-    /// The UUID that REST and support use (`/api/external/v1/usage` shows it with `ak_` before it).
+    /// UUID of the record, as used by support. `/api/external/v1/usage` shows it with the prefix `ak_`.
     async fn database_id(&self) -> Uuid {
         self.row.id
     }
@@ -278,64 +279,64 @@ impl ApiKey {
         &self.row.name
     }
 
-    /// The key's first characters, for recognition.
+    /// First characters of the key, for recognition.
     async fn prefix(&self) -> &str {
         &self.row.prefix
     }
 
-    /// What it may read.
+    /// Permission of the key.
     async fn permission(&self) -> ApiKeyPermission {
         permission(&self.row)
     }
 
-    /// The UUID of the only website it reads; null when it reads all of the team's.
+    /// UUID of the only website the key can read; null if it can read all websites of the team.
     async fn website_id(&self) -> Option<Uuid> {
         self.row.website_id
     }
 
-    /// The team whose websites it reads.
+    /// The team whose websites the key can read.
     async fn team(&self) -> Team {
         Team(self.team.clone())
     }
 
-    /// The UUID of the team whose websites it reads.
+    /// UUID of the team whose websites the key can read.
     async fn team_id(&self) -> Uuid {
         self.row.team_id
     }
 
-    /// When it stops working because another key replaced it, UTC; null without an end.
+    /// Time when the key stops working because it was rotated, UTC; null if it was not rotated.
     async fn expires_at(&self) -> Option<Instant> {
         self.row.expires_at.map(Instant)
     }
 
-    /// When it was made, UTC.
+    /// Creation time, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.row.created_at)
     }
 
-    /// When it was last used, UTC, up to some seconds late; null before the first use.
+    /// Time of the last use, UTC, delayed by up to a few seconds; null if the key was never used.
     async fn last_used_at(&self) -> Option<Instant> {
         self.row.last_used_at.map(Instant)
     }
 
-    /// When it was revoked, UTC; null while it works.
+    /// Time of revocation, UTC; null if the key was not revoked.
     async fn revoked_at(&self) -> Option<Instant> {
         self.row.revoked_at.map(Instant)
     }
 
-    /// Requests since it was made, up to some seconds late.
+    /// Number of requests since creation, delayed by up to a few seconds.
     async fn total_requests(&self) -> BigInt {
         BigInt(self.row.total_requests)
     }
 }
 
-/// Root fields about API keys.
+/// API key queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ApiKeyQuery;
 
 #[Object]
 impl ApiKeyQuery {
-    /// The calling API key and its figures.
+    /// The calling API key and its usage.
     #[doc = access_line!(API_KEY)]
     #[graphql(directive = access_directive::access::apply(On::ApiKey, None, None))]
     async fn api_usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<ApiUsage>> {
@@ -344,16 +345,17 @@ impl ApiKeyQuery {
         answer.transpose()
     }
 
-    /// The API keys of a team, oldest first, revoked ones included.
+    /// The API keys of a team, including revoked keys, oldest first.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The team: global id or UUID; null means the caller's default team.")] team_id: Option<ID>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "The team: global ID or UUID. Null means the caller's default team.")] team_id: Option<ID>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<ApiKeyConnection>> {
         let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
@@ -366,13 +368,13 @@ impl ApiKeyQuery {
     }
 }
 
-/// Mutations about API keys.
+/// API key mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ApiKeyMutation;
 
 #[Object]
 impl ApiKeyMutation {
-    /// Makes an API key. The key itself is in the answer and nowhere else afterwards.
+    /// Creates an API key. The key itself is returned only in this response.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_create(
@@ -398,13 +400,13 @@ impl ApiKeyMutation {
         answer.transpose()
     }
 
-    /// Revokes an API key at once and for good.
+    /// Revokes an API key immediately and permanently.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_revoke(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which key to revoke.")] input: ApiKeyRevokeInput,
+        #[graphql(desc = "The key to revoke.")] input: ApiKeyRevokeInput,
     ) -> Option<async_graphql::Result<ApiKeyRevokePayload>> {
         let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
             let cx = ctx.cx()?;
@@ -415,14 +417,14 @@ impl ApiKeyMutation {
         answer.transpose()
     }
 
-    /// Replaces an API key by a new one with the same name and permission. The old one works for five minutes more, so that
-    /// programs can be given the new one in between.
+    /// Replaces an API key with a new one that has the same name and permission. The old key keeps working for five
+    /// minutes, so that clients can switch over.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_key_rotate(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which key to replace.")] input: ApiKeyRotateInput,
+        #[graphql(desc = "The key to rotate.")] input: ApiKeyRotateInput,
     ) -> Option<async_graphql::Result<ApiKeyRotatePayload>> {
         let answer: async_graphql::Result<Option<ApiKeyRotatePayload>> = async {
             let cx = ctx.cx()?;

@@ -1,9 +1,10 @@
-//! Attempts to prove who one is: counted before the proof is looked at, so that a burst is refused instead of queued; and
-//! what an account or an address may do in an hour.
+//! Limits on attempts to authenticate, counted before the credential is checked so that a burst is refused instead of
+//! queued; and hourly limits by account and by address.
 //!
-//! - One address against one account, one address against all, and all against one account have a bound each.
-//! - An address from which the account has signed in is not held up by what others fail at the account.
-//! - Counts are kept in memory under keyed hashes: no address and no e-mail address can be read out of them.
+//! - Three bounds apply: one address on one account, one address on all accounts, and all addresses on one account.
+//! - An address from which the account has signed in before is not affected by failures of others on the account.
+//! - Counts are kept in memory under keyed hashes, so that neither IP addresses nor e-mail addresses can be recovered
+//!   from them.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -19,44 +20,44 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Minutes after which a count begins anew.
+/// Minutes after which a count starts over.
 const WINDOW_MINUTES: i64 = 5;
 
-/// Failures of one address at one account.
+/// Maximum number of failures of one address on one account.
 const OF_PAIR: u32 = 10;
 
-/// Failures of one address, whatever the account. Fewer than may wait for their turn to be hashed.
+/// Maximum number of failures of one address on any account. Lower than the queue for password hashing.
 const OF_ADDRESS: u32 = 30;
 
-/// Failures at one account, whatever the address.
+/// Maximum number of failures on one account from any address.
 const OF_ACCOUNT: u32 = 100;
 
-/// Minutes after which an hourly limit begins anew.
+/// Minutes after which an hourly limit starts over.
 const HOUR_MINUTES: i64 = 60;
 
-/// What is limited per hour, by account and by address.
+/// Actions with an hourly limit by account and by address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Quota {
-    /// Accounts made.
+    /// Accounts created.
     SignUp,
-    /// E-mail addresses changed, and confirmations mailed again.
+    /// E-mail addresses changed and confirmations mailed again.
     AddressChange,
-    /// People invited, to a team or to sign up.
+    /// Invitations to a team or to sign up.
     Invitation,
 }
 
 impl Quota {
-    /// What it is called, and how many of it one account and one address may have.
+    /// Name of the action, and its limits per account and per address.
     fn limits(self) -> (&'static str, u32, u32) {
         match self {
-            Self::SignUp => ("new accounts", 1, 50),
+            Self::SignUp => ("sign-ups", 1, 50),
             Self::AddressChange => ("changes of an e-mail address", 10, 50),
             Self::Invitation => ("invitations", 50, 100),
         }
     }
 }
 
-/// Counts kept at once; past this, those that are over are dropped, and then half of those with the fewest failures.
+/// Maximum number of counts kept. Above it, expired counts are dropped, then the half with the fewest failures.
 const MAX_REMEMBERED: usize = 100_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +73,7 @@ pub struct Attempts {
     windows: Mutex<HashMap<u64, Window>>,
 }
 
-/// An attempt that was let through and counts as failed until it says otherwise.
+/// An attempt that was admitted and counts as failed until reported otherwise.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Attempt<'a> {
@@ -91,8 +92,8 @@ impl Attempts {
         self.keys.hash_one(of)
     }
 
-    /// Counts an attempt at an account (as the caller names it, whether there is one or not) from an address, as far as they
-    /// are known. Errors: `TooManyAttempts`, which is not counted.
+    /// Counts an attempt on an account (as named by the caller, existing or not) from an address, as far as both are
+    /// known. Errors: `TooManyAttempts`, which is not counted.
     pub(crate) fn begin(
         &self,
         account: Option<&str>,
@@ -102,7 +103,8 @@ impl Attempts {
         self.begin_from(account, from, false, now)
     }
 
-    /// As [`Attempts::begin`]. `is_known`: the account has signed in from that address, so only its own failures count.
+    /// Like [`Attempts::begin`]. `is_known`: the account has signed in from that address before, so only the address's
+    /// own failures count.
     pub(crate) fn begin_from(
         &self,
         account: Option<&str>,
@@ -170,7 +172,7 @@ fn count(windows: &mut HashMap<u64, Window>, key: u64, minutes: i64, now: DateTi
     window.count = window.count.saturating_add(1);
 }
 
-/// Keeps the book small: drops counts that are over, and then half of those with the fewest failures.
+/// Bounds the number of counts: drops expired ones, then the half with the fewest failures.
 fn make_room(windows: &mut HashMap<u64, Window>, now: DateTime<Utc>) {
     if windows.len() > MAX_REMEMBERED {
         windows.retain(|_, window| window.ends_at > now);
@@ -190,7 +192,7 @@ fn make_room(windows: &mut HashMap<u64, Window>, now: DateTime<Utc>) {
 }
 
 impl Attempt<'_> {
-    /// The proof held: what this address failed at this account is forgotten, and this attempt was no failure.
+    /// The attempt succeeded: clears the failures of this address on this account, and does not count as a failure.
     pub(crate) fn succeeded(self) {
         if let Some(pair) = self.pair {
             self.book.windows().remove(&pair);
@@ -198,7 +200,7 @@ impl Attempt<'_> {
         self.give_back(&self.others);
     }
 
-    /// The proof was not looked at.
+    /// The credential was not checked.
     pub(crate) fn was_not_made(self) {
         let all: Vec<u64> = self.pair.into_iter().chain(self.others.iter().copied()).collect();
         self.give_back(&all);

@@ -1,7 +1,7 @@
-//! The audit log: who changed what. Rules write a line in the transaction of the change; admins of the team read it.
+//! The audit log. Rules write an entry in the transaction of the change; admins of the team can read it.
 //!
-//! - A line names the fields that changed, never their values: no secret and no address ends up in it.
-//! - Sign-ins belong to an account; an admin sees those of the team's active members, from the moment at which they joined.
+//! - An entry names the fields that changed but not their values, so that it contains no secrets or addresses.
+//! - Sign-ins belong to an account. An admin sees those of the team's active members, from the time they joined.
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
@@ -30,14 +30,14 @@ use crate::{
 
 macro_rules! actions {
     ($( $(#[$doc:meta])* $action:ident = $text:literal, )+) => {
-        /// What was done.
+        /// Type of the action.
         #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum AuditAction { $( $(#[$doc])* $action, )+ }
 
         impl AuditAction {
             const ALL: &[Self] = &[$( Self::$action, )+];
 
-            /// As rows spell it. Never changed.
+            /// Stored spelling. Never changed.
             fn text(self) -> &'static str {
                 match self { $( Self::$action => $text, )+ }
             }
@@ -46,100 +46,100 @@ macro_rules! actions {
 }
 
 actions! {
-    /// An account was made.
+    /// An account was created.
     SignUp = "sign_up",
-    /// Somebody signed in.
+    /// A user signed in.
     SignIn = "sign_in",
-    /// Somebody tried to sign in to a known account and failed.
+    /// A sign-in to an existing account failed.
     SignInFailed = "sign_in_failed",
-    /// Somebody signed out.
+    /// A user signed out.
     SignOut = "sign_out",
-    /// A password was changed by its owner.
+    /// A user changed their password.
     PasswordChange = "password_change",
-    /// A password was set with a mailed secret, or by the operator.
+    /// A password was reset with a mailed secret or by the operator.
     PasswordReset = "password_reset",
-    /// A profile was changed.
+    /// A user profile was changed.
     UserUpdate = "user_update",
-    /// An e-mail address was changed, or a change was asked for that waits for its proof.
+    /// An e-mail address was changed, or a change was requested that awaits confirmation.
     UserUpdateEmail = "user_update_email",
-    /// An e-mail address was proven with a mailed link, or by the operator.
+    /// An e-mail address was confirmed with a mailed link or by the operator.
     EmailConfirm = "email_confirm",
-    /// The change of an e-mail address was undone with a mailed link.
+    /// A change of an e-mail address was undone with a mailed link.
     EmailUndo = "email_undo",
     /// An account was deleted.
     UserDelete = "user_delete",
-    /// A team was made.
+    /// A team was created.
     TeamCreate = "team_create",
     /// A team was changed.
     TeamUpdate = "team_update",
-    /// A member left.
+    /// A member left a team.
     TeamLeave = "team_leave",
-    /// Ownership was offered to another member, to be handed over.
+    /// Ownership of a team was offered to a member, who is to replace the current owner.
     TeamTransfer = "team_transfer",
-    /// A member accepted an offer of ownership.
+    /// A member accepted ownership of a team.
     TeamAcceptOwnership = "team_accept_ownership",
-    /// A member declined an offer of ownership.
+    /// A member declined ownership of a team.
     TeamDeclineOwnership = "team_decline_ownership",
-    /// A member was invited.
+    /// A member was invited to a team.
     MemberInvite = "member_invite",
     /// A member's role was changed.
     MemberUpdate = "member_update",
-    /// A member was removed.
+    /// A member was removed from a team.
     MemberRemove = "member_remove",
-    /// An invitation to sign up was made.
+    /// An invitation to sign up was created.
     InvitationCreate = "invitation_create",
     /// An invitation to sign up was withdrawn.
     InvitationRevoke = "invitation_revoke",
-    /// A new account joined with an invitation.
+    /// A new account joined a team through an invitation.
     InvitationAccept = "invitation_accept",
-    /// A website was made.
+    /// A website was created.
     WebsiteCreate = "website_create",
     /// A website and all its data were deleted.
     WebsiteDelete = "website_delete",
-    /// General settings were changed.
+    /// General settings of a website were changed.
     WebsiteUpdateGeneral = "website_update_general",
-    /// Notification preferences were changed.
+    /// Notification preferences of a website were changed.
     WebsiteUpdateNotifications = "website_update_notifications",
-    /// Revenue settings were changed.
+    /// Revenue settings of a website were changed.
     WebsiteUpdateRevenue = "website_update_revenue",
-    /// Domains were changed.
+    /// Domains of a website were changed.
     WebsiteUpdateDomains = "website_update_domains",
-    /// The domain was checked for its proof.
+    /// A domain verification was attempted.
     WebsiteVerifyDomain = "website_verify_domain",
-    /// An address was excluded.
+    /// An IP address or network was excluded.
     WebsiteExcludeIp = "website_exclude_ip",
-    /// The exclusion of an address was removed.
+    /// An IP exclusion was removed.
     WebsiteRemoveIpExclusion = "website_remove_ip_exclusion",
-    /// Paths were excluded.
+    /// A path pattern was excluded.
     WebsiteExcludePath = "website_exclude_path",
-    /// An exclusion of paths was removed.
+    /// A path exclusion was removed.
     WebsiteRemovePathExclusion = "website_remove_path_exclusion",
-    /// An API key was made.
+    /// An API key was created.
     ApiKeyCreate = "api_key_create",
     /// An API key was revoked.
     ApiKeyRevoke = "api_key_revoke",
-    /// An API key was replaced by a new one.
+    /// An API key was rotated.
     ApiKeyRotate = "api_key_rotate",
 }
 
-/// A line of the audit log.
+/// An entry of the audit log.
 #[derive(Debug, Clone)]
 pub struct AuditEntry(VisibleLine);
 
-connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "lines");
+connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "audit entries");
 
-/// A line to write.
+/// An entry to write.
 #[derive(Debug, Clone)]
 pub struct Line<'a> {
-    /// What was done.
+    /// Type of the action.
     pub action: AuditAction,
-    /// Who did it.
+    /// The actor.
     pub caller: Caller,
-    /// The team it is about; `None` for what concerns the account only.
+    /// The team concerned; `None` for an action on an account only.
     pub team: Option<Uuid>,
-    /// The website it is about.
+    /// The website concerned.
     pub website: Option<Uuid>,
-    /// What it was done to, as people call it: a domain, an e-mail address, the name of a key.
+    /// Readable name of the object, such as a domain, an e-mail address or the name of an API key.
     pub target: &'a str,
     /// GraphQL names of the fields that changed.
     pub changed: &'a [&'a str],
@@ -148,13 +148,13 @@ pub struct Line<'a> {
 // Rules
 
 impl<'a> Line<'a> {
-    /// A line that concerns the account alone.
+    /// An entry about an account only.
     pub(crate) fn of_account(action: AuditAction, caller: Caller, target: &'a str, changed: &'a [&'a str]) -> Self {
         Self { action, caller, team: None, website: None, target, changed }
     }
 }
 
-/// Writes a line, in the transaction of the change.
+/// Writes an entry in the transaction of the change.
 pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>) -> Result<()> {
     let (user, actor) = match line.caller {
         Caller::User { user, .. } => {
@@ -167,13 +167,13 @@ pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_
     write(db, ports, line, user, actor).await
 }
 
-/// Writes a line about an account whose owner has not proven to be there, such as a failed sign-in, or the operator acted.
+/// Writes an entry for an account without an authenticated owner: a failed sign-in, or an action of the operator.
 pub(crate) async fn note_about(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>, user: Uuid) -> Result<()> {
     let actor = if line.caller == Caller::Operator { "operator" } else { "anonymous" };
     write(db, ports, line, Some(user), actor.to_owned()).await
 }
 
-/// Whether something was done to an account after an instant.
+/// Whether an action was recorded for an account after an instant.
 pub(crate) async fn has_line_after(
     db: &impl ConnectionTrait,
     action: AuditAction,
@@ -210,7 +210,8 @@ async fn write(
     Ok(())
 }
 
-/// The lines of a team, and of its active members' accounts since they joined. Of lines of the same millisecond the ids tell which came first.
+/// The entries of a team, and of its active members' accounts since they joined. IDs order entries of the same
+/// millisecond.
 pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &PageArgs) -> Result<Page<AuditEntry>> {
     let window = args.window(connection::MAX_PAGE)?;
     let line = |column| Expr::col((audit_entry::Entity, column));
@@ -238,62 +239,62 @@ pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &P
     page.try_map(|row| Ok(AuditEntry(team.line(row)?)))
 }
 
-/// One line, for an admin of its team, or for the one whose account it is about. Errors: `NotFound`, `Forbidden`.
+/// One entry, for an admin of its team or the owner of the account concerned. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<AuditEntry> {
     Ok(AuditEntry(VisibleLine::find(cx, id).await?))
 }
 
 // Graph
 
-/// Names of changed fields at most: more than any input has.
+/// Maximum number of changed fields in an entry: more than any input has.
 const MAX_CHANGED: u32 = 100;
 
-/// A line of the audit log: who changed what.
+/// An entry of the audit log: an action, its actor and its target.
 #[Object]
 impl AuditEntry {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::AuditEntry.global(self.0.row().id)
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.row().id
     }
 
-    /// What was done.
+    /// Type of the action.
     async fn action(&self) -> Result<AuditAction> {
         let action = AuditAction::ALL.iter().find(|action| action.text() == self.0.row().action);
         action.copied().ok_or_else(|| Error::broken("the audit log has an action that this version does not know"))
     }
 
-    /// How the actor was called then: an e-mail address, `operator` for the command line, or `anonymous`.
+    /// Name of the actor at the time: an e-mail address, `operator` for the command line, or `anonymous`.
     async fn actor(&self) -> &str {
         &self.0.row().actor
     }
 
-    /// The account that acted, or that a failed sign-in was for; null when it is gone.
+    /// The account that performed the action, or that a failed sign-in was for; null if it was deleted.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<UserProfile>> {
         Ok(ctx.cx()?.loaders().actor(&self.0).await?.map(UserProfile))
     }
 
-    /// The UUID of the website it is about, which may be gone; null for what is about no website.
+    /// UUID of the website concerned, which may have been deleted; null if no website is involved.
     async fn website_id(&self) -> Option<Uuid> {
         self.0.row().website_id
     }
 
-    /// What it was done to, as people call it: a domain, an e-mail address, the name of a key.
+    /// Readable name of the object, such as a domain, an e-mail address or the name of an API key.
     async fn target(&self) -> &str {
         &self.0.row().target
     }
 
-    /// Names of the fields that changed, as the schema spells them. Their values are not kept.
+    /// Schema names of the fields that changed. Their values are not stored.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_CHANGED), None))]
     async fn changed(&self) -> Vec<String> {
         crate::cost::first_of(serde_json::from_str(&self.0.row().changed).unwrap_or_default(), MAX_CHANGED)
     }
 
-    /// When, UTC.
+    /// Time of the action, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.row().created_at)
     }

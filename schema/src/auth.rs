@@ -1,4 +1,4 @@
-//! From a presented credential to a caller.
+//! Resolves a presented credential to a caller.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::{
 
 mod external_login;
 
-/// The caller that a credential which does not work stands for: fields that anyone may use still answer, so that a client
-/// with an old token can sign in. Errors: whatever is not about the credential.
+/// The caller for an invalid credential. Public fields still work, so that a client with an expired token can sign in.
+/// Errors: all that do not concern the credential.
 pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
     match outcome {
         Err(Error::Unauthenticated { why }) => {
@@ -29,8 +29,8 @@ pub fn or_refused(outcome: Result<Caller>) -> Result<Caller> {
     }
 }
 
-/// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token does not verify, or
-/// its session is over.
+/// The user behind an access token (the text after `Bearer `). Errors: `Unauthenticated` when the token cannot be
+/// verified or its session has ended.
 pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     let claims = match (ports.tokens.verify(bearer), &ports.issuer) {
         (Err(Error::Unauthenticated { .. }), Some(issuer)) => {
@@ -50,13 +50,13 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
 
 /// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
 ///
-/// The count is kept in memory; [`api_key::usage::flush`](crate::api_key::usage::flush) writes it.
+/// The count is kept in memory until [`api_key::usage::flush`](crate::api_key::usage::flush) writes it.
 pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     if !key.starts_with("zv_") || key.len() > 200 {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }
     let (digest, now) = (digest(key), ports.now());
-    // Taken before reading: a change meanwhile makes what is read old.
+    // Taken before reading, so that a concurrent change invalidates what is read.
     let reading = ports.changes.reading(now);
     // It is remembered for a second, within which a rotated key may end.
     if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {

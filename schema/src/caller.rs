@@ -1,63 +1,63 @@
-//! Who is asking, and from where: what every rule may know without asking anything.
+//! The caller and the address of a request: what every rule can know without a query.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// What the credential of a user rests on.
+/// Type of a user's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignedIn {
-    /// A session of ours: it ends with its row.
+    /// A session of this server, which ends when its row is deleted.
     Session(Uuid),
-    /// A token of the trusted issuer outside: it ends by itself.
+    /// A token of the trusted external issuer, which ends on its own.
     Elsewhere {
-        /// When the token stops working.
+        /// Expiry of the token.
         until: DateTime<Utc>,
     },
 }
 
-/// Who is asking, as the HTTP layer found out with [`caller_of_token`] or [`caller_of_key`].
+/// The caller, as determined by the HTTP layer with [`caller_of_token`] or [`caller_of_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caller {
     /// An anonymous caller.
     #[default]
     Anonymous,
-    /// A caller with an invalid credential: anonymous, except that fields that need a credential answer this reason.
+    /// A caller with an invalid credential: anonymous, except that fields that require a credential return this reason.
     Refused(&'static str),
-    /// A person who signed in.
+    /// A signed-in person.
     User {
         /// The account.
         user: Uuid,
-        /// The sign-in that the access token belongs to.
+        /// The session of the access token.
         session: SignedIn,
     },
-    /// A program with an API key: a viewer of its team's websites, or of one.
+    /// A program with an API key: a viewer of its team's websites, or of one of them.
     Key {
-        /// The key's row.
+        /// ID of the key's row.
         id: Uuid,
-        /// The team whose websites it reads.
+        /// The team whose websites the key can read.
         team: Uuid,
-        /// The only website it reads; `None` for all of the team's.
+        /// ID of the only website the key can read; `None` for all of the team's.
         website: Option<Uuid>,
     },
-    /// The person who holds the data folder, on the command line. No request has this caller.
+    /// The person with access to the data folder, on the command line. Requests never have this caller.
     Operator,
 }
 
 impl Caller {
-    /// Refuses those we do not know. Errors: `Unauthenticated`.
+    /// Refuses anonymous callers. Errors: `Unauthenticated`.
     pub fn known(self) -> Result<Self> {
         match self {
             Self::Refused(why) => Err(Error::unauthenticated(why)),
             Self::Anonymous => Err(Error::unauthenticated(
-                "Credentials are missing: sign in and send `Authorization: Bearer <access token>`, or send an API key.",
+                "Authentication is required. Send `Authorization: Bearer <access token>` or an API key.",
             )),
             known => Ok(known),
         }
     }
 
-    /// Refuses a credential that does not work, so that its holder renews it; none at all is fine. Errors: `Unauthenticated`.
+    /// Refuses an invalid credential, so that the client renews it; no credential is fine. Errors: `Unauthenticated`.
     pub fn not_refused(self) -> Result<Self> {
         match self {
             Self::Refused(why) => Err(Error::unauthenticated(why)),
@@ -65,7 +65,7 @@ impl Caller {
         }
     }
 
-    /// The user, where the caller is one.
+    /// The user, if the caller is one.
     #[must_use]
     pub fn user(self) -> Option<Uuid> {
         match self {
@@ -75,7 +75,7 @@ impl Caller {
     }
 }
 
-/// Keyed hash of the network address that a request came from: it tells addresses apart, and without the installation's key nothing
-/// else can be read out of it.
+/// Keyed hash of a request's IP address. It distinguishes addresses; without the installation's key nothing else can be
+/// derived from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressHash(pub u64);

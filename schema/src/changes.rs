@@ -1,10 +1,11 @@
-//! What was read of the control plane may be remembered until something changes: versions that say so, and the API keys
-//! that are remembered by them.
+//! Versions of the control plane, which invalidate what was read from it; and the cache of API keys that depends on
+//! them.
 //!
-//! - A transaction moves the versions of what it changed when it commits, before its answer is sent: what follows an answer
-//!   sees its change. One that fails, or adds what nothing remembered depends on (a sign-in), moves none.
-//! - Other processes (the command line beside a running server) move no version here: nothing is remembered for longer
-//!   than a second.
+//! - A transaction advances the versions of what it changed when it commits, before its response is sent, so that a
+//!   request after the response sees the change. A transaction that fails, or only adds data that is never cached (a
+//!   sign-in), advances none.
+//! - Other processes (the command line beside a running server) do not advance versions here, so nothing is cached for
+//!   longer than a second.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,16 +19,16 @@ use chrono::{DateTime, Utc};
 use entity::api_key;
 use uuid::Uuid;
 
-/// Keys remembered at once; more begin anew.
+/// Maximum number of cached keys; when it is exceeded, the cache is cleared.
 const MAX_KEYS: usize = 10_000;
 
-/// Teams whose last changes are remembered at once; with more, all count as changed.
+/// Maximum number of teams whose last changes are recorded; with more, all teams count as changed.
 const MAX_TEAMS: usize = 10_000;
 
-/// Changed websites that are remembered at once; a reader that has missed more reads all websites.
+/// Maximum number of changed websites that are recorded; a reader that missed more reads all websites.
 const MAX_WEBSITES: usize = 1_024;
 
-/// Until when something read of the control plane holds: equal moments, equal rows.
+/// Validity of data read from the control plane. Equal moments mean equal rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Moment {
     version: u64,
@@ -36,7 +37,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment for an answer that also shows live figures, which have this version.
+    /// The moment for a result that also contains live figures of this version.
     #[must_use]
     pub const fn with_live(self, live: u64) -> Self {
         Self { live, ..self }
@@ -46,7 +47,7 @@ impl Moment {
 /// An API key that works, with its team's plan.
 pub(crate) type KnownKey = (api_key::Model, String);
 
-/// When something was read: what changes later does not hold for it.
+/// The time of a read. Later changes invalidate it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadAt {
     version: u64,
@@ -69,14 +70,14 @@ struct Teams {
 #[derive(Debug, Default)]
 struct Websites {
     changed: VecDeque<(u64, Uuid)>,
-    /// The version of the last change that was forgotten.
+    /// The version of the last change that was dropped from the list.
     forgotten: u64,
 }
 
-/// Counts changes of the control plane by this process.
+/// Counts changes to the control plane by this process.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Changes so far: the source of every version.
+    /// The number of changes so far: the source of every version.
     count: AtomicU64,
     access: AtomicU64,
     any_team: AtomicU64,
@@ -91,7 +92,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Changes {
-    /// These teams and websites were changed, and with them, or beside them, who may see what.
+    /// Records a change to these teams and websites, and to access rights that depend on them.
     pub fn mark(&self, teams: &[Uuid], websites: &[Uuid]) {
         // Locked before the version is made, so that the list of websites has no gap behind its last version.
         let mut changed_websites = locked(&self.websites);
@@ -117,13 +118,14 @@ impl Changes {
         self.access.fetch_max(version, Ordering::SeqCst);
     }
 
-    /// Moves with every change of who may see what: equal versions, equal rights, as far as this process changes them.
+    /// Advances with every change of access rights. Equal versions mean equal rights, as far as this process changes
+    /// them.
     #[must_use]
     pub fn access_version(&self) -> u64 {
         self.access.load(Ordering::SeqCst)
     }
 
-    /// The moment that what is read now of a team holds for; of no team in particular, until any team changes.
+    /// The moment for data of a team that is read now; without a team, any team's change invalidates it.
     #[must_use]
     pub fn moment(&self, team: Option<Uuid>, now: DateTime<Utc>) -> Moment {
         let version = team.map_or_else(|| self.any_team.load(Ordering::SeqCst), |team| self.team_version(team));
@@ -135,13 +137,13 @@ impl Changes {
         teams.changed.get(&team).copied().unwrap_or(teams.others)
     }
 
-    /// Moves with every change of a website.
+    /// Advances with every change of a website.
     #[must_use]
     pub fn websites_version(&self) -> u64 {
         self.any_website.load(Ordering::SeqCst)
     }
 
-    /// The websites that changed after a version, some of them perhaps twice; `None` when they are too many to tell.
+    /// The websites that changed after a version, possibly with duplicates; `None` if too many changed to tell.
     #[must_use]
     pub fn websites_after(&self, version: u64) -> Option<Vec<Uuid>> {
         let known = locked(&self.websites);
@@ -149,12 +151,12 @@ impl Changes {
         (known.forgotten <= version).then(|| later.map(|(_, website)| *website).collect())
     }
 
-    /// What is read from now on was read then.
+    /// Starts a read: later changes invalidate it.
     pub(crate) fn reading(&self, now: DateTime<Utc>) -> ReadAt {
         ReadAt { version: self.count.load(Ordering::SeqCst), second: now.timestamp() }
     }
 
-    /// The key with this digest, where it was read in this second and its team has not changed since.
+    /// The key with this digest, if it was read within the current second and its team has not changed since.
     pub(crate) fn known_key(&self, digest: &str, now: DateTime<Utc>) -> Option<Arc<KnownKey>> {
         let known = {
             let keys = locked(&self.keys);
@@ -165,7 +167,7 @@ impl Changes {
         (self.team_version(key.0.team_id) <= version).then_some(key)
     }
 
-    /// Remembers a key that was read at this time.
+    /// Caches a key that was read at this time.
     pub(crate) fn remember_key(&self, digest: String, at: ReadAt, key: Arc<KnownKey>) {
         let mut keys = locked(&self.keys);
         if keys.len() >= MAX_KEYS {

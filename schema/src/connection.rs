@@ -1,10 +1,12 @@
 //! Pages of user-sized lists: Relay arguments in, rows and opaque cursors out.
 //!
-//! - A page is cut by key (time made, id), so that rows added or removed meanwhile neither repeat nor hide others.
-//! - A page larger than allowed is an error, never a smaller page.
+//! - Pages are cut by key (creation time, ID), so that rows added or removed in the meantime neither repeat nor hide
+//!   others.
+//! - A page size above the limit is an error; it is never silently reduced.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use async_graphql::SimpleObject;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -15,39 +17,39 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// The largest page, in rows.
+/// Maximum page size, in rows.
 pub const MAX_PAGE: i32 = 100;
 
-/// The page when neither `first` nor `last` is given, in rows.
+/// Default page size, in rows.
 pub const DEFAULT_PAGE: i32 = 20;
 
-/// The four arguments of a connection, as the client gave them.
+/// The four arguments of a connection, as passed by the client.
 #[derive(Debug, Clone, Default)]
 pub struct PageArgs {
-    /// How many rows from the start; 20 when absent and `last` is absent too.
+    /// Number of rows from the start; 20 if both `first` and `last` are absent.
     pub first: Option<i32>,
     /// Only rows after this cursor.
     pub after: Option<String>,
-    /// How many rows from the end; not together with `first`.
+    /// Number of rows from the end; cannot be combined with `first`.
     pub last: Option<i32>,
     /// Only rows before this cursor.
     pub before: Option<String>,
 }
 
-/// Where a row stands in its list: time made, then id.
+/// Position of a row in its list: creation time, then ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// When the row was made, UTC, to the millisecond.
+    /// Creation time of the row, UTC, to the millisecond.
     pub at: DateTime<Utc>,
-    /// The row's id.
+    /// ID of the row.
     pub id: Uuid,
 }
 
-/// First byte of a cursor; a new form gets a new number.
+/// First byte of a cursor. A new format gets a new number.
 const CURSOR_VERSION: u8 = 1;
 
 impl Place {
-    /// The opaque form that clients carry around.
+    /// The opaque form that clients receive.
     #[must_use]
     pub fn cursor(self) -> String {
         let mut bytes = vec![CURSOR_VERSION];
@@ -64,36 +66,37 @@ impl Place {
             let at = DateTime::from_timestamp_millis(i64::from_be_bytes(*millis))?;
             (*version == CURSOR_VERSION).then_some(Self { at, id: Uuid::from_slice(id).ok()? })
         };
-        place().ok_or_else(|| {
-            Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
-        })
+        place()
+            .ok_or_else(|| Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`"))
     }
 }
 
-/// A checked page: how many rows, from which end, between which places.
+/// Checked page arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Rows, 1 to the maximum.
+    /// Number of rows, 1 to the maximum.
     pub size: u64,
     /// Whether the rows are counted from the end.
     pub backward: bool,
-    /// Only rows after this place.
+    /// Only rows after this position.
     pub after: Option<Place>,
-    /// Only rows before this place.
+    /// Only rows before this position.
     pub before: Option<Place>,
 }
 
 impl PageArgs {
-    /// Checks the arguments. Errors: `Invalid` naming the argument, for a size outside 1 to `max`, both sizes, or a foreign cursor.
+    /// Checks the arguments. Errors: `Invalid` naming the argument, for a size outside 1 to `max`, for both sizes
+    /// together, or for an invalid cursor.
     pub fn window(&self, max: i32) -> Result<Window> {
         let size = |field: &str, size: i32| {
-            u64::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-                Error::invalid(field, format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
-            })
+            u64::try_from(size)
+                .ok()
+                .filter(|_| (1..=max).contains(&size))
+                .ok_or_else(|| Error::invalid(field, format!("must be between 1 and {max} (got {size})")))
         };
         let (size, backward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(Error::invalid("last", "cannot be combined with first; give one of them"));
+                return Err(Error::invalid("last", "cannot be combined with first"));
             }
             (Some(first), None) => (size("first", first)?, false),
             (None, Some(last)) => (size("last", last)?, true),
@@ -107,30 +110,31 @@ impl PageArgs {
 
 type Counting = Pin<Box<dyn Future<Output = Result<u64>> + Send>>;
 
-/// Counts the whole list, when somebody asks.
+/// Counts the whole list on demand.
 pub type Count = Arc<dyn Fn() -> Counting + Send + Sync>;
 
 /// One page of a list.
 pub struct Page<T> {
-    /// The rows, each with its place, in list order.
+    /// The rows with their positions, in list order.
     pub rows: Vec<(Place, T)>,
-    /// Whether rows come before the page.
+    /// Whether more rows precede the page.
     pub has_previous: bool,
-    /// Whether rows come after the page.
+    /// Whether more rows follow the page.
     pub has_next: bool,
     /// Counts the whole list.
     pub count: Count,
 }
 
 impl<T> Page<T> {
-    /// Turns each row into another thing, such as a face over a proof.
+    /// Maps each row, for example to a GraphQL object over a proof.
     pub fn try_map<U>(self, mut face: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
         let rows = self.rows.into_iter().map(|(place, row)| Ok((place, face(row)?))).collect::<Result<_>>()?;
         Ok(Page { rows, has_previous: self.has_previous, has_next: self.has_next, count: self.count })
     }
 }
 
-/// Reads one page of `list`, oldest first; `made` and `id` are the columns it is ordered by, `place` reads them off a row.
+/// Reads one page of `list`, oldest first. `made` and `id` are the columns that define the order; `place` reads them
+/// from a row.
 pub async fn page<E>(
     db: &DatabaseConnection,
     list: Select<E>,
@@ -176,18 +180,31 @@ where
     })
 }
 
+/// Position of a page in its list.
+#[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
+pub struct PageInfo {
+    /// Whether rows precede this page.
+    pub has_previous_page: bool,
+    /// Whether rows follow this page.
+    pub has_next_page: bool,
+    /// Cursor of the first row on this page, to page backward with `before`; null if the page is empty.
+    pub start_cursor: Option<String>,
+    /// Cursor of the last row on this page, to page forward with `after`; null if the page is empty.
+    pub end_cursor: Option<String>,
+}
+
 /// Declares `<Node>Connection` and `<Node>Edge` over a [`Page`].
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty, $what:literal) => {
         #[doc = concat!("A page of ", $what, ", oldest first.")]
         pub struct $connection($crate::connection::Page<$node>);
 
-        #[doc = concat!("One of the ", $what, " of a page, with its place in the list.")]
+        #[doc = concat!("An edge in a page of ", $what, ": a node and its cursor.")]
         #[derive(async_graphql::SimpleObject)]
         pub struct $edge {
-            /// Opaque place in the list, for `after` and `before`.
+            /// Opaque cursor of the row, for `after` and `before`.
             pub cursor: String,
-            /// The thing itself.
+            /// The node at the end of the edge.
             pub node: $node,
         }
 
@@ -202,19 +219,19 @@ macro_rules! connection {
         #[doc = concat!("A page of ", $what, ", oldest first.")]
         #[async_graphql::Object]
         impl $connection {
-            /// The page's rows with their cursors, in list order.
+            /// Rows of this page with their cursors, in list order.
             async fn edges(&self) -> $crate::list::List<$edge> {
                 self.0.rows.iter().map(|(place, node)| $edge { cursor: place.cursor(), node: node.clone() }).collect()
             }
 
-            /// The page's rows, in list order.
+            /// Rows of this page, in list order.
             async fn nodes(&self) -> $crate::list::List<&$node> {
                 self.0.rows.iter().map(|(_, node)| node).collect()
             }
 
-            /// Where the page lies in the list.
-            async fn page_info(&self) -> async_graphql::connection::PageInfo {
-                async_graphql::connection::PageInfo {
+            /// Position of this page in the list.
+            async fn page_info(&self) -> $crate::connection::PageInfo {
+                $crate::connection::PageInfo {
                     has_previous_page: self.0.has_previous,
                     has_next_page: self.0.has_next,
                     start_cursor: self.0.rows.first().map(|(place, _)| place.cursor()),
@@ -222,7 +239,7 @@ macro_rules! connection {
                 }
             }
 
-            /// Rows of the whole list; null when counting them is not cheap.
+            /// Number of rows in the whole list; null if counting them is expensive.
             async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
                 let answer: async_graphql::Result<Option<i32>> =
                     async { Ok(i32::try_from((self.0.count)().await?).ok()) }.await;

@@ -1,5 +1,5 @@
-//! Conversations of a team with an assistant: begun and continued by any of its active members, renamed, rewritten and deleted by
-//! their author and by admins.
+//! Conversations between a team and an assistant. Any active member can start and continue one; its author and admins
+//! can rename, edit and delete it.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use messages::{
 
 // Vocabulary
 
-/// Characters of a title at most.
+/// Maximum length of a title, in characters.
 const MAX_TITLE: usize = 200;
 
 /// A conversation.
@@ -50,30 +50,31 @@ connection!(ConversationConnection, ConversationEdge, Conversation, "conversatio
 pub struct ConversationCreateInput {
     /// Title, 1 to 200 characters.
     pub title: String,
-    /// The team it belongs to: global id or UUID; null means the caller's default team.
+    /// The team that the conversation belongs to: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
 }
 
-/// Changes to a conversation. A field that is left out stays as it is.
+/// Changes to a conversation. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationUpdateInput {
-    /// Title, 1 to 200 characters. Null is refused.
+    /// Title, 1 to 200 characters. Cannot be null.
     pub title: MaybeUndefined<String>,
-    /// All messages anew, in order, at most 10,000; they replace those that are there. Null is refused; `[]` empties it.
+    /// All messages of the conversation, in order, at most 10,000. They replace the existing messages; `[]` deletes
+    /// them. Cannot be null.
     pub messages: MaybeUndefined<Vec<ConversationMessageInput>>,
 }
 
-/// Which conversation is deleted.
+/// Input for deleting a conversation.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationDeleteInput {
-    /// The conversation: global id or UUID.
+    /// The conversation: global ID or UUID.
     pub conversation_id: ID,
 }
 
 /// A new conversation.
 #[derive(SimpleObject)]
 pub struct ConversationCreatePayload {
-    /// The conversation, without messages yet.
+    /// The new conversation, without messages.
     pub conversation: Conversation,
 }
 
@@ -85,16 +86,16 @@ pub struct ConversationUpdatePayload {
     pub conversation: Conversation,
 }
 
-/// What is left of a conversation that was deleted.
+/// The result of deleting a conversation.
 #[derive(SimpleObject)]
 pub struct ConversationDeletePayload {
-    /// Always true: what could not be deleted is an error.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// The global id that the conversation had.
+    /// Global ID of the deleted conversation.
     pub deleted_id: ID,
 }
 
-/// The message that was appended, and its conversation.
+/// The new message and its conversation.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct ConversationAppendMessagePayload {
@@ -123,7 +124,7 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
     page.try_map(|row| Ok(Conversation(team.chat(row)?)))
 }
 
-/// Begins a conversation. Errors: `Forbidden` for an API key, `Invalid`.
+/// Creates a conversation. Errors: `Forbidden` for an API key, `Invalid`.
 pub async fn create(ports: &Ports, team: &access::Team<Viewer>, title: &str) -> Result<Chat<Viewer>> {
     team.converses()?;
     let now = ports.now();
@@ -138,8 +139,8 @@ pub async fn create(ports: &Ports, team: &access::Team<Viewer>, title: &str) -> 
     team.chat(row.insert(ports.database.writer(team)).await?)
 }
 
-/// Begins a change of a conversation: takes its row, so that changes follow one another, and marks it as changed.
-/// Errors: `NotFound` when it is gone meanwhile.
+/// Starts a change of a conversation: locks its row, so that changes are serialized, and marks it as changed. Errors:
+/// `NotFound` if it was deleted concurrently.
 async fn take(
     txn: &DatabaseTransaction,
     ports: &Ports,
@@ -156,10 +157,10 @@ async fn take(
     })
 }
 
-/// Changes what the input names. Errors: `Invalid`, `NotFound` when it is gone meanwhile.
+/// Applies the changes of the input. Errors: `Invalid`; `NotFound` if the conversation was deleted concurrently.
 pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
     let chat = chat.chat();
-    let null = |field| Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is"));
+    let null = |field| Err(Error::invalid(field, "cannot be null; omit it to keep the current value"));
     let title = match input.title {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => return null("title"),
@@ -182,7 +183,8 @@ pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdat
     chat.changed(row)
 }
 
-/// Deletes a conversation with its messages; who listens to it hears its end. Errors: `NotFound` when it is gone meanwhile.
+/// Deletes a conversation with its messages and ends its message streams. Errors: `NotFound` if it was deleted
+/// concurrently.
 pub async fn delete(ports: &Ports, chat: &AuthoredChat) -> Result<()> {
     let id = chat.chat().id();
     let gone = conversation::Entity::delete_by_id(id).exec(ports.database.writer(chat)).await?;
@@ -193,15 +195,15 @@ pub async fn delete(ports: &Ports, chat: &AuthoredChat) -> Result<()> {
 
 // Graph
 
-/// A conversation of a team with an assistant.
+/// A conversation between a team and an assistant.
 #[Object]
 impl Conversation {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::Conversation.global(self.0.id())
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.id()
     }
@@ -211,38 +213,39 @@ impl Conversation {
         &self.0.conversation().title
     }
 
-    /// The UUID of the team it belongs to.
+    /// UUID of the team that the conversation belongs to.
     async fn team_id(&self) -> Uuid {
         self.0.conversation().team_id
     }
 
-    /// The team it belongs to.
+    /// The team that the conversation belongs to.
     async fn team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
         Ok(Team(ctx.cx()?.loaders().team_of_chat(&self.0).await?))
     }
 
-    /// The UUID of the user who began it; null when the account is gone.
+    /// UUID of the user who created the conversation; null if the account was deleted.
     async fn user_id(&self) -> Option<Uuid> {
         self.0.conversation().user_id
     }
 
-    /// When it was begun, UTC.
+    /// Creation time, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.conversation().created_at)
     }
 
-    /// When its title or messages last changed, UTC.
+    /// Time of the last change to the title or the messages, UTC.
     async fn updated_at(&self) -> Instant {
         Instant(self.0.conversation().updated_at)
     }
 
-    /// Its messages, in order.
+    /// Messages of the conversation, in order.
     async fn messages(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<ConversationMessageConnection> {
         let args = PageArgs { first, after, last, before };
@@ -252,7 +255,8 @@ impl Conversation {
 
 #[async_graphql::ComplexObject]
 impl ConversationUpdatePayload {
-    /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
+    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
+    /// }`.
     #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
     async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
         Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
@@ -261,26 +265,27 @@ impl ConversationUpdatePayload {
 
 #[async_graphql::ComplexObject]
 impl ConversationAppendMessagePayload {
-    /// All its messages, in order, at most 10,000. For pages, ask `conversation { messages }`.
+    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
+    /// }`.
     #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
     async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
         Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
     }
 }
 
-/// Root fields about conversations.
+/// Conversation queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ConversationQuery;
 
 #[Object]
 impl ConversationQuery {
-    /// One conversation.
+    /// A conversation.
     #[doc = access_line!(CONVERSATION, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The conversation: global id or UUID.")] id: ID,
+        #[graphql(desc = "The conversation: global ID or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Conversation>> {
         let answer: async_graphql::Result<Option<Conversation>> =
             async { Ok(Some(Conversation(ctx.cx()?.chat("id", &id).await?))) }.await;
@@ -288,18 +293,18 @@ impl ConversationQuery {
     }
 }
 
-/// Mutations of conversations.
+/// Conversation mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ConversationMutation;
 
-/// The conversation that an argument names.
+/// The conversation that an argument identifies.
 async fn meant(cx: &Cx, id: &ID) -> Result<Chat<Viewer>> {
     cx.chat("conversationId", id).await
 }
 
 #[Object]
 impl ConversationMutation {
-    /// Begins a conversation, for every active member of the team. An API key cannot.
+    /// Creates a conversation that every active member of the team can access. Not available to API keys.
     #[doc = access_line!(TEAM, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn conversation_create(
@@ -317,15 +322,15 @@ impl ConversationMutation {
         answer.transpose()
     }
 
-    /// Changes title or messages of a conversation. What the input leaves out stays as it is. Messages are replaced all
-    /// together; who listens hears of those that are appended later.
+    /// Changes the title or the messages of a conversation. Omitted fields stay unchanged. Messages are replaced as a
+    /// whole; subscribers receive messages appended after they subscribe.
     #[doc = access_line!(AUTHORED_CONVERSATION)]
     #[graphql(directive = access_directive::access::apply(On::AuthoredConversation, None, None))]
     async fn conversation_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The conversation: global id or UUID.")] conversation_id: ID,
-        #[graphql(desc = "The changes.")] input: ConversationUpdateInput,
+        #[graphql(desc = "The conversation: global ID or UUID.")] conversation_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: ConversationUpdateInput,
     ) -> Option<async_graphql::Result<ConversationUpdatePayload>> {
         let answer: async_graphql::Result<Option<ConversationUpdatePayload>> = async {
             let cx = ctx.cx()?;
@@ -343,7 +348,7 @@ impl ConversationMutation {
     async fn conversation_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which conversation is deleted.")] input: ConversationDeleteInput,
+        #[graphql(desc = "The conversation to delete.")] input: ConversationDeleteInput,
     ) -> Option<async_graphql::Result<ConversationDeletePayload>> {
         let answer: async_graphql::Result<Option<ConversationDeletePayload>> = async {
             let cx = ctx.cx()?;
@@ -356,13 +361,14 @@ impl ConversationMutation {
         answer.transpose()
     }
 
-    /// Appends a message to a conversation. Of several at once each is kept, one after the other; the server says when.
+    /// Appends a message to a conversation. Concurrent messages are stored one after the other. The server sets the
+    /// time.
     #[doc = access_line!(CONVERSATION, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation_append_message(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The conversation: global id or UUID.")] conversation_id: ID,
+        #[graphql(desc = "The conversation: global ID or UUID.")] conversation_id: ID,
         #[graphql(desc = "The message.")] input: ConversationAppendMessageInput,
     ) -> Option<async_graphql::Result<ConversationAppendMessagePayload>> {
         let answer: async_graphql::Result<Option<ConversationAppendMessagePayload>> = async {

@@ -1,11 +1,11 @@
-//! The error table: every refusal Footfall can utter, with its GraphQL code, REST status and sentence.
+//! The error table: every error that Footfall returns, with its GraphQL code, REST status and message.
 //!
-//! - No variant implements `Display`, so no foreign error slips through `?` into an answer.
-//! - `Internal` keeps its source for the log and shows one fixed sentence outside.
+//! - No variant implements `Display`, so that `?` cannot leak a foreign error into a response.
+//! - `Internal` keeps its source for the log and shows a fixed message to clients.
 
 use std::{error::Error as StdError, fmt::Debug, sync::Arc};
 
-/// Result of a rule.
+/// Result with the errors of the error table.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! error_table {
@@ -17,7 +17,7 @@ macro_rules! error_table {
                 #[doc = concat!("Value of `", stringify!($field), "` that the message shows.")]
                 $field: $ty
             ),+ })?, )+
-            /// Our fault: the cause is logged and never shown.
+            /// A server fault. The cause is logged and not shown.
             Internal(Arc<dyn StdError + Send + Sync>),
         }
 
@@ -38,12 +38,12 @@ macro_rules! error_table {
                 match self { $( Self::$variant { .. } => $status, )+ Self::Internal(_) => 500 }
             }
 
-            /// The sentence a client reads: what is wrong and what would be right.
+            /// The message for the client: what is wrong and what is allowed.
             #[must_use]
             pub fn message(&self) -> String {
                 match self {
                     $( Self::$variant $({ $($field),+ })? => $message, )+
-                    Self::Internal(_) => "Something went wrong on our side; the request id finds it in the log.".to_owned(),
+                    Self::Internal(_) => "Internal server error. The server's log has the details under the request ID.".to_owned(),
                 }
             }
         }
@@ -51,63 +51,67 @@ macro_rules! error_table {
 }
 
 error_table! {
-    /// An argument or body field that cannot be accepted.
+    /// An argument or body field with an invalid value.
     Invalid { field: String, why: String } => "VALIDATION_ERROR", 400, format!("{field}: {why}");
-    /// No credential, or one that is not valid.
+    /// No credential, or an invalid one.
     Unauthenticated { why: String } => "UNAUTHORIZED", 401, why.clone();
-    /// The caller is known and may not do this.
+    /// A known caller without the required access.
     Forbidden { needs: String } => "FORBIDDEN", 403, needs.clone();
-    /// The team's plan lacks the feature.
-    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This needs the {plan} plan or above.");
-    /// No such thing, or none that this parent holds.
+    /// A feature that the team's plan lacks.
+    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This requires the {plan} plan or above.");
+    /// No such object, or none within this parent.
     NotFound { what: String } => "NOT_FOUND", 404, format!("{what} was not found.");
-    /// It exists already, or its state forbids the change.
+    /// A duplicate, or a state that does not allow the change.
     Conflict { what: String } => "CONFLICT", 409, what.clone();
-    /// The body or the question is larger than allowed.
+    /// A body or query larger than allowed.
     TooLarge { limit: String } => "PAYLOAD_TOO_LARGE", 413, format!("The request is too large: {limit}.");
-    /// The answer would be larger than allowed.
+    /// A response larger than allowed.
     AnswerTooLarge { limit: usize, has_acted: bool } => "ANSWER_TOO_LARGE", 422, too_large(*limit, *has_acted);
-    /// The path exists but not for this method.
-    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("This method is not allowed here; allowed: {allow}.");
-    /// None of the media types in `Accept` can be produced.
-    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the accepted media types can be produced; offered: {offers}.");
-    /// The body's media type is not understood.
+    /// A path that exists but does not support this method.
+    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("The method is not allowed on this path. Allowed: {allow}.");
+    /// No media type in `Accept` can be produced.
+    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the media types in Accept is available. Available: {offers}.");
+    /// An unsupported media type of the body.
     MediaType { wants: String } => "UNSUPPORTED_MEDIA_TYPE", 415, format!("The Content-Type must be {wants}.");
-    /// The server cannot take this now; try again later.
-    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} Try again in {retry_after} seconds.");
-    /// The answer took longer than allowed. A mutation may have been carried out.
+    /// The server is temporarily unable to handle the request.
+    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} {}", retry_in(*retry_after));
+    /// A response that took longer than allowed. A mutation may have taken effect.
     TimedOut { seconds: u64, is_mutation: bool } => "TIMEOUT", 504, too_slow(*seconds, *is_mutation);
-    /// The per-minute limit is used up.
+    /// The limit per minute is exceeded.
     RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
-    /// Too many attempts failed in a short time.
-    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many attempts failed. Try again in {retry_after} seconds.");
-    /// Done too often within an hour.
-    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed in an hour. Retry in {retry_after} seconds.");
-    /// The monthly quota is used up.
-    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is used up; it resets at {resets_at}.");
+    /// Too many failed attempts in a short time.
+    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many failed attempts. {}", retry_in(*retry_after));
+    /// The limit per hour is exceeded.
+    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
+    /// The monthly quota is exceeded.
+    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+}
+
+fn retry_in(seconds: u64) -> String {
+    if seconds == 1 { "Retry in 1 second.".to_owned() } else { format!("Retry in {seconds} seconds.") }
 }
 
 /// A mutation takes effect before its response is written, so clients must not retry it.
 fn too_slow(seconds: u64, is_mutation: bool) -> String {
     let advice = if is_mutation {
-        "the change may have been made, so look before you repeat it"
+        "the change may have taken effect, so check before you retry"
     } else {
-        "ask for a shorter range or fewer panels"
+        "request a shorter range or fewer fields"
     };
-    format!("The answer took longer than {seconds} seconds; {advice}.")
+    format!("The request took longer than {seconds} seconds; {advice}.")
 }
 
 fn too_large(limit: usize, has_acted: bool) -> String {
     if has_acted {
         return format!(
-            "The change was made, but its answer is larger than {limit} bytes: do not repeat it; ask for what you need by a query, or next time for fewer fields."
+            "The change took effect, but the response is larger than {limit} bytes. Do not retry; query the data you need, and select fewer fields next time."
         );
     }
-    format!("The answer is larger than {limit} bytes; ask for fewer fields, smaller pages or a shorter range.")
+    format!("The response is larger than {limit} bytes. Request fewer fields, smaller pages or a shorter range.")
 }
 
 impl Error {
-    /// A field that cannot be accepted, and what would be right.
+    /// An invalid field. `why` says what is allowed.
     pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), why: why.into() }
     }
@@ -117,32 +121,33 @@ impl Error {
         Self::NotFound { what: what.into() }
     }
 
-    /// A state that forbids the change.
+    /// A state that does not allow the change.
     pub fn conflict(what: impl Into<String>) -> Self {
         Self::Conflict { what: what.into() }
     }
 
-    /// The caller is known and may not do this.
+    /// A known caller without the required access.
     pub fn forbidden(needs: impl Into<String>) -> Self {
         Self::Forbidden { needs: needs.into() }
     }
 
-    /// No credential, or one that is not valid.
+    /// No credential, or an invalid one.
     pub fn unauthenticated(why: impl Into<String>) -> Self {
         Self::Unauthenticated { why: why.into() }
     }
 
-    /// Wraps a foreign error that is our fault; the text stays in the log.
+    /// Wraps a foreign error that is a server fault; its text stays in the log.
     pub fn internal(source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(source))
     }
 
-    /// An internal fault that only a sentence describes (for the log).
+    /// A server fault described by a sentence for the log.
     pub fn broken(what: impl Into<String>) -> Self {
         Self::Internal(Arc::from(Box::<dyn StdError + Send + Sync>::from(what.into())))
     }
 
-    /// Classifies a failed write: a broken unique constraint is the conflict that `what` describes, the rest is our fault.
+    /// Classifies a failed write: a unique constraint violation is the conflict that `what` describes; anything else is
+    /// a server fault.
     pub fn of_write(source: sea_orm::DbErr, what: impl Into<String>) -> Self {
         match source.sql_err() {
             Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Self::conflict(what),
@@ -150,7 +155,7 @@ impl Error {
         }
     }
 
-    /// The argument or body field at fault, where there is one.
+    /// The invalid argument or body field, if there is one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
@@ -159,7 +164,7 @@ impl Error {
         }
     }
 
-    /// Seconds after which a retry makes sense, where that is known.
+    /// Seconds until a retry makes sense, if known.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
@@ -172,7 +177,8 @@ impl Error {
     }
 }
 
-/// Database errors are internal, but for a full disk, which passes, and what a rule classified before (unique constraint: conflict).
+/// Database errors are internal, except for a full disk, which is temporary, and errors that a rule has classified
+/// before (unique constraint: conflict).
 impl From<sea_orm::DbErr> for Error {
     fn from(source: sea_orm::DbErr) -> Self {
         let text = source.to_string();
@@ -181,10 +187,10 @@ impl From<sea_orm::DbErr> for Error {
             .iter()
             .any(|sign| text.contains(sign))
         {
-            tracing::error!(error.source = %text, "the control plane cannot write");
+            tracing::error!(error.source = %text, "the control plane is not writable");
             return Self::Unavailable {
                 retry_after: 30,
-                why: "The server cannot write now (its disk may be full).".into(),
+                why: "The server cannot write data; its disk may be full.".into(),
             };
         }
         Self::internal(source)

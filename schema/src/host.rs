@@ -1,8 +1,8 @@
-//! Host names in one spelling: letters outside ASCII are stored in their `xn--` form and shown as themselves.
+//! Normalized host names: non-ASCII letters are stored in their `xn--` form and shown as themselves.
 
 use std::borrow::Cow;
 
-/// The host in ASCII, as browsers send it (UTS 46); a host that has no such form stays as it is.
+/// The host in ASCII, as browsers send it (UTS 46); a host without such a form stays unchanged.
 #[must_use]
 pub fn to_ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() {
@@ -11,7 +11,7 @@ pub fn to_ascii(host: &str) -> Cow<'_, str> {
     idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
-/// The host as people read it; `None` where that is no other spelling, or the host is not a valid one.
+/// The readable form of the host; `None` if it does not differ, or the host is invalid.
 #[must_use]
 pub fn to_unicode(host: &str) -> Option<String> {
     let encoded = host.split('.').any(|label| label.starts_with("xn--"));

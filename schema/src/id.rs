@@ -1,4 +1,4 @@
-//! What an `ID` argument means: a global id (type tag and UUID, base64url) or the plain UUID.
+//! Parsing of `ID` arguments: a global ID (type tag and UUID, base64url) or a plain UUID.
 
 use async_graphql::ID;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// The kinds of things that have a global id. The letter is the first byte of the id and never changes meaning.
+/// The types with a global ID. The letter is the first byte of the ID and never changes meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `User`.
@@ -31,13 +31,13 @@ pub enum Kind {
     ConversationMessage,
 }
 
-/// The opaque form of a text, for cursors.
+/// Encodes a text as an opaque cursor.
 #[must_use]
 pub fn opaque(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Reads [`opaque`]; `None` when it is no such form.
+/// Reverses [`opaque`]; `None` if the input is not valid.
 #[must_use]
 pub fn read_opaque(opaque: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(opaque).ok()?).ok()
@@ -89,7 +89,7 @@ impl Kind {
         }
     }
 
-    /// The global id of the thing of this kind with this UUID.
+    /// The global ID of the object of this type with this UUID.
     #[must_use]
     pub fn global(self, uuid: Uuid) -> ID {
         let mut bytes = Vec::with_capacity(17);
@@ -98,22 +98,21 @@ impl Kind {
         ID(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads an argument `field` that must name a thing of this kind. Errors: `Invalid` when it is neither form, or a global
-    /// id of another kind.
+    /// Reads an argument `field` that must identify an object of this type. Errors: `Invalid` if it is neither form, or
+    /// a global ID of another type.
     pub fn read(self, field: &str, id: &str) -> Result<Uuid> {
         if let Some(uuid) = plain(id) {
             return Ok(uuid);
         }
         match split(id) {
             Some((kind, uuid)) if kind == self => Ok(uuid),
-            Some((kind, _)) => Err(Error::invalid(
-                field,
-                format!("is the id of a {}; the id of a {} is expected", kind.name(), self.name()),
-            )),
+            Some((kind, _)) => {
+                Err(Error::invalid(field, format!("must be an ID of type {} (got type {})", self.name(), kind.name())))
+            }
             None => Err(Error::invalid(
                 field,
                 format!(
-                    "is not an id; a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6 or the global id of a {} is expected",
+                    "must be a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6 or a global ID of type {}",
                     self.name()
                 ),
             )),
@@ -121,9 +120,9 @@ impl Kind {
     }
 }
 
-/// Splits a global id. Errors: `Invalid` when it is not one (a plain UUID does not say its kind).
+/// Splits a global ID. Errors: `Invalid` if it is not one (a plain UUID does not identify a type).
 pub fn split_global(field: &str, id: &str) -> Result<(Kind, Uuid)> {
-    split(id).ok_or_else(|| Error::invalid(field, "is not a global id; pass the `id` of an object as this API gave it"))
+    split(id).ok_or_else(|| Error::invalid(field, "must be a global ID from the `id` field of an object"))
 }
 
 fn split(id: &str) -> Option<(Kind, Uuid)> {
@@ -149,7 +148,7 @@ mod tests {
         assert_eq!(Kind::Website.read("websiteId", &global).unwrap(), uuid);
         assert_eq!(Kind::Website.read("websiteId", &uuid.to_string()).unwrap(), uuid);
         let error = Kind::Team.read("teamId", &global).unwrap_err();
-        assert_eq!(error.message(), "teamId: is the id of a Website; the id of a Team is expected");
+        assert_eq!(error.message(), "teamId: must be an ID of type Team (got type Website)");
         for broken in
             ["", "7", "not-an-id", "{00000000-0000-0000-0000-000000000007}", "V0000000000000000000000000000000"]
         {

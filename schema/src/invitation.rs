@@ -1,7 +1,7 @@
-//! Invitations to sign up: a one-time link for a person without an account, who joins the team that invites.
+//! Invitations to sign up: a one-time link for a person without an account, who joins the inviting team.
 //!
-//! - The link is mailed where mail is set up; only then, or when the operator made it, does it prove the address.
-//! - It works once, within seven days, and as long as its maker may invite.
+//! - The link is mailed if mail is configured. It proves the address only if it was mailed or created by the operator.
+//! - It works once, within seven days, and only while its author is allowed to invite.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::Duration;
@@ -26,77 +26,76 @@ use crate::{
 
 // Vocabulary
 
-/// Characters of a token.
+/// Number of characters in a token.
 const TOKEN: usize = 48;
 
-/// Days for which an invitation works.
+/// Number of days for which an invitation is valid.
 const DAYS: i64 = 7;
 
-/// Who is invited, to which team, and as what.
+/// The person to invite, the team to join, and the role.
 #[derive(InputObject, Debug, Clone)]
 pub struct InvitationCreateInput {
-    /// The e-mail address of a person without an account; letter case does not matter.
+    /// E-mail address of a person without an account. Not case-sensitive.
     pub email: EmailAddress,
-    /// The role to join the team with, at most the caller's own; `OWNER` is refused, as it can be offered to members only.
+    /// Role to join the team with, at most the caller's own. `OWNER` is not allowed: ownership can only be offered to
+    /// members.
     #[graphql(default_with = "Role::Viewer")]
     pub role: Role,
-    /// The team to join: global id or UUID; null means the caller's default team.
+    /// The team to join: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
 }
 
-/// Which invitation is withdrawn.
+/// Input for withdrawing an invitation.
 #[derive(InputObject, Debug, Clone)]
 pub struct InvitationRevokeInput {
-    /// The e-mail address that was invited.
+    /// E-mail address that was invited.
     pub email: EmailAddress,
-    /// The team: global id or UUID; null means the caller's default team.
+    /// The team: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
 }
 
 /// An invitation to sign up and join a team.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Invitation {
-    /// The e-mail address that the new account has.
+    /// E-mail address of the new account.
     pub email: EmailAddress,
-    /// The role to join with.
+    /// Role to join the team with.
     pub role: Role,
-    /// When it was made, UTC.
+    /// Creation time, UTC.
     pub created_at: Instant,
-    /// When it stops working, UTC.
+    /// Expiry of the invitation, UTC.
     pub expires_at: Instant,
 }
 
-/// A new invitation.
+/// The result of creating an invitation.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct InvitationCreatePayload {
-    /// The invitation. An earlier one of the team to this address stopped working.
+    /// The invitation. It replaces any earlier invitation of the team to this address.
     pub invitation: Invitation,
-    /// The one-time link to hand over; null where it was mailed.
+    /// One-time link to hand over; null if it was mailed.
     pub link: Option<String>,
-    /// The token in the link, for `signUp`; null where it was mailed.
+    /// Token of the link, for `signUp`; null if it was mailed.
     pub token: Option<String>,
 }
 
-/// An invitation that was withdrawn.
+/// The result of withdrawing an invitation.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct InvitationRevokePayload {
-    /// Always true: an invitation that could not be withdrawn is an error.
+    /// Always true: a failure is reported as an error.
     pub revoked: bool,
 }
 
 // Rules
 
-/// Errors: `Forbidden` where signing up is closed, for everyone but the operator.
+/// Errors: `Forbidden` if signing up is closed, except for the operator.
 fn may_invite(ports: &Ports, myself: &Myself) -> Result<()> {
     if ports.sign_up == SignUp::Closed && !myself.user().is_operator {
-        return Err(Error::forbidden(
-            "Signing up is closed here; only the operator invites people without an account.",
-        ));
+        return Err(Error::forbidden("Signing up is closed. Only the operator can invite people without an account."));
     }
     Ok(())
 }
 
-/// Withdraws the invitations of a team to an address. Returns how many still worked.
+/// Withdraws the invitations of a team to an address. Returns the number of valid ones.
 async fn withdraw(db: &impl ConnectionTrait, ports: &Ports, team: Uuid, email: &EmailAddress) -> Result<u64> {
     let now = ports.now();
     let ended = invitation::Entity::update_many()
@@ -110,8 +109,9 @@ async fn withdraw(db: &impl ConnectionTrait, ports: &Ports, team: Uuid, email: &
     Ok(ended.rows_affected)
 }
 
-/// Invites a person without an account to sign up and join the team. Errors: `Forbidden` where signing up is closed, for a role above
-/// the caller's and for a full team, `Invalid` for the role of an owner, `Conflict` for an address that an account has, `TooOften`.
+/// Invites a person without an account to sign up and join the team. Errors: `Forbidden` if signing up is closed, for a
+/// role above the caller's and for a full team, `Invalid` for role `OWNER`, `Conflict` for an address that belongs to
+/// an account, `TooOften`.
 pub async fn create(
     ports: &Ports,
     myself: &Myself,
@@ -124,14 +124,14 @@ pub async fn create(
     if role == Role::Owner {
         return Err(Error::invalid(
             "role",
-            "must be one of VIEWER, EDITOR, ADMIN; a member can be offered ownership later",
+            "must be VIEWER, EDITOR or ADMIN; ownership can be offered to members only",
         ));
     }
     ports.attempts.take(Quota::Invitation, Some(myself.id()), from, ports.now())?;
     let txn = members::begin_invitation(ports, team, role).await?;
     if user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&txn).await?.is_some() {
         return Err(Error::conflict(
-            "An account has this e-mail address already; invite it with `websiteInviteMember`.",
+            "An account with this e-mail address already exists. Invite it with `websiteInviteMember`.",
         ));
     }
     withdraw(&txn, ports, team.id(), email).await?;
@@ -178,7 +178,7 @@ async fn note(
     audit::note(db, ports, line).await
 }
 
-/// Withdraws an invitation of the team. Errors: `NotFound` where none works.
+/// Withdraws an invitation of the team. Errors: `NotFound` if there is no valid one.
 pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, email: &EmailAddress) -> Result<()> {
     let txn = ports.begin(team).await?;
     if withdraw(&txn, ports, team.id(), email).await? == 0 {
@@ -189,15 +189,15 @@ pub async fn revoke(ports: &Ports, team: &access::Team<Admin>, email: &EmailAddr
     Ok(())
 }
 
-/// The invitation of a token, for an address. Errors: `Invalid` for one that is unknown, used, expired, for another address, or whose
-/// maker may not invite any more.
+/// The invitation for a token and an address. Errors: `Invalid` if it is unknown, used, expired, for another address,
+/// or its author is no longer allowed to invite.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     ports: &Ports,
     token: &str,
     email: &EmailAddress,
 ) -> Result<invitation::Model> {
-    let refused = || Error::invalid("invitation", "is unknown, was used or has expired; ask for a new one");
+    let refused = || Error::invalid("invitation", "is unknown, used or expired; request a new one");
     let row = invitation::Entity::find()
         .filter(invitation::Column::Hash.eq(digest(token)))
         .filter(invitation::Column::UsedAt.is_null())
@@ -216,8 +216,8 @@ pub(crate) async fn find(
     Ok(row)
 }
 
-/// Lets the new account join the team of its invitation, which is used up. Errors: `Invalid` when another request used it first,
-/// `Forbidden` for a full team.
+/// Adds the new account to the inviting team and uses up the invitation. Errors: `Invalid` if another request used it
+/// first, `Forbidden` for a full team.
 pub(crate) async fn accept(
     txn: &DatabaseTransaction,
     ports: &Ports,
@@ -232,7 +232,7 @@ pub(crate) async fn accept(
         .await?;
     let team = team::Entity::find_by_id(invitation.team_id).one(txn).await?;
     let (1, Some(team)) = (used.rows_affected, team) else {
-        return Err(Error::invalid("invitation", "was used; ask for a new one"));
+        return Err(Error::invalid("invitation", "was already used; request a new one"));
     };
     members::room_for_member(txn, ports, &team).await?;
     let part = membership::ActiveModel {
@@ -257,21 +257,21 @@ pub(crate) async fn accept(
 
 // Graph
 
-/// Mutations of invitations.
+/// Invitation mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct InvitationMutation;
 
 #[Object]
 impl InvitationMutation {
-    /// Invites a person without an account by a one-time link that lets them sign up, also under `signup = "invite"`, and join
-    /// the team. The link is mailed where mail is set up, and returned otherwise. Where signing up is closed only the operator
-    /// invites. An address that an account has is a `CONFLICT`.
+    /// Invites a person without an account. A one-time link lets them sign up, even under `signup = "invite"`, and join
+    /// the team. The link is mailed if mail is configured, and returned otherwise. If signing up is closed, only the
+    /// operator can invite. Fails with `CONFLICT` if the address belongs to an account.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn invitation_create(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who is invited, to which team, and as what.")] input: InvitationCreateInput,
+        #[graphql(desc = "The person to invite, the team to join, and the role.")] input: InvitationCreateInput,
     ) -> Option<async_graphql::Result<InvitationCreatePayload>> {
         let answer: async_graphql::Result<Option<InvitationCreatePayload>> = async {
             let cx = ctx.cx()?;
@@ -283,13 +283,13 @@ impl InvitationMutation {
         answer.transpose()
     }
 
-    /// Withdraws an invitation: its link stops working.
+    /// Withdraws an invitation. Its link stops working.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn invitation_revoke(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which invitation is withdrawn.")] input: InvitationRevokeInput,
+        #[graphql(desc = "The invitation to withdraw.")] input: InvitationRevokeInput,
     ) -> Option<async_graphql::Result<InvitationRevokePayload>> {
         let answer: async_graphql::Result<Option<InvitationRevokePayload>> = async {
             let cx = ctx.cx()?;

@@ -1,6 +1,6 @@
 //! Requests of API keys, counted in memory until they are written.
 //!
-//! - A request costs no write. What is counted and not written yet is added to what rows say.
+//! - A request costs no write. Counts not yet written are added to those of the rows.
 //! - A failed write loses nothing: counts leave memory only after the commit.
 
 use std::{
@@ -18,26 +18,26 @@ pub fn month(at: DateTime<Utc>) -> String {
     at.format("%Y-%m").to_string()
 }
 
-/// A key and the month that requests are counted in.
+/// A key and a month.
 pub(crate) type KeyMonth = (Uuid, String);
 
-/// Requests of one key in one month that no row holds yet.
+/// Requests of one key in one month that are not yet written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) requests: i64,
     pub(crate) last_at: DateTime<Utc>,
 }
 
-/// Requests of one key, written or not.
+/// Requests of one key, written and unwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// In this UTC month.
+    /// In the current UTC month.
     pub(crate) monthly: i64,
-    /// Since the key was made.
+    /// Since the key was created.
     pub(crate) total: i64,
 }
 
-/// What the rows of a key said when it was last seen.
+/// The counts in a key's row when it was last read.
 #[derive(Debug, Clone)]
 struct Seen {
     total: i64,
@@ -79,7 +79,7 @@ impl Counts {
     }
 }
 
-/// Requests of API keys that are counted but not written yet.
+/// Requests of API keys that are counted but not yet written.
 #[derive(Debug, Default)]
 pub struct KeyUsage(Mutex<Counts>);
 
@@ -96,24 +96,24 @@ impl KeyUsage {
         counts.seen.insert(row.id, Seen::new(row, plan));
     }
 
-    /// Counts one more request of a key that was counted with its row before.
+    /// Counts one more request of a key whose row was read before.
     pub(crate) fn count_again(&self, id: Uuid, now: DateTime<Utc>) {
         self.counts().add(id, now);
     }
 
-    /// The requests of a key, by its row.
+    /// The requests of a key, from its row.
     pub(crate) fn counted_with(&self, row: &api_key::Model, now: DateTime<Utc>) -> Counted {
         self.counts().counted(row.id, &Seen::new(row, ""), now)
     }
 
-    /// The requests of a key that was counted with its row before, and the plan that its team had then.
+    /// The requests of a key whose row was read before, and its team's plan at that time.
     pub(crate) fn counted(&self, id: Uuid, now: DateTime<Utc>) -> Option<(String, Counted)> {
         let counts = self.counts();
         let seen = counts.seen.get(&id)?;
         Some((seen.plan.clone(), counts.counted(id, seen, now)))
     }
 
-    /// What no row holds yet, older months first.
+    /// The unwritten counts, older months first.
     pub(crate) fn pending(&self) -> Vec<(KeyMonth, Pending)> {
         let mut pending: Vec<(KeyMonth, Pending)> =
             self.counts().pending.iter().map(|(key, pending)| (key.clone(), *pending)).collect();
@@ -121,7 +121,7 @@ impl KeyUsage {
         pending
     }
 
-    /// Rows hold these requests now.
+    /// Records that these requests were written.
     pub(crate) fn were_written(&self, written: &[(KeyMonth, Pending)]) {
         let mut counts = self.counts();
         for (key, written) in written {

@@ -1,6 +1,6 @@
-//! Networks from which accounts have signed in: failures elsewhere do not lock their devices out.
+//! Networks from which accounts have signed in. Failures from elsewhere do not lock out their devices.
 //!
-//! - Only keyed hashes are kept, at most [`MAX_NETWORKS`] of one account.
+//! - Only keyed hashes are stored, at most [`MAX_NETWORKS`] per account.
 
 use entity::known_network;
 use sea_orm::{
@@ -11,21 +11,21 @@ use uuid::Uuid;
 
 use crate::{access::Unproven, caller::AddressHash, error::Result, ports::Ports};
 
-/// Networks that are kept for one account; the ones that were not seen for longest are forgotten.
+/// Maximum number of networks per account; the least recently seen are dropped.
 const MAX_NETWORKS: u64 = 20;
 
 fn spelled(from: AddressHash) -> String {
     format!("{:016x}", from.0)
 }
 
-/// Whether the account has signed in from there. An unknown account costs the same.
+/// Whether the account has signed in from this network. The query takes the same time for an unknown account.
 pub(crate) async fn is_known(ports: &Ports, user: Option<Uuid>, from: Option<AddressHash>) -> Result<bool> {
     let Some(from) = from else { return Ok(false) };
     let key = (user.unwrap_or(Uuid::nil()), spelled(from));
     Ok(known_network::Entity::find_by_id(key).one(ports.database.reader(&Unproven::new())).await?.is_some())
 }
 
-/// Notes that the account has signed in from there.
+/// Records that the account has signed in from this network.
 pub(crate) async fn remember(
     db: &impl ConnectionTrait,
     ports: &Ports,
@@ -58,7 +58,7 @@ pub(crate) async fn remember(
     Ok(())
 }
 
-/// Forgets all networks of an account: one of them may be an intruder's.
+/// Deletes all networks of an account: one of them may be an intruder's.
 pub(crate) async fn forget(db: &impl ConnectionTrait, user: Uuid) -> Result<()> {
     known_network::Entity::delete_many().filter(known_network::Column::UserId.eq(user)).exec(db).await?;
     Ok(())

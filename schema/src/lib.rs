@@ -1,4 +1,4 @@
-//! Footfall's GraphQL schema: the product. `src` of the root crate is one way to serve it.
+//! Footfall's GraphQL schema, which holds all rules. `src` of the root crate is one way to serve it.
 //!
 //! Imports point one way: `error, scalars -> caller, role -> ports -> access -> nouns -> lib`.
 
@@ -52,7 +52,7 @@ pub use caller::AddressHash;
 pub use error::{Error, Result};
 pub use ports::Ports;
 
-/// All that can be asked. Root fields are nullable where they can fail, so that one failure never empties the answer.
+/// Queries. Root fields that can fail are nullable, so that one failure does not discard the rest of the response.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
 pub struct Query(
     user::UserQuery,
@@ -65,7 +65,7 @@ pub struct Query(
     conversation::ConversationQuery,
 );
 
-/// All that can be changed. Fields of one document run one after another, in its order.
+/// Mutations. The fields of a document run one after another, in document order.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
 pub struct Mutation(
     user::creation::SignUpMutation,
@@ -92,15 +92,19 @@ pub struct Mutation(
     api_key::ApiKeyMutation,
 );
 
-/// All that goes on after the request: a stream of answers until the client or the server ends it.
+/// Subscriptions. A stream of results that lasts until the client or the server ends it.
 #[derive(MergedSubscription, Debug, Default, Clone, Copy)]
 pub struct Subscription(realtime::LiveSubscription, conversation::ConversationSubscription);
 
 /// The executable schema. Each request carries a [`Cx`] (`Request::data`).
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
+/// Description of the scalar that the library defines.
+const UUID: &str = "A UUID (RFC 9562) in hyphenated lower-case form, such as `5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6`.";
+
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .override_output_type_description::<uuid::Uuid>(UUID)
 }
 
 /// Builds the schema. Ports travel in each request's [`Cx`], not in the schema.
@@ -109,7 +113,7 @@ pub fn build() -> Schema {
     builder().finish()
 }
 
-/// Builds the schema for operations that were validated before, such as the stored documents of REST.
+/// Builds the schema for operations that were validated before, such as the persisted documents of REST.
 #[must_use]
 pub fn build_trusted() -> Schema {
     builder().validation_mode(async_graphql::ValidationMode::Fast).finish()
@@ -121,7 +125,7 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new().include_specified_by())
 }
 
-/// The access matrix of all root fields, as the SDL states it.
+/// The access matrix of all root fields, from the SDL.
 #[must_use]
 pub fn stated() -> Vec<access::Stated> {
     access::access_directive::stated_in(&sdl())

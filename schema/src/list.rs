@@ -1,9 +1,9 @@
-//! Lists of objects, resolved in turns: a long answer hands the thread back between its items.
+//! Lists of objects, resolved cooperatively: a long response yields the thread between its items.
 //!
-//! - The framework polls every item of a list in one go. What is resolved from memory never waits, so that neither the time limit nor a client
-//!   that left could stop such an answer before its end.
-//! - Each item takes one unit of the task's budget, as each read of a socket does. A schema extension would do the same for each field, at a
-//!   third of the time that an answer takes.
+//! - The framework polls every item of a list at once. Items resolved from memory never wait, so that neither the time
+//!   limit nor a client that disconnected could stop such a response early.
+//! - Each item consumes one unit of the task's budget, as each read of a socket does. A schema extension would do the
+//!   same for each field, at a third of the response time.
 
 use std::{borrow::Cow, future::poll_fn, pin::Pin, task::Poll};
 
@@ -12,7 +12,7 @@ use async_graphql::{
 };
 use tokio::task::coop;
 
-/// What a field answers that lists objects.
+/// The result of a field that returns a list of objects.
 #[derive(Debug, Clone)]
 pub struct List<T>(Vec<T>);
 
@@ -54,7 +54,7 @@ impl<T: OutputType> OutputType for List<T> {
     }
 }
 
-/// Resolves items side by side, beginning as many of them in one turn of the task as its budget allows. Errors: the first there is.
+/// Resolves items concurrently, starting as many of them per poll as the task's budget allows. Errors: the first one.
 async fn in_turns<F>(mut items: impl Iterator<Item = Pin<Box<F>>>, count: usize) -> ServerResult<Vec<Value>>
 where
     F: Future<Output = ServerResult<Value>> + ?Sized,
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Every third waits for a bell, and one may be broken.
+    /// Every third waits for a bell, and one may fail.
     struct Slow(usize, Arc<Notify>);
 
     #[Object]

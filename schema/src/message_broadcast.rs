@@ -1,6 +1,6 @@
-//! Messages told to those who listen, as they are appended.
+//! Broadcasts conversation messages to subscribers.
 //!
-//! - Each message is told once, in order, and after it was committed.
+//! - Each message is sent once, in order, after it was committed.
 
 use std::{
     collections::HashMap,
@@ -11,13 +11,13 @@ use entity::conversation_message as message;
 use tokio::sync::{OwnedMutexGuard, broadcast};
 use uuid::Uuid;
 
-/// Messages that a listener may be behind.
+/// Maximum number of messages that a subscriber can be behind.
 const BEHIND: usize = 256;
 
-/// What a listener receives.
+/// What a subscriber receives.
 pub(crate) type Heard = broadcast::Receiver<Arc<message::Model>>;
 
-/// Who listens to which conversation. One per process.
+/// The subscribers of each conversation. One per process.
 #[derive(Debug, Default)]
 pub struct Told {
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -34,14 +34,14 @@ impl Told {
         Arc::clone(&self.turn).lock_owned().await
     }
 
-    /// Hears what is appended from now on.
+    /// Subscribes to messages appended from now on.
     pub(crate) fn listen(&self, conversation: Uuid) -> Heard {
         let mut listening = self.listening();
         listening.retain(|_, told| told.receiver_count() > 0);
         listening.entry(conversation).or_insert_with(|| broadcast::channel(BEHIND).0).subscribe()
     }
 
-    /// Tells a message that was committed.
+    /// Broadcasts a message that was committed.
     pub(crate) fn tell(&self, row: &message::Model) {
         if let Some(told) = self.listening().get(&row.conversation_id) {
             // No subscribers are left.
@@ -49,7 +49,7 @@ impl Told {
         }
     }
 
-    /// The conversation is no more: its streams end.
+    /// Ends the streams of a deleted conversation.
     pub(crate) fn end(&self, conversation: Uuid) {
         self.listening().remove(&conversation);
     }

@@ -1,4 +1,4 @@
-//! Refetching by global id: whatever has an `id` can be asked for again.
+//! Refetching by global ID: every object with an `id` can be fetched again.
 
 use async_graphql::{Context, ID, Interface, Object};
 
@@ -21,15 +21,15 @@ use crate::{
 
 // Vocabulary
 
-/// The most ids in one `nodes`.
+/// Maximum number of IDs in one `nodes`.
 const MAX_IDS: usize = 100;
 
-/// What looking up one id costs: it may be a thing with a long text.
+/// Cost of looking up one ID: the object may contain a long text.
 const LOOK_UP_COST: u32 = 200;
 
-/// Something with a global id.
+/// An object with a global ID.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Global id."))]
+#[graphql(field(name = "id", ty = "ID", desc = "Global ID."))]
 pub enum Node {
     /// A user.
     User(User),
@@ -41,11 +41,11 @@ pub enum Node {
     Website(Website),
     /// An API key.
     ApiKey(ApiKey),
-    /// An address or network that is not counted.
+    /// An excluded IP address or network.
     IpExclusion(IpExclusion),
-    /// Paths that are not counted.
+    /// An excluded path pattern.
     PathExclusion(PathExclusion),
-    /// A line of the audit log.
+    /// An entry of the audit log.
     AuditEntry(AuditEntry),
     /// A conversation.
     Conversation(Conversation),
@@ -55,7 +55,7 @@ pub enum Node {
 
 // Rules
 
-/// The thing with this global id, through the same proof as any other way to it.
+/// The object with this global ID, under the same access check as any other way to it.
 async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
     cx.caller().known()?;
     let (kind, uuid) = split_global(field, id)?;
@@ -63,7 +63,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::User => {
             let myself = cx.myself().await?;
             if myself.id() != uuid {
-                return Err(Error::forbidden("This is another user's account; one sees only one's own."));
+                return Err(Error::forbidden("This account belongs to another user. You can access only your own."));
             }
             Node::User(User(myself))
         }
@@ -81,36 +81,37 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
 
 // Graph
 
-/// Root fields that refetch.
+/// Refetch queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// The thing with this global id. Null with an error when there is none, or the caller may not see it.
+    /// The object with the given global ID. Null with an error if it does not exist or the caller cannot access it.
     #[doc = access_line!(NODE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Node, Some(Role::Viewer), None))]
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "A global id, as an `id` field gave it; a plain UUID does not say what it is of.")] id: ID,
+        #[graphql(desc = "Global ID from an `id` field. A plain UUID is not accepted.")] id: ID,
     ) -> Option<async_graphql::Result<Node>> {
         let answer: async_graphql::Result<Option<Node>> = async { Ok(Some(find(ctx.cx()?, "id", &id).await?)) }.await;
         answer.transpose()
     }
 
-    /// The things with these global ids, in their order. What is missing or not for the caller is null.
+    /// The objects with the given global IDs, in the same order. Null for each that does not exist or that the caller
+    /// cannot access.
     #[doc = access_line!(NODE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Node, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(None, Some(vec!["ids".to_owned()])), directive = crate::cost::cost::apply(LOOK_UP_COST))]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Global ids, at most 100.")] ids: Vec<ID>,
+        #[graphql(desc = "Global IDs, at most 100.")] ids: Vec<ID>,
     ) -> async_graphql::Result<List<Option<Node>>> {
         let cx = ctx.cx()?;
         cx.caller().known()?;
         if ids.len() > MAX_IDS {
-            return Err(Error::invalid("ids", format!("has {} ids; at most {MAX_IDS} are right", ids.len())).into());
+            return Err(Error::invalid("ids", format!("must have at most {MAX_IDS} IDs (got {})", ids.len())).into());
         }
         // Asked side by side, so that the loaders answer them in one batch.
         let found = futures_util::future::join_all(ids.iter().map(|id| find(cx, "ids", id))).await;

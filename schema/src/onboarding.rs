@@ -1,7 +1,7 @@
-//! Onboarding: how far a user has come in setting up, kept for the dashboard.
+//! Onboarding progress of users, stored for the dashboard.
 //!
-//! - Each user has one record at most; it is theirs alone, whatever team they are in.
-//! - The dashboard's own object is kept as it was sent, its keys in their order.
+//! - Each user has at most one record, independent of teams.
+//! - The dashboard's object is stored unchanged, including the order of its keys.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject, Value};
 use entity::onboarding;
@@ -17,45 +17,45 @@ use crate::{
 
 // Vocabulary
 
-/// Characters of a step's name at most.
+/// Maximum length of a step's name, in characters.
 const MAX_STEP: usize = 100;
 
-/// Bytes of the dashboard's object at most, as JSON.
+/// Maximum size of the dashboard's object as JSON, in bytes.
 const MAX_BYTES: usize = 32 * 1024;
 
-/// How far a user has come in setting up.
+/// Onboarding progress of a user.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Onboarding {
-    /// The UUID of the user.
+    /// UUID of the user.
     pub user_id: Uuid,
-    /// Name of the step, as the dashboard calls it; null before the first one.
+    /// Name of the current step, as defined by the dashboard; null before the first step.
     pub current_step: Option<String>,
-    /// Whether the user is through; false before anything was saved.
+    /// Whether onboarding is complete. False if nothing was saved.
     pub completed: bool,
-    /// The dashboard's own object, as it was sent; `{}` before anything was saved.
+    /// The dashboard's own object, unchanged; `{}` if nothing was saved.
     pub data: Json,
-    /// When it was first saved, UTC; null before.
+    /// Time when onboarding was first saved, UTC; null if it was never saved.
     pub created_at: Option<Instant>,
-    /// When it was last saved, UTC; null before the first time.
+    /// Time when onboarding was last saved, UTC; null if it was never saved.
     pub updated_at: Option<Instant>,
 }
 
-/// What is saved. A field that is left out stays as it is, but for `completed`.
+/// Onboarding progress to save. Omitted fields stay unchanged, except `completed`.
 #[derive(InputObject, Debug, Clone)]
 pub struct OnboardingSaveInput {
-    /// Name of the step, as the dashboard calls it, 1 to 100 characters; null for none.
+    /// Name of the current step, as defined by the dashboard, 1 to 100 characters; null for none.
     pub step: MaybeUndefined<String>,
-    /// A JSON object of the dashboard's own, at most 32,768 bytes as JSON; it replaces the one before. Null is refused.
+    /// The dashboard's own JSON object, at most 32,768 bytes as JSON. Replaces the existing object. Cannot be null.
     pub data: MaybeUndefined<Json>,
-    /// Whether the user is through; false where it is left out.
+    /// Whether onboarding is complete. Defaults to false.
     #[graphql(default = false)]
     pub completed: bool,
 }
 
-/// What was saved.
+/// The result of saving onboarding progress.
 #[derive(SimpleObject)]
 pub struct OnboardingSavePayload {
-    /// The record.
+    /// The saved record.
     pub onboarding: Onboarding,
 }
 
@@ -73,7 +73,7 @@ fn face(row: onboarding::Model) -> Result<Onboarding> {
     })
 }
 
-/// The user's record, or what stands for it before the first is saved.
+/// The user's record, or the default before the first one is saved.
 pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
     match onboarding::Entity::find_by_id(myself.id()).one(ports.database.reader(myself)).await? {
         Some(row) => face(row),
@@ -91,10 +91,10 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 fn checked_step(step: String) -> Result<String> {
     let wrong = |why: String| Err(Error::invalid("step", why));
     match step.chars().count() {
-        _ if step.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_STEP} characters are right")),
-        length if length > MAX_STEP => wrong(format!("has {length} characters; 1 to {MAX_STEP} are right")),
+        _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters and cannot be blank")),
+        length if length > MAX_STEP => wrong(format!("must have 1 to {MAX_STEP} characters (got {length})")),
         _ if step.chars().any(char::is_control) => {
-            wrong("holds a control character; a word such as add_website is right".to_owned())
+            wrong("cannot contain control characters; use a word such as add_website".to_owned())
         }
         _ => Ok(step),
     }
@@ -106,12 +106,15 @@ fn checked_data(data: &Value) -> Result<String> {
     }
     let text = serde_json::to_string(data).map_err(Error::internal)?;
     if text.len() > MAX_BYTES {
-        return Err(Error::invalid("data", format!("has {} bytes as JSON; at most {MAX_BYTES} are right", text.len())));
+        return Err(Error::invalid(
+            "data",
+            format!("must have at most {MAX_BYTES} bytes as JSON (got {})", text.len()),
+        ));
     }
     Ok(text)
 }
 
-/// Saves the user's record, the first time or again. Errors: `Invalid`.
+/// Creates or updates the user's record. Errors: `Invalid`.
 pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) -> Result<Onboarding> {
     let step = match input.step {
         MaybeUndefined::Undefined => None,
@@ -121,7 +124,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
     let data = match input.data {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => {
-            return Err(Error::invalid("data", "cannot be null; leave it out to keep it as it is, or send {}"));
+            return Err(Error::invalid("data", "cannot be null; omit it to keep the current value, or pass {}"));
         }
         MaybeUndefined::Value(data) => Some(checked_data(&data.0)?),
     };
@@ -151,7 +154,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
             };
             row.insert(&txn)
                 .await
-                .map_err(|source| Error::of_write(source, "This was saved twice at once; save it again."))?
+                .map_err(|source| Error::of_write(source, "The record was saved concurrently. Save it again."))?
         }
     };
     txn.commit_addition().await?;
@@ -160,19 +163,19 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
 
 // Graph
 
-/// Mutations of onboarding.
+/// Onboarding mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct OnboardingMutation;
 
 #[Object]
 impl OnboardingMutation {
-    /// Saves how far the caller has come in setting up, the first time or again.
+    /// Saves the caller's onboarding progress.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn onboarding_save(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What is saved.")] input: OnboardingSaveInput,
+        #[graphql(desc = "The onboarding progress to save.")] input: OnboardingSaveInput,
     ) -> Option<async_graphql::Result<OnboardingSavePayload>> {
         let answer: async_graphql::Result<Option<OnboardingSavePayload>> = async {
             let onboarding = save(ctx.cx()?.ports(), &ctx.myself().await?, input).await?;

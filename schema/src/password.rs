@@ -1,7 +1,7 @@
-//! Passwords: changed by who knows the old one, and set anew by who reads the account's mail, or by the operator.
+//! Passwords: changed with the current password, or reset with a mailed secret or by the operator.
 //!
-//! - A mailed secret works once, for an hour, until a newer one is mailed. Only its digest is kept.
-//! - Asking for a mail tells nobody whether there is an account: the work is done behind the answer.
+//! - A mailed secret works once, for an hour, until a newer one is mailed. Only its digest is stored.
+//! - Requesting a mail does not reveal whether an account exists: the work happens in the background.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Duration, Utc};
@@ -31,71 +31,71 @@ use crate::{
 
 // Vocabulary
 
-/// Characters of a mailed secret.
+/// Number of characters in a mailed secret.
 const SECRET: usize = 48;
 
-/// Minutes for which a mailed secret works.
+/// Minutes for which a mailed secret is valid.
 const MINUTES: i64 = 60;
 
-/// Mails to one account within an hour.
+/// Maximum number of mails per account and hour.
 const MAILS_AN_HOUR: u64 = 3;
 
-/// What everybody hears who asks for a mail.
-const ASKED: &str = "If an account with this address has a password here, a mail with instructions is on its way; it works for an hour.";
+/// The message in response to every request for a mail.
+const ASKED: &str = "If an account with this address has a password, instructions are on their way by mail. They are valid for an hour.";
 
-/// A change of the password by who knows it.
+/// Input for changing the password.
 #[derive(InputObject, Debug, Clone)]
 pub struct PasswordChangeInput {
-    /// The password that works now.
+    /// Current password.
     #[graphql(secret)]
     pub current_password: String,
-    /// The new one, 8 to 200 characters, different from the current one.
+    /// New password, 8 to 200 characters, different from the current one.
     #[graphql(secret)]
     pub new_password: String,
 }
 
-/// The password was changed.
+/// The result of changing the password.
 #[derive(SimpleObject)]
 pub struct PasswordChangePayload {
-    /// When, UTC. All other sessions of the account ended then.
+    /// Time of the change, UTC. All other sessions of the account ended at that time.
     pub changed_at: Instant,
 }
 
-/// Who forgot a password.
+/// Input for requesting a password reset by mail.
 #[derive(InputObject, Debug, Clone)]
 pub struct PasswordForgotInput {
-    /// The account's e-mail address.
+    /// E-mail address of the account.
     pub email: EmailAddress,
 }
 
-/// A mail was asked for.
+/// The result of requesting a password reset.
 #[derive(SimpleObject)]
 pub struct PasswordForgotPayload {
-    /// A sentence for the person; the same whether there is such an account or not.
+    /// Message for the user. It does not depend on whether the account exists.
     pub message: String,
 }
 
-/// A new password, with the secret that was mailed.
+/// Input for resetting the password with a mailed secret.
 #[derive(InputObject, Debug, Clone)]
 pub struct PasswordResetInput {
-    /// The secret of the mail. It works once, within an hour.
+    /// Secret from the mail. Works once, within an hour.
     #[graphql(secret)]
     pub secret: String,
-    /// The new password, 8 to 200 characters.
+    /// New password, 8 to 200 characters.
     #[graphql(secret)]
     pub new_password: String,
 }
 
-/// The password was set anew.
+/// The result of resetting the password.
 #[derive(SimpleObject)]
 pub struct PasswordResetPayload {
-    /// When, UTC. All sessions of the account ended then; sign in with the new password.
+    /// Time of the reset, UTC. All sessions of the account ended at that time; sign in with the new password.
     pub reset_at: Instant,
 }
 
 // Rules
 
-/// Writes the hash of a password. Mailed secrets that were not used open nothing any more.
+/// Writes the hash of a password. Unused mailed secrets become invalid.
 async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()> {
     let row = user::ActiveModel { id: Unchanged(user), password_hash: Set(Some(hash)), ..Default::default() };
     row.update(txn).await.map_err(|source| match source {
@@ -105,7 +105,7 @@ async fn store(txn: &DatabaseTransaction, user: Uuid, hash: String) -> Result<()
     expire_resets(txn, user).await
 }
 
-/// Mailed secrets that were not used open nothing any more; they still count towards the mails of the hour.
+/// Invalidates unused mailed secrets; they still count towards the hourly limit.
 async fn expire_resets(txn: &DatabaseTransaction, user: Uuid) -> Result<()> {
     password_reset::Entity::update_many()
         .col_expr(password_reset::Column::ExpiresAt, Expr::col(password_reset::Column::CreatedAt))
@@ -116,7 +116,7 @@ async fn expire_resets(txn: &DatabaseTransaction, user: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Checks the caller's password, which `field` carries. Errors: `Invalid` for a wrong one, `TooManyAttempts`.
+/// Checks the caller's password in argument `field`. Errors: `Invalid` for a wrong one, `TooManyAttempts`.
 pub(crate) async fn verify(
     ports: &Ports,
     myself: &Myself,
@@ -131,7 +131,7 @@ pub(crate) async fn verify(
             attempt.succeeded();
             Ok(())
         }
-        Ok(false) => Err(Error::invalid(field, "is not the account's password")),
+        Ok(false) => Err(Error::invalid(field, "must be the account's current password")),
         Err(error) => {
             attempt.was_not_made();
             Err(error)
@@ -139,8 +139,8 @@ pub(crate) async fn verify(
     }
 }
 
-/// Changes the password of the caller and ends all other sessions. Returns when. Errors: `Invalid` for a wrong current password,
-/// a new one that does not fit, and an account that signs in elsewhere; `TooManyAttempts`.
+/// Changes the caller's password and ends all other sessions. Returns the time. Errors: `Invalid` for a wrong current
+/// password, an invalid new one, and an account with external sign-in; `TooManyAttempts`.
 pub async fn change(
     ports: &Ports,
     myself: &Myself,
@@ -149,14 +149,14 @@ pub async fn change(
     from: Option<AddressHash>,
 ) -> Result<DateTime<Utc>> {
     if let Some(provider) = external_login(myself.user()) {
-        let why = format!("cannot be set: this account signs in with {provider} and has no password here");
+        let why = format!("cannot be set: this account signs in with {provider} and has no password");
         return Err(Error::invalid("newPassword", why));
     }
     checked_password("newPassword", &new)?;
     let is_same = current == new;
     verify(ports, myself, "currentPassword", current, from).await?;
     if is_same {
-        return Err(Error::invalid("newPassword", "is the current password; choose another"));
+        return Err(Error::invalid("newPassword", "must differ from the current password"));
     }
     let hash = ports.passwords.hash(new).await?;
     let (now, email) = (ports.now(), &myself.user().email);
@@ -168,23 +168,23 @@ pub async fn change(
     Ok(now)
 }
 
-/// Sees to it that the account with this address, if there is one, gets a mail with a secret. Errors: `TooManyAttempts`.
+/// Mails a secret to the account with this address, if there is one. Errors: `TooManyAttempts`.
 pub fn forgot(ports: &Ports, email: &EmailAddress, from: Option<AddressHash>) -> Result<&'static str> {
     let _counts = ports.attempts.begin(Some(&format!("forgot {}", email.as_str())), from, ports.now())?;
     if !ports.mail.is_set_up() {
-        tracing::warn!("a forgotten password was reported, but no mail is set up; `footfall user password` sets one");
+        tracing::warn!("a password reset was requested, but mail is not configured; use `footfall user password`");
         return Ok(ASKED);
     }
     mail_behind(ports, email.as_str().to_owned());
     Ok(ASKED)
 }
 
-/// Mails a secret behind the answer: it takes longer for a known address than for an unknown one.
+/// Mails a secret in the background, because it takes longer for a known address than for an unknown one.
 pub(crate) fn mail_behind(ports: &Ports, email: String) {
     let ports = ports.clone();
     tokio::spawn(async move {
         if let Err(error) = mail_secret(&ports, &email).await {
-            tracing::warn!(error.code = error.code(), error.source = ?error, "a mail about a password was not sent");
+            tracing::warn!(error.code = error.code(), error.source = ?error, "cannot send a password reset mail");
         }
     });
 }
@@ -206,7 +206,7 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     if recent >= MAILS_AN_HOUR {
         return Ok(());
     }
-    // What cannot matter any more.
+    // Expired rows.
     password_reset::Entity::delete_many()
         .filter(password_reset::Column::UserId.eq(user.id))
         .filter(password_reset::Column::CreatedAt.lte(now - Duration::hours(1)))
@@ -225,25 +225,22 @@ async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {
     .await?;
     txn.commit_addition().await?;
     let way = match ports.mail.reset_page(&secret) {
-        Some(page) => format!("Open this page within an hour and choose a new one:\n\n{page}\n"),
-        None => format!("Choose a new one within an hour, with this code:\n\n{secret}\n"),
+        Some(page) => format!("Open this page within an hour to choose a new one:\n\n{page}\n"),
+        None => format!("Use this code within an hour to choose a new one:\n\n{secret}\n"),
     };
     let text = format!(
-        "Somebody, hopefully you, has forgotten the password of the Footfall account {}.\n\n{way}\n\
-         If it was not you, there is nothing to do: the password stays as it is.\n",
+        "A new password was requested for the Footfall account {}.\n\n{way}\n\
+         If you did not request this, ignore this mail. The password stays unchanged.\n",
         user.email
     );
     ports.mail.send(&user.email, "Choose a new password", &text).await
 }
 
-/// Sets a password with a mailed secret, and ends all sessions of the account. Returns when. Errors: `Invalid` for a secret that
-/// does not work and a password that does not fit; `TooManyAttempts`.
+/// Sets a password with a mailed secret, and ends all sessions of the account. Returns the time. Errors: `Invalid` for
+/// an invalid secret or password; `TooManyAttempts`.
 pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<AddressHash>) -> Result<DateTime<Utc>> {
     let refused = || {
-        Error::invalid(
-            "secret",
-            "is unknown, was used, is older than an hour, or a newer one was mailed; ask for a new mail",
-        )
+        Error::invalid("secret", "is unknown, used, replaced by a newer one or older than an hour; request a new mail")
     };
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     let found = password_reset::Entity::find()
@@ -253,7 +250,7 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
         .one(ports.database.reader(&Unproven::new()))
         .await?
         .ok_or_else(refused)?;
-    // Looked at before the costly hash; a password that does not fit uses nothing up.
+    // Checked before the costly hash; an invalid password does not use up the secret.
     attempt.succeeded();
     checked_password("newPassword", &new)?;
     let hash = ports.passwords.hash(new).await?;
@@ -276,8 +273,8 @@ pub async fn reset(ports: &Ports, secret: &str, new: String, from: Option<Addres
     Ok(now)
 }
 
-/// The mailed secret was read at the account's address, which is proven by that. What was made while the address waited for its
-/// proof may be another person's: API keys end.
+/// Confirms the account's address: the mailed secret was read there. API keys created while the address was unconfirmed
+/// may belong to another person and are revoked.
 async fn prove_address(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> Result<()> {
     let Some(row) = user::Entity::find_by_id(user).one(txn).await? else { return Ok(()) };
     if row.email_verified_at.is_some() {
@@ -324,7 +321,7 @@ async fn set(txn: &DatabaseTransaction, ports: &Ports, user: Uuid, hash: String,
 
 // Graph
 
-/// Mutations of passwords.
+/// Password mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PasswordMutation;
 
@@ -336,7 +333,7 @@ impl PasswordMutation {
     async fn password_change(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The old password and the new one.")] input: PasswordChangeInput,
+        #[graphql(desc = "The current and the new password.")] input: PasswordChangeInput,
     ) -> Option<async_graphql::Result<PasswordChangePayload>> {
         let answer: async_graphql::Result<Option<PasswordChangePayload>> = async {
             let (cx, myself) = (ctx.cx()?, ctx.myself().await?);
@@ -347,14 +344,15 @@ impl PasswordMutation {
         answer.transpose()
     }
 
-    /// Mails a secret for `passwordReset` to the account with this address; an earlier one stops working. The answer is the same whether there is one or not.
-    /// Where no mail is set up, nothing is sent; the operator sets a password with `footfall user password`.
+    /// Mails a secret for `passwordReset` to the account with this address and invalidates an earlier one. The response
+    /// does not depend on whether the account exists. If mail is not configured, nothing is sent; the operator can set
+    /// a password with `footfall user password`.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn password_forgot(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whose password was forgotten.")] input: PasswordForgotInput,
+        #[graphql(desc = "The account whose password to reset.")] input: PasswordForgotInput,
     ) -> Option<async_graphql::Result<PasswordForgotPayload>> {
         let answer: async_graphql::Result<Option<PasswordForgotPayload>> = async {
             let cx = ctx.cx()?;
@@ -365,7 +363,7 @@ impl PasswordMutation {
         answer.transpose()
     }
 
-    /// Sets a password with the secret that was mailed, and ends all sessions of the account. It does not sign in.
+    /// Sets a password with the mailed secret and ends all sessions of the account. Does not sign in.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn password_reset(

@@ -1,4 +1,4 @@
-//! Plans: what each allows. The only table of limits.
+//! Plans and their limits. The only table of limits.
 
 use async_graphql::{Enum, SimpleObject};
 
@@ -6,72 +6,73 @@ use crate::{ports::Limits, scalars::BigInt};
 
 // Vocabulary
 
-/// The name of a plan, smallest first.
+/// Name of a plan, in ascending order of limits.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PlanName {
-    /// For trying out.
+    /// For evaluation.
     Free,
     /// For one business.
     Pro,
     /// For agencies.
     Scale,
-    /// Without limits on websites and members. A self-hosted installation without limits answers this.
+    /// No limits on websites and members. Also the plan of a self-hosted installation without limits.
     Enterprise,
 }
 
-/// Something that not every plan has.
+/// A feature that only some plans include.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PlanFeature {
-    /// Recordings of visits.
+    /// Session recordings.
     SessionReplay,
-    /// Click and scroll maps.
+    /// Click maps and scroll maps.
     Heatmaps,
-    /// Revenue attributed to visits.
+    /// Attribution of revenue to visits.
     Revenue,
-    /// Insights, anomalies and retention over the API.
+    /// Insights, anomalies and retention through the API.
     Insights,
     /// The Stats API.
     Stats,
-    /// Questions in natural language over the API.
+    /// Natural-language queries through the API.
     NaturalLanguage,
     /// Scheduled export to object storage.
     WarehouseExport,
 }
 
-/// Plans, and features of one, at most.
+/// Maximum number of plans, and of features in one plan.
 const MAX_PLANS: u32 = 10;
 const _: () = assert!(PlanName::ALL.len() <= MAX_PLANS as usize);
 const MAX_FEATURES: u32 = 20;
 
-/// A plan and what it allows.
+/// A plan and its limits.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Its name.
+    /// Name of the plan.
     pub name: PlanName,
-    /// What it allows.
+    /// Limits of the plan.
     pub limits: PlanLimits,
 }
 
-/// What a plan allows.
+/// Limits of a plan.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct PlanLimits {
-    /// The plan whose figures these are.
+    /// The plan that these limits belong to.
     pub plan: PlanName,
-    /// Requests of one API key per minute.
+    /// Maximum number of requests per API key and minute.
     pub requests_per_minute: i32,
-    /// Requests of one API key per calendar month (UTC).
+    /// Maximum number of requests per API key and calendar month (UTC).
     pub requests_per_month: BigInt,
-    /// Events taken in per calendar month (UTC), all websites of the team together; null means no fixed limit.
+    /// Maximum number of events per calendar month (UTC), over all websites of the team; null if there is no fixed
+    /// limit.
     pub events_per_month: Option<BigInt>,
-    /// Websites of the team; null means unlimited.
+    /// Maximum number of websites in the team; null if unlimited.
     pub max_websites: Option<i32>,
-    /// Active members of the team; null means unlimited.
+    /// Maximum number of active members in the team; null if unlimited.
     pub max_members: Option<i32>,
-    /// Days for which events are kept; null means no fixed limit.
+    /// Number of days for which events are kept; null if there is no fixed limit.
     pub retention_days: Option<i32>,
-    /// The largest page that `first` and `last` may ask for, in rows.
+    /// Maximum page size for `first` and `last`, in rows.
     pub max_page_size: i32,
-    /// Features the plan has.
+    /// Features of the plan.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_FEATURES), None))]
     pub features: Vec<PlanFeature>,
 }
@@ -79,10 +80,10 @@ pub struct PlanLimits {
 // Rules
 
 impl PlanName {
-    /// All plans, smallest first.
+    /// All plans, in ascending order of limits.
     pub const ALL: [Self; 4] = [Self::Free, Self::Pro, Self::Scale, Self::Enterprise];
 
-    /// Lower-case name, as rows and REST spell it.
+    /// Lower-case name, as in rows and REST.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -93,7 +94,7 @@ impl PlanName {
         }
     }
 
-    /// The plan that counts for a team whose row says `text`: Enterprise where limits are off; a name nobody knows is Free.
+    /// The effective plan of a team whose row contains `text`: Enterprise if limits are off, Free for an unknown name.
     #[must_use]
     pub fn counting(limits: Limits, text: &str) -> Self {
         match limits {
@@ -102,7 +103,7 @@ impl PlanName {
         }
     }
 
-    /// The row of the plan table.
+    /// The plan's row in the table.
     #[must_use]
     pub fn limits(self) -> PlanLimits {
         use PlanFeature::{Heatmaps, Insights, NaturalLanguage, Revenue, SessionReplay, Stats, WarehouseExport};
@@ -128,7 +129,7 @@ impl PlanName {
     }
 }
 
-/// Every plan, smallest first.
+/// All plans, in ascending order of limits.
 #[must_use]
 pub fn plans() -> Vec<Plan> {
     PlanName::ALL.into_iter().map(|name| Plan { name, limits: name.limits() }).collect()
@@ -136,13 +137,13 @@ pub fn plans() -> Vec<Plan> {
 
 // Graph
 
-/// Root fields about plans.
+/// Plan queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PlanQuery;
 
 #[async_graphql::Object]
 impl PlanQuery {
-    /// Every plan, smallest first.
+    /// All plans, in ascending order of limits.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = crate::access::access_directive::access::apply(crate::access::On::Public, None, None), directive = crate::cost::list_size::apply(Some(MAX_PLANS), None))]
     async fn plans(&self) -> crate::list::List<Plan> {

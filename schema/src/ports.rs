@@ -1,4 +1,4 @@
-//! What the shell must supply: event store, clock, ids, passwords, tokens.
+//! The ports that the server implements: event store, clock, IDs, passwords, tokens and others.
 
 use std::sync::Arc;
 
@@ -26,54 +26,54 @@ use crate::{
 /// The event store.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Answers each panel of the plan, in order. Errors: `TimedOut` past the statement time limit.
+    /// Runs each panel of the plan and returns results in order. Errors: `TimedOut` past the statement time limit.
     async fn ask(&self, plan: &Plan) -> Result<Vec<Answer>>;
 
-    /// When the website's first event happened, in milliseconds since 1970 UTC; `None` before the first one.
+    /// Time of the website's first event, in milliseconds since 1970 UTC; `None` if it has none.
     async fn first_event(&self, website: Uuid) -> Result<Option<i64>>;
 
-    /// How many events of people these websites have since an instant (milliseconds since 1970 UTC), heartbeats left out.
+    /// Number of events on these websites since an instant (milliseconds since 1970 UTC), without bots and heartbeats.
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64>;
 
-    /// Stores events, all or none. An event whose id is stored already at the same time on the same website is left out.
+    /// Stores events, all or none. An event whose ID is already stored for the same time and website is skipped.
     ///
     /// `settled_ms`: no event older than this is expected; visits that ended 30 minutes before it are closed.
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended>;
 }
 
-/// What the import of logs needs of the event store.
+/// Log import on the event store.
 #[async_trait]
 pub trait Imports: Events {
-    /// Logs that were imported into the website, each at every length at which it was.
+    /// The logs imported into the website, once for each length that was imported.
     async fn imported_logs(&self, website: Uuid) -> Result<Vec<ImportedLog>>;
 
-    /// Remembers a log, before the first of its page views is stored.
+    /// Records a log before the first of its page views is stored.
     async fn remember_log(&self, website: Uuid, log: ImportedLog) -> Result<()>;
 
-    /// People's visits with a first event at `until_ms` or before and a last event at `from_ms` or later.
+    /// Visits without bots that have a first event at `until_ms` or before and a last event at `from_ms` or later.
     async fn visits_between(&self, website: Uuid, from_ms: i64, until_ms: i64) -> Result<Vec<StoredVisit>>;
 
-    /// Stores page views of a log and moves visits, all or none. Page views that are stored already are left out.
+    /// Stores page views of a log and moves visits, all or none. Page views that are already stored are skipped.
     async fn import(&self, batch: ImportBatch) -> Result<Appended>;
 }
 
-/// A log, known by the page views that it begins with.
+/// A log, identified by its first page views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportedLog {
-    /// The log's number; it keeps it as it grows.
+    /// The log's number, which it keeps as it grows.
     pub log: u64,
-    /// How many page views it had.
+    /// Number of page views it had.
     pub page_views: u64,
-    /// Digest of all of them, in the order of the file.
+    /// Digest of all page views, in file order.
     pub digest: [u8; 16],
 }
 
-/// Page views of one log, in the order of time.
+/// Page views of one log, in chronological order.
 #[derive(Debug, Default)]
 pub struct ImportBatch {
     /// The page views.
     pub page_views: Vec<ImportedPageView>,
-    /// Visits that turn out to go on from an earlier day.
+    /// Visits that turn out to continue from an earlier day.
     pub moves: Vec<VisitMove>,
     /// As in [`Events::append`].
     pub settled_ms: i64,
@@ -84,80 +84,82 @@ pub struct ImportBatch {
 pub struct ImportedPageView {
     /// The page view.
     pub event: Event,
-    /// Which lines are equal: lines of one instant and one website with the same number are.
+    /// Identifies equal lines: lines with the same instant, website and number are equal.
     pub line: u64,
-    /// How many lines equal to this one precede it in the log.
+    /// Number of equal lines that precede it in the log.
     pub equal_before: u64,
 }
 
-/// A stored visit whose visitor gets another key.
+/// A stored visit whose visitor gets a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisitMove {
     /// The website.
     pub website: Uuid,
     /// The visit as it is stored.
     pub visit: StoredVisit,
-    /// The key that it gets.
+    /// The new key.
     pub visitor: u64,
 }
 
-/// Where the journal of ingest is delivered to.
+/// The target of the ingest journal.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Stores events as [`Events::append`] does, and in the same transaction that the journal is delivered up to `position`.
+    /// Stores events as [`Events::append`] does and, in the same transaction, that the journal is delivered up to
+    /// `position`.
     async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended>;
 
     /// The position of the last delivery.
     async fn delivered(&self) -> Result<i64>;
 
-    /// Erases events and visits of a website, and takes none in any more until the process ends. Answers how many events it erased
-    /// since the process began.
+    /// Erases events and visits of a website, and rejects further ones until the process ends. Returns the number of
+    /// events erased since the process started.
     async fn erase(&self, website: Uuid) -> Result<u64>;
 
-    /// The events since an instant (milliseconds since 1970 UTC), of every website, in order of time; the latest 100,000.
+    /// The events of all websites since an instant (milliseconds since 1970 UTC), in chronological order; the latest
+    /// 100,000.
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>>;
 }
 
-/// What a start recalls of an event.
+/// The parts of an event that are restored at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentEvent {
-    /// Which website it belongs to.
+    /// ID of the website.
     pub website: Uuid,
-    /// Who did it.
+    /// The actor.
     pub visitor: u64,
-    /// When it happened, in milliseconds since 1970 UTC.
+    /// Time of the event, in milliseconds since 1970 UTC.
     pub time_ms: i64,
-    /// What kind of thing it is.
+    /// Type of the event.
     pub kind: EventKind,
     /// ISO 3166-1 alpha-2; empty where unknown.
     pub country: String,
-    /// Path of the page; empty where it is unusually long.
+    /// Path of the page; empty if it is unusually long.
     pub path: String,
-    /// Whether a bot did it.
+    /// Whether the event is bot traffic.
     pub is_bot: bool,
 }
 
-/// Erases what was sent to websites that are gone.
+/// Erases the data of deleted websites.
 #[async_trait]
 pub trait Erasure: Send + Sync {
-    /// Erases a website's events, visits, counts and live figures, wherever they are, and takes nothing in any more. Answers how many
-    /// events went since the process began. Safe to call again.
+    /// Erases a website's events, visits, counts and live figures everywhere, and rejects further events. Returns the
+    /// number of events erased since the process started. Safe to call again.
     ///
-    /// Errors: `Unavailable` when it has to be tried again later.
+    /// Errors: `Unavailable` when it must be retried later.
     async fn erase(&self, website: Uuid) -> Result<u64>;
 }
 
-/// What a domain shows of those who control it.
+/// Domain verification lookups.
 #[async_trait]
 pub trait DomainProof: Send + Sync {
-    /// The TXT records of a DNS name; none where there are none. Errors: `Unavailable` when DNS does not answer.
+    /// The TXT records of a DNS name; empty if there are none. Errors: `Unavailable` when DNS does not respond.
     async fn txt(&self, name: &str) -> Result<Vec<String>>;
 
-    /// The text of `website::domains::FILE_PATH` on a host; `None` where the host shows no such file.
+    /// The content of `website::domains::FILE_PATH` on a host; `None` if the host does not serve such a file.
     async fn well_known(&self, host: &str) -> Result<Option<String>>;
 }
 
-/// Domains show nothing: for commands that do not serve.
+/// Lookups that find nothing, for commands that do not serve.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProof;
 
@@ -171,38 +173,38 @@ impl DomainProof for NoProof {
     }
 }
 
-/// Who is there now, from memory.
+/// Live figures from memory.
 pub trait Live: Send + Sync {
-    /// The website's figures of this moment.
+    /// The website's current figures.
     fn figures(&self, website: Uuid) -> LiveFigures;
 
-    /// Visitors of the last five minutes; cheaper than [`Live::figures`].
+    /// Visitors in the last five minutes. Cheaper than [`Live::figures`].
     fn visitors(&self, website: Uuid) -> u64;
 
-    /// Moves with every event, so that an answer may be remembered until the next one.
+    /// Advances with every event, so that a result can be cached until the next one.
     fn version(&self) -> u64;
 
-    /// The figures now, and again whenever they change (at most five times a second).
+    /// The current figures, and new ones whenever they change (at most five times per second).
     fn changes(&self, website: Uuid) -> BoxStream<'static, LiveFigures>;
 
-    /// Each event once it can no longer be lost. A subscriber that falls far behind misses some.
+    /// Each event once it is durable. A subscriber that falls far behind misses some.
     fn events(&self, website: Uuid) -> BoxStream<'static, Arc<Event>>;
 }
 
-/// What became of what was sent.
+/// Outcomes of received events.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Counts of one website since an instant (whole minutes; milliseconds since 1970 UTC), by outcome.
+    /// Counts by outcome of one website since an instant (whole minutes; milliseconds since 1970 UTC).
     async fn counts(&self, website: Uuid, since_ms: i64) -> Result<Vec<(Outcome, u64)>>;
 
-    /// When the last event was accepted, in milliseconds since 1970 UTC, within the 30 days that are kept.
+    /// Time of the last accepted event, in milliseconds since 1970 UTC, within the 30 days that are kept.
     async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
 
-    /// What looks wrong in the set-up, in sentences for the website's owner.
+    /// Configuration problems of the website, as sentences for its owner.
     async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;
 }
 
-/// Nobody is there and nothing was sent: for commands that do not serve.
+/// Empty live figures and outcomes, for commands that do not serve.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTraffic;
 
@@ -227,7 +229,7 @@ impl Live for NoTraffic {
 #[async_trait]
 impl Erasure for NoTraffic {
     async fn erase(&self, _: Uuid) -> Result<u64> {
-        Err(Error::Unavailable { retry_after: 5, why: "The server that holds the event store erases it.".into() })
+        Err(Error::Unavailable { retry_after: 5, why: "The running server erases the events.".into() })
     }
 }
 
@@ -244,38 +246,38 @@ impl Ledger for NoTraffic {
     }
 }
 
-/// What came of a batch.
+/// Result of storing a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Events stored.
     pub stored: u64,
-    /// Events left out because they were stored already.
+    /// Events skipped because they were already stored.
     pub duplicates: u64,
 }
 
-/// When a stored visit began and ended, and whose it is.
+/// The first and last event of a stored visit, and its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredVisit {
     /// The visitor's key.
     pub visitor: u64,
-    /// Its first event, in milliseconds since 1970 UTC.
+    /// Time of the first event, in milliseconds since 1970 UTC.
     pub start_ms: i64,
-    /// Its last event, in milliseconds since 1970 UTC.
+    /// Time of the last event, in milliseconds since 1970 UTC.
     pub end_ms: i64,
 }
 
-/// What time it is.
+/// The clock.
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// Randomness: ids and secrets.
+/// Randomness: IDs and secrets.
 pub trait Ids: Send + Sync {
-    /// A new row id (UUIDv7).
+    /// A new row ID (UUIDv7).
     fn uuid(&self) -> Uuid;
 
-    /// The id of a request that brings none.
+    /// An ID for a request that has none.
     fn request(&self) -> Uuid {
         self.uuid()
     }
@@ -290,11 +292,11 @@ pub trait Passwords: Send + Sync {
     /// Hashes a password (argon2id, PHC string). Errors: `Unavailable` when the pool's queue is full.
     async fn hash(&self, password: String) -> Result<String>;
 
-    /// Whether the password fits the hash. `None` as hash costs the same time and answers `false`.
+    /// Whether the password matches the hash. `None` takes the same time and returns `false`.
     async fn verify(&self, password: String, hash: Option<String>) -> Result<bool>;
 }
 
-/// Who an access token speaks for.
+/// The subject of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessClaims {
     /// The user (`sub`).
@@ -312,33 +314,34 @@ pub trait Tokens: Send + Sync {
     fn verify(&self, token: &str) -> Result<AccessClaims>;
 }
 
-/// What an access token of the trusted issuer outside says, once everything about it was checked.
+/// Verified claims of a token from the trusted external issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalClaims {
-    /// Issuer and subject: whom the token speaks for.
+    /// Issuer and subject.
     pub subject: String,
-    /// E-mail address; `None` where the token carries none, or one that its issuer has not verified.
+    /// E-mail address; `None` if the token has none, or one that the issuer has not verified.
     pub email: Option<EmailAddress>,
-    /// What the person signed in with at the issuer, lower case, such as `google`.
+    /// Identity provider used at the issuer, lower case, such as `google`.
     pub provider: String,
     /// Full name, at most 100 characters.
     pub full_name: Option<String>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub avatar_url: Option<Url>,
-    /// When the token was issued, where it says so.
+    /// Issue time of the token, if stated.
     pub issued_at: Option<DateTime<Utc>>,
-    /// When the token stops working.
+    /// Expiry of the token.
     pub until: DateTime<Utc>,
 }
 
-/// A trusted issuer outside.
+/// A trusted external issuer.
 #[async_trait]
 pub trait Issuer: Send + Sync {
     /// Checks signature, `exp`, `iss`, `aud`, `sub` and `nbf`. Errors: `Unauthenticated`.
     async fn verify(&self, token: &str) -> Result<ExternalClaims>;
 }
 
-/// A page of this server that a mailed link opens. It asks for a click before it does anything: mail programs fetch links ahead.
+/// A page of this server that a mailed link opens. It requires a click before it acts, because mail programs prefetch
+/// links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     /// Confirms an e-mail address.
@@ -364,25 +367,25 @@ impl Page {
     }
 }
 
-/// Mail to the people who have accounts.
+/// Mail to account holders.
 #[async_trait]
 pub trait Mail: Send + Sync {
-    /// Whether mail can be sent at all.
+    /// Whether mail is configured.
     fn is_set_up(&self) -> bool;
 
-    /// The address of the page where a new password is set with this secret; `None` where no page is set up.
+    /// The URL of the page to set a new password with this secret; `None` if no such page is configured.
     fn reset_page(&self, secret: &str) -> Option<String>;
 
-    /// The link to a page of this server, with a token; a path alone where the server's address is not known.
+    /// The link to a page of this server, with a token; only a path if the server's public URL is unknown.
     fn page(&self, page: Page, token: &str) -> String {
         format!("{}?token={token}", page.path())
     }
 
-    /// Sends a plain text. Errors: whatever keeps the mail from being handed over.
+    /// Sends a plain-text mail. Errors: any failure to hand the mail over.
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
 }
 
-/// No mail is set up.
+/// Mail is not configured.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMail;
 
@@ -399,29 +402,29 @@ impl Mail for NoMail {
     }
 }
 
-/// Who may sign up.
+/// Sign-up policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignUp {
-    /// Anyone.
+    /// Open to everyone.
     Open,
-    /// People whom an admin of a team invited.
+    /// People invited by an admin of a team.
     Invite,
-    /// People whom the operator invited, and the first account, which becomes the operator's.
+    /// People invited by the operator, and the first account, which becomes the operator's.
     #[default]
     Closed,
 }
 
-/// Whether plans limit anything.
+/// Whether plan limits are enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Limits {
-    /// A self-hosted installation: every team has the Enterprise figures.
+    /// Not enforced (self-hosted): every team has the Enterprise plan.
     #[default]
     Off,
-    /// Every team has the figures of its plan.
+    /// Enforced: each team has the limits of its plan.
     Plans,
 }
 
-/// Everything the schema needs of the outside world.
+/// The ports that the schema depends on.
 #[derive(Clone)]
 pub struct Ports {
     /// The control plane.
@@ -430,46 +433,47 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids and secrets.
+    /// IDs and secrets.
     pub ids: Arc<dyn Ids>,
     /// Password hashing.
     pub passwords: Arc<dyn Passwords>,
     /// Access tokens.
     pub tokens: Arc<dyn Tokens>,
-    /// The trusted issuer whose tokens are accepted beside our own, where there is one.
+    /// The trusted issuer whose tokens are accepted in addition to this server's own, if configured.
     pub issuer: Option<Arc<dyn Issuer>>,
-    /// Who may sign up.
+    /// Sign-up policy.
     pub sign_up: SignUp,
-    /// Whether plans limit anything.
+    /// Whether plan limits are enforced.
     pub limits: Limits,
-    /// Requests of API keys that are counted but not written yet. One per process: clones share it.
+    /// Requests of API keys that are counted but not yet written. One per process: clones share it.
     pub key_usage: Arc<KeyUsage>,
     /// Failed attempts of the last minutes. One per process: clones share it.
     pub attempts: Arc<Attempts>,
-    /// Mail to the people who have accounts.
+    /// Mail to account holders.
     pub mail: Arc<dyn Mail>,
-    /// Counts changes of the control plane. One per process: clones share it.
+    /// Counts changes to the control plane. One per process: clones share it.
     pub changes: Arc<Changes>,
-    /// Who listens to which conversation. One per process: clones share it.
+    /// Subscribers of conversations. One per process: clones share it.
     pub told: Arc<Told>,
-    /// Who is there now.
+    /// Live figures.
     pub live: Arc<dyn Live>,
-    /// What became of what was sent.
+    /// Outcomes of received events.
     pub ledger: Arc<dyn Ledger>,
-    /// What domains show.
+    /// Domain verification lookups.
     pub proof: Arc<dyn DomainProof>,
-    /// Erases what was sent.
+    /// Erasure of website data.
     pub erasure: Arc<dyn Erasure>,
 }
 
 impl Ports {
-    /// Now, UTC, to the millisecond: what rows keep, so that equality and order survive both databases.
+    /// The current UTC time in milliseconds, as stored in rows: equality and order are the same in both databases.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now().trunc_subsecs(3)
     }
 
-    /// As [`Database::begin`].
+    /// Starts a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it
+    /// commits.
     pub async fn begin(&self, proof: &impl Proof) -> Result<Transaction> {
         self.database.begin(proof).await
     }

@@ -1,7 +1,7 @@
-//! Who is there now: live counts from memory, and the day's counts beside them.
+//! Live counts from memory, and the day's counts beside them.
 //!
-//! - What anyone may see is counts; paths are shown with [`RealtimeView`] only.
-//! - Live figures come from memory, the day's from the event store; neither asks the other.
+//! - Anonymous callers see counts only; paths require [`Watching`].
+//! - Live figures come from memory, the day's counts from the event store.
 
 use std::sync::Arc;
 
@@ -31,12 +31,12 @@ pub use stream::{LiveSubscription, TrackedEvent};
 
 // Vocabulary
 
-/// Countries, pages and minutes of live figures at most.
+/// Maximum number of countries, pages and minutes in live figures.
 const MAX_COUNTRIES: u32 = 250;
 const MAX_PAGES: u32 = 20;
 const MINUTES: u32 = 30;
 
-/// A website's live counts.
+/// Live counts of a website.
 #[derive(Debug, Clone)]
 pub struct LiveSite {
     website: PublicWebsite,
@@ -44,7 +44,7 @@ pub struct LiveSite {
     at: DateTime<Utc>,
 }
 
-/// Who is on a website now, and its counts of today.
+/// Current visitors of a website and its counts for today.
 #[derive(Debug, Clone)]
 pub struct Realtime {
     view: RealtimeView,
@@ -52,72 +52,72 @@ pub struct Realtime {
     at: DateTime<Utc>,
 }
 
-/// A count of now, of today, and how today compares.
+/// A current count, the count for today, and the change from yesterday.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq)]
 pub struct RealtimeCount {
-    /// The count of the last five minutes.
+    /// Count of the last five minutes.
     pub current: BigInt,
-    /// The count since midnight in the website's zone.
+    /// Count since midnight in the website's time zone.
     pub today: BigInt,
-    /// Today's count less the one of all of yesterday, divided by the latter: negative while today has fewer. 0 where
-    /// yesterday had none. Days are those of the website's zone.
+    /// Difference between today's count so far and yesterday's whole count, divided by yesterday's: negative while
+    /// today has fewer. 0 if yesterday's count is 0. Days are in the website's time zone.
     pub change: f64,
 }
 
-/// A country and who is there now.
+/// A country and its current visitors.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct LiveCountry {
-    /// ISO 3166-1 alpha-2, upper case; empty where unknown.
+    /// ISO 3166-1 alpha-2 code, upper case; empty if unknown.
     pub code: String,
-    /// English name; `Unknown` where unknown.
+    /// English name; `Unknown` if unknown.
     pub name: String,
     /// Visitors of the last five minutes.
     pub count: BigInt,
 }
 
-/// A page and who looks at it now.
+/// A page and its current visitors.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct LivePage {
-    /// Path of the page with its hash route (`/app#/orders`), without query and anchor.
+    /// Path of the page with its hash route (`/app#/orders`), without query and fragment.
     pub path: String,
-    /// Visitors of the last five minutes whose latest page it is.
+    /// Visitors of the last five minutes whose latest page is this one.
     pub visitors: BigInt,
 }
 
-/// Counts of calendar units of the website's zone, each until now.
+/// Counts for the current day, week and month in the website's time zone.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeriodCounts {
-    /// Since midnight.
+    /// Count since midnight.
     pub today: BigInt,
-    /// Since Monday's midnight.
+    /// Count since Monday, midnight.
     pub week: BigInt,
-    /// Since midnight of the first of the month.
+    /// Count since the first day of the month, midnight.
     pub month: BigInt,
 }
 
-/// A website's counts of today, this week and this month.
+/// Counts of a website for the current day, week and month.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SiteStats {
-    /// Distinct visitors. Exact; where identity is cookieless a visitor is new each UTC day.
+    /// Exact number of distinct visitors. On cookieless websites a visitor gets a new identity each UTC day.
     pub visitors: PeriodCounts,
-    /// Page views, repeats counted.
+    /// Page views, including repeated views.
     pub page_views: PeriodCounts,
-    /// When this was counted, UTC.
+    /// Time of the count, UTC.
     pub at: Instant,
 }
 
-/// Whether a website is measured.
+/// Tracking status of a website.
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct SiteStatus {
-    /// Whether events are taken in; false while tracking is paused.
+    /// Whether the website accepts events. False while tracking is paused.
     pub active: bool,
-    /// `ZV_` and 24 characters: what pages send events with.
+    /// Tracking code that pages send events with: `ZV_` followed by 24 characters.
     pub tracking_code: String,
     /// Host name, lower case, without scheme and path.
     pub domain: String,
-    /// When the last event was accepted, UTC; null when none was within 30 days.
+    /// Time of the last accepted event, UTC; null if there was none within 30 days.
     pub last_event_at: Option<Instant>,
-    /// When this was looked up, UTC.
+    /// Time of the lookup, UTC.
     pub at: Instant,
 }
 
@@ -126,7 +126,7 @@ pub struct SiteStatus {
 const COUNTED: MetricSet = MetricSet::NONE.with(Metric::Visitors).with(Metric::Pageviews);
 
 impl LiveSite {
-    /// The website's counts of now. `whole`: whether more than the visitors is wanted.
+    /// The website's current counts. `whole`: whether more than the visitors is requested.
     pub(crate) fn new(ports: &Ports, tracked: &TrackedWebsite, whole: bool) -> Self {
         let website = tracked.website().clone();
         let figures = if whole {
@@ -139,12 +139,12 @@ impl LiveSite {
 }
 
 impl Realtime {
-    /// The website's figures of now.
+    /// The website's current figures.
     pub(crate) fn new(ports: &Ports, view: RealtimeView) -> Self {
         Self { figures: ports.live.figures(view.website().id()), view, at: ports.now() }
     }
 
-    /// Yesterday's and today's sums, from one question.
+    /// Yesterday's and today's sums, from one query.
     async fn days(&self, cx: &Cx) -> Result<[Sums; 2]> {
         let website = self.view.website();
         let zone = website.timezone();
@@ -165,7 +165,7 @@ impl Realtime {
         Ok(days)
     }
 
-    /// `current` and, where they are asked for, the day's counts beside it.
+    /// `current` and, if requested, the day's counts beside it.
     async fn count(&self, ctx: &Context<'_>, current: u64, of: fn(&Sums) -> i64) -> Result<RealtimeCount> {
         let asked = ctx.look_ahead();
         let compares = asked.field("today").exists() || asked.field("change").exists();
@@ -175,7 +175,7 @@ impl Realtime {
     }
 }
 
-/// How far a count lies above an earlier one, divided by it; 0 where that is 0.
+/// The relative change from an earlier count; 0 if that is 0.
 fn change(earlier: i64, later: i64) -> f64 {
     if earlier == 0 {
         return 0.0;
@@ -203,7 +203,7 @@ fn countries(figures: &LiveFigures) -> List<LiveCountry> {
     first_of(figures.countries.iter().map(country).collect(), MAX_COUNTRIES).into()
 }
 
-/// Counts of today, this week and this month.
+/// Counts for today, this week and this month.
 pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats> {
     let (website, now) = (tracked.website(), cx.ports().now());
     let sums = async |unit| {
@@ -228,7 +228,7 @@ pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats
     })
 }
 
-/// Whether the website is measured.
+/// Tracking status of the website.
 pub(crate) async fn status(ports: &Ports, tracked: &TrackedWebsite) -> Result<SiteStatus> {
     let website = tracked.website();
     Ok(SiteStatus {
@@ -240,17 +240,17 @@ pub(crate) async fn status(ports: &Ports, tracked: &TrackedWebsite) -> Result<Si
     })
 }
 
-/// When the website's last event was accepted; `None` when none was within 30 days.
+/// Time of the website's last accepted event; `None` if there was none within 30 days.
 pub(crate) async fn last_event_at(ports: &Ports, website: Uuid) -> Result<Option<Instant>> {
     Ok(ports.ledger.last_event(website).await?.and_then(DateTime::from_timestamp_millis).map(Instant))
 }
 
 // Graph
 
-/// A website's live counts: what anyone who knows its tracking code may see.
+/// Live counts of a website, visible to everyone who knows its tracking code.
 #[Object]
 impl LiveSite {
-    /// `ZV_` and 24 characters: what pages send events with.
+    /// Tracking code that pages send events with: `ZV_` followed by 24 characters.
     async fn tracking_code(&self) -> &str {
         self.website.tracking_code()
     }
@@ -265,49 +265,50 @@ impl LiveSite {
         BigInt::from_u64(self.figures.visitors)
     }
 
-    /// Page views of the last five minutes.
+    /// Page views in the last five minutes.
     async fn pageviews(&self) -> BigInt {
         BigInt::from_u64(self.figures.pageviews)
     }
 
-    /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    /// Page views in each of the last thirty minutes, oldest first. The last minute is still in progress.
     #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
         first_of(self.figures.minutes.iter().copied().map(BigInt::from_u64).collect(), MINUTES)
     }
 
-    /// Visitors of the last five minutes by country, most first, at most 250 countries.
+    /// Visitors of the last five minutes by country, in descending order, at most 250 countries.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_COUNTRIES), None))]
     async fn countries(&self) -> List<LiveCountry> {
         countries(&self.figures)
     }
 
-    /// When this was counted, UTC.
+    /// Time of the count, UTC.
     async fn at(&self) -> Instant {
         Instant(self.at)
     }
 }
 
-/// Who is on a website now, and its counts of today.
+/// Current visitors of a website and its counts for today.
 #[Object]
 impl Realtime {
-    /// Visitors. `current` are those with an event or a heartbeat in the last five minutes; `today` are distinct.
+    /// Visitors. `current` counts those with an event or heartbeat in the last five minutes; `today` counts distinct
+    /// visitors.
     async fn visitors(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
         self.count(ctx, self.figures.visitors, |sums| sums.visitors).await
     }
 
-    /// Page views, repeats counted.
+    /// Page views, including repeated views.
     async fn page_views(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
         self.count(ctx, self.figures.pageviews, |sums| sums.pageviews).await
     }
 
-    /// Visitors of the last five minutes by country, most first, at most 250 countries.
+    /// Visitors of the last five minutes by country, in descending order, at most 250 countries.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_COUNTRIES), None))]
     async fn countries(&self) -> List<LiveCountry> {
         countries(&self.figures)
     }
 
-    /// Visitors of the last five minutes by the page they looked at last, most first, at most twenty pages.
+    /// Visitors of the last five minutes by latest page, in descending order, at most 20 pages.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_PAGES), None))]
     async fn top_pages(&self) -> List<LivePage> {
         let page = |(path, visitors): &(Arc<str>, u64)| LivePage {
@@ -317,31 +318,32 @@ impl Realtime {
         first_of(self.figures.pages.iter().map(page).collect(), MAX_PAGES).into()
     }
 
-    /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    /// Page views in each of the last thirty minutes, oldest first. The last minute is still in progress.
     #[graphql(directive = crate::cost::list_size::apply(Some(MINUTES), None))]
     async fn minutes(&self) -> Vec<BigInt> {
         first_of(self.figures.minutes.iter().copied().map(BigInt::from_u64).collect(), MINUTES)
     }
 
-    /// When this was counted, UTC.
+    /// Time of the count, UTC.
     async fn at(&self) -> Instant {
         Instant(self.at)
     }
 }
 
-/// Root fields about who is there now.
+/// Live queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RealtimeQuery;
 
 #[Object]
 impl RealtimeQuery {
-    /// A website's live counts. Ask at most every ten seconds, or subscribe to `liveVisitors`. `NOT_FOUND` where `publicRealtime` is off.
+    /// Live counts of a website. Poll at most every ten seconds, or subscribe to `liveVisitors`. Fails with `NOT_FOUND`
+    /// if `publicRealtime` is false.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn live_site(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+        #[graphql(desc = "The website's tracking code: `ZV_` followed by 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<LiveSite>> {
         let answer: async_graphql::Result<Option<LiveSite>> = async {
             let tracked = TrackedWebsite::live(ctx.cx()?, &tracking_code).await?;
@@ -353,13 +355,13 @@ impl RealtimeQuery {
         answer.transpose()
     }
 
-    /// Who is on a website now, and its counts of today. The website may keep this to its team (`publicRealtime`).
+    /// Current visitors of a website and its counts for today. Restricted to members if `publicRealtime` is false.
     #[doc = access_line!(WEBSITE, VIEWER, public)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
     async fn live_website(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Realtime>> {
         let answer: async_graphql::Result<Option<Realtime>> = async {
             let view = RealtimeView::find(ctx.cx()?, "id", &id).await?;
@@ -369,13 +371,14 @@ impl RealtimeQuery {
         answer.transpose()
     }
 
-    /// A website's counts of today, this week and this month, in its zone. `NOT_FOUND` where `publicRealtime` is off.
+    /// Counts of a website for the current day, week and month, in its time zone. Fails with `NOT_FOUND` if
+    /// `publicRealtime` is false.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn site_stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+        #[graphql(desc = "The website's tracking code: `ZV_` followed by 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStats>> {
         let answer: async_graphql::Result<Option<SiteStats>> = async {
             let tracked = TrackedWebsite::live(ctx.cx()?, &tracking_code).await?;
@@ -385,13 +388,13 @@ impl RealtimeQuery {
         answer.transpose()
     }
 
-    /// Whether a website is measured, and when its last event arrived.
+    /// Tracking status of a website and the time of its last event.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn site_status(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website's tracking code: `ZV_` and 24 characters.")] tracking_code: String,
+        #[graphql(desc = "The website's tracking code: `ZV_` followed by 24 characters.")] tracking_code: String,
     ) -> Option<async_graphql::Result<SiteStatus>> {
         let answer: async_graphql::Result<Option<SiteStatus>> = async {
             let tracked = TrackedWebsite::find(ctx.cx()?, &tracking_code).await?;

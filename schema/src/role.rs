@@ -1,22 +1,22 @@
-//! What members may do: the four roles, as values and as types.
+//! Permissions of members: the four roles, as values and as types.
 
 use async_graphql::Enum;
 
-/// What a member may do in a team and on its websites. Each role includes the ones below.
+/// Role of a member in a team and on its websites. Each role includes the permissions of the lower ones.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Level 1: reads everything.
+    /// Level 1: can read everything.
     Viewer,
-    /// Level 2: also content and basic settings.
+    /// Level 2: can also change content and basic settings.
     Editor,
-    /// Level 3: also integrations, API keys, websites and members.
+    /// Level 3: can also manage integrations, API keys, websites and members.
     Admin,
-    /// Level 4: also billing and deletion.
+    /// Level 4: can also manage billing and delete.
     Owner,
 }
 
 impl Role {
-    /// The level that rows and REST use: 1 viewer, 2 editor, 3 admin, 4 owner.
+    /// The level in rows and REST: 1 viewer, 2 editor, 3 admin, 4 owner.
     #[must_use]
     pub fn level(self) -> i16 {
         match self {
@@ -27,13 +27,13 @@ impl Role {
         }
     }
 
-    /// The role of a level; `None` for a number that is none.
+    /// The role of a level; `None` for an invalid level.
     #[must_use]
     pub fn of_level(level: i16) -> Option<Self> {
         [Self::Viewer, Self::Editor, Self::Admin, Self::Owner].into_iter().find(|role| role.level() == level)
     }
 
-    /// Lower-case name, as sentences and REST spell it.
+    /// Lower-case name, as in messages and REST.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A role as a type: what a proof is a proof of.
+/// A role as a type parameter of a proof.
 pub trait Level: sealed::Sealed + Send + Sync + 'static {
     /// The role.
     const ROLE: Role;

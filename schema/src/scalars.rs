@@ -1,6 +1,6 @@
-//! Scalars of our own: instants with milliseconds and `Z`, dates, time zones, big integers and checked strings.
+//! Scalars of this API: instants with milliseconds and `Z`, dates, time zones, 64-bit integers and checked strings.
 //!
-//! A value that fails here is refused while arguments are coerced, so rules only ever see values that hold.
+//! Invalid values are refused during argument coercion, so that rules only see valid ones.
 
 use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Timelike as _, Utc};
@@ -13,7 +13,8 @@ fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
     }
 }
 
-/// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
+/// A point in time in RFC 3339 format, UTC, with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input can have any
+/// offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(pub DateTime<Utc>);
 
@@ -24,17 +25,18 @@ impl Instant {
     }
 }
 
-/// An instant: RFC 3339 in UTC with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input may carry any offset.
+/// A point in time in RFC 3339 format, UTC, with milliseconds, such as `2026-03-04T05:06:07.000Z`. Input can have any
+/// offset.
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
         DateTime::parse_from_rfc3339(text(&value)?)
             .ok()
             .map(|instant| instant.with_timezone(&Utc))
-            // What is written must be readable again: four digits of a year, and no leap second.
+            // Output must be valid input: four-digit years, no leap seconds.
             .filter(|instant| (0..=9999).contains(&instant.year()) && instant.nanosecond() < 1_000_000_000)
             .map(Self)
-            .ok_or_else(|| InputValueError::custom("an instant such as 2026-03-04T05:06:07Z is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an instant such as 2026-03-04T05:06:07Z"))
     }
 
     fn to_value(&self) -> Value {
@@ -42,11 +44,11 @@ impl ScalarType for Instant {
     }
 }
 
-/// A calendar day, `YYYY-MM-DD`, in the zone that the field names.
+/// A calendar day in the format `YYYY-MM-DD`, in the time zone that the field specifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date(pub NaiveDate);
 
-/// A calendar day, `YYYY-MM-DD`, in the zone that the field names.
+/// A calendar day in the format `YYYY-MM-DD`, in the time zone that the field specifies.
 #[Scalar(name = "Date", specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -55,7 +57,7 @@ impl ScalarType for Date {
             .ok()
             .filter(|_| text.len() == 10)
             .map(Self)
-            .ok_or_else(|| InputValueError::custom("a day such as 2026-03-04 is expected"))
+            .ok_or_else(|| InputValueError::custom("must be a date such as 2026-03-04"))
     }
 
     fn to_value(&self) -> Value {
@@ -63,7 +65,7 @@ impl ScalarType for Date {
     }
 }
 
-/// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
+/// A 64-bit signed integer as a JSON number. JavaScript rounds numbers above 9,007,199,254,740,991.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BigInt(pub i64);
 
@@ -75,7 +77,7 @@ impl BigInt {
     }
 }
 
-/// A whole number of up to 64 bits, as a JSON number. Above 9,007,199,254,740,991 JavaScript rounds it.
+/// A 64-bit signed integer as a JSON number. JavaScript rounds numbers above 9,007,199,254,740,991.
 #[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -83,7 +85,7 @@ impl ScalarType for BigInt {
             Value::Number(number) => number
                 .as_i64()
                 .map(Self)
-                .ok_or_else(|| InputValueError::custom("a whole number of at most 64 bits is expected")),
+                .ok_or_else(|| InputValueError::custom("must be an integer of at most 64 bits")),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -93,11 +95,11 @@ impl ScalarType for BigInt {
     }
 }
 
-/// Any JSON value, as it was sent.
+/// Any JSON value, stored unchanged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json(pub Value);
 
-/// Any JSON value, as it was sent.
+/// Any JSON value, stored unchanged.
 #[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -109,18 +111,18 @@ impl ScalarType for Json {
     }
 }
 
-/// A time zone by its IANA name, such as `Europe/Vienna` or `UTC`.
+/// An IANA time zone name, such as `Europe/Vienna` or `UTC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(pub Tz);
 
-/// A time zone by its IANA name, such as `Europe/Vienna` or `UTC`.
+/// An IANA time zone name, such as `Europe/Vienna` or `UTC`.
 #[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
 impl ScalarType for TimeZone {
     fn parse(value: Value) -> InputValueResult<Self> {
         text(&value)?
             .parse()
             .map(Self)
-            .map_err(|_| InputValueError::custom("an IANA time zone such as Europe/Vienna or UTC is expected"))
+            .map_err(|_| InputValueError::custom("must be an IANA time zone such as Europe/Vienna or UTC"))
     }
 
     fn to_value(&self) -> Value {
@@ -128,7 +130,7 @@ impl ScalarType for TimeZone {
     }
 }
 
-/// An e-mail address, such as `ada@shop.example`. Letter case does not matter; answers are lower case.
+/// An e-mail address, such as `ada@shop.example`. Not case-sensitive; results are lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
@@ -151,7 +153,7 @@ impl EmailAddress {
         sound.then(|| Self(text.to_lowercase()))
     }
 
-    /// An address that a row holds: it was checked when it was stored.
+    /// An address from a row, which was checked when it was stored.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
@@ -163,7 +165,7 @@ impl EmailAddress {
     }
 }
 
-/// An e-mail address, such as `ada@shop.example`. Letter case does not matter; answers are lower case.
+/// An e-mail address, such as `ada@shop.example`. Not case-sensitive; results are lower case.
 #[Scalar(
     name = "EmailAddress",
     specified_by_url = "https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address"
@@ -171,7 +173,7 @@ impl EmailAddress {
 impl ScalarType for EmailAddress {
     fn parse(value: Value) -> InputValueResult<Self> {
         Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("an e-mail address such as ada@shop.example is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an e-mail address such as ada@shop.example"))
     }
 
     fn to_value(&self) -> Value {
@@ -179,12 +181,12 @@ impl ScalarType for EmailAddress {
     }
 }
 
-/// An absolute web address, `http` or `https`.
+/// An absolute URL with scheme `http` or `https`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url(String);
 
 impl Url {
-    /// Checks an address; `None` when it is not an absolute `http` or `https` one of at most 2,048 characters.
+    /// Checks a URL; `None` if it is not an absolute `http` or `https` URL of at most 2,048 characters.
     #[must_use]
     pub fn checked(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
@@ -195,7 +197,7 @@ impl Url {
         sound.then(|| Self(text.to_owned()))
     }
 
-    /// An address that a row holds: it was checked when it was stored.
+    /// An address from a row, which was checked when it was stored.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
@@ -207,12 +209,12 @@ impl Url {
     }
 }
 
-/// An absolute web address, `http` or `https`.
+/// An absolute URL with scheme `http` or `https`.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
         Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("an absolute address such as https://shop.example/a is expected"))
+            .ok_or_else(|| InputValueError::custom("must be an absolute URL such as https://shop.example/a"))
     }
 
     fn to_value(&self) -> Value {
@@ -220,35 +222,35 @@ impl ScalarType for Url {
     }
 }
 
-/// A colour, `#RRGGBB`.
+/// A color in the format `#RRGGBB`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HexColor(String);
 
 impl HexColor {
-    /// Checks a colour; `None` when it is not `#` and six hexadecimal digits.
+    /// Checks a color; `None` if it is not `#` and six hexadecimal digits.
     #[must_use]
     pub fn checked(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('#')?;
         (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| Self(text.to_owned()))
     }
 
-    /// A colour that a row holds: it was checked when it was stored.
+    /// A color from a row, which was checked when it was stored.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The colour, as it was given.
+    /// The color, as entered.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A colour, `#RRGGBB`.
+/// A color in the format `#RRGGBB`.
 #[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
 impl ScalarType for HexColor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("a colour such as #1a2b3c is expected"))
+        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("must be a color such as #1a2b3c"))
     }
 
     fn to_value(&self) -> Value {

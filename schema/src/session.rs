@@ -1,8 +1,9 @@
 //! Sessions: signing in and out, and refresh tokens that rotate.
 //!
-//! - A refresh token works once. The same one again within ten seconds gets the same successor, so that parallel refreshes of one
-//!   client agree; later, or an older one of the same family, it ends the session: there is a copy.
-//! - Sessions are rows, so they survive a restart, and a sign-out takes effect at once.
+//! - A refresh token works once. Repeating it within ten seconds returns the same successor, so that parallel refreshes
+//!   of one client agree. Reusing it later, or using an older token of the same family, ends the session, because the
+//!   token was copied.
+//! - Sessions are rows, so that they survive a restart and a sign-out takes effect at once.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Duration, Utc};
@@ -28,10 +29,10 @@ use crate::{
 
 // Vocabulary
 
-/// Days for which a refresh token works; each refresh starts them anew.
+/// Days for which a refresh token is valid; each refresh restarts them.
 pub const REFRESH_DAYS: i64 = 60;
 
-/// Seconds within which a used refresh token gets the same successor again.
+/// Seconds within which a used refresh token returns the same successor again.
 const GRACE_SECONDS: i64 = 10;
 
 const PREFIX: &str = "fr_";
@@ -47,65 +48,65 @@ pub struct Issued {
     pub access_token: String,
     /// Opaque; works once.
     pub refresh_token: String,
-    /// When the access token stops working.
+    /// Expiry of the access token.
     pub expires_at: DateTime<Utc>,
-    /// When the refresh token stops working.
+    /// Expiry of the refresh token.
     pub refresh_expires_at: DateTime<Utc>,
 }
 
-/// Who signs in.
+/// Credentials to sign in with.
 #[derive(InputObject, Debug, Clone)]
 pub struct SignInInput {
-    /// The account's e-mail address; letter case does not matter.
+    /// E-mail address of the account. Not case-sensitive.
     pub email: EmailAddress,
-    /// The account's password.
+    /// Password of the account.
     #[graphql(secret)]
     pub password: String,
 }
 
-/// Which tokens to renew.
+/// Input for renewing tokens.
 #[derive(InputObject, Debug, Clone)]
 pub struct TokenRefreshInput {
-    /// The newest refresh token. It works once; sent again within ten seconds it gets the same answer.
+    /// The newest refresh token. Works once; repeating it within ten seconds returns the same result.
     #[graphql(secret)]
     pub refresh_token: String,
 }
 
-/// A sign-in.
+/// The result of signing in.
 #[derive(SimpleObject)]
 pub struct SignInPayload {
-    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    /// JWT for `Authorization: Bearer`, valid until `expiresAt`.
     pub access_token: String,
-    /// Opaque token for `tokenRefresh`; works once, within 60 days.
+    /// Opaque token for `tokenRefresh`. Works once, within 60 days.
     pub refresh_token: String,
-    /// When the access token stops working, UTC.
+    /// Expiry of the access token, UTC.
     pub expires_at: Instant,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: User,
 }
 
-/// Renewed tokens.
+/// The renewed tokens.
 #[derive(SimpleObject)]
 pub struct TokenRefreshPayload {
-    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    /// JWT for `Authorization: Bearer`, valid until `expiresAt`.
     pub access_token: String,
-    /// Opaque token for the next `tokenRefresh`; works once, within 60 days. Refreshes that send the same token within ten seconds
-    /// get the same one.
+    /// Opaque token for the next `tokenRefresh`. Works once, within 60 days. Refreshing with the same token within ten
+    /// seconds returns the same token again.
     pub refresh_token: String,
-    /// When the access token stops working, UTC.
+    /// Expiry of the access token, UTC.
     pub expires_at: Instant,
 }
 
-/// A sign-out.
+/// The result of signing out.
 #[derive(SimpleObject)]
 pub struct SignOutPayload {
-    /// When the session ended, UTC. Its access and refresh tokens stopped working then.
+    /// End of the session, UTC. Its access and refresh tokens stopped working at that time.
     pub signed_out_at: Instant,
 }
 
 // Rules
 
-/// A refresh token's parts: session, what the family shares, what changes.
+/// Parts of a refresh token: the session, the family secret, the changing part.
 fn parts(token: &str) -> Option<(Uuid, &str)> {
     let rest = token.strip_prefix(PREFIX).filter(|rest| rest.is_ascii() && rest.len() == 32 + FAMILY + CURRENT)?;
     let (session, secret) = rest.split_at_checked(32)?;
@@ -116,13 +117,13 @@ fn spelled(session: Uuid, family: &str, current: &str) -> String {
     format!("{PREFIX}{}{family}{current}", session.simple())
 }
 
-/// When the user of the request signed in; `None` for a token of another issuer. Refreshing tokens is no sign-in.
+/// Time of the caller's sign-in; `None` for a token of another issuer. Refreshing tokens is not a sign-in.
 pub(crate) async fn signed_in_at(ports: &Ports, myself: &Myself) -> Result<Option<DateTime<Utc>>> {
     let SignedIn::Session(session) = myself.session() else { return Ok(None) };
     Ok(session::Entity::find_by_id(session).one(ports.database.reader(myself)).await?.map(|row| row.created_at))
 }
 
-/// Opens a session for a user who has proven who they are, from an address that is known to be theirs from now on.
+/// Opens a session for an authenticated user, and records the network as known to the account.
 pub(crate) async fn open(
     db: &impl ConnectionTrait,
     ports: &Ports,
@@ -152,8 +153,8 @@ pub(crate) async fn open(
     Ok(Issued { session, access_token, refresh_token, expires_at, refresh_expires_at })
 }
 
-/// Signs in. An unknown address and a wrong password get the same answer after the same time. Errors: `Unauthenticated`,
-/// `TooManyAttempts`.
+/// Signs in. An unknown address and a wrong password get the same response after the same time. Errors:
+/// `Unauthenticated`, `TooManyAttempts`.
 pub async fn sign_in(
     ports: &Ports,
     email: &EmailAddress,
@@ -189,29 +190,32 @@ pub async fn sign_in(
             if let Some(user) = found {
                 tokio::spawn(note_failure(ports.clone(), user));
             }
-            Err(Error::unauthenticated("The e-mail address or the password is wrong."))
+            Err(Error::unauthenticated("The e-mail address or password is incorrect."))
         }
     }
 }
 
-/// Notes a failed sign-in, behind the answer: for an unknown address nothing is written, and the time must not tell.
+/// Records a failed sign-in in the background. Nothing is written for an unknown address, and timing must not reveal
+/// that.
 async fn note_failure(ports: Ports, user: user::Model) {
     let line = Line::of_account(AuditAction::SignInFailed, Caller::Anonymous, &user.email, &[]);
     if let Err(error) = audit::note_about(ports.database.writer(&Unproven::new()), &ports, line, user.id).await {
-        tracing::warn!(error.code = error.code(), "a failed sign-in was not noted");
+        tracing::warn!(error.code = error.code(), "cannot record a failed sign-in");
     }
 }
 
-/// The refresh token that follows one: it takes both the token, which only its holder has, and the key, which only the row has.
+/// The successor of a refresh token. It depends on both the token, which only the client has, and the key, which only
+/// the row has.
 fn successor(session: Uuid, family: &str, token: &str, key: &str) -> String {
     let current: String = digest(&format!("{key}{token}")).chars().take(CURRENT).collect();
     spelled(session, family, &current)
 }
 
-/// Trades the newest refresh token of a session for the next. Within ten seconds the same token gets the same successor; later, or an
-/// older one of the same family, it ends the session. Errors: `Unauthenticated`.
+/// Exchanges the newest refresh token of a session for the next. Repeating it within ten seconds returns the same
+/// successor; reusing it later, or using an older token of the same family, ends the session. Errors:
+/// `Unauthenticated`.
 pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
-    let refused = || Error::unauthenticated("The refresh token is not valid any more: sign in again.");
+    let refused = || Error::unauthenticated("The refresh token is invalid or expired. Sign in again.");
     let (id, family) = parts(token).ok_or_else(refused)?;
     let row =
         session::Entity::find_by_id(id).one(ports.database.writer(&Unproven::new())).await?.ok_or_else(refused)?;
@@ -223,7 +227,7 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     let key = ports.ids.secret(CURRENT);
     let refresh_token = successor(id, family, token, &key);
     let refresh_expires_at = now + Duration::days(REFRESH_DAYS);
-    // One statement compares and swaps, so that of two requests with one token exactly one makes the successor.
+    // One statement compares and swaps, so that exactly one of two requests with the same token creates the successor.
     let swapped = session::Entity::update_many()
         .col_expr(session::Column::PreviousHash, Expr::value(presented.clone()))
         .col_expr(session::Column::CurrentHash, Expr::value(digest(&refresh_token)))
@@ -246,13 +250,13 @@ pub async fn refresh(ports: &Ports, token: &str) -> Result<Issued> {
     if let Some(key) = again(&row, &presented, now) {
         return reissue(ports, &row, successor(id, family, token, key), row.expires_at);
     }
-    tracing::warn!(session.id = %id, user.id = %row.user_id, "an old refresh token came back; the session is ended");
+    tracing::warn!(session.id = %id, user.id = %row.user_id, "a used refresh token was presented again; the session was ended");
     revoke(ports.database.writer(&Unproven::new()), id, now).await?;
     ports.changes.mark(&[], &[]);
     Err(refused())
 }
 
-/// The key of the successor, where the token was the last one to be traded and that was within the grace period.
+/// The key of the successor, if the token was the last one to be exchanged, within the grace period.
 fn again<'a>(row: &'a session::Model, presented: &str, now: DateTime<Utc>) -> Option<&'a str> {
     let is_last = row.previous_hash.as_deref() == Some(presented);
     let is_recent = row.refreshed_at.is_some_and(|at| now < at + Duration::seconds(GRACE_SECONDS));
@@ -269,11 +273,11 @@ fn reissue(
     Ok(Issued { session: row.id, access_token, refresh_token, expires_at, refresh_expires_at })
 }
 
-/// Ends the session of the caller, at once. Returns when it ended. Errors: `Conflict` for a token of another issuer.
+/// Ends the caller's session at once. Returns the time. Errors: `Conflict` for a token of another issuer.
 pub async fn sign_out(ports: &Ports, myself: &Myself) -> Result<DateTime<Utc>> {
     let SignedIn::Session(session) = myself.session() else {
         return Err(Error::conflict(
-            "This access token is of another issuer: sign out there; it stops working when it expires.",
+            "This access token belongs to another issuer. Sign out there; the token stays valid until it expires.",
         ));
     };
     let now = ports.now();
@@ -289,12 +293,12 @@ async fn revoke(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Resu
     end(db, session::Column::Id.eq(id), now).await
 }
 
-/// Ends every session of a user: whoever had the old password is out.
+/// Ends every session of a user, including those of anyone who knew the old password.
 pub(crate) async fn revoke_all(db: &impl ConnectionTrait, user: Uuid, now: DateTime<Utc>) -> Result<()> {
     end(db, session::Column::UserId.eq(user), now).await
 }
 
-/// Ends every session of the caller but the one that the request belongs to.
+/// Ends every session of the caller except the one of the request.
 pub(crate) async fn revoke_others(db: &impl ConnectionTrait, myself: &Myself, now: DateTime<Utc>) -> Result<()> {
     let all = session::Column::UserId.eq(myself.id());
     match myself.session() {
@@ -315,7 +319,7 @@ async fn end(db: &impl ConnectionTrait, which: sea_orm::sea_query::SimpleExpr, n
 
 // Graph
 
-/// Mutations about sessions.
+/// Session mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SessionMutation;
 
@@ -327,7 +331,7 @@ impl SessionMutation {
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who signs in.")] input: SignInInput,
+        #[graphql(desc = "The credentials.")] input: SignInInput,
     ) -> Option<async_graphql::Result<SignInPayload>> {
         let answer: async_graphql::Result<Option<SignInPayload>> = async {
             let cx = ctx.cx()?;
@@ -343,14 +347,14 @@ impl SessionMutation {
         answer.transpose()
     }
 
-    /// Trades a refresh token for new tokens. The same token again within ten seconds gets the same refresh token; a token that was
-    /// traded earlier ends its session: there is a copy.
+    /// Exchanges a refresh token for new tokens. Repeating the request within ten seconds returns the same refresh
+    /// token. Reusing a token later ends its session, because the token was copied.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn token_refresh(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which tokens to renew.")] input: TokenRefreshInput,
+        #[graphql(desc = "The tokens to renew.")] input: TokenRefreshInput,
     ) -> Option<async_graphql::Result<TokenRefreshPayload>> {
         let answer: async_graphql::Result<Option<TokenRefreshPayload>> = async {
             let issued = refresh(ctx.cx()?.ports(), &input.refresh_token).await?;
@@ -364,7 +368,7 @@ impl SessionMutation {
         answer.transpose()
     }
 
-    /// Ends the session of the access token that the request carries, at once.
+    /// Ends the session of the request's access token immediately.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn sign_out(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<SignOutPayload>> {

@@ -1,4 +1,4 @@
-//! Teams: who owns websites together, and the parts people have.
+//! Teams: they own websites and have members.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(crate) async fn parts_of(ports: &Ports, myself: &Myself) -> Result<Vec<membe
         .await?)
 }
 
-/// The ids of the teams a user has an active part in, as a subquery.
+/// The IDs of the teams in which a user is an active member, as a subquery.
 pub(crate) fn team_ids_of(myself: &Myself) -> sea_orm::sea_query::SelectStatement {
     membership::Entity::find()
         .select_only()
@@ -63,27 +63,27 @@ pub(crate) fn team_ids_of(myself: &Myself) -> sea_orm::sea_query::SelectStatemen
         .into_query()
 }
 
-/// The part of those that is in `team`. Errors: `Forbidden` when there is none.
+/// The user's membership in `team`. Errors: `Forbidden` if there is none.
 pub(crate) fn part_in(parts: &[membership::Model], team: Uuid) -> Result<&membership::Model> {
     parts
         .iter()
         .find(|part| part.team_id == team)
-        .ok_or_else(|| Error::forbidden("You have no part in this team. Ask a member of it for access."))
+        .ok_or_else(|| Error::forbidden("You don't have access to this team. Ask an admin of the team for access."))
 }
 
-/// The user's default team. Errors: `Forbidden` for a user without any part in a team.
+/// The user's default team. Errors: `Forbidden` for a user without a team.
 pub(crate) async fn default_of(cx: &Cx, myself: &Myself) -> Result<access::Team<Viewer>> {
     let parts = parts_of(cx.ports(), myself).await?;
     let part = parts.iter().find(|part| part.team_id == myself.user().default_team_id);
-    // Who has no part in it any more is meant in the oldest of the others.
+    // A user who is no longer a member of it falls back to the oldest of their other teams.
     let part = part.or_else(|| parts.iter().min_by_key(|part| (part.created_at, part.id)));
     let part = part.ok_or_else(|| {
-        Error::forbidden("You have no part in any team; make one with `teamCreate`, or ask for an invitation.")
+        Error::forbidden("You are not a member of any team. Create one with `teamCreate`, or ask for an invitation.")
     })?;
     cx.loaders().team_of_part(myself, part).await
 }
 
-/// The teams in which a user has an active part.
+/// The teams in which a user is an active member.
 pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) -> Result<Page<Team>> {
     let window = args.window(connection::MAX_PAGE)?;
     let parts = parts_of(ports, myself).await?;
@@ -103,7 +103,7 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
     })
 }
 
-/// The team that an argument names, or the caller's default team where it names none.
+/// The team that an argument identifies, or the caller's default team if it is absent.
 pub(crate) async fn team_meant<R: Level>(cx: &Cx, team_id: Option<&ID>) -> Result<access::Team<R>> {
     match team_id {
         Some(id) => cx.team("teamId", id).await,
@@ -113,15 +113,15 @@ pub(crate) async fn team_meant<R: Level>(cx: &Cx, team_id: Option<&ID>) -> Resul
 
 // Graph
 
-/// A team: it owns websites and API keys, and people have parts in it.
+/// A team. Teams own websites and API keys, and have members.
 #[Object]
 impl Team {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::Team.global(self.0.id())
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.id()
     }
@@ -131,45 +131,46 @@ impl Team {
         &self.0.team().name
     }
 
-    /// The plan that counts. `ENTERPRISE` on an installation without limits.
+    /// The effective plan. `ENTERPRISE` on an installation without limits.
     async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanName> {
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &self.0.team().plan))
     }
 
-    /// What the plan allows.
+    /// Limits of the plan.
     async fn limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &self.0.team().plan).limits())
     }
 
-    /// The caller's role in it. An API key is a viewer.
+    /// The caller's role in the team. An API key is a viewer.
     async fn role(&self) -> Role {
         self.0.role()
     }
 
-    /// When the team was made, UTC.
+    /// Creation time of the team, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.team().created_at)
     }
 
-    /// What the caller may do in it.
+    /// The caller's permissions in the team.
     async fn permissions(&self) -> TeamPermissions {
         TeamPermissions::from_role(self.0.role())
     }
 
-    /// What it uses of its plan in the current billing period. Null with an error for an API key.
+    /// Usage of the plan in the current billing period. Null with an error for an API key.
     async fn usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<TeamUsage>> {
         let answer: async_graphql::Result<Option<TeamUsage>> =
             async { Ok(Some(TeamUsage::load(ctx.cx()?.ports(), &self.0)?)) }.await;
         answer.transpose()
     }
 
-    /// The team's websites that the caller reaches, oldest first.
+    /// The team's websites that the caller can access, oldest first.
     async fn websites(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
@@ -180,9 +181,10 @@ impl Team {
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<MembershipConnection>> {
         let answer: async_graphql::Result<Option<MembershipConnection>> = async {
@@ -197,9 +199,10 @@ impl Team {
     async fn conversations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<ConversationConnection>> {
         let answer: async_graphql::Result<Option<ConversationConnection>> = async {
@@ -211,13 +214,14 @@ impl Team {
         answer.transpose()
     }
 
-    /// The team's API keys, oldest first, revoked ones included. Null with an error for those below admin.
+    /// The team's API keys, including revoked keys, oldest first. Null with an error for roles below ADMIN.
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<ApiKeyConnection>> {
         let answer: async_graphql::Result<Option<ApiKeyConnection>> = async {
@@ -229,14 +233,15 @@ impl Team {
         answer.transpose()
     }
 
-    /// Who changed what in the team, and its members' sign-ins, oldest first; ask for `last` to see the newest. Null with an
-    /// error for those below admin.
+    /// Changes made in the team and sign-ins of its members, oldest first. Use `last` for the newest entries. Null with
+    /// an error for roles below ADMIN.
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<AuditEntryConnection>> {
         let answer: async_graphql::Result<Option<AuditEntryConnection>> = async {
@@ -249,19 +254,19 @@ impl Team {
     }
 }
 
-/// Root fields about teams.
+/// Team queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct TeamQuery;
 
 #[Object]
 impl TeamQuery {
-    /// One team.
+    /// A team.
     #[doc = access_line!(TEAM, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The team: global id or UUID.")] id: ID,
+        #[graphql(desc = "The team: global ID or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Team>> {
         let answer: async_graphql::Result<Option<Team>> =
             async { Ok(Some(Team(ctx.cx()?.team("id", &id).await?))) }.await;

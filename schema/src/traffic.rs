@@ -1,7 +1,7 @@
-//! Live traffic: what ingest knows of a website, what it counts, and who is there now.
+//! Live traffic: ingest rules of a website, outcomes, and live figures.
 //!
-//! - [`Rules`] are what ingest reads of the control plane; nothing is asked per beacon.
-//! - [`Outcome`] is closed: everything that was sent ends in one of them.
+//! - [`Rules`] are the control-plane data that ingest needs; no query runs per beacon.
+//! - [`Outcome`] is closed: every received event has exactly one.
 
 use std::sync::Arc;
 
@@ -11,43 +11,43 @@ use uuid::Uuid;
 
 use crate::website_row::{ALLOW_LOCALHOST, domains_of};
 
-/// What becomes of something that was sent.
+/// Outcome of a received event.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Stored, or on its way to the store and no longer losable.
+    /// Stored, or durably queued for storage.
     Accepted,
-    /// The same event was sent before, or the same page view within five seconds.
+    /// Duplicate of an event with the same ID, or of a page view within the last five seconds.
     Duplicate,
-    /// A machine: stored with its reason, and left out of every answer that does not ask for machines.
+    /// Bot traffic: stored with the reason, and excluded from analytics unless `includeBots` is true.
     Bot,
-    /// The page's host is none of the website's.
+    /// Dropped: the page's host does not belong to the website.
     ForeignOrigin,
-    /// Neither `Origin` nor `Referer` was sent.
+    /// Dropped: neither `Origin` nor `Referer` was present.
     MissingOrigin,
-    /// The page's host is local, and the website does not allow that.
+    /// Dropped: the page's host is local, and the website does not allow that.
     LocalOrigin,
-    /// The visitor's address is excluded.
+    /// Dropped: the visitor's IP address is excluded.
     ExcludedIp,
-    /// The page's path is excluded.
+    /// Dropped: the page's path is excluded.
     ExcludedPath,
-    /// A field is missing or cannot be used.
+    /// Dropped: a field is missing or invalid.
     Malformed,
-    /// The website's tracking is paused.
+    /// Dropped: tracking is paused for the website.
     Paused,
-    /// A heartbeat of nobody who is there.
+    /// Dropped: a heartbeat without an open visit.
     NoVisit,
-    /// The visitor opted out (`Sec-GPC`) and the sender is a server.
+    /// Dropped: the visitor opted out (`Sec-GPC`) and the sender is a server.
     GpcOptedOut,
-    /// The time lies too far in the past or in the future.
+    /// Dropped: the time lies too far in the past or in the future.
     BadTime,
-    /// The address sent too much, where the operator limits that.
+    /// Dropped: the address exceeded the operator's rate limit.
     RateLimited,
-    /// The website does not record this kind of event (`settings`).
+    /// Dropped: the website's `settings` exclude this kind of event.
     NotTracked,
 }
 
 impl Outcome {
-    /// All of them, in the order of their numbers.
+    /// All outcomes, in the order of their numbers.
     pub const ALL: [Self; 15] = [
         Self::Accepted,
         Self::Duplicate,
@@ -101,31 +101,31 @@ impl Outcome {
     }
 }
 
-/// Who is there now: figures of the last five minutes, and of each of the last thirty.
+/// Live figures of the last five minutes, and of each of the last thirty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LiveFigures {
     /// Visitors with an event or a heartbeat in the last five minutes.
     pub visitors: u64,
-    /// Page views of the last five minutes.
+    /// Page views in the last five minutes.
     pub pageviews: u64,
-    /// Page views of each of the last thirty minutes, the oldest first; the last one has only begun.
+    /// Page views in each of the last thirty minutes, oldest first. The last minute is still in progress.
     pub minutes: Vec<u64>,
     /// Visitors with an event or a heartbeat in each of the same minutes.
     pub visitor_minutes: Vec<u64>,
-    /// The visitors of the last five minutes by ISO 3166-1 alpha-2 code (empty where unknown), most first.
+    /// The visitors of the last five minutes by ISO 3166-1 alpha-2 code (empty if unknown), in descending order.
     pub countries: Vec<(String, u64)>,
-    /// The same visitors by the path they looked at last, most first, at most twenty.
+    /// The same visitors by latest path, in descending order, at most twenty.
     pub pages: Vec<(Arc<str>, u64)>,
 }
 
-/// Which pages may send events for a website.
+/// The hosts whose pages can send events for a website.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Senders {
     /// The website's host name, lower case.
     pub domain: String,
-    /// Host names instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains.
+    /// Host names that replace `domain`; `*.` matches every subdomain. If empty: `domain` and its subdomains.
     pub allowed_domains: Vec<String>,
-    /// Whether pages on local hosts may send.
+    /// Whether pages on local hosts can send events.
     pub allow_localhost: bool,
 }
 
@@ -135,42 +135,42 @@ impl From<&website::Model> for Senders {
     }
 }
 
-/// What a website's owner has set, as far as warnings concern it.
+/// The settings of a website that warnings depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetUp {
-    /// Which pages may send.
+    /// The hosts whose pages can send events.
     pub senders: Senders,
-    /// Whether events are taken in.
+    /// Whether the website accepts events.
     pub is_active: bool,
 }
 
-/// What ingest knows of one website.
+/// The ingest rules of one website.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// Its id.
+    /// ID of the website.
     pub website: Uuid,
-    /// The team that owns it.
+    /// ID of the team that owns it.
     pub team: Uuid,
-    /// What pages send events with.
+    /// The tracking code.
     pub tracking_code: String,
-    /// Which pages may send.
+    /// The hosts whose pages can send events.
     pub senders: Senders,
-    /// Whether events are taken in.
+    /// Whether the website accepts events.
     pub is_active: bool,
-    /// Whether `/e/realtime` answers anyone.
+    /// Whether `/e/realtime` is public.
     pub public_realtime: bool,
-    /// Whether the script's clicks on links to other hosts are taken in.
+    /// Whether the script's clicks on links to other hosts are accepted.
     pub track_outbound_links: bool,
-    /// Whether the script's clicks on links to files are taken in.
+    /// Whether the script's clicks on links to files are accepted.
     pub track_downloads: bool,
-    /// Whether ids of visitors that senders keep are ignored.
+    /// Whether visitor IDs kept by senders are ignored.
     pub cookieless: bool,
-    /// Addresses and networks that are not counted, as their owners wrote them.
+    /// Excluded IP addresses and networks, as entered.
     pub excluded_ips: Vec<String>,
-    /// Patterns of paths that are not counted; `*` stands for anything.
+    /// Excluded path patterns; `*` matches any text.
     pub excluded_paths: Vec<String>,
-    /// ISO 4217 code in which revenue is shown.
+    /// ISO 4217 code of the currency in which revenue is shown.
     pub currency: String,
-    /// Zone in which its days begin.
+    /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
 }

@@ -1,4 +1,4 @@
-//! A transaction of the control plane, which says what it changed when it commits.
+//! A control-plane transaction that records what it changed when it commits.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::{changes::Changes, error::Result};
 
-/// A transaction on the writer. Dropped before it is committed, it never was.
+/// A transaction on the writer. Dropping it rolls it back.
 pub struct Transaction {
     inner: DatabaseTransaction,
     changes: Arc<Changes>,
 }
 
-/// Moves versions when it is dropped: also when the caller goes away while the commit is on its way.
+/// Advances versions when it is dropped, so that this happens even if the caller disconnects during the commit.
 struct Marking<'a> {
     changes: Arc<Changes>,
     teams: &'a [Uuid],
@@ -31,7 +31,7 @@ impl Transaction {
         Self { inner, changes }
     }
 
-    /// Commits a change of accounts or of rights, which streams ask for again; teams and websites are as they were.
+    /// Commits a change of accounts or access rights only. Streams check access again.
     pub async fn commit(self) -> Result<()> {
         self.commit_changing(&[], &[]).await
     }
@@ -42,7 +42,7 @@ impl Transaction {
         Ok(self.inner.commit().await?)
     }
 
-    /// Commits what takes nothing from anyone and changes nothing that is remembered, such as a sign-in or a count.
+    /// Commits a change that neither revokes access nor affects cached data, such as a sign-in or a count.
     pub async fn commit_addition(self) -> Result<()> {
         Ok(self.inner.commit().await?)
     }

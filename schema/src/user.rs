@@ -1,4 +1,4 @@
-//! Users: what a user sees of themselves, and members of each other.
+//! Users as they see themselves; `user_profile` is what members see of each other.
 
 use async_graphql::{Context, Enum, ID, Object};
 use entity::user;
@@ -32,12 +32,12 @@ use usage::AccountUsage;
 
 // Vocabulary
 
-/// How an account signs in.
+/// Sign-in method of an account.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthProvider {
-    /// With e-mail address and password.
+    /// E-mail address and password.
     Password,
-    /// With an identity provider outside; the account has no password here.
+    /// External identity provider. The account has no password on this server.
     External,
 }
 
@@ -47,7 +47,7 @@ pub struct User(pub(crate) Myself);
 
 // Rules
 
-/// How many accounts there are.
+/// The number of accounts.
 pub async fn count(ports: &Ports, operator: &Operator) -> Result<u64> {
     Ok(user::Entity::find().count(ports.database.reader(operator)).await?)
 }
@@ -57,92 +57,94 @@ pub async fn count(ports: &Ports, operator: &Operator) -> Result<u64> {
 /// The signed-in user.
 #[Object]
 impl User {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::User.global(self.0.id())
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.id()
     }
 
-    /// The e-mail address to sign in with, lower case.
+    /// E-mail address to sign in with, lower case.
     async fn email(&self) -> EmailAddress {
         EmailAddress::stored(self.0.user().email.clone())
     }
 
-    /// Whether the user has proven that they read the mail of `email`: with a mailed link, by an invitation, or to the operator.
+    /// Whether `email` is confirmed: by a mailed link, by an invitation, or by the operator.
     async fn email_verified(&self) -> bool {
         self.0.user().email_verified_at.is_some()
     }
 
-    /// The e-mail address that takes effect when its mailed link is opened: the new one of a change, or `email` itself after signing
-    /// up. Null when none waits.
+    /// E-mail address that awaits confirmation by its mailed link: the new address after a change, or `email` itself
+    /// after signing up. Null if none does.
     async fn pending_email(&self) -> Option<EmailAddress> {
         self.0.user().pending_email.clone().map(EmailAddress::stored)
     }
 
-    /// Whether this is the operator's account: the first of the installation.
+    /// Whether this is the operator's account, the first of the installation.
     async fn is_operator(&self) -> bool {
         self.0.user().is_operator
     }
 
-    /// The person's full name; null when not given.
+    /// Full name of the person; null if not given.
     async fn full_name(&self) -> Option<&str> {
         self.0.user().full_name.as_deref()
     }
 
-    /// What to call the person: the first word of the full name; null when no name is given.
+    /// Short name of the person: the first word of the full name; null if no name is given.
     async fn name(&self) -> Option<&str> {
         self.0.user().full_name.as_deref().and_then(|name| name.split_whitespace().next())
     }
 
-    /// Address of a picture; null when there is none.
+    /// URL of a picture; null if there is none.
     async fn avatar_url(&self) -> Option<Url> {
         self.0.user().avatar_url.clone().map(Url::stored)
     }
 
-    /// How the account signs in.
+    /// Sign-in method of the account.
     async fn auth_provider(&self) -> AuthProvider {
         if self.0.user().password_hash.is_some() { AuthProvider::Password } else { AuthProvider::External }
     }
 
-    /// The identity provider that the account signs in with, lower case, such as `google`; null for one with a password here.
+    /// External identity provider of the account, lower case, such as `google`; null for an account with a password.
     async fn identity_provider(&self) -> Option<&str> {
         self.0.user().provider.as_deref()
     }
 
-    /// When the account was made, UTC.
+    /// Creation time of the account, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.0.user().created_at)
     }
 
-    /// The team that is meant where an argument names none.
+    /// The team that is used if a `teamId` argument is omitted.
     async fn default_team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
         Ok(Team(crate::team::default_of(ctx.cx()?, &self.0).await?))
     }
 
-    /// The teams in which the user has an active part, oldest first.
+    /// Teams in which the user is an active member, oldest first.
     async fn teams(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<TeamConnection> {
         let args = PageArgs { first, after, last, before };
         Ok(TeamConnection::new(crate::team::teams_of(ctx.cx()?.ports(), &self.0, &args).await?))
     }
 
-    /// The websites of all teams in which the user has an active part, oldest first.
+    /// Websites of all teams in which the user is an active member, oldest first.
     async fn websites(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
@@ -150,14 +152,16 @@ impl User {
         Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website::from(site)))?))
     }
 
-    /// The conversations of one of the user's teams, oldest first. Null with an error for a team that the user has no part in.
+    /// Conversations of one of the user's teams, oldest first. Null with an error for a team in which the user is not a
+    /// member.
     async fn conversations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The team: global id or UUID; null means the default team.")] team_id: Option<ID>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "The team: global ID or UUID. Null means the default team.")] team_id: Option<ID>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<ConversationConnection>> {
         let answer: async_graphql::Result<Option<ConversationConnection>> = async {
@@ -169,31 +173,31 @@ impl User {
         answer.transpose()
     }
 
-    /// How far the user has come in setting up.
+    /// Onboarding progress of the user.
     async fn onboarding(&self, ctx: &Context<'_>) -> async_graphql::Result<Onboarding> {
         Ok(crate::onboarding::load(ctx.cx()?.ports(), &self.0).await?)
     }
 
-    /// What the plan of the default team allows.
+    /// Plan limits of the default team.
     async fn plan_limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         let team = crate::team::default_of(ctx.cx()?, &self.0).await?;
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &team.team().plan).limits())
     }
 
-    /// What the default team has used of its plan in this calendar month (UTC), and may use.
+    /// Plan usage of the default team in the current calendar month (UTC).
     async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
         let cx = ctx.cx()?;
         Ok(AccountUsage::load(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
     }
 }
 
-/// Root fields about users.
+/// User queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct UserQuery;
 
 #[Object]
 impl UserQuery {
-    /// The signed-in user; null with an error when nobody is signed in.
+    /// The signed-in user. Null with an error if the request is not authenticated.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn viewer(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<User>> {

@@ -1,4 +1,4 @@
-//! The profile of a user: what members of a team see of each other.
+//! The profile of a user, as members of a team see it.
 
 use std::sync::Arc;
 
@@ -8,39 +8,39 @@ use uuid::Uuid;
 
 use crate::scalars::{EmailAddress, Url};
 
-/// What members of a team see of each other.
+/// The profile of a user, as members of a team see it.
 #[derive(Debug, Clone)]
 pub struct UserProfile(pub(crate) Arc<user::Model>);
 
-/// What members of a team see of each other.
+/// The profile of a user, as members of a team see it.
 #[Object]
 impl UserProfile {
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.id
     }
 
-    /// The e-mail address, lower case.
+    /// E-mail address, lower case.
     async fn email(&self) -> EmailAddress {
         EmailAddress::stored(self.0.email.clone())
     }
 
-    /// Whether the person has proven that they read the mail of `email`.
+    /// Whether `email` is confirmed.
     async fn email_verified(&self) -> bool {
         self.0.email_verified_at.is_some()
     }
 
-    /// The person's full name; null when not given.
+    /// Full name of the person; null if not given.
     async fn full_name(&self) -> Option<&str> {
         self.0.full_name.as_deref()
     }
 
-    /// What to call the person: the first word of the full name; null when no name is given.
+    /// Short name of the person: the first word of the full name; null if no name is given.
     async fn name(&self) -> Option<&str> {
         self.0.full_name.as_deref().and_then(|name| name.split_whitespace().next())
     }
 
-    /// Address of a picture; null when there is none.
+    /// URL of a picture; null if there is none.
     async fn avatar_url(&self) -> Option<Url> {
         self.0.avatar_url.clone().map(Url::stored)
     }

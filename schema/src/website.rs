@@ -1,4 +1,4 @@
-//! Websites: what is measured.
+//! Websites: the objects of measurement.
 
 use async_graphql::{Context, ID, Object};
 use entity::website;
@@ -43,7 +43,7 @@ use settings::WebsiteSettings;
 
 // Vocabulary
 
-/// A website, as far as the caller may see it.
+/// A website with what the caller can access of it.
 #[derive(Debug, Clone)]
 pub struct Website(pub(crate) WebsiteView);
 
@@ -57,7 +57,7 @@ connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
 
 // Rules
 
-/// Normalises a host name: lower case, without scheme and trailing slash or dot. Errors: `Invalid` for `field`.
+/// Normalizes a host name: lower case, without scheme and trailing slash or dot. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
     let lower = text.trim().to_lowercase();
     let bare = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://")).unwrap_or(&lower);
@@ -73,11 +73,11 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
     }
     Err(Error::invalid(
         field,
-        "is not a host name; one such as shop.example is expected, without path and port (letters outside a to z in their xn-- form)",
+        "must be a host name such as shop.example, without path and port (non-ASCII letters in their xn-- form)",
     ))
 }
 
-pub(crate) const TAKEN: &str = "The team has a website with this domain already.";
+pub(crate) const TAKEN: &str = "The team already has a website with this domain.";
 
 /// One page of a list of websites, oldest first.
 pub(crate) async fn page(
@@ -91,7 +91,7 @@ pub(crate) async fn page(
     connection::page(ports.database.reader(proof), list, columns, place, window).await
 }
 
-/// The websites of a team that the caller reaches.
+/// The websites of a team that the caller can access.
 pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Website>> {
     let window = args.window(connection::MAX_PAGE)?;
     let mut list = website::Entity::find().filter(website::Column::TeamId.eq(team.id()));
@@ -102,7 +102,7 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
     page.try_map(|row| Ok(Website::from(team.site(row)?)))
 }
 
-/// The websites of all teams in which a user has an active part.
+/// The websites of all teams in which a user is an active member.
 pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &PageArgs) -> Result<Page<Site<Viewer>>> {
     let window = args.window(connection::MAX_PAGE)?;
     let parts = crate::team::parts_of(ports, myself).await?;
@@ -117,17 +117,17 @@ pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &Page
 
 // Graph
 
-/// A website: its settings and, through `analytics`, its figures. Where it is open to the public (`publicDashboard`), anyone may read
-/// `id`, `databaseId`, `domain`, `name`, `timezone`, `primaryColor`, `publicDashboard`, `realtime` and the aggregates of `analytics`;
-/// the rest is `FORBIDDEN` to all but members.
+/// A website with its settings and, through `analytics`, its metrics. If `publicDashboard` is true, anonymous callers
+/// can read `id`, `databaseId`, `domain`, `name`, `timezone`, `primaryColor`, `publicDashboard`, `realtime` and the
+/// aggregates of `analytics`; all other fields fail with `FORBIDDEN` for them.
 #[Object]
 impl Website {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::Website.global(self.0.website().id())
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.0.website().id()
     }
@@ -142,115 +142,119 @@ impl Website {
         self.0.website().name()
     }
 
-    /// `ZV_` and 24 characters: what pages send events with. Not a secret.
+    /// Tracking code that pages send events with: `ZV_` followed by 24 characters. Not a secret.
     async fn tracking_code(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().tracking_code)
     }
 
-    /// Zone in which its days begin.
+    /// Time zone in which the website's days begin.
     async fn timezone(&self) -> TimeZone {
         TimeZone(self.0.website().timezone())
     }
 
-    /// Whether events are taken in. False: tracking is paused, so beacons are answered and dropped as `PAUSED`.
+    /// Whether the website accepts events. If false, tracking is paused: beacons are acknowledged and dropped as
+    /// `PAUSED`.
     async fn is_active(&self) -> Result<bool> {
         Ok(self.0.member()?.website().is_active)
     }
 
-    /// The team that owns it.
+    /// ID of the team that owns it.
     async fn team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
         Ok(Team(self.owner(ctx.cx()?).await?))
     }
 
-    /// The UUID of the team that owns it.
+    /// UUID of the team that owns the website.
     async fn team_id(&self) -> Result<Uuid> {
         Ok(self.0.member()?.website().team_id)
     }
 
-    /// The UUID of the user who made it; null when the operator did from the command line, or the account is gone.
+    /// UUID of the user who created the website; null if the operator created it from the command line or the account
+    /// was deleted.
     async fn user_id(&self) -> Option<Result<Uuid>> {
         self.0.member().map(|site| site.website().user_id).transpose()
     }
 
-    /// When it was made, UTC.
+    /// Creation time, UTC.
     async fn created_at(&self) -> Result<Instant> {
         Ok(Instant(self.0.member()?.website().created_at))
     }
 
-    /// When a setting last changed, UTC.
+    /// Time of the last change to a setting, UTC.
     async fn updated_at(&self) -> Result<Instant> {
         Ok(Instant(self.0.member()?.website().updated_at))
     }
 
-    /// Colour of the brand; null for the default look.
+    /// Brand color; null for the default.
     async fn primary_color(&self) -> Option<HexColor> {
         self.0.website().primary_color().map(|color| HexColor::stored(color.to_owned()))
     }
 
-    /// Visitors a month the team aims at; null without a goal.
+    /// Target number of visitors per month; null if no goal is set.
     async fn kpi_goal(&self) -> Option<Result<i32>> {
         self.0.member().map(|site| site.website().kpi_goal).transpose()
     }
 
-    /// Whether anyone may read its aggregate figures.
+    /// Whether the dashboard is public: anonymous callers can read its aggregates.
     async fn public_dashboard(&self) -> bool {
         self.0.website().has_public_dashboard()
     }
 
-    /// Host names that may send events instead of `domain`; `*.` stands for every subdomain. Empty: `domain` and its subdomains may.
+    /// Host names that can send events instead of `domain`; `*.` matches every subdomain. If empty, `domain` and its
+    /// subdomains can.
     #[graphql(directive = crate::cost::list_size::apply(Some(general::MAX_DOMAINS), None))]
     async fn allowed_domains(&self) -> Result<Vec<String>> {
         Ok(domains_of(self.0.member()?.website()))
     }
 
-    /// Whether pages on local hosts (`localhost`, private addresses) may send events; false unless it was set.
+    /// Whether pages on local hosts (`localhost`, private addresses) can send events. Defaults to false.
     async fn allow_localhost(&self) -> Result<bool> {
         Ok(ALLOW_LOCALHOST.of(self.0.member()?.website()))
     }
 
-    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are open to anyone; true unless it was set.
+    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are public. Defaults to true.
     async fn public_realtime(&self) -> Result<bool> {
         Ok(PUBLIC_REALTIME.of(self.0.member()?.website()))
     }
 
-    /// Whether the public dashboard shows page titles and names of events and goals, which may hold names of people; false unless it was
-    /// set.
+    /// Whether the public dashboard shows page titles, event names and goal names, which may contain names of people.
+    /// Defaults to false.
     async fn public_details(&self) -> Result<bool> {
         Ok(PUBLIC_DETAILS.of(self.0.member()?.website()))
     }
 
-    /// What is recorded of a visit, and how.
+    /// Tracking settings of the website.
     async fn settings(&self) -> Result<WebsiteSettings> {
         Ok(WebsiteSettings::from_row(self.0.member()?.website()))
     }
 
-    /// Addresses and paths that are not counted.
+    /// IP addresses and paths that are not counted.
     async fn exclusions(&self) -> Result<exclusions::Exclusions> {
         Ok(exclusions::Exclusions(self.0.member()?.clone()))
     }
 
-    /// What its team wants to be told.
+    /// Notification preferences of the website's team.
     async fn notifications(&self, ctx: &Context<'_>) -> Result<notifications::NotificationPreferences> {
         notifications::preferences_of(ctx.cx()?, self.0.member()?).await
     }
 
-    /// Where it lives, who else may send events, and the proof that its team controls the domain.
+    /// Domains of the website and the verification of its primary domain.
     async fn domains(&self) -> Result<domains::Domains> {
         Ok(domains::Domains(self.0.member()?.clone()))
     }
 
-    /// Where its revenue comes from, and in which currency it is shown.
+    /// Source of the website's revenue and the currency in which it is shown.
     async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
         revenue::RevenueSettings::from_row(self.0.member()?.website())
     }
 
-    /// The active members of its team, oldest first. Null with an error for an API key.
+    /// Active members of the website's team, oldest first. Null with an error for an API key.
     async fn members(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> Option<async_graphql::Result<MembershipConnection>> {
         let answer: async_graphql::Result<Option<MembershipConnection>> = async {
@@ -262,23 +266,27 @@ impl Website {
         answer.transpose()
     }
 
-    /// ISO 4217 code in which revenue is shown.
+    /// ISO 4217 code of the currency in which revenue is shown.
     async fn currency(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().currency)
     }
 
-    /// Numbers of this website: totals, series, breakdowns, visitors. Everything in the answer shares the range, zone and filters.
-    /// To the public aggregates only: no visitors, no event properties, no money, and unless `publicDetails` is on no page titles and no
-    /// names of events and goals.
+    /// Analytics of the website: totals, series, breakdowns, visitors. All parts share the range, time zone and
+    /// filters. Anonymous callers see aggregates only: no visitors, event properties or revenue, and page titles, event
+    /// names and goal names only if `publicDetails` is true.
     async fn analytics(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The time that is counted.")] range: RangeInput,
-        #[graphql(desc = "Zone of calendar units; null means the website's.")] timezone: Option<TimeZone>,
-        #[graphql(desc = "Conditions that all hold, at most 20; values of one condition are alternatives.")]
+        #[graphql(desc = "Time range of the query.")] range: RangeInput,
+        #[graphql(desc = "Time zone of days, weeks and months. Null means the website's time zone.")] timezone: Option<
+            TimeZone,
+        >,
+        #[graphql(
+            desc = "Filter conditions, combined with AND, at most 20. The values of one condition are combined with OR."
+        )]
         filters: Option<Vec<FilterInput>>,
-        #[graphql(desc = "What `previous` is compared with; null for no comparison.")] compare: Option<Comparison>,
-        #[graphql(default, desc = "Whether machines count like people. Their reasons are in `ingest`.")]
+        #[graphql(desc = "Comparison period for `previous`; null for none.")] compare: Option<Comparison>,
+        #[graphql(default, desc = "Include bot traffic. `ingest` reports how much of it there was.")]
         include_bots: bool,
     ) -> Result<Analytics> {
         let zone = timezone.map(|zone| zone.0);
@@ -287,17 +295,17 @@ impl Website {
         Ok(Analytics::new(Question::from_input(ports, &self.0, range, zone, filters, compare, include_bots).await?))
     }
 
-    /// Who is there now, and today's counts so far. For the public unless `publicRealtime` is off.
+    /// Current visitors and counts for today. Restricted to members if `publicRealtime` is false.
     async fn realtime(&self, ctx: &Context<'_>) -> Result<Realtime> {
         Ok(Realtime::new(ctx.cx()?.ports(), self.0.realtime()?))
     }
 
-    /// What became of everything that was sent to it.
+    /// Outcomes of all events received for the website.
     async fn ingest(
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The time that is counted, in minutes until now: 1 to 43,200 (30 days); null means 1,440 (a day).",
+            desc = "Length of the period that ends now, 1 to 43,200 minutes (30 days). Null means 1,440 minutes (a day).",
             default_with = "Some(ingest::DEFAULT_MINUTES)"
         )]
         last_minutes: Option<i32>,
@@ -305,7 +313,7 @@ impl Website {
         Ingest::load(ctx.cx()?.ports(), self.0.member()?, last_minutes).await
     }
 
-    /// What the plan of its team allows.
+    /// Plan limits of the website's team.
     async fn limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         let team = self.owner(ctx.cx()?).await?;
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &team.team().plan).limits())
@@ -319,19 +327,19 @@ impl Website {
     }
 }
 
-/// Root fields about websites.
+/// Website queries.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct WebsiteQuery;
 
 #[Object]
 impl WebsiteQuery {
-    /// One website. Of one that is open to the public others than members see the aggregate figures.
+    /// A website. On a website with a public dashboard, anonymous callers can read its aggregates.
     #[doc = access_line!(WEBSITE, VIEWER, public)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), Some(true)))]
     async fn website(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] id: ID,
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
             async { Ok(Some(Website(WebsiteView::find(ctx.cx()?, "id", &id).await?))) }.await;

@@ -1,9 +1,9 @@
-//! What the row of a website says: its zone, its host names, its switches.
+//! Parsed columns of a website's row: time zone, host names, switches.
 
 use entity::website;
 use serde_json::Value;
 
-/// The zone in which the row's days begin.
+/// The time zone in which the row's days begin.
 pub(crate) fn zone_of(row: &website::Model) -> chrono_tz::Tz {
     // Only checked names are stored; a name that a later release of the zone database dropped reads as UTC.
     row.timezone.parse().unwrap_or(chrono_tz::Tz::UTC)
@@ -19,7 +19,7 @@ pub(crate) fn domains_of(row: &website::Model) -> Vec<String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Switch {
     pub(crate) key: &'static str,
-    /// As the schema names it, from the website or the input on.
+    /// Schema name, relative to the website or the input.
     pub(crate) name: &'static str,
     default: bool,
 }
@@ -39,7 +39,7 @@ const fn switch(key: &'static str, name: &'static str, default: bool) -> Switch 
 }
 
 impl Switch {
-    /// How it stands in the row.
+    /// Value in the row.
     pub(crate) fn of(self, row: &website::Model) -> bool {
         row.settings.get(self.key).and_then(Value::as_bool).unwrap_or(self.default)
     }

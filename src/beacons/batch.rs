@@ -1,4 +1,4 @@
-//! Batches of servers: at most 1,000 events behind an API key, each with a verdict of its own (CONTRACT 9.8).
+//! Batches of servers: at most 1,000 events with an API key, each with its own result (CONTRACT 9.8).
 
 use axum::{
     body::Body,
@@ -29,16 +29,16 @@ use crate::{
     rest::envelope::{close, open, respond},
 };
 
-/// Bytes of one batch.
+/// Maximum size of one batch, in bytes.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
-/// Events of one batch.
+/// Maximum number of events in one batch.
 const MAX_EVENTS: usize = 1_000;
 
-/// How old an event of a server may be, in milliseconds.
+/// Maximum age of a server's event, in milliseconds.
 const OLDEST_MS: i64 = 365 * DAY_MS;
 
-/// How far a server's clock may be ahead, in milliseconds.
+/// Maximum lead of a server's clock, in milliseconds.
 const AHEAD_MS: i64 = 5 * 60 * 1000;
 
 #[derive(Deserialize)]
@@ -68,13 +68,13 @@ struct WireEvent {
     visitor_id: Option<String>,
     session_id: Option<String>,
     props: Option<Properties>,
-    /// `url` and `referrer` are reserved names of properties, so they are read on their own.
+    /// `url` and `referrer` are reserved property names, so they are read separately.
     #[serde(skip)]
     page: Option<Place>,
     idempotency_key: Option<String>,
 }
 
-/// What of `props` says where it happened.
+/// The parts of `props` that locate the event.
 #[derive(Deserialize, Default)]
 struct Place {
     url: Option<String>,
@@ -87,19 +87,19 @@ struct Located {
     props: Option<Place>,
 }
 
-/// Why an event was not taken.
+/// Reason for rejecting an event.
 struct Rejection {
     reason: Outcome,
     message: Option<String>,
 }
 
-/// Takes a batch in. Answers how many events were accepted, and why the others were not.
+/// Accepts a batch. Returns the number of accepted events, and the reasons for rejecting the others.
 pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result<Response<Body>> {
     let caller = match Credential::read(&head.headers)? {
         Credential::Key(key) => caller_of_key(&gateway.ports, &key).await?,
         _ => {
             return Err(Error::unauthenticated(
-                "API key is missing or not valid: send a key that starts with `zv_` in `Authorization: Bearer` or `X-API-Key`.",
+                "API key is missing or not valid. Send a key that starts with `zv_` in `Authorization: Bearer` or `X-API-Key`.",
             ));
         }
     };
@@ -119,7 +119,7 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
     })?;
     let code = wire.tracking_code.ok_or_else(|| Error::invalid("trackingCode", "is missing"))?;
     let site =
-        gateway.sites.by_code(&code).await?.ok_or_else(|| Error::not_found("The website of this trackingCode"))?;
+        gateway.sites.by_code(&code).await?.ok_or_else(|| Error::not_found("A website with this trackingCode"))?;
     let reaches = match caller {
         Caller::Key { team, website, .. } => {
             team == site.rules.team && website.is_none_or(|only| only == site.rules.website)
@@ -127,11 +127,11 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
         _ => false,
     };
     if !reaches {
-        return Err(Error::forbidden("The key does not reach this website."));
+        return Err(Error::forbidden("This API key doesn't have access to this website."));
     }
     let events = wire.events.ok_or_else(|| Error::invalid("events", "is missing"))?;
     if events.len() > MAX_EVENTS {
-        return Err(Error::invalid("events", format!("has {} events; at most {MAX_EVENTS} are allowed", events.len())));
+        return Err(Error::invalid("events", format!("must have at most {MAX_EVENTS} events (got {})", events.len())));
     }
     let context = wire.server_context.unwrap_or_default();
     let opted_out = head.opted_out();
@@ -179,7 +179,7 @@ pub(super) async fn answer(gateway: &Gateway, head: &Head, body: Body) -> Result
     Ok(respond(StatusCode::OK, out))
 }
 
-/// One event of a batch on its way in, or why it is not taken.
+/// One event of a batch, or the reason for rejecting it.
 fn incoming(
     gateway: &Gateway,
     site: &Site,
@@ -195,7 +195,7 @@ fn incoming(
     let wrong = || {
         malformed(Error::invalid(
             "event",
-            "must be an object: type, name, visitorId, sessionId, idempotencyKey (strings), ts (number), props (object)",
+            "must be an object with type, name, visitorId, sessionId, idempotencyKey (strings), ts (number), props (object)",
         ))
     };
     // serde reads a struct from an array as well.
@@ -215,14 +215,14 @@ fn incoming(
     };
     let beacon = beacon_of(event, site, context).map_err(malformed)?;
     if is_browsers(beacon.kind) {
-        return Err(malformed(Error::invalid("type", "heartbeats come from browsers only")));
+        return Err(malformed(Error::invalid("type", "must not be a heartbeat; only browsers send them")));
     }
     let address = context.client_ip.as_deref().and_then(address_of);
     let counted =
         site.counts(address.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)), &beacon.page.path);
     counted.map_err(rejected)?;
     let user_agent = context.user_agent.as_deref().unwrap_or_default();
-    // A server that does not tell the visitor's browser is no machine for that.
+    // A server that omits the visitor's user agent is not a bot for that reason.
     let machine = if user_agent.is_empty() { Some("") } else { None };
     let sender = Sender { address, happened_ms: Some(at_ms), user_agent, opted_out: false, machine, collapses: false };
     gateway.chain.event(site, beacon, &sender).map_err(malformed)
@@ -230,7 +230,7 @@ fn incoming(
 
 fn beacon_of(event: WireEvent, site: &Site, context: &ServerContext) -> Result<Beacon> {
     let place = event.page.unwrap_or_default();
-    // What happens on a server has no page: it is the website's, nowhere in particular.
+    // Server events have no page: they belong to the website as a whole.
     let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.senders.domain)))?;
     let visitor_id = if event.visitor_id.is_some() { "visitorId" } else { "sessionId" };
     let visitor = event.visitor_id.or(event.session_id);

@@ -1,4 +1,4 @@
-//! `import access-log`: here where the data folder is free, else in the server that holds it.
+//! `import access-log`: imports in this process if the data folder is free, otherwise in the server that holds it.
 
 use std::path::PathBuf;
 
@@ -12,28 +12,28 @@ use crate::{
     target,
 };
 
-/// What the event store's buffers may take of an import that runs alone, in MiB: storing needs less than asking does.
+/// Memory limit of the event store's buffers for a standalone import, in MiB: storing needs less than querying.
 const MEMORY_MIB: u32 = 64;
 
 #[derive(Debug, Args)]
 pub(super) struct AccessLog {
-    /// The log, plain or gzip; - for standard input
+    /// Log file, plain or gzip; - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The website that it is of
+    /// Website that the log belongs to (ID or domain)
     #[arg(long, value_name = "ID|DOMAIN")]
     website: String,
-    /// Counts bots like people; without it they are dropped and counted
+    /// Import bot traffic too; by default bots are dropped and counted
     #[arg(long)]
     keep_bots: bool,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// Imports a log and prints what came of it.
+/// Imports a log and prints the result.
 ///
 /// # Errors
-/// When the file cannot be read or is no access log, the website is unknown, or the event store refuses.
+/// When the file cannot be read or is not an access log, the website is unknown, or the event store refuses.
 pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
     let mut config = configured(asked.flags)?;
     config.memory_mib = config.memory_mib.min(MEMORY_MIB);

@@ -28,24 +28,24 @@ use crate::{
     demo,
 };
 
-/// The demo's account.
+/// The demo account.
 const DEMO_EMAIL: &str = "demo@footfall.example";
 
 /// Runs the server until it is stopped.
 ///
 /// # Errors
-/// When the port is in use, the data folder is held, or a store cannot be opened.
+/// When the port is in use, the data folder is in use, or a store cannot be opened.
 pub(super) async fn serve(config: Config) -> Result<(), StartError> {
     raise_file_limit();
     if config.sign_up == SignUp::Open && config.mail.is_none() {
         tracing::warn!(
-            "sign-up is open and no mail is set up, so e-mail addresses are not proven: set mail_host, or signup = \"invite\""
+            "sign-up is open and mail is not configured, so e-mail addresses are not confirmed: set mail_host, or signup = \"invite\""
         );
     }
     let listener = listen(config.listen).await?;
     let app = App::build(config, Surroundings::default()).await?;
     let base = format!("http://{}", address(&listener)?);
-    // Installed before the address is announced: a signal that follows the announcement stops the server cleanly.
+    // Installed before the address is printed, so that a signal after that stops the server cleanly.
     let stop = stopped()?;
     say(&format!("Footfall listens on {base}"))?;
     say(&format!("GraphiQL is at {base}/graphql"))?;
@@ -55,20 +55,20 @@ pub(super) async fn serve(config: Config) -> Result<(), StartError> {
 /// Runs the demo until it is stopped.
 ///
 /// # Errors
-/// As [`serve`]; when the named data folder has accounts already.
+/// Like [`serve`]; also when the given data folder already contains accounts.
 pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let temporary = match &flags.data {
         Some(_) => None,
         None => {
             let folder = tempfile::Builder::new().prefix("footfall-demo-").tempdir();
             let folder =
-                folder.map_err(|error| StartError::new(format!("no temporary folder can be made: {error}")))?;
+                folder.map_err(|error| StartError::new(format!("cannot create a temporary folder: {error}")))?;
             flags.data = Some(folder.path().to_path_buf());
             Some(folder)
         }
     };
     flags.signup = flags.signup.or(Some(SignUpSetting::Open));
-    // A demo is played with for longer than a quarter of an hour.
+    // A demo is used for longer than a quarter of an hour.
     flags.token_minutes = flags.token_minutes.or(Some(24 * 60));
     let config = configured(flags)?;
     raise_file_limit();
@@ -78,7 +78,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let operator = app.operator();
     if user::count(&ports, &operator).await? > 0 {
         return Err(StartError::new(
-            "the demo needs an empty data folder; leave --data out, or run `footfall serve` here".to_owned(),
+            "the demo requires an empty data folder; omit --data, or run `footfall serve` instead".to_owned(),
         ));
     }
     let password = ports.ids.secret(16);
@@ -99,8 +99,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     }
     let code = demo_code(&ports, &operator, sites.first().map(|(_, id)| *id)).await?;
     let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
-    let email =
-        EmailAddress::checked(DEMO_EMAIL).ok_or_else(|| StartError::new("the demo's address is none".to_owned()))?;
+    let email = EmailAddress::checked(DEMO_EMAIL)
+        .ok_or_else(|| StartError::new("the demo's e-mail address is invalid".to_owned()))?;
     let token = session::sign_in(&ports, &email, password.clone(), None).await?.0.access_token;
     let base = format!("http://{}", address(&listener)?);
     let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
@@ -115,7 +115,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
   API key     {key}
   Website     {first}  (bergkaffee.example)
 
-Three lines to paste:
+Commands to try:
 
   curl -H 'X-API-Key: {key}' {base}/api/external/v1/websites
 
@@ -124,7 +124,7 @@ Three lines to paste:
   curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {base}/graphql \\
     -d '{{\"query\":\"{{ website(id: \\\"{first}\\\") {{ name analytics(range: {{ preset: LAST_30_DAYS }}) {{ totals {{ visitors pageviews }} breakdown(by: PAGE, first: 3) {{ nodes {{ value metrics {{ pageviews }} }} }} }} }} }}\"}}'
 
-Ctrl-C stops it."
+Press Ctrl-C to stop."
     ))?;
     let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock)));
     let served = app.serve(listener, stop).await;
@@ -133,7 +133,8 @@ Ctrl-C stops it."
     served
 }
 
-/// The tracking code of the first website, which takes events of pages on this machine: the page with the tracker is one.
+/// The tracking code of the first website, which accepts events of pages on this machine, such as the page with the
+/// tracker.
 async fn demo_code(ports: &Ports, operator: &Operator, first: Option<Uuid>) -> Result<String, StartError> {
     let Some(first) = first else { return Ok(String::new()) };
     let site = operator.site(ports, &first.to_string()).await?;
@@ -142,29 +143,29 @@ async fn demo_code(ports: &Ports, operator: &Operator, first: Option<Uuid>) -> R
     Ok(site.website().tracking_code.clone())
 }
 
-/// Raises the limit of open files as far as the system lets this process: each connection is one.
+/// Raises the limit of open files as far as the system allows: each connection needs one.
 fn raise_file_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(error.source = %error, "the limit of open files stays as it is");
+        tracing::warn!(error.source = %error, "cannot raise the limit of open files");
     }
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(at).await.map_err(|error| {
         StartError::new(match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("{at} is in use; choose another address with --listen"),
-            _ => format!("{at} cannot be listened on ({error}); choose another address with --listen"),
+            std::io::ErrorKind::AddrInUse => format!("{at} is already in use; choose another address with --listen"),
+            _ => format!("cannot listen on {at} ({error}); choose another address with --listen"),
         })
     })
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::new(format!("the listener has no address: {error}")))
+    listener.local_addr().map_err(|error| StartError::new(format!("cannot read the listener's address: {error}")))
 }
 
 /// Resolves at SIGINT or SIGTERM.
 fn stopped() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
-    let failed = |error| StartError::new(format!("signals cannot be received: {error}"));
+    let failed = |error| StartError::new(format!("cannot receive signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     Ok(async move {

@@ -1,31 +1,31 @@
-//! Settings of the trusted issuer outside, whose tokens are accepted beside our own.
+//! Settings of the trusted external issuer, whose tokens are accepted in addition to this server's own.
 
 use clap::Args;
 
 use crate::StartError;
 
-/// Flags of the trusted issuer, each with an environment twin.
+/// Flags of the trusted issuer; each is also an environment variable.
 #[derive(Debug, Clone, Default, Args)]
 pub struct IssuerFlags {
-    /// Issuer (`iss`) whose access tokens are accepted beside our own; none by default
+    /// Issuer (`iss`) whose access tokens are accepted in addition to this server's own [default: none]
     #[arg(long, value_name = "URL", env = "FOOTFALL_AUTH_EXTERNAL_ISSUER")]
     pub auth_external_issuer: Option<String>,
-    /// Audience (`aud`) that its tokens must name
+    /// Audience (`aud`) that its tokens must contain
     #[arg(long, value_name = "NAME", env = "FOOTFALL_AUTH_EXTERNAL_AUDIENCE")]
     pub auth_external_audience: Option<String>,
-    /// Where its public keys are (a JWK set), for tokens signed with RS256, ES256 or EdDSA
+    /// URL of its public keys (a JWK set), for tokens signed with RS256, ES256 or EdDSA
     #[arg(long, value_name = "URL", env = "FOOTFALL_AUTH_EXTERNAL_JWKS_URL")]
     pub auth_external_jwks_url: Option<String>,
-    /// Secret that its tokens are signed with, for HS256; better through the environment
+    /// Secret that its tokens are signed with, for HS256; safer in the environment variable
     #[arg(long, value_name = "SECRET", env = "FOOTFALL_AUTH_EXTERNAL_HS256_SECRET", hide_env_values = true)]
     pub auth_external_hs256_secret: Option<String>,
 }
 
-/// The shortest secret that keeps HS256 sound, in bytes.
+/// Minimum length of a secure HS256 secret, in bytes.
 const SECRET_BYTES: usize = 32;
 
 impl IssuerFlags {
-    /// These settings where they say something, else those below.
+    /// These settings, falling back to those below.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
             auth_external_issuer: self.auth_external_issuer.or(below.auth_external_issuer),
@@ -35,28 +35,36 @@ impl IssuerFlags {
         }
     }
 
-    /// The settings in force; `None` without an issuer. Errors: what does not fit together.
+    /// The effective settings; `None` without an issuer. Errors: inconsistent settings.
     pub(super) fn checked(self) -> Result<Option<IssuerSettings>, StartError> {
-        let wrong = |why: &str| StartError::new(format!("the settings of the external issuer cannot be used: {why}"));
+        let wrong = |why: &str| StartError::new(why.to_owned());
         let jwks_url = filled(self.auth_external_jwks_url);
         let hs256_secret = filled(self.auth_external_hs256_secret);
         let Some(issuer) = filled(self.auth_external_issuer) else {
             let is_meant = jwks_url.is_some() || hs256_secret.is_some();
-            return if is_meant { Err(wrong("auth_external_issuer is missing")) } else { Ok(None) };
+            return if is_meant {
+                Err(wrong("auth_external_issuer: is required with other auth_external settings"))
+            } else {
+                Ok(None)
+            };
         };
         if issuer == crate::tokens::ISSUER || issuer.len() > 200 {
-            return Err(wrong("auth_external_issuer must be another one than our own, of at most 200 characters"));
+            return Err(wrong(
+                "auth_external_issuer: must have at most 200 characters and differ from this server's own issuer",
+            ));
         }
         let audience = filled(self.auth_external_audience)
-            .ok_or_else(|| wrong("auth_external_audience is missing (Supabase's is authenticated)"))?;
+            .ok_or_else(|| wrong("auth_external_audience: is required (Supabase's is authenticated)"))?;
         if jwks_url.is_none() && hs256_secret.is_none() {
-            return Err(wrong("one of auth_external_jwks_url and auth_external_hs256_secret is needed"));
+            return Err(wrong("auth_external_jwks_url: is required unless auth_external_hs256_secret is set"));
         }
         if jwks_url.as_ref().is_some_and(|url| !is_safe(url)) {
-            return Err(wrong("auth_external_jwks_url must begin with https:// (http:// is for this machine only)"));
+            return Err(wrong(
+                "auth_external_jwks_url: must begin with https:// (http:// is allowed for this machine only)",
+            ));
         }
         if hs256_secret.as_ref().is_some_and(|secret| secret.len() < SECRET_BYTES) {
-            return Err(wrong("auth_external_hs256_secret must have 32 bytes or more"));
+            return Err(wrong("auth_external_hs256_secret: must have at least 32 bytes"));
         }
         Ok(Some(IssuerSettings { issuer, audience, jwks_url, hs256_secret }))
     }
@@ -66,7 +74,7 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// Whoever could change the keys on their way could sign in as anybody.
+/// Anyone who can modify the keys in transit can sign in as any user.
 fn is_safe(url: &str) -> bool {
     url.starts_with("https://")
         || ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
@@ -82,9 +90,9 @@ pub struct IssuerSettings {
     pub issuer: String,
     /// `aud` of its tokens.
     pub audience: String,
-    /// Where its public keys are.
+    /// URL of its public keys.
     pub jwks_url: Option<String>,
-    /// The secret of its HS256 tokens.
+    /// Secret of its HS256 tokens.
     pub hs256_secret: Option<String>,
 }
 

@@ -6,15 +6,15 @@ use serde::Deserialize;
 
 use crate::StartError;
 
-/// How the connection to the mail server is encrypted.
+/// Encryption of the connection to the mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTls {
-    /// It begins in the clear and is encrypted before anything else is said.
+    /// Starts unencrypted and is encrypted before anything else is sent (STARTTLS).
     Starttls,
-    /// From its first byte.
+    /// TLS from the first byte.
     Tls,
-    /// Not at all.
+    /// No encryption.
     None,
 }
 
@@ -28,34 +28,34 @@ impl MailTls {
     }
 }
 
-/// Flags of the mail server, each with an environment twin.
+/// Flags of the mail server; each is also an environment variable.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MailFlags {
-    /// Mail server that takes mails about forgotten passwords, addresses and invitations; none by default
+    /// Mail server for password resets, address confirmations and invitations [default: none]
     #[arg(long, value_name = "HOST", env = "FOOTFALL_MAIL_HOST")]
     pub mail_host: Option<String>,
-    /// Port of the mail server; 0 for the usual one [default: 0]
+    /// Port of the mail server; 0 for the standard port [default: 0]
     #[arg(long, value_name = "PORT", env = "FOOTFALL_MAIL_PORT")]
     pub mail_port: Option<u16>,
-    /// How the connection to the mail server is encrypted [default: starttls]
+    /// Encryption of the connection to the mail server [default: starttls]
     #[arg(long, value_name = "HOW", env = "FOOTFALL_MAIL_TLS")]
     pub mail_tls: Option<MailTls>,
-    /// User at the mail server; without one nobody signs in there
+    /// User name at the mail server; no authentication if omitted
     #[arg(long, value_name = "NAME", env = "FOOTFALL_MAIL_USER")]
     pub mail_user: Option<String>,
-    /// Password at the mail server; better through the environment
+    /// Password at the mail server; safer in the environment variable
     #[arg(long, value_name = "PASSWORD", env = "FOOTFALL_MAIL_PASSWORD", hide_env_values = true)]
     pub mail_password: Option<String>,
-    /// E-mail address that mails come from
+    /// Sender address of mails
     #[arg(long, value_name = "ADDRESS", env = "FOOTFALL_MAIL_FROM")]
     pub mail_from: Option<String>,
-    /// Page where a new password is chosen, with {secret} in it; without one the mail shows the secret
+    /// URL of the page to choose a new password, containing {secret}; if omitted, the mail contains the secret
     #[arg(long, value_name = "URL", env = "FOOTFALL_MAIL_RESET_PAGE")]
     pub mail_reset_page: Option<String>,
 }
 
 impl MailFlags {
-    /// These settings where they say something, else those below.
+    /// These settings, falling back to those below.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
             mail_host: self.mail_host.or(below.mail_host),
@@ -68,23 +68,23 @@ impl MailFlags {
         }
     }
 
-    /// The settings in force; `None` without a server. Errors: what does not fit together.
+    /// The effective settings; `None` without a server. Errors: inconsistent settings.
     pub(super) fn checked(self) -> Result<Option<MailSettings>, StartError> {
-        let wrong = |why: &str| StartError::new(format!("the mail settings cannot be used: {why}"));
+        let wrong = |why: &str| StartError::new(why.to_owned());
         let Some(host) = filled(self.mail_host) else { return Ok(None) };
         let from = self.mail_from.as_deref().and_then(EmailAddress::checked);
-        let from = from.ok_or_else(|| wrong("mail_from must be an address such as footfall@shop.example"))?;
+        let from = from.ok_or_else(|| wrong("mail_from: must be an e-mail address such as footfall@shop.example"))?;
         let tls = self.mail_tls.unwrap_or(MailTls::Starttls);
         let login = filled(self.mail_user).map(|user| (user, self.mail_password.unwrap_or_default()));
         let is_here = host == "localhost" || host.parse().is_ok_and(|host: std::net::IpAddr| host.is_loopback());
         if tls == MailTls::None && login.is_some() && !is_here {
             return Err(wrong(
-                "mail_tls is none, so the password would be readable on its way; starttls or tls is right",
+                "mail_tls: must be starttls or tls with mail_user, so that the password is encrypted (got none)",
             ));
         }
         let reset_page = filled(self.mail_reset_page);
         if reset_page.as_ref().is_some_and(|page| !page.contains("{secret}") || page.chars().any(char::is_whitespace)) {
-            return Err(wrong("mail_reset_page must be an address with {secret} in it"));
+            return Err(wrong("mail_reset_page: must be a URL that contains {secret}"));
         }
         let port = self.mail_port.filter(|port| *port != 0).unwrap_or_else(|| tls.usual_port());
         Ok(Some(MailSettings { host, port, tls, login, from: from.as_str().to_owned(), reset_page }))
@@ -95,20 +95,20 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// A mail server and how it is used.
+/// A mail server and how to use it.
 #[derive(Clone)]
 pub struct MailSettings {
     /// Host name or address.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// How the connection is encrypted.
+    /// Encryption of the connection.
     pub tls: MailTls,
-    /// User and password there.
+    /// User name and password.
     pub login: Option<(String, String)>,
-    /// E-mail address that mails come from.
+    /// Sender address of mails.
     pub from: String,
-    /// Page where a new password is chosen, with `{secret}` in it.
+    /// URL of the page to choose a new password, containing `{secret}`.
     pub reset_page: Option<String>,
 }
 

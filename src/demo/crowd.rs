@@ -1,4 +1,4 @@
-//! The demo's people: where they live, what they use, and that they stay the same when they come back.
+//! The demo's visitors: where they live and which devices they use. They stay the same when they return.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use schema::analytics::event::{Agent, Place};
 
 use super::{random::Random, sites::Website};
 
-/// One person: a key and everything that goes with it.
+/// One person: a key and its attributes.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) visitor: u64,
@@ -88,11 +88,11 @@ const KITS: &[KitRow] = &[
     (3, "tablet", "Chrome", "142.0", "Android", "14", &["800x1280"]),
 ];
 
-/// Everybody who may come to a website.
+/// All potential visitors of a website.
 pub(super) struct Crowd {
     stream: [u64; 2],
     mobile: u64,
-    /// Which column of weights is this website's.
+    /// The column of weights for this website.
     zone: usize,
     homes: Vec<Home>,
     kits: [Vec<Kit>; 3],
@@ -128,7 +128,7 @@ impl Crowd {
         Self { stream, mobile: site.mobile, zone, homes: homes.collect(), kits }
     }
 
-    /// The person who first came as the `number`th of a day: the same whenever asked.
+    /// The person who first visited as the `number`th of a day, always the same.
     pub(super) fn person(&self, day: i64, number: u64) -> Option<Person> {
         let [seed, site] = self.stream;
         let mut random = Random::new(&[seed, site, day.unsigned_abs(), number, 1]);

@@ -1,4 +1,4 @@
-//! Live visitors of the demo: the same people as in its past, now.
+//! Live visitors of the demo: the same people as in its past.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::{random::Random, sites::Website, traffic::Stream};
 use crate::ingest::intake::{Incoming, Intake, Submission, Who};
 
-/// Visits that go on at once, at most, over all websites.
+/// Maximum number of concurrent visits over all websites.
 const CROWD: usize = 24;
 
-/// Keeps visitors coming, one event every second or few, until the task is dropped.
+/// Generates visitors, one event every few seconds, until the task is dropped.
 ///
-/// `sites` names each website with its id. A refusal of the event store is logged, and the next step tries anew.
+/// `sites` maps each website to its ID. Errors of the event store are logged, and the next step tries again.
 pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: Intake, clock: Arc<dyn Clock>) {
     let mut live = Live::new(&sites, seed, clock.now());
     loop {
@@ -27,7 +27,7 @@ pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: In
         if !events.is_empty()
             && let Err(error) = intake.take(Submission { events, dropped: Vec::new() }).await
         {
-            tracing::warn!(error.code = error.code(), "a live visitor of the demo was not stored");
+            tracing::warn!(error.code = error.code(), "cannot store a live visitor of the demo");
         }
         let pause = Duration::from_millis(600 + live.random.below(1_800));
         tokio::time::sleep(pause).await;
@@ -37,7 +37,7 @@ pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: In
 struct Live {
     streams: Vec<Stream>,
     random: Random,
-    /// Events that are still to happen.
+    /// Future events.
     planned: Vec<Event>,
     visits: u64,
 }
@@ -53,7 +53,7 @@ impl Live {
         }
     }
 
-    /// What happens by `now`, in order of time. Begins a visit whenever there is room and nothing else is due.
+    /// The events up to `now`, in chronological order. Starts a visit whenever there is room and nothing else is due.
     fn step(&mut self, now: DateTime<Utc>) -> Vec<Event> {
         let now_ms = now.timestamp_millis();
         let waiting = self.planned.iter().filter(|event| event.time_ms > now_ms).count();
@@ -70,7 +70,7 @@ impl Live {
         let Some(stream) = self.random.pick(&self.streams, |_| 1) else { return };
         let day = i64::from(now.date_naive().num_days_from_ce());
         self.visits += 1;
-        // Numbers beyond any day's past, so that today's people are not met twice at once.
+        // Numbers beyond those of past days, so that no visitor is active twice at once.
         let number = 1_000_000 + self.visits;
         let Some(person) = stream.visitor(&mut self.random, day, number) else { return };
         self.planned.extend(stream.scene.play(&mut self.random, &person, now.timestamp_millis(), false));

@@ -5,7 +5,7 @@
 pub(super) struct Random(u64);
 
 impl Random {
-    /// A stream of its own for each combination of parts.
+    /// An independent stream for each combination of parts.
     pub(super) fn new(parts: &[u64]) -> Self {
         Self(parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| mix(state ^ mix(*part))))
     }
@@ -16,7 +16,7 @@ impl Random {
         mix(self.0)
     }
 
-    /// From 0 up to, not including, 1.
+    /// From 0 to 1, exclusive.
     pub(super) fn unit(&mut self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
         let unit = (self.bits() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -34,7 +34,7 @@ impl Random {
         self.unit() < probability
     }
 
-    /// Around `mean`, never below 0: how long people take (exponential).
+    /// Exponentially distributed around `mean`, never below 0: the time that people take.
     pub(super) fn around(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }

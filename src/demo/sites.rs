@@ -1,6 +1,6 @@
-//! The demo's websites: their pages, where their visitors come from, and what a visit may lead to.
+//! The demo's websites: their pages, the sources of their visitors, and what a visit can lead to.
 
-/// A page with its title and how often it is chosen, as landing page and as a later one.
+/// A page with its title and its weights as landing page and as a later one.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     /// Path, without query.
@@ -35,14 +35,14 @@ const fn from(weight: u64, referrer: &'static str, query: &'static str) -> Origi
     Origin { weight, referrer, query }
 }
 
-/// What the site is for, which decides what happens beside page views.
+/// Purpose of the site, which determines the events besides page views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Sells: carts, orders, revenue.
+    /// Shop: carts, orders, revenue.
     Shop,
-    /// Signs people up and documents itself.
+    /// Software product: sign-ups and documentation.
     Product,
-    /// Is read.
+    /// Blog.
     Blog,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Purpose {
 pub struct Website {
     /// Its name.
     pub name: &'static str,
-    /// Its domain; reserved names that nobody owns.
+    /// Its domain; a reserved name.
     pub domain: &'static str,
     /// IANA name of its time zone; its days and nights follow it.
     pub timezone: &'static str,
@@ -69,7 +69,7 @@ pub struct Website {
     pub(super) hours: [u64; 24],
     /// Share of visits from a phone, in percent; tablets are 3 more.
     pub(super) mobile: u64,
-    /// Days before the end on which everybody came, and from where.
+    /// Peak days, as days before the end, and the source of their traffic.
     pub(super) viral: Option<(i64, Origin)>,
 }
 

@@ -1,4 +1,4 @@
-//! Holds the demo's numbers to what a reader would believe.
+//! Checks that the demo's numbers are realistic.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

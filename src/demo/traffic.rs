@@ -1,4 +1,4 @@
-//! Ninety days of a demo website: growth, weeks, nights and one day on which everybody came.
+//! Ninety days of a demo website: growth, weekly and daily patterns, and one peak day.
 
 use std::collections::VecDeque;
 
@@ -15,10 +15,10 @@ use super::{
     visit::Scene,
 };
 
-/// Share of visits by somebody who was here before.
+/// Share of visits by returning visitors.
 const RETURNING: f64 = 0.34;
 
-/// The website's events of the 90 days before `until`, in order of time. The same arguments give the same events.
+/// The website's events of the 90 days before `until`, in chronological order. The same arguments give the same events.
 pub fn generate(
     site: &'static Website,
     website: Uuid,
@@ -28,7 +28,7 @@ pub fn generate(
     Traffic::new(site, website, seed, until)
 }
 
-/// A website's visitors, who come and come back.
+/// A website's visitors, new and returning.
 pub(super) struct Stream {
     pub(super) scene: Scene,
     crowd: Crowd,
@@ -49,7 +49,7 @@ impl Stream {
         Random::new(&[seed, site, day.unsigned_abs(), what, 2])
     }
 
-    /// Who visits as number `number` of the day: somebody new, or somebody of an earlier day.
+    /// The visitor with this number on the day: a new one, or one of an earlier day.
     pub(super) fn visitor(&self, random: &mut Random, day: i64, number: u64) -> Option<Person> {
         if !random.chance(RETURNING) {
             return self.crowd.person(day, number);
@@ -70,7 +70,7 @@ struct Traffic {
     until_ms: i64,
     /// Events before this instant are complete.
     ready: VecDeque<Event>,
-    /// Events of visits that go on after their day's end.
+    /// Events of visits that continue past the end of their day.
     later: Vec<Event>,
 }
 
@@ -99,7 +99,7 @@ impl Traffic {
             .map_or_else(|| midnight.and_utc().timestamp_millis(), |at| at.timestamp_millis())
     }
 
-    /// Visits of the day, and how many of them the big day brings.
+    /// Number of visits on the day, and how many of them the peak day adds.
     fn visits(&self, random: &mut Random) -> (u64, u64) {
         let site = self.stream.scene.site;
         let ago = (self.last - self.day).num_days();

@@ -1,4 +1,4 @@
-//! One visit of the demo: pages seen, things done, and when.
+//! One visit of the demo: pages, events, and their times.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Stage {
     }
 }
 
-/// Pages that people ask for in vain.
+/// Paths of pages that do not exist.
 const MISSING: &[&str] = &["/wp-login.php", "/favicon-old", "/index.php", "/2019/old-post", "/feed.old", "/sitemap"];
 
 impl Scene {
@@ -58,7 +58,7 @@ impl Scene {
         }
     }
 
-    /// Plays a visit that begins at `start_ms`. Events come in order of time; ids depend on `random` alone.
+    /// Generates a visit that starts at `start_ms`. Events are in chronological order; IDs depend on `random` alone.
     pub(super) fn play(&self, random: &mut Random, person: &Person, start_ms: i64, is_viral: bool) -> Vec<Event> {
         let acquisition = match &self.viral {
             Some(viral) if is_viral => Arc::clone(viral),
@@ -90,7 +90,7 @@ impl Play<'_> {
             self.miss();
             return;
         }
-        // The page that went around is the one most landed on.
+        // Most visitors land on the page that was shared.
         let landing = if is_viral { scene.pages.iter().max_by_key(|stage| stage.page.landing) } else { None };
         let Some(landing) = landing.or_else(|| self.random.pick(&scene.pages, |stage| stage.page.landing)) else {
             return;
@@ -125,7 +125,7 @@ impl Play<'_> {
         self.time_ms += wait_ms;
     }
 
-    /// What the page makes people do.
+    /// Events that the page leads to.
     fn act(&mut self, stage: &Stage) {
         match self.scene.site.purpose {
             Purpose::Shop if stage.page.price > 0 && self.random.chance(0.13) => self.buy(stage),
@@ -154,7 +154,7 @@ impl Play<'_> {
         }
     }
 
-    /// A cart, which about one in three takes to the end.
+    /// A cart, which about one in three visitors checks out.
     fn buy(&mut self, stage: &Stage) {
         self.wait(25.0);
         let count = 1 + i64::from(self.random.chance(0.35)) + i64::from(self.random.chance(0.1));

@@ -1,4 +1,4 @@
-//! TXT records by name: one question over UDP, over TCP where the answer is too long.
+//! TXT records by name: one query over UDP, or over TCP if the response is too long.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -14,14 +14,14 @@ use tokio::{
     net::{TcpStream, UdpSocket},
 };
 
-/// Time that one server gets.
+/// Time limit per server.
 const PATIENCE: Duration = Duration::from_millis(1_300);
 
 /// The type TXT and the class IN.
 const TXT: u16 = 16;
 const IN: u16 = 1;
 
-/// Bytes of an answer over UDP at most: what we say we take (EDNS), small enough for every path.
+/// Maximum size of a UDP response, in bytes (EDNS): small enough for every path.
 const DATAGRAM: u16 = 1_232;
 
 /// The name servers of this machine, as `resolv.conf` names them.
@@ -37,22 +37,22 @@ pub(super) fn servers_in(text: &str) -> Vec<SocketAddr> {
     if found.is_empty() { vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53)] } else { found }
 }
 
-/// What a server says.
+/// Response of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Records(Vec<String>),
     /// Too long for UDP.
     Truncated,
-    /// The server cannot say.
+    /// The server cannot answer.
     Failed,
 }
 
-/// The TXT records of a name; none where there is no such name. Errors: `Unavailable` when no server says so.
+/// The TXT records of a name; empty if the name does not exist. Errors: `Unavailable` if no server responds.
 pub(super) async fn txt(servers: &[SocketAddr], name: &str, ids: &dyn Ids) -> Result<Vec<String>> {
     let [.., high, low] = ids.uuid().into_bytes();
     let id = u16::from_be_bytes([high, low]);
     let question =
-        question(id, name).ok_or_else(|| Error::invalid("domain", "is too long for a TXT record beside it"))?;
+        question(id, name).ok_or_else(|| Error::invalid("domain", "is too long for a TXT record named after it"))?;
     for server in servers {
         let asked = async {
             match over_udp(*server, &question, id).await? {
@@ -70,13 +70,13 @@ pub(super) async fn txt(servers: &[SocketAddr], name: &str, ids: &dyn Ids) -> Re
 async fn over_udp(server: SocketAddr, question: &[u8], id: u16) -> Option<Reply> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await.ok()?;
-    // Connected: what others send does not arrive.
+    // Connected, so that packets from other hosts are ignored.
     socket.connect(server).await.ok()?;
     socket.send(question).await.ok()?;
     let mut answer = [0; DATAGRAM as usize];
     loop {
         let length = socket.recv(&mut answer).await.ok()?;
-        // What answers no question of ours is passed over.
+        // Responses to other queries are skipped.
         if let Some(reply) = answer.get(..length).and_then(|answer| read(answer, question, id)) {
             return Some(reply);
         }
@@ -95,7 +95,7 @@ async fn over_tcp(server: SocketAddr, question: &[u8], id: u16) -> Option<Reply>
     }
 }
 
-/// A question for TXT records; `None` for a name that is none.
+/// A query for TXT records; `None` for an invalid name.
 pub(super) fn question(id: u16, name: &str) -> Option<Vec<u8>> {
     let mut bytes = id.to_be_bytes().to_vec();
     // Recursion desired; one question, one additional record.
@@ -119,8 +119,8 @@ pub(super) fn question(id: u16, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Reads an answer to the question; `None` for what is none. Nothing a server sends makes this panic or go round in circles:
-/// names are stepped over, never followed.
+/// Parses a response to the query; `None` if it is invalid. No input can cause a panic or an endless loop: names are
+/// skipped, never followed.
 pub(super) fn read(answer: &[u8], question: &[u8], id: u16) -> Option<Reply> {
     let mut at = Reading { bytes: answer, at: 0 };
     let (their_id, flags) = (at.number()?, at.number()?);

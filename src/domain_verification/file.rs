@@ -1,6 +1,7 @@
-//! The file on a domain: fetched over HTTPS, over HTTP where HTTPS does not answer, from a public address.
+//! The verification file of a domain: fetched over HTTPS, or over HTTP if HTTPS does not respond, from a public
+//! address.
 //!
-//! - Redirects are followed within the host only. 16 KiB are read at most.
+//! - Redirects are followed within the host only. At most 16 KiB are read.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,20 +18,20 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-/// Bytes that are read of an answer, its head included.
+/// Maximum number of bytes to read, including the head.
 const MAX_BYTES: u64 = 16 * 1024;
 
-/// Redirects that are followed.
+/// Maximum number of redirects.
 const HOPS: usize = 3;
 
-/// Ports that are connected to.
+/// Ports that may be connected to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Doors {
     pub(super) https: u16,
     pub(super) http: u16,
 }
 
-/// A place on the host.
+/// A URL on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) secure: bool,
@@ -45,7 +46,8 @@ pub(super) enum Answer {
     Nothing,
 }
 
-/// Trust in the authorities that browsers trust. `None` when the crypto library offers no protocol, which it does.
+/// Trust in the authorities that browsers trust. `None` if the crypto library offers no protocol, which does not
+/// happen.
 static TRUST: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -53,7 +55,7 @@ static TRUST: LazyLock<Option<Arc<ClientConfig>>> = LazyLock::new(|| {
     Some(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 });
 
-/// The text of the file; `None` where the host shows none.
+/// The content of the file; `None` if the host does not serve it.
 pub(super) async fn fetch(host: &str, doors: Doors, allowed: fn(IpAddr) -> bool) -> Option<String> {
     // The port is put in later: the check is of addresses.
     let found = tokio::net::lookup_host((host, 0)).await.ok()?;
@@ -95,12 +97,12 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, p
     stream.write_all(request.as_bytes()).await.ok()?;
     stream.flush().await.ok()?;
     let mut bytes = Vec::new();
-    // A connection that ends without a goodbye has said what it had to say.
+    // A connection closed without close_notify has delivered its data.
     let _ = stream.take(MAX_BYTES).read_to_end(&mut bytes).await;
     Some(read(&String::from_utf8_lossy(&bytes), host, place))
 }
 
-/// Reads an answer.
+/// Parses a response.
 pub(super) fn read(answer: &str, host: &str, place: &Place) -> Answer {
     let Some((head, body)) = answer.split_once("\r\n\r\n") else { return Answer::Nothing };
     let mut lines = head.lines();
@@ -119,7 +121,7 @@ pub(super) fn read(answer: &str, host: &str, place: &Place) -> Answer {
     }
 }
 
-/// Where a redirect leads, as long as it stays on the host.
+/// The target of a redirect, if it stays on the host.
 fn place_of(target: &str, host: &str, place: &Place) -> Option<Place> {
     let fits = |path: &str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
     if target.starts_with('/') && !target.starts_with("//") {

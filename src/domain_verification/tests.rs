@@ -1,4 +1,4 @@
-//! Servers of our own play the internet: what is asked of them, and what is made of their answers.
+//! Local servers stand in for the internet: checks queries, and how responses are handled.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -75,7 +75,7 @@ fn servers_are_those_of_the_machine() {
     assert_eq!(servers_in(""), ["127.0.0.1:53".parse().unwrap()]);
 }
 
-/// An answer to a question: flags, then records of type, and data, each under a pointer to the question's name.
+/// A response to a query: flags, then records of type and data, each under a pointer to the query's name.
 fn reply(question: &[u8], flags: u16, records: &[(u16, &[u8])]) -> Vec<u8> {
     let mut bytes = question[..2].to_vec();
     bytes.extend_from_slice(&(0x8180 | flags).to_be_bytes());

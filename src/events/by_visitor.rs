@@ -1,18 +1,18 @@
-//! A batch by visitor: whose events they are, in the order of time.
+//! A batch by visitor, in chronological order.
 
 use schema::analytics::event::Event;
 use uuid::Uuid;
 
-/// Whose visits are one run: a website, a visitor, and whether a bot did it.
+/// Identifies a run of visits: a website, a visitor, and whether it is a bot.
 pub type Who = (Uuid, u64, bool);
 
-/// Whose visit an event belongs to.
+/// The run that an event belongs to.
 #[must_use]
 pub fn who(event: &Event) -> Who {
     (event.website, event.visitor, !event.bot.is_empty())
 }
 
-/// Events of a batch by whose they are, each one's in the order of time.
+/// Events of a batch by run, each in chronological order.
 pub struct Groups<'a>(Vec<&'a Event>);
 
 impl<'a> Groups<'a> {

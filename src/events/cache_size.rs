@@ -1,10 +1,10 @@
-//! How much memory a remembered answer takes, about: enough to bound the sum.
+//! Approximate memory of a cached result, precise enough to bound the sum.
 
 use std::mem::size_of;
 
 use schema::analytics::plan::{Answer, Basis, KeyedSums, PageRow, Panel, Sums, VisitorRow};
 
-/// Bytes of one entry: what was asked and what was answered.
+/// Bytes of one entry: key and value.
 pub(super) fn cache_size(basis: &Basis, panel: &Panel, answer: &Answer) -> u32 {
     let bytes = size_of::<(Basis, Panel, u64, Answer)>() + of_basis(basis) + of_panel(panel) + of_answer(answer);
     u32::try_from(bytes).unwrap_or(u32::MAX)

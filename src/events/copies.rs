@@ -1,8 +1,8 @@
-//! Which page views of an import are stored already: those of the same log, and copies of lines of others.
+//! Detects page views of an import that are already stored: from the same log, and copies of lines from others.
 //!
-//! - A page view whose id is stored is the same line of the same log.
-//! - A line that is equal to a stored one of another log is a request of its own, as servers behind a load balancer log them; in a
-//!   stretch where nearly all are stored, it is a copy, as in files that were cut or joined.
+//! - A page view whose ID is stored is the same line of the same log.
+//! - A line equal to a stored one of another log is a separate request, as logged by servers behind a load balancer;
+//!   within a run where nearly all are stored it is a copy, as in files that were split or joined.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use crate::import::line_id::{LINE_MASK, line};
 
-/// Page views in a row that are looked at together.
+/// Number of consecutive page views examined together.
 const STRETCH: usize = 50;
 
-/// How many of a stretch must be stored for it to be a copy.
+/// How many of a run must be stored for it to be a copy.
 const STORED: usize = 45;
 
-/// What of a batch is stored.
+/// The stored parts of a batch.
 #[derive(Debug, Default)]
 pub struct Stored {
     /// Ids.
@@ -29,7 +29,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Takes in a stored event.
+    /// Adds a stored event.
     pub fn add(&mut self, website: Uuid, time_ms: i64, id: Uuid) {
         self.ids.insert((website, time_ms, id));
         *self.lines.entry((website, time_ms, line(id))).or_default() += 1;
@@ -45,14 +45,15 @@ impl Stored {
             let stored = self.lines.get(&(view.event.website, view.event.time_ms, view.line));
             stored.is_some_and(|stored| view.equal_before < *stored)
         };
-        // The few lines by which a log has grown say too little.
+        // The few lines by which a log has grown are not enough evidence.
         let are_few = others.len() < all && others.len() < STRETCH;
         let equal: Vec<bool> = others.iter().map(|view| !are_few && is_equal(view)).collect();
         others.into_iter().zip(copied(&equal)).filter(|(_, is_copy)| !is_copy).map(|(view, _)| view.event).collect()
     }
 }
 
-/// Which of the page views, told whether an equal one is stored, are copies: those in a stretch where nearly all are stored.
+/// Which of the page views are copies, given whether an equal one is stored: those in a run where nearly all are
+/// stored.
 fn copied(equal: &[bool]) -> Vec<bool> {
     let length = STRETCH.min(equal.len());
     let enough = (length * STORED).div_ceil(STRETCH);
@@ -79,10 +80,10 @@ fn copied(equal: &[bool]) -> Vec<bool> {
     copied
 }
 
-/// What is stored of these page views and of lines equal to theirs.
+/// The stored ones among these page views and lines equal to theirs.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn stored(connection: &Connection, page_views: &[ImportedPageView]) -> duckdb::Result<Stored> {
     let mut stored = Stored::default();
     let times = || page_views.iter().map(|view| view.event.time_ms);
@@ -90,7 +91,7 @@ pub fn stored(connection: &Connection, page_views: &[ImportedPageView]) -> duckd
     let websites: HashMap<Uuid, ()> = page_views.iter().map(|view| (view.event.website, ())).collect();
     let websites: Vec<String> = websites.keys().map(|website| format!("{}::UHUGEINT", website.as_u128())).collect();
     let within = format!("website_id IN ({}) AND time_ms BETWEEN {from} AND {until}", websites.join(", "));
-    // Most imports bring what is newer than all that is stored.
+    // Most imports contain only events newer than the stored ones.
     let any: bool =
         connection.query_row(&format!("SELECT EXISTS (FROM events WHERE {within})"), [], |row| row.get(0))?;
     if !any {
@@ -124,7 +125,7 @@ pub fn stored(connection: &Connection, page_views: &[ImportedPageView]) -> duckd
 mod tests {
     use super::*;
 
-    /// `1` for page views of which an equal one is stored, and which of them are copies.
+    /// `1` for page views with an equal stored one, and which of them are copies.
     fn copies(equal: &str) -> String {
         let equal: Vec<bool> = equal.bytes().map(|byte| byte == b'1').collect();
         copied(&equal).into_iter().map(|is_copy| if is_copy { '1' } else { '0' }).collect()

@@ -82,6 +82,6 @@ ALTER TABLE visits ADD COLUMN IF NOT EXISTS bot VARCHAR DEFAULT '';
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
 ";
 
-/// Per reading connection: the website's visits that are still open, copied from memory before a question, and the parts
-/// of visits that cross an edge of the question.
+/// Per reader connection: the website's open visits, copied from memory before a query, and the parts of visits that
+/// cross a boundary of the query.
 pub const TEMPORARY: &str = "CREATE TEMP TABLE IF NOT EXISTS open_visits AS FROM visits LIMIT 0;";

@@ -1,6 +1,6 @@
-//! How DuckDB says the few things that engines say differently.
+//! DuckDB's spelling of what SQL engines express differently.
 
-/// Whether `text` contains `part`, letter case as given.
+/// Whether `text` contains `part`; case-sensitive.
 pub fn contains(text: &str, part: &str) -> String {
     format!("contains({text}, {part})")
 }
@@ -20,18 +20,19 @@ pub fn matches(text: &str, pattern: &str) -> String {
     format!("regexp_matches({text}, {pattern})")
 }
 
-/// The text without letter case and accents, so that all spellings of a word are one: `ΟΔΟΣ` and `οδός`, `İstanbul` and `istanbul`.
+/// The text without case and accents, so that all spellings of a word are equal: `ΟΔΟΣ` and `οδός`, `İstanbul` and
+/// `istanbul`.
 pub fn folded(text: &str) -> String {
     folded_or(text, "", text)
 }
 
-/// [`folded`] of a path as people read it, its escaped letters decoded.
+/// [`folded`] of a path in readable form, with its escaped characters decoded.
 pub fn folded_path(path: &str) -> String {
     folded_or(path, &format!(" AND NOT contains({path}, '%')"), &format!("coalesce(TRY(url_decode({path})), {path})"))
 }
 
-/// ASCII, which most texts are, has small letters only; that takes a third of the time. The others are made capitals first, since
-/// small letters have forms that capitals do not tell apart (`ς` and `σ`, `ı` and `i`).
+/// ASCII texts, the majority, are only lower-cased, which takes a third of the time. Others are upper-cased first,
+/// because some lower-case letters have variants that upper case does not distinguish (`ς` and `σ`, `ı` and `i`).
 fn folded_or(text: &str, and_plain: &str, readable: &str) -> String {
     format!(
         "CASE WHEN strlen({text}) = length({text}){and_plain} THEN lower({text}) \
@@ -39,7 +40,7 @@ fn folded_or(text: &str, and_plain: &str, readable: &str) -> String {
     )
 }
 
-/// The value of the event property that the JSON pointer `pointer` names, as text; empty where there is none.
+/// The value of the event property at the JSON pointer `pointer`, as text; empty if there is none.
 pub fn property(pointer: &str) -> String {
     format!("coalesce(CASE WHEN properties = '' THEN NULL ELSE json_extract_string(properties, {pointer}) END, '')")
 }
@@ -54,7 +55,7 @@ pub fn distinct(expression: &str) -> String {
     format!("count(DISTINCT {expression})")
 }
 
-/// Integer division that rounds toward negative infinity for the positive times we keep.
+/// Integer division that rounds toward negative infinity for the positive times that are stored.
 pub fn slot(time: &str, unit_ms: i64) -> String {
     format!("({time} // {unit_ms})")
 }

@@ -1,10 +1,10 @@
-//! DuckDB, embedded: opening, one writer, a few readers, and how a batch becomes events and visits in one transaction.
+//! Embedded DuckDB: opening, one writer, a few readers, and how a batch becomes events and visits in one transaction.
 //!
-//! - A visit is a row of `visits` once no event can reach it; until then it lives in [`Open`] and is joined in at query time. Where many
-//!   are open, those without an event for longest become rows early, so that memory and questions do not grow with them.
+//! - A visit becomes a row of `visits` once no event can extend it; until then it is in [`Open`] and is joined in at
+//!   query time. If too many are open, those idle for longest become rows early, which bounds memory and query time.
 //! - A batch changes the tables and `Open` together: readers see both before or both after.
-//! - An event that reaches a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
-//! - A fatal error (a write that failed half way) makes DuckDB refuse everything: the file is then closed and opened again.
+//! - An event that falls into a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
+//! - After a fatal error (a partial write) DuckDB refuses everything; the file is then closed and reopened.
 
 use std::{
     collections::BTreeMap,
@@ -35,26 +35,26 @@ use super::{
     visits::Visit,
 };
 
-/// Bytes of the log that are moved into the file at once; the engine's own default.
+/// Size at which the write-ahead log is moved into the file, in bytes; the engine's own default.
 const LOG_BYTES: u64 = 16 << 20;
 
-/// Visits that are open at most after a batch.
+/// Maximum number of open visits after a batch.
 const MAX_OPEN: usize = 30_000;
 
-/// Memory of open visits at most after a batch, about.
+/// Approximate memory limit of open visits after a batch.
 const MAX_OPEN_BYTES: usize = 48 << 20;
 
-/// Visits that a next event may still reach.
+/// Visits that a next event can still extend.
 #[derive(Debug, Default)]
 pub struct Open {
     visits: HashMap<Who, Visit>,
-    /// Last event of any closed visit, per website: what lies more than a gap later cannot reach a closed visit.
+    /// Last event of any closed visit, per website: an event more than a gap later cannot fall into a closed visit.
     closed_until: HashMap<Uuid, i64>,
     /// Commits per website since the start.
     versions: HashMap<Uuid, u64>,
-    /// Websites that are gone, and how many events went with them: nothing of them is stored any more.
+    /// Deleted websites, and how many of their events were erased: nothing more is stored for them.
     gone: HashMap<Uuid, u64>,
-    /// How often the file was opened again.
+    /// How often the file was reopened.
     reopened: u64,
 }
 
@@ -69,14 +69,14 @@ impl Open {
         self.closed_until.get(&website).copied()
     }
 
-    /// Grows with each commit that touches the website.
+    /// Advances with each commit that affects the website.
     #[must_use]
     pub fn version(&self, website: Uuid) -> u64 {
         self.versions.get(&website).copied().unwrap_or(0) + self.reopened
     }
 }
 
-/// How much the store may take of the machine.
+/// Resource limits of the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     /// Memory of DuckDB's buffers, in MiB.
@@ -89,7 +89,7 @@ pub struct Budget {
 pub struct Database {
     path: Option<PathBuf>,
     budget: Budget,
-    /// `None` after a fatal error, until somebody needs it.
+    /// `None` after a fatal error, until the next use.
     writer: Mutex<Option<Connection>>,
     open: RwLock<Open>,
     broken: AtomicBool,
@@ -99,7 +99,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the engine refuses everything from now on, until the file is opened again.
+/// Whether the engine refuses everything until the file is reopened.
 #[must_use]
 pub fn is_fatal(error: &duckdb::Error) -> bool {
     let text = error.to_string();
@@ -107,10 +107,11 @@ pub fn is_fatal(error: &duckdb::Error) -> bool {
 }
 
 impl Database {
-    /// Opens the file (`None`: memory) and makes its tables. Visits that were open are made from the events since the oldest of them.
+    /// Opens the file (`None`: memory) and creates its tables. Open visits are rebuilt from the events since the oldest
+    /// of them.
     ///
     /// # Errors
-    /// When the file is no DuckDB database, is held by another process, or cannot be written.
+    /// When the file is not a DuckDB database, is held by another process, or is not writable.
     pub fn open(path: Option<&Path>, budget: Budget) -> duckdb::Result<Self> {
         let database = Self {
             path: path.map(Path::to_path_buf),
@@ -123,14 +124,14 @@ impl Database {
         Ok(database)
     }
 
-    /// The writer's connection; opens the file where it is closed.
+    /// The writer's connection; reopens the file if it is closed.
     fn connected<'w>(&self, writer: &'w mut Option<Connection>) -> duckdb::Result<&'w Connection> {
         if writer.is_none() {
             let connection = connect(self.path.as_deref(), self.budget)?;
             close_interrupted(&connection)?;
             let closed_until = last_ends(&connection)?;
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            // What was committed last is uncertain, so nothing that was remembered holds any more.
+            // The last commit is uncertain, so all cached results become invalid.
             let (versions, gone) = (std::mem::take(&mut open.versions), std::mem::take(&mut open.gone));
             *open = Open { visits: HashMap::default(), closed_until, versions, gone, reopened: open.reopened + 1 };
             *writer = Some(connection);
@@ -138,51 +139,53 @@ impl Database {
         writer.as_ref().ok_or(duckdb::Error::InvalidQuery)
     }
 
-    /// Remembers whether this error calls for opening the file again.
+    /// Records whether this error requires reopening the file.
     pub fn noticed(&self, error: &duckdb::Error) {
         if is_fatal(error) && self.path.is_some() {
             self.broken.store(true, Ordering::Release);
         }
     }
 
-    /// Whether [`Database::close`] is called for.
+    /// Whether [`Database::close`] is due.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Closes a broken database; the next use opens it. The caller has dropped every reader: the engine lives as long as one of its connections.
+    /// Closes a failed database; the next use reopens it. The caller has dropped every reader: the engine lives as long
+    /// as one of its connections.
     pub fn close(&self) {
         if self.broken.swap(false, Ordering::AcqRel) {
             *locked(&self.writer) = None;
         }
     }
 
-    /// A connection for questions.
+    /// A connection for queries.
     ///
     /// # Errors
-    /// When the database cannot be opened again after a fatal error.
+    /// When the database cannot be reopened after a fatal error.
     pub fn reader(&self) -> duckdb::Result<Connection> {
         let connection = self.connected(&mut locked(&self.writer))?.try_clone()?;
         connection.execute_batch(ddl::TEMPORARY)?;
         Ok(connection)
     }
 
-    /// How many visits memory holds.
+    /// The number of visits in memory.
     #[cfg(test)]
     pub fn open_visits(&self) -> usize {
         self.open.read().unwrap_or_else(PoisonError::into_inner).visits.len()
     }
 
-    /// Grows with each commit that touches the website.
+    /// Advances with each commit that affects the website.
     pub fn version(&self, website: Uuid) -> u64 {
         self.open.read().unwrap_or_else(PoisonError::into_inner).version(website)
     }
 
-    /// Begins a reading transaction in which tables and open visits fit each other; `open_visits` holds those of the website that
-    /// overlap the window. Answers how many those are, and the website's version. The caller ends the transaction.
+    /// Starts a read transaction in which tables and open visits are consistent; `open_visits` contains those of the
+    /// website that overlap the window. Returns their number, and the website's version. The caller ends the
+    /// transaction.
     ///
     /// # Errors
-    /// Whatever the store refuses.
+    /// Errors of the store.
     pub fn begin(&self, reader: &Connection, website: Uuid, window: Window) -> duckdb::Result<(usize, u64)> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         reader.execute_batch("BEGIN TRANSACTION")?;
@@ -206,7 +209,7 @@ impl Database {
     /// Stores a batch, all or none; see [`schema::ports::Events::append`].
     ///
     /// # Errors
-    /// Whatever the store refuses, such as a full disk; nothing is changed then.
+    /// Errors of the store, such as a full disk; nothing is changed then.
     pub fn append(&self, mut events: Vec<Event>, settled_ms: i64, journal: Option<i64>) -> duckdb::Result<Appended> {
         events.sort_by_key(|event| (event.website, event.time_ms));
         let incoming = match journal {
@@ -246,10 +249,11 @@ impl Database {
         Ok(appended)
     }
 
-    /// Moves a long log into the file. Readers go on meanwhile. What is committed stays so when this fails; the next commit tries again.
+    /// Moves a long write-ahead log into the file while readers continue. Commits are kept if this fails; the next
+    /// commit tries again.
     ///
-    /// The engine's own checkpoint at a commit waits for its threads by spinning, a tenth of the server's time where much is sent
-    /// (measured with 1.5.6, `TaskExecutor::WorkOnTasks`): for this while it has one thread.
+    /// The engine's own checkpoint at a commit waits for its threads by spinning, a tenth of the server's time under
+    /// load (measured with 1.5.6, `TaskExecutor::WorkOnTasks`), so it runs with one thread.
     fn checkpoint(&self, connection: &Connection) {
         let Some(log) = self.path.as_ref().map(|path| PathBuf::from(format!("{}.wal", path.display()))) else { return };
         if fs::metadata(log).map_or(0, |log| log.len()) < LOG_BYTES {
@@ -258,15 +262,15 @@ impl Database {
         let moved = connection.execute_batch("SET threads = 1").and_then(|()| connection.execute_batch("CHECKPOINT"));
         let restored = connection.execute_batch(&format!("SET threads = {}", self.budget.threads));
         if let Err(error) = moved.and(restored) {
-            tracing::warn!(error.source = %error, "the event store's log was not moved into its file");
+            tracing::warn!(error.source = %error, "cannot move the event store's write-ahead log into its file");
             self.noticed(&error);
         }
     }
 
-    /// Remembers an imported log, unless its website is gone; see [`schema::ports::Imports::remember_log`].
+    /// Records an imported log, unless its website was deleted; see [`schema::ports::Imports::remember_log`].
     ///
     /// # Errors
-    /// Whatever the store refuses.
+    /// Errors of the store.
     pub fn remember_log(&self, website: Uuid, log: &ImportedLog) -> duckdb::Result<()> {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
@@ -277,7 +281,7 @@ impl Database {
     /// Erases a website's events and visits; see [`schema::ports::Sink::erase`].
     ///
     /// # Errors
-    /// Whatever the store refuses; nothing is changed then.
+    /// Errors of the store; nothing is changed then.
     pub fn erase(&self, website: Uuid) -> duckdb::Result<u64> {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
@@ -328,7 +332,7 @@ impl Database {
         for (who, window) in moved {
             let visit = open.visits.get(&who).map(|visit| (visit.start_ms, visit.end_ms));
             late.insert(who, widened(visit.map_or(window, |visit| joined(window, visit))));
-            // What is left of it is made anew from its events.
+            // The rest of it is rebuilt from its events.
             change.opened.insert(who, None);
         }
         let groups = Groups::new(&events);
@@ -368,7 +372,7 @@ impl Database {
             })?;
         }
 
-        // Close what no event can reach any more.
+        // Close visits that no event can extend any more.
         let horizon = settled_ms.saturating_sub(VISIT_GAP_MS);
         for (who, visit) in &open.visits {
             if visit.end_ms < horizon && !change.opened.contains_key(who) {
@@ -422,7 +426,7 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
     Ok(connection)
 }
 
-/// What a batch does to [`Open`] once it is committed.
+/// The changes of a batch to [`Open`] once it is committed.
 #[derive(Debug, Default)]
 struct Change {
     opened: HashMap<Who, Option<Visit>>,
@@ -452,7 +456,7 @@ fn literal(website: Uuid) -> String {
     format!("{}::UHUGEINT", website.as_u128())
 }
 
-/// When the last closed visit of each website ended.
+/// End of the last closed visit of each website.
 fn last_ends(connection: &Connection) -> duckdb::Result<HashMap<Uuid, i64>> {
     connection
         .prepare("SELECT website_id, max(end_ms) FROM visits GROUP BY website_id")?
@@ -460,7 +464,7 @@ fn last_ends(connection: &Connection) -> duckdb::Result<HashMap<Uuid, i64>> {
         .collect()
 }
 
-/// Closes the visits without an event for longest where too many are open; an event that reaches one of them opens it again.
+/// Closes the visits idle for longest if too many are open; an event that falls into one of them reopens it.
 fn make_room(open: &Open, change: &mut Change) {
     let still_open = open.visits.iter().filter(|(who, _)| !change.opened.contains_key(*who)).map(|(_, visit)| visit);
     let visits = still_open.chain(change.opened.values().flatten());

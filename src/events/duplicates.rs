@@ -1,14 +1,14 @@
-//! Which events of a batch are stored already: batches of imports overlap and are sent again.
+//! Detects events of a batch that are already stored: batches of imports overlap and are sent again.
 
 use duckdb::{Connection, params};
 use rustc_hash::{FxBuildHasher, FxHashSet as HashSet};
 use schema::analytics::event::Event;
 use uuid::Uuid;
 
-/// Leaves out events whose id is stored at the same time on the same website, and later copies within the batch.
+/// Removes events whose ID is stored for the same time and website, and later copies within the batch.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn leave_out_stored(connection: &Connection, events: &mut Vec<Event>) -> duckdb::Result<()> {
     let (Some(from), Some(until)) =
         (events.iter().map(|event| event.time_ms).min(), events.iter().map(|event| event.time_ms).max())

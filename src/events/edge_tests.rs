@@ -1,4 +1,4 @@
-//! Numbers at the edges: pages ordered by ratios, sums beyond 64 bits, searches beyond ASCII, many websites at once.
+//! Edge cases: pages ordered by ratios, sums beyond 64 bits, searches beyond ASCII, many websites at once.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -33,7 +33,7 @@ fn breakdown(by: Dimension, order: Metric, direction: SortDirection, after: Opti
     Panel::Breakdown { by, property: None, metrics, order, direction, after, limit, search: None, other: false }
 }
 
-/// Every key of a breakdown, one row a page.
+/// Every key of a breakdown, one row per page.
 async fn keys_by_ones(store: &Store, by: Dimension, order: Metric, direction: SortDirection) -> Vec<String> {
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
@@ -50,7 +50,7 @@ async fn keys_by_ones(store: &Store, by: Dimension, order: Metric, direction: So
     }
 }
 
-/// A metric as a fraction; one of nothing is below all others.
+/// A metric as a fraction; a ratio of nothing is below all others.
 fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
     let ratio = |part: i64| if sums.visits == 0 { (-1, 1) } else { (part.into(), sums.visits.into()) };
     match metric {

@@ -1,15 +1,15 @@
-//! A batch on its way into the store, of which some may be stored already.
+//! A batch to store, part of which may be stored already.
 
 use duckdb::Connection;
 use schema::{analytics::event::Event, ports::ImportedPageView};
 
 use super::{copies, duplicates::leave_out_stored};
 
-/// Events in order of website and time.
+/// Events ordered by website and time.
 pub enum Incoming {
     /// Events that may be sent again.
     Sent(Vec<Event>),
-    /// Events of the journal, until a position.
+    /// Events of the journal, up to a position.
     Journal(i64, Vec<Event>),
     /// Page views of a log.
     Log(Vec<ImportedPageView>),
@@ -24,7 +24,7 @@ impl Incoming {
         }
     }
 
-    /// The position until which the journal is delivered with them.
+    /// The position up to which the journal is delivered with them.
     pub const fn position(&self) -> Option<i64> {
         match self {
             Self::Journal(position, _) => Some(*position),
@@ -32,7 +32,7 @@ impl Incoming {
         }
     }
 
-    /// Keeps those that `keep` says.
+    /// Retains those for which `keep` is true.
     pub fn retain(&mut self, keep: impl Fn(&Event) -> bool) {
         match self {
             Self::Sent(events) | Self::Journal(_, events) => events.retain(keep),
@@ -43,7 +43,7 @@ impl Incoming {
     /// Those that are not stored.
     ///
     /// # Errors
-    /// Whatever the store refuses.
+    /// Errors of the store.
     pub fn new_events(self, connection: &Connection) -> duckdb::Result<Vec<Event>> {
         match self {
             // The journal's events come once: the intake knows their ids, and its position moves in this transaction.

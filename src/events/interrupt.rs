@@ -1,4 +1,4 @@
-//! Interrupting a question whose caller gave up, and never the next one on the same connection.
+//! Interrupts a query whose caller gave up, and never the next one on the same connection.
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,10 +9,10 @@ use duckdb::Connection;
 
 use super::locked;
 
-/// Time between two interruptions of one question: the engine forgets one that comes between two statements.
+/// Interval between interruptions of one query: the engine ignores one that comes between two statements.
 const AGAIN: Duration = Duration::from_millis(5);
 
-/// How the question that runs can be interrupted, for as long as it runs.
+/// Handle to interrupt the running query.
 #[derive(Default)]
 pub(super) struct Interruptible(Mutex<Running>);
 
@@ -26,7 +26,7 @@ enum Running {
 }
 
 impl Interruptible {
-    /// The question begins on this connection. Answers whether it may: not where the caller has given up.
+    /// Starts the query on this connection. Returns whether it may run: not if the caller has given up.
     pub(super) fn begins(&self, connection: &Connection) -> bool {
         let mut running = locked(&self.0);
         let is_wanted = !matches!(*running, Running::GivenUp);
@@ -36,12 +36,12 @@ impl Interruptible {
         is_wanted
     }
 
-    /// The question has ended: its connection may serve another.
+    /// Ends the query: its connection may serve another.
     pub(super) fn ended(&self) {
         *locked(&self.0) = Running::Ended;
     }
 
-    /// Interrupts the question, or keeps it from beginning. Answers whether it still runs.
+    /// Interrupts the query, or prevents it from starting. Returns whether it is still running.
     fn give_up(&self) -> bool {
         let mut running = locked(&self.0);
         match &*running {
@@ -56,11 +56,11 @@ impl Interruptible {
     }
 }
 
-/// Interrupts the question when dropped, unless it has ended: its connection may serve another by then.
+/// Interrupts the query when dropped, unless it has ended: its connection may serve another by then.
 pub(super) struct Interrupt(Arc<Interruptible>);
 
 impl Interrupt {
-    /// Guards this question.
+    /// Guards this query.
     pub(super) fn new(running: &Arc<Interruptible>) -> Self {
         Self(Arc::clone(running))
     }

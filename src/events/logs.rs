@@ -1,4 +1,4 @@
-//! What imports know of the store: which logs were imported, and when visits were.
+//! The store as imports see it: logs that were imported, and the times of visits.
 
 use async_trait::async_trait;
 use duckdb::{Connection, params};
@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::{Store, refused};
 
-/// Remembers a log at its length, once.
+/// Records a log at its length, once.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn remember(connection: &Connection, website: Uuid, log: &ImportedLog) -> duckdb::Result<()> {
     let digest = u128::from_be_bytes(log.digest);
     connection.execute(

@@ -1,4 +1,4 @@
-//! Visits whose visitor gets another key: an import finds that they go on from the day before.
+//! Visits whose visitor gets another key, because an import finds that they continue from the day before.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use super::{
     replay::{Window, joined},
 };
 
-/// Gives the events of these visits their new visitors. Answers whose visits are to be made anew, and from when until when.
+/// Gives the events of these visits their new visitors. Returns the runs to rebuild, with their time windows.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn move_visits(connection: &Connection, moves: &[VisitMove]) -> duckdb::Result<BTreeMap<Who, Window>> {
     let mut touched: BTreeMap<Who, Window> = BTreeMap::new();
     if moves.is_empty() {

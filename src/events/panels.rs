@@ -1,4 +1,4 @@
-//! The panels of one question, answered in one snapshot: which slices they share, and what their rows become.
+//! The panels of one query, run on one snapshot: which slices they share, and their results.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,10 +13,10 @@ use super::{
     sql::{Compiler, Rows, Sources, Statement},
 };
 
-/// Answers panels of one basis in one snapshot. Answers also the version that the snapshot has.
+/// Runs panels of one basis on one snapshot. Also returns the snapshot's version.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn answer_all(
     database: &Database,
     reader: &Connection,
@@ -176,7 +176,7 @@ fn rows<T>(
     statement: &Statement,
     mut row: impl FnMut(&Row<'_>) -> duckdb::Result<T>,
 ) -> duckdb::Result<Vec<T>> {
-    tracing::trace!(sql = %statement.text, "asking the event store");
+    tracing::trace!(sql = %statement.text, "querying the event store");
     let mut prepared = reader.prepare(&statement.text)?;
     prepared.query_map(params_from_iter(&statement.values), |found| row(found))?.collect()
 }

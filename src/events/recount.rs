@@ -1,4 +1,4 @@
-//! An independent recount for the tests: random traffic, and its numbers by plain loops, one event and one visit at a time.
+//! An independent recount for tests: random traffic, and its numbers by plain loops over events and visits.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -32,8 +32,8 @@ impl Dice {
     }
 }
 
-/// Two days of a few visitors: long visits across every edge, goals with and without value, scrolls, heartbeats, money in two
-/// currencies, some of it paid back.
+/// Two days of a few visitors: long visits across every boundary, goals with and without value, scrolls, heartbeats,
+/// revenue in two currencies, some of it refunded.
 pub fn traffic(seed: u64) -> Vec<Event> {
     let mut dice = Dice(seed);
     let mut events = Vec::new();
@@ -100,7 +100,7 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 },
                 amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
-                // A visitor's key may be a person's and a bot's in turn.
+                // A visitor's key can belong to a human and a bot in turn.
                 bot: if visitor % 4 == 3 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
             });
         }
@@ -108,7 +108,7 @@ pub fn traffic(seed: u64) -> Vec<Event> {
     events
 }
 
-/// Visits, told by plain loops: lists of events of one visitor, all of a person or all of a bot, without a gap over 30 minutes.
+/// Visits by plain loops: lists of events of one visitor, all human or all bot, without a gap over 30 minutes.
 pub fn recounted_visits(events: &[Event]) -> Vec<Vec<&Event>> {
     let mut of_visitor: BTreeMap<(u64, bool), Vec<&Event>> = BTreeMap::new();
     for event in events.iter().filter(|event| event.website == SITE) {
@@ -137,7 +137,7 @@ pub fn follows(visit: &[&Event], event: &Event) -> bool {
 pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option<String> {
     let first = visit[0];
     let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
-    // How the visitor came is told by the first page view.
+    // Acquisition is that of the first page view.
     let landing = visit.iter().find(|event| event.kind == EventKind::Pageview).unwrap_or(&first);
     let (acquisition, agent) = (&landing.acquisition, &first.agent);
     let happened = event.kind != EventKind::Heartbeat;
@@ -172,7 +172,7 @@ pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option
     })
 }
 
-/// The value of an event's property as text; empty where the event has none.
+/// The value of an event's property as text; empty if the event has none.
 pub fn property_of(name: &str, event: &Event) -> Option<String> {
     if matches!(event.kind, EventKind::Pageview | EventKind::Heartbeat) {
         return None;
@@ -215,7 +215,7 @@ impl Tally {
     }
 }
 
-/// Sums per (bucket, key) by loops: the definition in words, one event and one visit at a time.
+/// Sums per (bucket, key) by loops: the definition, over events and visits.
 pub fn recount(
     events: &[Event],
     basis: &Basis,
@@ -288,7 +288,7 @@ pub fn recount(
     tallies.into_iter().map(|(key, tally)| (key, tally.finish())).collect()
 }
 
-/// What one page has beside its metrics, by loops over the visits that fulfil the conditions.
+/// Details of one page, by loops over the visits that match the conditions.
 pub fn recounted_page(events: &[Event], basis: &Basis, path: &str) -> PageRow {
     let inside = |time_ms: i64| time_ms >= basis.span.start_ms && time_ms < basis.span.end_ms;
     let mut page = PageRow::default();

@@ -1,7 +1,7 @@
-//! Visits made anew from stored events: those that were open when the process ended, and those around late events.
+//! Rebuilds visits from stored events: those that were open when the process ended, and those around late events.
 //!
-//! - Only the columns that visits need are read, in parts of bounded size, however much was sent.
-//! - A start leaves no visit open: it closes what it finds, and the next event of a visitor opens that visit again.
+//! - Only the columns that visits need are read, in parts of bounded size.
+//! - A start leaves no visit open: it closes those it finds, and the visitor's next event reopens its visit.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +16,19 @@ use super::{
     visits::Visit,
 };
 
-/// Memory of the events that are read at once, about.
+/// Approximate memory of the events that are read at once.
 const PART_BYTES: u64 = 8 << 20;
 
-/// Memory of an event beside its texts, about.
+/// Approximate memory of an event without its texts.
 const EVENT_BYTES: u64 = 300;
 
-/// From when until when something lies, in milliseconds since 1970 UTC, both included.
+/// A time span in milliseconds since 1970 UTC, inclusive.
 pub type Window = (i64, i64);
 
 /// Closes the visits that were open at the last commit.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
     connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
     let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
@@ -47,7 +47,7 @@ pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
 /// Stores closed visits.
 ///
 /// # Errors
-/// Whatever the store refuses, such as a full disk.
+/// Errors of the store, such as a full disk.
 pub fn append_visits(connection: &Connection, visits: &[Visit]) -> duckdb::Result<()> {
     if visits.is_empty() {
         return Ok(());
@@ -59,11 +59,11 @@ pub fn append_visits(connection: &Connection, visits: &[Visit]) -> duckdb::Resul
     appender.flush()
 }
 
-/// Those of the batch who may have a closed visit that one of their events reaches. `closed_until` tells per website when the last
-/// closed visit ended.
+/// The runs of the batch with an event that may fall into a closed visit. `closed_until` is the end of the last closed
+/// visit of each website.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn visits_touched(
     connection: &Connection,
     closed_until: impl Fn(Uuid) -> Option<i64>,
@@ -94,11 +94,11 @@ pub fn visits_touched(
     Ok(touched)
 }
 
-/// Makes the visits within these windows anew, from the stored events; closed visits that a window touches are taken back whole.
-/// Hands these visits over; those of one visitor stand side by side, in order of time.
+/// Rebuilds the visits within these windows from the stored events; closed visits that overlap a window are removed
+/// whole. Emits the visits; those of one visitor are consecutive, in chronological order.
 ///
 /// # Errors
-/// Whatever the store refuses.
+/// Errors of the store.
 pub fn rebuild(
     connection: &Connection,
     windows: &BTreeMap<Who, Window>,
@@ -140,7 +140,7 @@ pub const fn widened((from, until): Window) -> Window {
     (from.saturating_sub(VISIT_GAP_MS), until.saturating_add(VISIT_GAP_MS))
 }
 
-/// Puts windows into a temporary table. Answers the window around all of them.
+/// Writes windows to a temporary table. Returns the window around all of them.
 fn write_windows(connection: &Connection, table: &str, windows: &BTreeMap<Who, Window>) -> duckdb::Result<Window> {
     connection.execute_batch(&format!(
         "CREATE OR REPLACE TEMP TABLE {table} (website_id UHUGEINT, visitor UBIGINT, is_bot BOOLEAN, from_ms BIGINT, until_ms BIGINT)"
@@ -155,8 +155,8 @@ fn write_windows(connection: &Connection, table: &str, windows: &BTreeMap<Who, W
     Ok(whole)
 }
 
-/// Hands over, part by part, the visits that the events `from` (a FROM clause with its WHERE) fall into; those of one visitor are in
-/// one part, side by side, in order of time.
+/// Emits, in parts, the visits of the events `from` (a FROM clause with its WHERE); those of one visitor are in one
+/// part, consecutive, in chronological order.
 fn replay(
     connection: &Connection,
     from: &str,

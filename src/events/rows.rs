@@ -1,4 +1,4 @@
-//! How events and visits become rows of the store, and how stored events come back.
+//! Conversion of events and visits to rows of the store, and of rows back to events.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub const VISIT_EVENT_COLUMNS: &str = "e.website_id, e.time_ms, e.event_id, e.vi
 /// Appends one event.
 ///
 /// # Errors
-/// Whatever the store refuses, such as a full disk.
+/// Errors of the store, such as a full disk.
 pub fn append_event(appender: &mut Appender<'_>, event: &Event) -> duckdb::Result<()> {
     let (acquisition, place, agent) = (&event.acquisition, &event.place, &event.agent);
     appender.append_row(params![
@@ -57,7 +57,7 @@ pub fn append_event(appender: &mut Appender<'_>, event: &Event) -> duckdb::Resul
 /// Appends one visit.
 ///
 /// # Errors
-/// Whatever the store refuses, such as a full disk.
+/// Errors of the store, such as a full disk.
 pub fn append_visit(appender: &mut Appender<'_>, visit: &Visit) -> duckdb::Result<()> {
     let (acquisition, place, agent) = (&visit.acquisition, &visit.place, &visit.agent);
     appender.append_row(params![
@@ -97,7 +97,7 @@ pub fn append_visit(appender: &mut Appender<'_>, visit: &Visit) -> duckdb::Resul
 /// Reads an event, as far as a visit needs it, from a row of [`VISIT_EVENT_COLUMNS`].
 ///
 /// # Errors
-/// When a column is missing or of another type.
+/// When a column is missing or has another type.
 pub fn event_of(row: &Row<'_>) -> duckdb::Result<Event> {
     let text = |index: usize| row.get::<_, String>(index);
     let shared = |index: usize| text(index).map(Arc::<str>::from);

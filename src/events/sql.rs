@@ -1,12 +1,12 @@
-//! The compiler: what a plan means, said in SQL.
+//! The compiler from query plans to SQL.
 //!
-//! Most numbers come from `visits`, one row per visit. A visit that crosses an edge of the question (an end of the range, or
-//! a bucket of its series) is cut into *slices* first, from its events: a row for the visit where it starts, rows for its
-//! page views and events where they happened. A condition on events turns every visit into slices. Panels then add up
-//! *facts*: whole visits and slices, one shape.
+//! Most numbers come from `visits`, one row per visit. A visit that crosses a boundary of the query (an end of the range, or of a
+//! bucket) is first cut into *slices*, from its events: one row for the visit where it starts, and rows for its page views and
+//! events where they happened. A condition on events turns every visit into slices. Panels then aggregate *facts*: whole visits and
+//! slices, in one shape.
 //!
-//! - Numbers and the website id are written into the text; every text value is bound.
-//! - A metric has one definition (in `facts`), whichever panel asks.
+//! - Numbers and the website ID are written into the text; every text value is bound.
+//! - A metric has one definition (in `facts`), whichever panel uses it.
 
 mod buckets;
 mod facts;
@@ -28,7 +28,7 @@ use self::{
 };
 use super::dialect;
 
-/// What the rows of a breakdown are.
+/// The rows of a breakdown.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// The dimension.
@@ -37,38 +37,38 @@ pub struct Rows<'a> {
     pub property: Option<&'a str>,
     /// The metric that orders the rows.
     pub order: Metric,
-    /// Which way.
+    /// Sort direction.
     pub direction: SortDirection,
-    /// Where the page begins.
+    /// Start of the page.
     pub after: Option<&'a After>,
-    /// Rows at most.
+    /// Maximum number of rows.
     pub limit: u32,
-    /// Only keys that contain this text, letter case and accents ignored.
+    /// Only keys that contain this text; case and accents are ignored.
     pub search: Option<&'a str>,
 }
 
-/// What a statement about facts is about, beside its basis.
+/// What a statement about facts needs besides its basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sources {
-    /// Whether some of the website's visits are open and lie in `open_visits`.
+    /// Whether some of the website's visits are open and are in `open_visits`.
     pub open: bool,
-    /// Whether `slices` has rows that every panel takes in.
+    /// Whether `slices` has rows that every panel includes.
     pub slices: bool,
     /// Whether `slices` has rows of visits that only cross buckets.
     pub bucket_slices: bool,
 }
 
-/// Says the parts of one plan.
+/// Compiles the parts of one plan.
 pub struct Compiler<'a> {
     basis: &'a Basis,
-    /// Buckets of the plan's series, if it has one.
+    /// Buckets of the plan's series, if there is one.
     edges: Option<&'a [i64]>,
     on_visits: Vec<&'a FilterInput>,
     on_events: Vec<&'a FilterInput>,
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler for panels over this basis, of which those that are series have these edges.
+    /// A compiler for panels over this basis; series among them have these edges.
     #[must_use]
     pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>) -> Self {
         let (on_events, on_visits) = basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
@@ -90,7 +90,8 @@ impl<'a> Compiler<'a> {
         format!("website_id = {}::UHUGEINT{people}", self.website())
     }
 
-    /// Whether the event `e` belongs to the visit of this name. Where bots are included, one visitor's person and bot may be there at once.
+    /// Whether the event `e` belongs to the visit of this name. If bots are included, a human and a bot with one visitor's key may
+    /// be active at once.
     fn in_visit(&self, visit: &str) -> String {
         let same = if self.basis.bots { format!(" AND (e.bot <> '') = ({visit}.bot <> '')") } else { String::new() };
         format!("e.visitor = {visit}.visitor AND e.time_ms >= {visit}.start_ms AND e.time_ms <= {visit}.end_ms{same}")
@@ -116,7 +117,7 @@ impl<'a> Compiler<'a> {
             .collect()
     }
 
-    /// Visits that overlap the range, fulfil the conditions on visits, and (for each condition on events) did that.
+    /// Visits that overlap the range, match the conditions on visits, and have an event for each condition on events.
     fn visits_in_question(&self, open: bool, statement: &mut Statement) -> String {
         let span = self.basis.span;
         let visits = format!(
@@ -235,7 +236,7 @@ impl<'a> Compiler<'a> {
         statement
     }
 
-    /// The facts that totals and breakdowns by a visit's dimension add up.
+    /// The facts aggregated by totals and by breakdowns of a visit's dimension.
     fn visit_facts(
         &self,
         key: Option<Dimension>,
@@ -273,8 +274,8 @@ impl<'a> Compiler<'a> {
         parts.join(" UNION ALL ")
     }
 
-    /// The facts that a breakdown by an event's dimension adds up: of the rows whose key fulfils `on_key`, each visit once in each row
-    /// that it has part in, or once among all of them `together`.
+    /// The facts aggregated by a breakdown of an event's dimension: of the rows whose key matches `on_key`, each visit once in each
+    /// row it belongs to, or once over all of them `together`.
     fn event_facts(
         &self,
         rows: &Rows<'_>,
@@ -403,7 +404,7 @@ impl<'a> Compiler<'a> {
         statement
     }
 
-    /// The facts of a breakdown's rows; with `except`, those of all rows but these, together.
+    /// The facts of a breakdown's rows; with `except`, those of all other rows, together.
     fn keyed_facts(
         &self,
         rows: &Rows<'_>,
@@ -431,7 +432,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Rows of key, order value and sums, one more than asked for where there are more.
+    /// Rows of key, order value and sums, one more than requested if there are more.
     #[must_use]
     pub fn breakdown(&self, rows: &Rows<'_>, metrics: MetricSet, sources: Sources) -> Statement {
         let mut statement = Statement::default();
@@ -451,7 +452,8 @@ impl<'a> Compiler<'a> {
         let ranking = MetricSet::NONE.with(rows.order);
         let page = format!("{having} ORDER BY o {way}, key LIMIT {limit}");
         let all = metrics.union(ranking);
-        // Distinct visitors cost most: where they do not decide the order, only the rows of the page count them.
+        // Counting distinct visitors is the most expensive part: unless they determine the order, only the rows of the
+        // page count them.
         statement.text = if metrics.has(Metric::Visitors) && rows.order != Metric::Visitors {
             let ranked = self.keyed_facts(rows, None, ranking, sources, &mut statement);
             let facts = self.keyed_facts(rows, None, all, sources, &mut statement);
@@ -467,7 +469,7 @@ impl<'a> Compiler<'a> {
         statement
     }
 
-    /// The sums of all rows whose key is not among `keys`, together: a visit or visitor with part in several counts once.
+    /// The sums of all rows whose key is not among `keys`, together: a visit or visitor that belongs to several counts once.
     #[must_use]
     pub fn other(&self, rows: &Rows<'_>, keys: &[&str], metrics: MetricSet, sources: Sources) -> Statement {
         let mut statement = Statement::default();
@@ -476,7 +478,7 @@ impl<'a> Compiler<'a> {
         statement
     }
 
-    /// Visitors by their latest visit in the range, one more than asked for where there are more.
+    /// Visitors by their latest visit in the range, one more than requested if there are more.
     #[must_use]
     pub fn visitors(&self, offset: u64, after: Option<(i64, u64)>, limit: u32, open: bool) -> Statement {
         let mut statement = Statement::default();

@@ -1,4 +1,4 @@
-//! The store against a recount by plain loops over the same events: every metric, dimension and operator.
+//! The store checked against a recount by plain loops over the same events: every metric, dimension and operator.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -145,7 +145,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
         let mut by_bucket: BTreeMap<usize, Sums> = BTreeMap::new();
         let bucket_of = |time_ms: i64| edges.iter().rposition(|edge| *edge <= time_ms).unwrap();
         for bucket in 0..edges.len() - 1 {
-            // Visits count where they start, everything else where it happened: two recounts, told apart by the key.
+            // Visits count where they start, everything else where it happened: two recounts, distinguished by the key.
             let of_event = |_: &[&Event], event: &Event| (bucket_of(event.time_ms) == bucket).then(String::new);
             let happened = recount(events, &basis, &of_event, false).remove("").unwrap_or_default();
             let of_start = |visit: &[&Event], _: &Event| (bucket_of(visit[0].time_ms) == bucket).then(String::new);
@@ -390,7 +390,7 @@ async fn a_pattern_that_is_none_is_the_callers_fault() {
     assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");
 }
 
-/// One visitor's page view and, a minute later, an event: one of them a bot's.
+/// One visitor's page view and, a minute later, an event, one of them from a bot.
 fn person_and_bot(is_bot: [bool; 2]) -> Vec<Event> {
     let mut events: Vec<Event> = traffic(1).into_iter().filter(|event| event.website == SITE).take(2).collect();
     for (number, event) in events.iter_mut().enumerate() {

@@ -1,10 +1,10 @@
-//! Visits as a pure function of events: what one visit accumulates, and how a run of events falls into visits.
+//! Visits as a pure function of events: the state of one visit, and how a run of events is split into visits.
 //!
-//! - The order in which events arrive does not matter, but for ties of time: there the earlier arrival is the entry, the later the
-//!   exit; of page views of logs it is the earlier line, whichever log is imported first.
+//! - The order in which events arrive does not matter except for equal times: then the earlier arrival is the entry,
+//!   the later the exit; for page views of logs it is the earlier line, whichever log is imported first.
 //! - A visit ends after 30 minutes without an event, and for no other reason.
-//! - People and bots never share a visit, also under one visitor's key.
-//! - How the visitor came is what the first page view says; a visit without page views has its first event's.
+//! - Humans and bots never share a visit, even with the same visitor key.
+//! - Acquisition is that of the first page view or, without page views, of the first event.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use uuid::Uuid;
 use super::by_visitor::Who;
 use crate::import::line_id;
 
-/// Memory of a visit beside its texts: what they are shared and allocated with.
+/// Memory of a visit without its texts: overhead of sharing and allocation.
 const FIXED_BYTES: usize = 480;
 
-/// Everything known of one visit.
+/// All attributes of one visit.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// Which website.
+    /// The website.
     pub website: Uuid,
-    /// Whose visit.
+    /// The run of visits.
     pub visitor: u64,
     /// First event, in milliseconds since 1970 UTC.
     pub start_ms: i64,
@@ -58,7 +58,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// The visit that this event begins.
+    /// The visit that this event starts.
     #[must_use]
     pub fn begun_by(event: &Event) -> Self {
         let nowhere: Arc<str> = Arc::from("");
@@ -86,13 +86,13 @@ impl Visit {
         visit
     }
 
-    /// Whose visit this is.
+    /// The run that the visit belongs to.
     #[must_use]
     pub fn who(&self) -> Who {
         (self.website, self.visitor, !self.bot.is_empty())
     }
 
-    /// Memory that the visit takes, about, in bytes.
+    /// Approximate memory of the visit, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         let (acquisition, place, agent) = (&self.acquisition, &self.place, &self.agent);
@@ -122,7 +122,7 @@ impl Visit {
         time_ms >= self.start_ms.saturating_sub(VISIT_GAP_MS) && time_ms <= self.end_ms.saturating_add(VISIT_GAP_MS)
     }
 
-    /// Takes an event in.
+    /// Adds an event.
     pub fn add(&mut self, event: &Event) {
         let time_ms = event.time_ms;
         if time_ms < self.start_ms {
@@ -157,8 +157,8 @@ impl Visit {
     }
 
     /// Value score of the visit, 0 to 100: page views (5 each, 40 at most), time (30 at ten minutes), interactions (5
-    /// each, 15 at most), a goal completion (15); halved when pages flip by in under two seconds each. Our own weighting:
-    /// the published ones disagree (CONTRACT 14.1); 80 and above is "high value".
+    /// each, 15 at most), a goal completion (15); halved when pages last under two seconds each. Our own weighting,
+    /// because the published ones disagree (CONTRACT 14.1); 80 and above is "high value".
     #[must_use]
     pub fn score(&self) -> u8 {
         let seconds = (self.end_ms - self.start_ms) / 1000;

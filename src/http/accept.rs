@@ -1,20 +1,20 @@
-//! Content negotiation of the GraphQL endpoint: which of our media types an `Accept` header prefers.
+//! Content negotiation of the GraphQL endpoint: which of the supported media types an `Accept` header prefers.
 
-/// What the endpoint can answer with.
+/// Media types that the endpoint supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     /// `application/graphql-response+json`: real status codes.
     Response,
     /// `application/json`: 200 for every well-formed request.
     Json,
-    /// `text/event-stream`: a stream of answers.
+    /// `text/event-stream`: a stream of results.
     EventStream,
     /// `text/html`: the playground page.
     Html,
 }
 
 impl Offer {
-    /// The `Content-Type` of an answer.
+    /// The `Content-Type` of a response.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -26,9 +26,10 @@ impl Offer {
     }
 }
 
-/// Picks the offer with the highest `q`, the first listed among equals. `page` says whether the playground is on offer.
+/// Picks the media type with the highest `q`, the first listed among equals. `page`: whether the playground is
+/// available.
 ///
-/// No header, and a wildcard, mean JSON, which every client reads. `None`: nothing acceptable.
+/// No header, or a wildcard, means JSON, which every client reads. `None`: nothing acceptable.
 #[must_use]
 pub fn negotiate(accept: Option<&str>, page: bool) -> Option<Offer> {
     let Some(accept) = accept.filter(|text| !text.trim().is_empty()) else { return Some(Offer::Json) };
@@ -52,14 +53,14 @@ pub fn negotiate(accept: Option<&str>, page: bool) -> Option<Offer> {
     best.map(|(offer, _)| offer)
 }
 
-/// Whether a stream is acceptable, preferred or not. Wildcards do not ask for one.
+/// Whether a stream is acceptable, preferred or not. Wildcards do not include streams.
 #[must_use]
 pub fn accepts_event_stream(accept: Option<&str>) -> bool {
     let mut ranges = accept.unwrap_or_default().split(',').filter_map(range);
     ranges.any(|(name, q)| q > 0 && name.eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// A media range and its weight in thousandths; `None` for one that asks for another character set, or that is malformed.
+/// A media range and its weight in thousandths; `None` if it is malformed or requires another character set.
 fn range(text: &str) -> Option<(&str, u16)> {
     let mut parts = text.split(';').map(str::trim);
     let name = parts.next().filter(|name| name.contains('/'))?;

@@ -1,4 +1,4 @@
-//! Writes an executor's answer, or a refusal, as an HTTP response with the status its media type calls for.
+//! Writes an executor's result or a refusal as an HTTP response, with the status for its media type.
 
 use std::io;
 
@@ -14,21 +14,21 @@ use serde_json::{Map, Value};
 use super::{RequestId, accept::Offer, refusal::Refusal};
 use crate::{long_work, turns::Turn};
 
-/// An executor's answer, ready to be written.
+/// An executor's result, ready to be written.
 pub struct Rendered {
     data: Option<async_graphql::Value>,
     errors: Vec<ServerError>,
-    /// Whether it is a mutation's that ran.
+    /// Whether it is the result of a mutation that ran.
     pub has_acted: bool,
-    /// The answer's `extensions`.
+    /// The result's `extensions`.
     pub extensions: Map<String, Value>,
     headers: HeaderMap,
-    /// Ends when the answer is written.
+    /// Released when the response is written.
     pub turn: Turn,
 }
 
 impl Rendered {
-    /// Takes an answer apart. `refused` leaves `data` out; `complete` is applied to every error.
+    /// Prepares a result. `refused` omits `data`; `complete` is applied to every error.
     pub fn new(mut answer: Answer, refused: bool, mut complete: impl FnMut(&mut ServerError)) -> Self {
         answer.errors.iter_mut().for_each(&mut complete);
         let extensions = std::mem::take(&mut answer.extensions);
@@ -57,7 +57,7 @@ struct Written<'a> {
 }
 
 impl Rendered {
-    /// The answer as JSON. Errors: it has more than `limit` bytes, noticed while writing.
+    /// The result as JSON. Errors: it exceeds `limit` bytes, detected while writing.
     fn written(&self, limit: usize) -> Result<Vec<u8>, Refusal> {
         let is_long = self.data.as_ref().is_some_and(long_work::takes_long);
         if is_long { long_work::in_place(|| self.write(limit)) } else { self.write(limit) }
@@ -77,7 +77,7 @@ impl Rendered {
         }
     }
 
-    /// The answer as a message of a stream; one of more than `limit` bytes is an error instead.
+    /// The result as a message of a stream; one that exceeds `limit` bytes becomes an error.
     #[must_use]
     pub fn text(self, limit: usize, id: RequestId) -> String {
         match self.written(limit) {
@@ -87,7 +87,7 @@ impl Rendered {
     }
 }
 
-/// A buffer that takes no more than `limit` bytes.
+/// A buffer that accepts at most `limit` bytes.
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
@@ -107,7 +107,7 @@ impl io::Write for Bounded {
     }
 }
 
-/// Writes an executor's answer. Errors: it has more than `limit` bytes.
+/// Writes an executor's result. Errors: it exceeds `limit` bytes.
 pub fn render(answer: Rendered, offer: Offer, limit: usize) -> Result<Response, Refusal> {
     let status = match (offer, &answer.data) {
         (Offer::Response, None) => StatusCode::BAD_REQUEST,
@@ -118,7 +118,7 @@ pub fn render(answer: Rendered, offer: Offer, limit: usize) -> Result<Response, 
     Ok(response)
 }
 
-/// Writes a refusal. Under `application/json` only the transport's own refusals keep their status.
+/// Writes a refusal. Under `application/json` only errors of the transport keep their status.
 pub fn refuse(refusal: &Refusal, offer: Offer, id: RequestId) -> Response {
     let status = match offer {
         Offer::Json if !refusal.transport => StatusCode::OK,

@@ -1,8 +1,11 @@
-//! Merges selections that ask for the same thing under the same name, so that a resolver runs once and `mutation { a a }` acts once.
+//! Merges equal selections with the same response name, so that a resolver runs once and `mutation { a a }` has one
+//! effect.
 //!
-//! - Only what the specification calls mergeable is merged: same response name, field and arguments, no directives.
-//! - Fragments on the very type they are spread in are expanded first; other fragments stay, and at most read twice.
-//! - The executor's validation skips `__typename`; its directives move to an inline fragment around it, where they are seen.
+//! - Only selections that the specification allows to merge are merged: same response name, field and arguments, no
+//!   directives.
+//! - Fragments on the type they are spread in are expanded first; other fragments stay, and at most read twice.
+//! - The executor's validation skips `__typename`; its directives move to an inline fragment around it, where they are
+//!   validated.
 //! - The document must have passed the limits before: fragments are acyclic and their expansion is bounded.
 
 use std::collections::{HashMap, HashSet};
@@ -19,7 +22,7 @@ use super::{refusal::Refusal, schema_index::SchemaIndex};
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// Merges identical selections throughout the document, for the schema that `shape` outlines.
+/// Merges equal selections throughout the document, for the schema described by `shape`.
 ///
 /// Errors: a mutation that would still run one field twice under one name.
 pub fn collect_fields(shape: &SchemaIndex, mut document: ExecutableDocument) -> Result<ExecutableDocument, Refusal> {
@@ -126,7 +129,7 @@ impl Merger<'_> {
         }
     }
 
-    /// Errors: a response name that more than one selection of a mutation's root writes.
+    /// Errors: a response name with more than one selection at a mutation's root.
     fn runs_once<'a>(&'a self, set: &'a SelectionSet, seen: &mut HashSet<&'a str>) -> Result<(), Refusal> {
         for item in &set.items {
             match &item.node {
@@ -136,7 +139,7 @@ impl Merger<'_> {
                         return Err(Refusal::document(
                             "GRAPHQL_VALIDATION_FAILED",
                             format!(
-                                "The mutation selects `{}` twice in ways that cannot be merged; select it once, or give one of them an alias.",
+                                "The mutation selects `{}` twice and the selections cannot be merged. Select it once, or use an alias.",
                                 key.node
                             ),
                         )
@@ -155,7 +158,7 @@ impl Merger<'_> {
     }
 }
 
-/// `__typename @include(if: $b)` as `... @include(if: $b) { __typename }`; everything else as it is.
+/// `__typename @include(if: $b)` as `... @include(if: $b) { __typename }`; everything else unchanged.
 fn with_directives_around(mut item: Positioned<Selection>) -> Positioned<Selection> {
     let Selection::Field(field) = &mut item.node else { return item };
     if field.node.name.node != "__typename" || field.node.directives.is_empty() {

@@ -1,7 +1,7 @@
-//! Which pages of other origins may read our answers in a browser.
+//! CORS: which pages of other origins may read responses.
 //!
-//! - `/graphql`, `/graphql/ws` and `/api/*`: those configured.
-//! - What every measured page talks to (`/e/*` and its like): any, without credentials.
+//! - `/graphql`, `/graphql/ws` and `/api/*`: the configured origins.
+//! - Endpoints for measured pages (`/e/*` and similar): any origin, without credentials.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
-/// What a page that is measured may send.
+/// Methods and headers that a measured page may send.
 const OPEN_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const OPEN_REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("content-type");
 const OPEN_EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, x-footfall-dropped, retry-after");
-/// Seconds for which a browser may remember a preflight answer to a page that is measured: a day.
+/// Seconds for which a browser may cache a preflight response for a measured page: a day.
 const OPEN_REMEMBER: HeaderValue = HeaderValue::from_static("86400");
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
@@ -23,15 +23,15 @@ const REQUEST_HEADERS: HeaderValue =
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-usage-monthly, x-usage-limit, x-usage-reset, x-usage-total, retry-after",
 );
-/// Seconds for which a browser may remember a preflight answer.
+/// Seconds for which a browser may cache a preflight response.
 const REMEMBER: HeaderValue = HeaderValue::from_static("600");
 
-/// The origins that may read answers, such as `https://dashboard.example`.
+/// The origins that may read responses, such as `https://dashboard.example`.
 #[derive(Debug, Clone)]
 pub struct Origins(Arc<[String]>);
 
 impl Origins {
-    /// Origins as configured. A trailing slash is forgiven; `*` stands for every origin.
+    /// The configured origins. A trailing slash is ignored; `*` allows every origin.
     #[must_use]
     pub fn new(configured: &[String]) -> Self {
         Self(configured.iter().map(|origin| origin.trim().trim_end_matches('/').to_ascii_lowercase()).collect())
@@ -44,20 +44,20 @@ impl Origins {
     }
 }
 
-/// What the origin of a request means for its answer.
+/// Effect of a request's origin on its response.
 ///
-/// No answer allows credentials: there are no cookies, and tokens travel in a header.
+/// Responses never allow credentials: there are no cookies, and tokens are sent in a header.
 pub(super) struct Reading {
     who: Who,
     preflight: bool,
 }
 
 enum Who {
-    /// Every origin, whether or not the request names one: a cache may then serve the answer to all.
+    /// Every origin, whether or not the request has one: a cache may then serve the response to all.
     Any,
-    /// This one, or none.
+    /// This origin, or none.
     Configured(Option<HeaderValue>),
-    /// A path that pages do not talk to.
+    /// A path without CORS.
     NoPage,
 }
 
@@ -75,12 +75,12 @@ impl Reading {
         Self { who, preflight }
     }
 
-    /// Whether the request only asks for leave, and gets it: it goes no further then.
+    /// Whether the request is a preflight that is allowed; it is then not processed further.
     pub(super) fn is_settled(&self) -> bool {
         self.preflight && matches!(self.who, Who::Any | Who::Configured(Some(_)))
     }
 
-    /// Adds the headers. An origin that is not configured sees none.
+    /// Adds the headers. Origins that are not configured get none.
     pub(super) fn mark(self, headers: &mut HeaderMap) {
         let (origin, on_leave, exposed) = match self.who {
             Who::NoPage => return,
@@ -109,7 +109,7 @@ fn covers(path: &str) -> bool {
     matches!(path, "/graphql" | "/graphql/ws") || path.starts_with("/api/")
 }
 
-/// Whether pages of every origin talk to this path: beacons, live counts, the script and the widgets, and their older names.
+/// Whether pages of every origin use this path: beacons, live counts, the script and the widgets, and their aliases.
 fn is_open(path: &str) -> bool {
     matches!(path, "/z.js" | "/footfall.mjs" | "/track" | "/heartbeat")
         || ["/e/", "/live/", "/c/", "/widgets/", "/api/_z/"].iter().any(|prefix| path.starts_with(prefix))

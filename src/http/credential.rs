@@ -1,6 +1,6 @@
-//! Who is asking: the two credential headers, read strictly and believed for nothing else.
+//! Credentials of a request: the two headers, parsed strictly and not trusted yet.
 //!
-//! - No header that a client could forge about its network place (`Forwarded`, `X-Forwarded-*`) is read here.
+//! - Headers that a client could forge about its network address (`Forwarded`, `X-Forwarded-*`) are not read here.
 //! - A credential is never logged and never echoed; `Debug` hides it.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -12,15 +12,15 @@ use schema::{
 /// Every API key starts with this.
 pub const KEY_PREFIX: &str = "zv_";
 
-/// Longest credential that is looked at, in bytes.
+/// Maximum length of a credential, in bytes.
 const MAX_LENGTH: usize = 4096;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What the caller presented, not yet checked.
+/// The presented credential, not yet checked.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Credential {
-    /// Nothing.
+    /// None.
     #[default]
     None,
     /// An API key, `zv_...`.
@@ -29,12 +29,12 @@ pub enum Credential {
     Token(String),
 }
 
-/// Who is asking, not yet checked, and from where.
+/// The credential, not yet checked, and the source of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asker {
-    /// What they presented.
+    /// The credential.
     pub credential: Credential,
-    /// Where they are; `None` where that is not known.
+    /// The network address; `None` if unknown.
     pub from: Option<AddressHash>,
 }
 
@@ -51,13 +51,13 @@ impl std::fmt::Debug for Credential {
 impl Credential {
     /// Reads `Authorization: Bearer ...` and `X-API-Key: zv_...`.
     ///
-    /// Errors: `Unauthenticated` when a header is malformed, is given twice, or when both are given and differ.
+    /// Errors: `Unauthenticated` when a header is malformed or repeated, or when both are present and differ.
     pub fn read(headers: &HeaderMap) -> Result<Self> {
         let bearer = single(headers, &header::AUTHORIZATION, "Authorization")?.map(bearer).transpose()?;
         let key = single(headers, &X_API_KEY, "X-API-Key")?.map(api_key).transpose()?;
         match (bearer, key) {
             (Some(one), Some(other)) if one != other => Err(Error::unauthenticated(
-                "The Authorization and X-API-Key headers name different credentials; send one of them.",
+                "The headers Authorization and X-API-Key contain different credentials. Send only one of them.",
             )),
             (Some(one), _) | (None, Some(one)) => Ok(one),
             (None, None) => Ok(Self::None),
@@ -69,10 +69,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, spelled: &str) -> Resul
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Error::unauthenticated(format!("The {spelled} header is given twice; send it once.")));
+        return Err(Error::unauthenticated(format!("The header {spelled} must be sent only once.")));
     }
     readable(first).map(Some).ok_or_else(|| {
-        Error::unauthenticated(format!("The {spelled} header must be printable ASCII of at most {MAX_LENGTH} bytes."))
+        Error::unauthenticated(format!("The header {spelled} must be printable ASCII of at most {MAX_LENGTH} bytes."))
     })
 }
 
@@ -87,9 +87,7 @@ fn bearer(value: &str) -> Result<Credential> {
         .map(|(_, token)| token.trim())
         .filter(|token| !token.is_empty() && token.bytes().all(is_token_byte))
         .ok_or_else(|| {
-            Error::unauthenticated(
-                "The Authorization header must read `Bearer <credential>`, with an access token or an API key.",
-            )
+            Error::unauthenticated("The header Authorization must be `Bearer <access token or API key>`.")
         })?;
     Ok(if token.starts_with(KEY_PREFIX) {
         Credential::Key(token.to_owned())
@@ -103,7 +101,7 @@ fn api_key(value: &str) -> Result<Credential> {
         Ok(Credential::Key(value.to_owned()))
     } else {
         Err(Error::unauthenticated(format!(
-            "The X-API-Key header must hold an API key, which starts with `{KEY_PREFIX}`."
+            "The header X-API-Key must contain an API key that starts with `{KEY_PREFIX}`."
         )))
     }
 }
@@ -145,7 +143,7 @@ mod tests {
         assert_eq!(read(&same).expect("key"), Credential::Key("zv_a".into()));
         assert!(refusal(&[("authorization", "Bearer zv_a"), ("x-api-key", "zv_b")]).contains("different"));
         assert!(refusal(&[("authorization", "Bearer jwt"), ("x-api-key", "zv_b")]).contains("different"));
-        assert!(refusal(&[("x-api-key", "zv_a"), ("x-api-key", "zv_a")]).contains("twice"));
+        assert!(refusal(&[("x-api-key", "zv_a"), ("x-api-key", "zv_a")]).contains("only once"));
     }
 
     #[test]

@@ -99,8 +99,8 @@ async fn request_errors_have_a_code_a_status_and_no_data() {
         ("query($x: String!) { echo(text: $x) }", "VALIDATION_ERROR", "$x"),
         ("{ caller when(when: { at: \"yesterday\" }) }", "VALIDATION_ERROR", "2026-03-04T05:06:07Z"),
         ("{ rows(first: 101) { name } }", "VALIDATION_ERROR", "100"),
-        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "1 to 100"),
-        ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "spreads itself"),
+        ("{ rows(first: -1) { name } }", "VALIDATION_ERROR", "between 1 and 100"),
+        ("{ me { ...F } } fragment F on Query { me { ...F } }", "GRAPHQL_VALIDATION_FAILED", "must not spread itself"),
         ("subscription { x }", "GRAPHQL_VALIDATION_FAILED", "text/event-stream"),
         ("{ x: caller ... on Query { x: __typename } }", "GRAPHQL_VALIDATION_FAILED", "x"),
     ];
@@ -158,7 +158,8 @@ async fn an_execution_has_a_time_limit() {
     assert_eq!((got.status, got.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
     assert!(got.body.get("data").is_none());
     let got = ask(&app, json!({ "query": "mutation { never }" })).await;
-    let message = "The answer took longer than 1 seconds; the change may have been made, so look before you repeat it.";
+    let message =
+        "The request took longer than 1 seconds; the change may have taken effect, so check before you retry.";
     assert_eq!((got.code(), &got.body["errors"][0]["message"]), ("TIMEOUT", &json!(message)));
 }
 
@@ -172,10 +173,10 @@ async fn an_answer_has_a_limit_of_bytes() {
     assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
     assert!(got.body.get("data").is_none() && got.message().contains("400 bytes"), "{}", got.body);
     assert!(!got.message().contains("was made"), "{}", got.message());
-    // A mutation has acted by then: whoever reads the error must know.
+    // A mutation has taken effect by then, and the error must say so.
     let got = ask(&app, json!({ "query": "mutation { verbose }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::UNPROCESSABLE_ENTITY, "ANSWER_TOO_LARGE"));
-    assert!(got.message().contains("The change was made"), "{}", got.message());
+    assert!(got.message().contains("The change took effect"), "{}", got.message());
     let got = ask(&app, json!({ "query": "mutation { count }" })).await;
     assert_eq!(got.body["data"], json!({ "count": 2 }), "{}", got.body);
     let event_stream =
@@ -196,7 +197,7 @@ async fn what_is_unknown_is_named_a_few_times() {
     assert_eq!((got.body["errors"].as_array().map(Vec::len), got.code()), (Some(1), "GRAPHQL_VALIDATION_FAILED"));
     let arguments: String = (0..6).map(|n| format!("x{n}: 1 ")).collect();
     let got = query(&format!("{{ rows({arguments}) {{ name }} }}")).await;
-    assert!(got.message().contains("More than 5"), "{}", got.message());
+    assert!(got.message().contains("more than 5"), "{}", got.message());
 }
 
 #[tokio::test]
@@ -219,7 +220,7 @@ async fn work_before_execution_does_not_multiply() {
 async fn an_execution_is_dropped_with_its_request() {
     let app = app(HttpConfig::default());
     let asked = ask(&app, json!({ "query": "{ never }" }));
-    // One poll starts the resolver; then the client goes away.
+    // One poll starts the resolver; then the client disconnects.
     assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
     let got = ask(&app, json!({ "query": "mutation { count }" })).await;
     assert_eq!(got.body["data"], json!({ "count": 1_001_001 }), "{}", got.body);
@@ -316,7 +317,7 @@ async fn introspection_nests_and_multiplies_no_further_than_tools_need() {
     let everything = "types { fields { args { type { name } } type { fields { args { name } } } } }";
     let copies = |count: usize| (0..count).fold(String::new(), |text, n| text + &format!(" t{n}: {everything}"));
     let refused = [
-        ("{ __type(name: \"Query\") { possibleTypes { interfaces { possibleTypes { name } } } } }".to_owned(), "QUERY_TOO_DEEP", "nest 3 deep"),
+        ("{ __type(name: \"Query\") { possibleTypes { interfaces { possibleTypes { name } } } } }".to_owned(), "QUERY_TOO_DEEP", "nest at most 2 deep (got 3)"),
         ("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(), "QUERY_TOO_DEEP", "at most 2"),
         (
             "{ __schema { types { ...F } } } fragment F on __Type { fields { type { ...G ...G } } } fragment G on __Type { inputFields { type { interfaces { name } } } }".to_owned(),
@@ -345,7 +346,7 @@ async fn a_document_may_only_cost_so_much() {
     assert_eq!(got.body["extensions"]["cost"]["remaining"], 0, "{}", got.body);
     let got = ask(&app, json!({ "query": "{ me { rows(first: 100) { name note } } }" })).await;
     assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "COST_LIMIT_EXCEEDED"));
-    assert!(got.message().contains("costs 202") && got.message().contains("200"), "{}", got.message());
+    assert!(got.message().contains("at most 200 (got 202)"), "{}", got.message());
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Which argument an error of the framework is about, so that clients find it in `extensions.field` and need not read sentences.
+//! Finds the argument that an error of the framework concerns, so that clients find it in `extensions.field` and need
+//! not parse messages.
 
 use std::cell::OnceCell;
 
@@ -12,7 +13,7 @@ use async_graphql::{
 
 use super::{schema_index::SchemaIndex, unicode_escapes::plain};
 
-/// Finds arguments at fault in one document.
+/// Finds invalid arguments in one document.
 pub struct ErrorLocation<'d> {
     shape: &'d SchemaIndex,
     text: &'d str,
@@ -21,13 +22,13 @@ pub struct ErrorLocation<'d> {
 }
 
 impl<'d> ErrorLocation<'d> {
-    /// For the document that ran.
+    /// For the executed document.
     #[must_use]
     pub const fn new(shape: &'d SchemaIndex, text: &'d str) -> Self {
         Self { shape, text, document: OnceCell::new() }
     }
 
-    /// The argument at fault, with the input fields below it as far as they are known: `timezone`, `range.between`.
+    /// The invalid argument, with the input fields below it as far as known: `timezone`, `range.between`.
     #[must_use]
     pub fn field_at_fault(&self, error: &ServerError) -> Option<String> {
         let document = || self.document.get_or_init(|| parse_query(plain(self.text).ok()?).ok()).as_ref();
@@ -57,7 +58,7 @@ fn field_at_fault<'d>(
     Some(field)
 }
 
-/// The types in a sentence about a value that could not be read, the innermost first, without lists.
+/// The types in a message about an invalid value, innermost first, without lists.
 fn types_of(message: &str) -> Option<Vec<&str>> {
     let first = ["Failed to parse \"", "Expected input type \""].iter().find_map(|head| message.strip_prefix(head));
     let mut types = vec![first?.split('"').next()?];
@@ -66,7 +67,7 @@ fn types_of(message: &str) -> Option<Vec<&str>> {
     Some(types)
 }
 
-/// The argument whose value stands at a place.
+/// The argument whose value is at a location.
 fn argument_at<'s>(shape: &'s SchemaIndex, document: &ExecutableDocument, place: Pos) -> Option<(String, &'s Type)> {
     let operations = document.operations.iter().map(|(_, it)| {
         let root = shape.root(it.node.ty);

@@ -1,6 +1,8 @@
-//! Validation rules of the specification that the executor's own validation leaves out; found by comparing it with graphql-js.
+//! Validation rules of the specification that the executor's own validation lacks; found by comparing it with
+//! graphql-js.
 //!
-//! - A variable must fit every place it is used in, also inside lists and input objects, and be non-null in a `@oneOf` input.
+//! - A variable must fit every position it is used in, also inside lists and input objects, and be non-null in a
+//!   `@oneOf` input.
 //! - `__typename` takes neither arguments nor a selection set.
 //! - An enum value is a name, not a string. Variable definitions take no directives.
 
@@ -19,18 +21,18 @@ use super::{
     schema_index::{InputInfo, SchemaIndex},
 };
 
-/// Fields and arguments of a document that the schema does not have, at most: the executor's validation names each, beside every name that
-/// resembles it.
+/// Maximum number of unknown fields and arguments in a document: the executor's validation lists each, with similar
+/// names.
 const MAX_UNKNOWN: usize = 5;
 
-/// Checks every operation of a document whose fragments are known to be acyclic. Errors: the first fault.
+/// Checks every operation of a document whose fragments are known to be acyclic. Errors: the first violation.
 pub fn extra_rules(shape: &SchemaIndex, document: &ExecutableDocument) -> Result<(), Refusal> {
     let mut unknown = 0;
     for (_, operation) in document.operations.iter() {
         if let Some(directive) = operation.node.variable_definitions.iter().find_map(|it| it.node.directives.first()) {
             let name = &directive.node.name.node;
             return Err(invalid(
-                format!("The directive `@{name}` may not be used on a variable definition."),
+                format!("The directive `@{name}` cannot be used on a variable definition."),
                 directive.pos,
             ));
         }
@@ -68,7 +70,7 @@ impl<'d> Walk<'d> {
                 Selection::Field(field) => {
                     leaf(field)?;
                     let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
-                    // Types of introspection are not in the outline: what they lack, the executor's validation says.
+                    // Introspection types are not in the index: the executor's validation reports their errors.
                     let is_outlined = parent.is_some_and(|parent| self.shape.is_composite(parent));
                     if known.is_none() && is_outlined && !field.node.name.node.starts_with("__") {
                         self.unknown(field.pos)?;
@@ -106,7 +108,7 @@ impl<'d> Walk<'d> {
         if self.unknown <= MAX_UNKNOWN {
             return Ok(());
         }
-        Err(invalid(format!("More than {MAX_UNKNOWN} fields and arguments are unknown to the schema."), place))
+        Err(invalid(format!("The document uses more than {MAX_UNKNOWN} unknown fields and arguments."), place))
     }
 
     fn directives(&self, directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
@@ -119,7 +121,7 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    /// Checks a value against the place it stands in; `default` says whether that place has a default of its own.
+    /// Checks a value against its position; `default`: whether the position has a default.
     fn value(&self, value: &Value, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
         match (value, &place.base) {
             (Value::Variable(name), _) => self.variable(name, place, default, argument, pos),
@@ -132,7 +134,7 @@ impl<'d> Walk<'d> {
                 Some(values) => Err(Refusal::document(
                     "VALIDATION_ERROR",
                     format!(
-                        "{argument}: an enum value has no quotes; instead of \"{text}\" it is one of {}",
+                        "{argument}: must be an enum value without quotes, one of {} (got \"{text}\")",
                         values.join(", ")
                     ),
                 )
@@ -147,7 +149,7 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// Checks one field of an input object that stands in `place`.
+    /// Checks one field of an input object at `place`.
     fn member(&self, input: &InputInfo, place: &Type, key: &str, value: &Value, pos: Pos) -> Result<(), Refusal> {
         let Some(field) = input.fields.get(key) else { return Ok(()) };
         if let Value::Variable(name) = value
@@ -163,7 +165,7 @@ impl<'d> Walk<'d> {
         self.value(value, &field.ty, field.default, key, pos)
     }
 
-    /// Declared type of a variable, and whether its default is a value other than null.
+    /// Declared type of a variable, and whether it has a non-null default.
     fn type_of(&self, name: &Name) -> Option<(&'d Type, bool)> {
         let definition = self.operation.variable_definitions.iter().find(|it| it.node.name.node == *name)?;
         let default = definition.node.default_value.as_ref().is_some_and(|value| value.node != ConstValue::Null);
@@ -171,7 +173,7 @@ impl<'d> Walk<'d> {
     }
 
     fn variable(&self, name: &Name, place: &Type, default: bool, argument: &str, pos: Pos) -> Result<(), Refusal> {
-        // A variable that is not defined is named by the executor's validation.
+        // The executor's validation reports undefined variables.
         let Some((ty, has_value)) = self.type_of(name) else { return Ok(()) };
         let fit = if !place.nullable && ty.nullable && (has_value || default) {
             fits_base(&ty.base, &place.base)

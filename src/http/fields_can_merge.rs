@@ -1,7 +1,7 @@
-//! What stands under one response name must be mergeable, also where it comes from fragments on different types (in the
-//! specification: "Field Selection Merging"). The executor only compares selections of one fragment.
+//! Selections with the same response name must be mergeable, also if they come from fragments on different types
+//! (specification: "Field Selection Merging"). The executor only compares selections of one fragment.
 //!
-//! - Types that cannot be one object may use a name for different fields, but never for values of different shape.
+//! - Types that cannot be the same object may use a name for different fields, but never for values of different shape.
 //! - The document must have passed the limits before: fragments are acyclic and their expansion is bounded.
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,7 +16,7 @@ use super::{
     schema_index::{FieldInfo, SchemaIndex},
 };
 
-/// Selections that are looked at, at most: those below interfaces are looked at once per type that shares them.
+/// Maximum number of selections compared: those below interfaces are compared once per type that shares them.
 const MAX_STEPS: usize = 100_000;
 
 /// Checks every operation of a document. Errors: the first conflict.
@@ -28,7 +28,7 @@ pub fn fields_can_merge(shape: &SchemaIndex, document: &ExecutableDocument) -> R
     Ok(())
 }
 
-/// A field, the type it is selected on, and what the schema says of it.
+/// A field, the type it is selected on, and its definition in the schema.
 #[derive(Clone, Copy)]
 struct Found<'d> {
     parent: Option<&'d str>,
@@ -51,7 +51,7 @@ struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
-    /// Checks selection sets that end in one object, or, unless `same`, in objects that exclude each other.
+    /// Checks selection sets that apply to one object or, unless `same`, to objects of different types.
     fn sets(&mut self, sets: &[(Option<&'d str>, &'d SelectionSet)], same: bool) -> Result<(), Refusal> {
         let mut groups = Groups::new();
         let mut fragments = HashSet::new();
@@ -73,7 +73,7 @@ impl<'d> Walk<'d> {
             if self.steps > MAX_STEPS {
                 return Err(Refusal::document(
                     "QUERY_TOO_LARGE",
-                    "The document selects too much below interfaces; ask for fewer types or fields at once.",
+                    "The document selects too many fields below interfaces. Select fewer types or fields at once.",
                 ));
             }
             match &item.node {
@@ -134,7 +134,8 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    /// Whether values of two types have the same shape: the same lists and non-null marks around the same leaf, or around objects.
+    /// Whether values of two types have the same shape: the same lists and non-null markers around the same leaf type,
+    /// or around objects.
     fn alike(&self, one: &Type, other: &Type) -> bool {
         one.nullable == other.nullable
             && match (&one.base, &other.base) {
@@ -177,7 +178,7 @@ fn identical(name: &str, fields: &[Found<'_>]) -> Result<(), Refusal> {
 }
 
 fn conflict(name: &str, what: &str, at: &Found<'_>) -> Refusal {
-    let message = format!("`{name}` would stand for {what}; give one of them another alias.");
+    let message = format!("The response name `{name}` would refer to {what}. Use a different alias for one of them.");
     Refusal::document("GRAPHQL_VALIDATION_FAILED", message).at(at.field.pos)
 }
 
@@ -243,6 +244,6 @@ mod tests {
             format!("friend {{ {inner} }} ... on Dog {{ friend {{ name }} }} ... on Cat {{ friend {{ name }} }}")
         });
         let message = verdict(&format!("{{ pet {{ {deep} }} }}")).expect_err("a refusal");
-        assert!(message.contains("too much"), "{message}");
+        assert!(message.contains("too many"), "{message}");
     }
 }

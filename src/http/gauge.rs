@@ -1,6 +1,6 @@
-//! Measures one operation of a document against the limits: its selections, levels, aliases, directives, values and cost.
+//! Measures one operation of a document against the limits: selections, levels, aliases, directives, values and cost.
 //!
-//! - Steps are counted over the whole document, so that fragments within fragments cannot multiply the work.
+//! - Steps are counted over the whole document, so that nested fragments cannot multiply the work.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -19,14 +19,14 @@ use super::{
     schema_index::SchemaIndex,
 };
 
-/// Selections that are looked at or taken over from a fragment, at most, in a whole document.
+/// Maximum number of selections measured or copied from a fragment in a whole document.
 const MAX_STEPS: u64 = 20_000;
 
-/// How many steps measuring took so far.
+/// Number of steps so far.
 #[derive(Debug, Default)]
 pub struct Spent(u64);
 
-/// What a selection set weighs with its fragments expanded. Sums saturate.
+/// Measures of a selection set with its fragments expanded. Sums saturate.
 #[derive(Debug, Clone, Default)]
 pub struct Tally<'d> {
     /// Selections.
@@ -38,7 +38,7 @@ pub struct Tally<'d> {
     depth: u32,
     aliases: u64,
     directives: u64,
-    /// Price.
+    /// Cost.
     pub cost: u64,
     introspections: u64,
     /// The deepest nesting of introspection's lists, and the values they list; only what lies below `__schema` or `__type` counts.
@@ -79,21 +79,22 @@ pub struct Gauge<'d> {
     spent: &'d mut Spent,
     /// The operation; its variables are the ones that exist.
     pub operation: Option<&'d OperationDefinition>,
-    /// Whether it is the one that runs. Pages of the others are not judged.
+    /// Whether it is the operation to execute. Page sizes of others are not checked.
     pub is_selected: bool,
     defined: HashSet<&'d str>,
-    /// What the questions count that were met so far, and which of them is around the selection being measured.
+    /// The number of buckets of the analytics fields so far, and which of them encloses the current selection.
     ranges: Vec<Option<ConstValue>>,
     range: usize,
-    /// By name and range. `None` while the fragment is being measured: meeting it then is a cycle.
+    /// By name and range. `None` while the fragment is being measured; reaching it then is a cycle.
     fragments: HashMap<(&'d str, usize), Option<Tally<'d>>>,
 }
 
-/// How deep fields, fragments and inline fragments may nest while measuring; the parser allows no more within one definition.
+/// Maximum nesting of fields, fragments and inline fragments while measuring; the parser allows no more within one
+/// definition.
 const DEEPEST_WALK: u32 = 200;
 
 impl<'d> Gauge<'d> {
-    /// Ready to measure.
+    /// Creates the gauge.
     pub fn new(
         limits: &'d Limits,
         shape: &'d SchemaIndex,
@@ -118,7 +119,7 @@ impl<'d> Gauge<'d> {
         }
     }
 
-    /// Measures a whole operation. Errors: a limit that is passed on the way, a fragment cycle, a variable that is not defined.
+    /// Measures a whole operation. Errors: an exceeded limit, a fragment cycle, an undefined variable.
     pub fn whole(&mut self, operation: &'d OperationDefinition) -> Result<Tally<'d>, Refusal> {
         self.defined = operation.variable_definitions.iter().map(|it| it.node.name.node.as_str()).collect();
         let values = self.directives(&operation.directives)?;
@@ -134,11 +135,11 @@ impl<'d> Gauge<'d> {
         }
         Err(Refusal::document(
             "QUERY_TOO_LARGE",
-            "The document nests too many selections in fragments within fragments; spread fewer of them.",
+            "The document has too many selections in nested fragments. Spread fewer of them.",
         ))
     }
 
-    /// Errors: a limit that the operation passes as a whole.
+    /// Errors: a limit that the operation as a whole exceeds.
     pub fn verdict(&self, tally: &Tally<'d>, operation: &Positioned<OperationDefinition>) -> Result<(), Refusal> {
         let limits = self.limits;
         let at = |refusal: Refusal| refusal.at(operation.pos);
@@ -163,7 +164,7 @@ impl<'d> Gauge<'d> {
             Some((field, names)) => Err(Refusal::document(
                 "TOO_MANY_REPEATS",
                 format!(
-                    "The field `{field}` is selected {} times below one parent; at most {} are allowed.",
+                    "The field `{field}` must be selected at most {1} times below one parent (got {0}).",
                     names.len(),
                     self.limits.repeats
                 ),
@@ -176,7 +177,7 @@ impl<'d> Gauge<'d> {
         if level > DEEPEST_WALK {
             return Err(Refusal::document(
                 "QUERY_TOO_DEEP",
-                format!("The document nests too deeply; at most {} levels of fields are allowed.", self.limits.depth),
+                format!("The document must have at most {} levels of fields.", self.limits.depth),
             ));
         }
         let mut sum = Tally::default();
@@ -187,7 +188,7 @@ impl<'d> Gauge<'d> {
                 return Err(Refusal::document(
                     "TOO_MANY_DIRECTIVES",
                     format!(
-                        "A selection has {directives} directives; at most {} are allowed.",
+                        "A selection must have at most {} directives (got {directives}).",
                         self.limits.directives_per_field
                     ),
                 )
@@ -205,7 +206,7 @@ impl<'d> Gauge<'d> {
             };
             match &selection.node {
                 Selection::Field(_) => tally.width = 1,
-                // What a fragment selects is taken over into the set around it.
+                // The selections of a fragment are copied into the enclosing set.
                 _ => self.step(tally.width)?,
             }
             tally.nodes = tally.nodes.saturating_add(1);
@@ -225,12 +226,12 @@ impl<'d> Gauge<'d> {
             Some(None) => {
                 return Err(Refusal::document(
                     "GRAPHQL_VALIDATION_FAILED",
-                    format!("The fragment `{name}` spreads itself, directly or through another fragment."),
+                    format!("The fragment `{name}` must not spread itself, directly or through another fragment."),
                 ));
             }
             None => {}
         }
-        // A spread of a fragment that does not exist weighs nothing; validation names it.
+        // A spread of an unknown fragment counts nothing; validation reports it.
         let Some(fragment) = self.document.fragments.get(name) else { return Ok(Tally::default()) };
         self.fragments.insert(key, None);
         let on = fragment.node.type_condition.node.on.node.as_str();
@@ -276,7 +277,7 @@ impl<'d> Gauge<'d> {
             return Err(Refusal::document(
                 "QUERY_TOO_DEEP",
                 format!(
-                    "Below `{name}` the lists `fields`, `inputFields`, `interfaces` and `possibleTypes` nest {} deep; at most {} are allowed.",
+                    "Below `{name}` the lists `fields`, `inputFields`, `interfaces` and `possibleTypes` must nest at most {1} deep (got {0}).",
                     below.lists, self.limits.introspection_lists
                 ),
             )
@@ -300,7 +301,7 @@ impl<'d> Gauge<'d> {
         })
     }
 
-    /// How many values a field of introspection lists, about.
+    /// Approximate number of values that an introspection field lists.
     fn usually_listed(&self, name: &str) -> u64 {
         match name {
             "types" => self.shape.types(),
@@ -323,7 +324,7 @@ impl<'d> Gauge<'d> {
         Ok(values)
     }
 
-    /// Errors: a value with a variable that the operation does not define. (The validator would name each use.)
+    /// Errors: a value with a variable that the operation does not define. (The validator would report each use.)
     fn defined_in(&self, value: &Value, place: Pos) -> Result<(), Refusal> {
         match value {
             Value::Variable(name) if self.operation.is_some() && !self.defined.contains(name.as_str()) => {

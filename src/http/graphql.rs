@@ -1,8 +1,8 @@
-//! GraphQL over HTTP: one endpoint, as the specification draft of that name says, over any executor.
+//! GraphQL over HTTP: one endpoint, as in the specification draft of that name, over any executor.
 //!
-//! - A request that is not well formed gets its own status under every `Accept`; see [`Refusal::transport`].
+//! - A malformed request gets its own status under every `Accept`; see [`Refusal::transport`].
 //! - Every error has `extensions.code` and `extensions.requestId`; a request error has no `data`.
-//! - Execution has a time limit and is dropped with the connection; a panic becomes an error like any other.
+//! - Execution has a time limit and is dropped with the connection; a panic becomes an error.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,6 +26,7 @@ use chrono::SecondsFormat;
 use futures_util::FutureExt;
 use schema::{AddressHash, access::Caller, error::Error, ports::Clock};
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     HttpConfig, RequestId,
@@ -50,33 +51,33 @@ use crate::{
 
 /// A request with its caller.
 pub struct Admitted {
-    /// With what resolvers find in their context.
+    /// The request, with the data for resolvers.
     pub request: Request,
     /// The caller.
     pub caller: Caller,
-    /// Whether the caller has a credential that works.
+    /// Whether the caller presented a valid credential.
     pub is_known: bool,
 }
 
-/// Turns a credential into what resolvers find in their context.
+/// Resolves a credential to data for resolvers.
 #[async_trait]
 pub trait Admit: Send + Sync + 'static {
-    /// Adds the caller's data to the request. Errors: `Unauthenticated` for a credential that is not valid.
+    /// Adds the caller's data to the request. Errors: `Unauthenticated` for an invalid credential.
     ///
-    /// `Credential::None` is no error: resolvers decide what an anonymous caller may see.
+    /// `Credential::None` is not an error: resolvers decide what anonymous callers may see.
     async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Admitted>;
 
-    /// Waits until the caller may run a query or a mutation; the turn ends when the answer is written.
+    /// Waits for the caller's turn to run a query or mutation; the turn ends when the response is written.
     async fn turn(&self, _caller: Caller, _kind: OperationType) -> Turn {
         Turn::default()
     }
 
-    /// What stands for the address of whoever asks, given the other end of the connection; `None` where nobody needs it.
+    /// The hash of the client's address, given the peer of the connection; `None` if unused.
     fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
         None
     }
 
-    /// What one document of this caller may cost; `None` for the configured limit.
+    /// The cost limit of this caller's documents; `None` for the configured limit.
     fn cost_limit(&self, _credential: &Credential) -> Option<u64> {
         None
     }
@@ -89,10 +90,18 @@ pub struct Endpoint<E, A> {
     shape: SchemaIndex,
     pub(super) config: HttpConfig,
     clock: Arc<dyn Clock>,
+    /// Long requests that are checked at the same time.
+    checks: Semaphore,
 }
 
+/// A long request's place among those that are checked, until dropped; shorter ones need none.
+pub(super) type Checking<'a> = Option<SemaphorePermit<'a>>;
+
+/// Bytes of a request that takes about a tenth of a millisecond to check; longer ones wait for each other.
+const LONG_REQUEST: usize = 4 * 1024;
+
 impl<E: Executor, A: Admit> Endpoint<E, A> {
-    /// An endpoint over `executor`, whose schema `sdl` describes (for page sizes, costs and enum values).
+    /// An endpoint over `executor`, whose schema is described by `sdl` (for page sizes, costs and enum values).
     ///
     /// Errors: an SDL that does not parse.
     pub fn new(
@@ -102,10 +111,13 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         config: HttpConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, async_graphql::parser::Error> {
-        Ok(Self { executor, admit, shape: SchemaIndex::read(sdl)?, config, clock })
+        // Half of the processors are left to those who run.
+        let checks = std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2));
+        let shape = SchemaIndex::read(sdl)?;
+        Ok(Self { executor, admit, shape, config, clock, checks: Semaphore::new(checks) })
     }
 
-    /// `/graphql`, and the playground that a browser finds there.
+    /// `/graphql`, and the playground for browsers.
     pub fn routes(self) -> Router {
         Router::new()
             .route("/graphql", any(handle::<E, A>))
@@ -120,7 +132,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let get = matches!(parts.method, Method::GET | Method::HEAD);
         let accept = accept(&parts.headers);
         let preferred = negotiate(accept.as_deref(), get);
-        // Refusals of the request itself are no events.
+        // Errors of the request itself are not sent as events.
         let offer = if preferred == Some(Offer::EventStream) { Some(Offer::Json) } else { preferred };
         let Some(offer) = offer else {
             let offers = "application/graphql-response+json, application/json".to_owned();
@@ -132,7 +144,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             return refuse(&refusal, offer, id);
         }
         if parts.uri.to_string().len() > self.config.url_bytes {
-            let message = format!("The URL is longer than {} bytes; send the request by POST.", self.config.url_bytes);
+            let message =
+                format!("The URL must have at most {} bytes. Send the request by POST.", self.config.url_bytes);
             return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", message), offer, id);
         }
         if offer == Offer::Html {
@@ -140,14 +153,18 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         }
         let ran = async {
             let asker = self.asker(Credential::read(&parts.headers)?, peer, &parts.headers);
-            let asked = if get {
-                from_query_string(parts.uri.query().unwrap_or_default())?
+            let (asked, checking) = if get {
+                let query = parts.uri.query().unwrap_or_default();
+                let checking = self.checking(query.len()).await;
+                (from_query_string(query)?, checking)
             } else {
                 media_type(&parts.headers)?;
-                from_json(&self.body(&parts.headers, body).await?)?
+                let body = self.body(&parts.headers, body).await?;
+                let checking = self.checking(body.len()).await;
+                (from_json(&body)?, checking)
             };
             if accepts_event_stream(accept.as_deref()) {
-                return match self.open(asked, asker, get, id).await {
+                return match self.open(asked, checking, asker, get, id).await {
                     Err(refusal) if refusal.transport => Err(refusal),
                     // Clients name a stream beside JSON in each request and read it for subscriptions only.
                     Ok(Opened::One(answer)) if preferred != Some(Offer::EventStream) => {
@@ -157,7 +174,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                     opened => Ok(sse::respond(opened, self.config.answer_bytes, id)),
                 };
             }
-            render(self.run(asked, asker, get, id).await?, offer, self.config.answer_bytes)
+            render(self.run(asked, checking, asker, get, id).await?, offer, self.config.answer_bytes)
         };
         match ran.await {
             Ok(response) => response,
@@ -165,7 +182,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         }
     }
 
-    /// Who asks, with the address they ask from.
+    /// Waits until a request of so many bytes may be checked.
+    pub(super) async fn checking(&self, bytes: usize) -> Checking<'_> {
+        if bytes > LONG_REQUEST { self.checks.acquire().await.ok() } else { None }
+    }
+
+    /// The credential, with the source address.
     pub(super) fn asker(&self, credential: Credential, peer: Option<IpAddr>, headers: &HeaderMap) -> Asker {
         Asker { credential, from: self.admit.address(peer, headers) }
     }
@@ -173,18 +195,20 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let limit = self.config.body_bytes;
         body::read(headers, body, limit).await.map_err(|unread| match unread {
-            Unread::TooLarge => Error::TooLarge { limit: format!("a body may have {limit} bytes") }.into(),
+            Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {limit} bytes") }.into(),
             Unread::BrokenOff => {
-                let message = "The body ended before it was complete.";
+                let message = "The body is incomplete.";
                 Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
             }
         })
     }
 
-    /// Checks one well-formed request. Answers it with what its document may cost. Errors: everything that keeps it from running.
+    /// Checks one well-formed request. Returns it with the cost limit of its document. Errors: everything that prevents
+    /// its execution.
     pub(super) fn prepared(
         &self,
         asked: Asked,
+        _checking: Checking<'_>,
         credential: &Credential,
         get: bool,
         streams: bool,
@@ -201,30 +225,37 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 ..Refusal::transport(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "METHOD_NOT_ALLOWED",
-                    "A mutation must be sent by POST; GET is for queries only.",
+                    "Mutations must be sent by POST.",
                 )
             });
         }
         Ok((prepared, limit))
     }
 
-    /// The request with its caller. Errors: whom the gate refuses, and a document that is too dear for nobody in particular.
+    /// The request with its caller. Errors: an invalid credential, and a document over the anonymous cost limit.
     pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Admitted, Refusal> {
         let admitted = self.admit.admit(asker, request).await?;
         if !admitted.is_known {
-            // The limit was looked up by the header; what stands in it does not work.
+            // The limit was looked up by the header, whose credential is invalid.
             limits::affordable(cost, self.config.limits.cost)?;
         }
         Ok(admitted)
     }
 
-    /// Runs one well-formed request. Errors: everything that keeps it from running, or cuts it short.
-    async fn run(&self, asked: Asked, asker: Asker, get: bool, id: RequestId) -> Result<Rendered, Refusal> {
-        let prepared = self.prepared(asked, &asker.credential, get, false)?;
+    /// Runs one well-formed request. Errors: everything that prevents or aborts its execution.
+    async fn run(
+        &self,
+        asked: Asked,
+        checking: Checking<'_>,
+        asker: Asker,
+        get: bool,
+        id: RequestId,
+    ) -> Result<Rendered, Refusal> {
+        let prepared = self.prepared(asked, checking, &asker.credential, get, false)?;
         self.execute(prepared, asker, id).await
     }
 
-    /// Runs a query or a mutation to its end. Errors: what cuts it short.
+    /// Runs a query or a mutation to its end. Errors: everything that aborts it.
     pub(super) async fn execute(
         &self,
         (prepared, limit): (Prepared, u64),
@@ -239,7 +270,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             let turn = self.admit.turn(caller, operation).await;
             let answering = self.executor.execute(request.data(id));
             let answering = AssertUnwindSafe(async move {
-                // The framework lists the schema in one go.
+                // The framework resolves introspection without yielding.
                 if introspects { long_work::step_by_step(answering).await } else { answering.await }
             });
             match answering.catch_unwind().await {
@@ -270,7 +301,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok(rendered)
     }
 
-    /// An answer with completed errors; `text` is its document's.
+    /// A result with completed errors; `text` is its document's.
     pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
         let blame = ErrorLocation::new(&self.shape, text);
         Rendered::new(answer, refused, |error| {
@@ -283,7 +314,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         })
     }
 
-    /// Turns the framework's sentences about values into ones that say what would be right.
+    /// Rewrites the framework's messages about values to say what is allowed.
     fn explain(&self, error: &mut ServerError) {
         if let Some((head, types)) = error.message.split_once(" (occurred while parsing \"") {
             let inner = head.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
@@ -294,7 +325,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             };
         }
         if error.message.contains("Oneof input objects requires have exactly one field") {
-            error.message = "exactly one of the fields of this input must be given, and not as null".to_owned();
+            error.message = "must have exactly one field, with a value other than null".to_owned();
         }
         let values = error
             .message
@@ -302,7 +333,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             .and_then(|(_, rest)| rest.split_once('"'))
             .and_then(|(name, _)| self.shape.values(name));
         if let Some(values) = values {
-            error.message = format!("{}; it is one of {}", error.message.trim_end_matches('.'), values.join(", "));
+            error.message = format!("{}; must be one of {}", error.message.trim_end_matches('.'), values.join(", "));
         }
     }
 }
@@ -321,7 +352,7 @@ fn accept(headers: &HeaderMap) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Errors: 415 unless the body says it is JSON in UTF-8. (Browsers send it across origins only after asking.)
+/// Errors: 415 unless the body is declared as JSON in UTF-8. (Browsers send it across origins only after a preflight.)
 fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let wrong = || Refusal::from(Error::MediaType { wants: "application/json (UTF-8, not compressed)".into() });
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(wrong)?;
@@ -334,10 +365,12 @@ fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     if json && utf8 && plain { Ok(()) } else { Err(wrong()) }
 }
 
-/// Whether nothing ran: the framework refused the document or its input, so the answer is a request error without `data`.
+/// Whether nothing ran: the framework refused the document or its input, so the result is a request error without
+/// `data`.
 ///
-/// Errors of resolvers carry a code. One without comes from the framework: without a path it precedes execution; with one, an
-/// argument could not be read, which the specification counts as a request error too unless a mutation has acted by then.
+/// Errors of resolvers have a code. One without is from the framework: without a path it precedes execution; with one,
+/// an argument could not be read, which the specification also counts as a request error unless a mutation has already
+/// taken effect.
 fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
     if answer.errors.is_empty() {
         return false;
@@ -351,7 +384,7 @@ fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
         .any(|error| is_foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
 }
 
-/// Whether an error is the framework's: resolvers give theirs a code.
+/// Whether an error is from the framework: resolvers set a code.
 fn is_foreign(error: &ServerError) -> bool {
     error.extensions.as_ref().is_none_or(|values| values.get("code").is_none())
 }

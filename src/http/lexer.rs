@@ -1,31 +1,33 @@
-//! Weighs a document without parsing it, so that a hostile text never reaches the parser, and finds what the parser lets pass.
+//! Scans a document without parsing it, so that a hostile text never reaches the parser, and finds errors that the
+//! parser misses.
 //!
-//! - One pass, linear in the text, that ends at the first limit that is exceeded.
+//! - One pass, linear in the text, that ends at the first exceeded limit.
 
 use std::collections::HashSet;
 
 use async_graphql::Pos;
 
-/// Bytes of a name or number at most: the work of comparing names, such as for a suggestion, grows with their length.
+/// Maximum length of a name or number, in bytes: the cost of comparing names, such as for a suggestion, grows with
+/// their length.
 const MAX_WORD: usize = 256;
 
 /// Why a document is not parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// More tokens than allowed, as the GraphQL specification counts them: commas, white space and comments are none.
+    /// More tokens than allowed, as counted by the GraphQL specification: without commas, white space and comments.
     TooManyTokens,
-    /// More brackets of any kind open at once than allowed.
+    /// More nested brackets than allowed.
     TooDeep,
-    /// A first fault of syntax that the parser does not see.
+    /// A syntax error that the parser misses.
     Fault(Fault),
 }
 
-/// A fault of syntax.
+/// A syntax error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where; line and column count from 1, the column in characters.
+    /// Location; line and column count from 1, the column in characters.
     pub place: Pos,
-    /// What is wrong.
+    /// Message.
     pub what: String,
 }
 
@@ -34,12 +36,12 @@ enum Open<'t> {
     Parenthesis,
     List,
     Selections,
-    /// An input object with the names it has so far.
+    /// An input object with its names so far.
     Object(HashSet<&'t str>),
 }
 
-/// Weighs a text of at most so many tokens and open brackets. Broken texts are weighed as far as they go: the parser says what is wrong
-/// with them. Errors: the first limit or fault in the order of the text.
+/// Scans a text with at most this many tokens and nested brackets. Invalid texts are scanned as far as possible; the
+/// parser reports their errors. Errors: the first limit or error in text order.
 pub fn weigh(text: &str, max_tokens: usize, max_nesting: usize) -> Result<(), Stop> {
     let bytes = text.as_bytes();
     let (mut tokens, mut parentheses) = (0, 0);
@@ -69,7 +71,7 @@ pub fn weigh(text: &str, max_tokens: usize, max_nesting: usize) -> Result<(), St
             _ if is_word(byte) => skip_while(bytes, at, is_word),
             _ => at + 1,
         };
-        // A token that ends within a character of several bytes is none the grammar knows; its text does not matter.
+        // A token that ends within a multi-byte character is invalid; its text does not matter.
         let token = text.get(at..end).unwrap_or("?");
         if token.len() > MAX_WORD && !matches!(byte, b'"' | b'.') {
             let what = format!("a name or number must be at most {MAX_WORD} bytes (got {})", token.len());
@@ -107,17 +109,17 @@ pub fn weigh(text: &str, max_tokens: usize, max_nesting: usize) -> Result<(), St
     Ok(())
 }
 
-/// What is wrong with `token` after `before` and `last`, within the innermost open bracket.
+/// The error in `token` after `before` and `last`, within the innermost open bracket.
 fn fault<'t>(before: &str, last: &'t str, token: &str, open: Option<&mut Open<'t>>) -> Option<String> {
     match (before, last, token) {
-        (_, "(", ")") => Some("`()` must not be empty; leave it out".to_owned()),
+        (_, "(", ")") => Some("`()` must not be empty; omit it".to_owned()),
         ("fragment", "on", "on") if open.is_none() => Some("a fragment cannot be named `on`".to_owned()),
         ("...", "on", next) if !next.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') => {
             Some("`... on` must be followed by the name of a type".to_owned())
         }
         (_, name, ":") => match open {
             Some(Open::Object(names)) => {
-                (!names.insert(name)).then(|| format!("the input field `{name}` is given twice"))
+                (!names.insert(name)).then(|| format!("the input field `{name}` must be given only once"))
             }
             _ => None,
         },
@@ -129,7 +131,7 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The first index from `from` on whose byte does not hold.
+/// The first index from `from` whose byte does not match.
 pub(super) fn skip_while(bytes: &[u8], from: usize, holds: impl Fn(u8) -> bool) -> usize {
     from + bytes.get(from..).unwrap_or_default().iter().take_while(|byte| holds(**byte)).count()
 }
@@ -179,12 +181,12 @@ mod tests {
         }
     }
 
-    /// The fewest tokens that have to be allowed.
+    /// The minimum number of tokens that must be allowed.
     fn tokens(text: &str) -> usize {
         (0..).find(|&most| weigh(text, most, 64) != Err(Stop::TooManyTokens)).expect("a number")
     }
 
-    /// The least nesting that has to be allowed.
+    /// The minimum nesting that must be allowed.
     fn nesting(text: &str) -> usize {
         (0..).find(|&most| weigh(text, 1_000, most) != Err(Stop::TooDeep)).expect("a number")
     }
@@ -225,7 +227,7 @@ mod tests {
         let braces = "{".repeat(65_000);
         assert_eq!(weigh(&braces, 2_000, 64), Err(Stop::TooDeep));
         assert_eq!(weigh(&"a ".repeat(30_000), 2_000, 64), Err(Stop::TooManyTokens));
-        // What follows the limit is not looked at: the fault beyond it is not the one that is told.
+        // Text after the limit is not scanned: errors beyond it are not reported.
         assert_eq!(weigh(&format!("{} ( )", "a ".repeat(2_001)), 2_000, 64), Err(Stop::TooManyTokens));
     }
 
@@ -235,8 +237,11 @@ mod tests {
         assert_eq!(fault(&format!("{{ {long} }}")).map(|it| (it.0, it.1)), Some((1, 3)));
         assert!(fault(&format!("{{ a(b: {}) }}", "1".repeat(257))).is_some());
         assert_eq!(fault(&format!("{{ {} a(b: \"{long}\") }}", "a".repeat(256))), None);
-        assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; leave it out".into())));
-        assert!(fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }").is_some_and(|it| it.2.contains("`c` is given twice")));
+        assert_eq!(fault("{\n  a( # c\n ) }"), Some((3, 2, "`()` must not be empty; omit it".into())));
+        assert!(
+            fault("{ a(b: { c: 1, d: { c: 1 }, c: 2 }) }")
+                .is_some_and(|it| it.2.contains("`c` must be given only once"))
+        );
         assert!(fault("{ ...on }").is_some());
         assert!(fault("fragment on on Query { a }").is_some());
         for fine in

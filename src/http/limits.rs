@@ -1,8 +1,9 @@
-//! How much one document may ask for: measured on the parsed document, before anything runs.
+//! Limits of a document: measured on the parsed document, before execution.
 //!
 //! - A fragment is measured once per operation, however often it is spread, and all measuring together takes a bounded number of steps.
 //! - Every refusal names its limit. Limits are checked in the order of [`Limits`]' fields.
-//! - Introspection costs nothing and may be as deep as tools need; its lists nest and multiply no further than tools make them.
+//! - Introspection costs nothing and may be as deep as tools need; its lists nest and multiply no further than tools
+//!   do.
 
 use async_graphql::{
     Variables,
@@ -16,12 +17,12 @@ use super::{
     schema_index::SchemaIndex,
 };
 
-/// The limits of one document. All are maxima that still pass.
+/// The limits of one document. Each is an inclusive maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Tokens, before parsing.
     pub tokens: usize,
-    /// Brackets open at once, before parsing; guards the parser's stack.
+    /// Nested brackets, before parsing; guards the parser's stack.
     pub nesting: usize,
     /// Selections after fragments are expanded.
     pub nodes: u64,
@@ -37,20 +38,21 @@ pub struct Limits {
     pub directives: u64,
     /// Directives on one field, spread or inline fragment.
     pub directives_per_field: usize,
-    /// Cost: every field is 1 (or what `@cost` says) and each item of a list among its arguments 1; what lies below a list counts once
-    /// per item that it may hold.
+    /// Cost: every field is 1 (or its `@cost`), as is each item of a list in its arguments; everything below a list
+    /// counts once per item that it can contain.
     pub cost: u64,
-    /// Values in arguments after fragments are expanded and variables put in; a long text counts once per 64 bytes.
+    /// Values in arguments after fragments are expanded and variables substituted; a long text counts once per 64
+    /// bytes.
     pub values: u64,
     /// Fields of a mutation's root.
     pub mutations: usize,
     /// `__schema` and `__type` selections after fragments are expanded.
     pub introspections: u64,
-    /// Lists below `__schema` and `__type` that may nest: of fields, input fields, interfaces and possible types.
+    /// Nested lists below `__schema` and `__type`: of fields, input fields, interfaces and possible types.
     pub introspection_lists: u32,
-    /// Values that introspection may list, by estimate.
+    /// Estimated number of values that introspection lists.
     pub introspection_values: u64,
-    /// Rows of a page (`visitors`: ten times as many; `replaySessions` and `errorGroups`: twice).
+    /// Maximum page size in rows (`visitors`: ten times as many; `replaySessions` and `errorGroups`: twice).
     pub page: u64,
 }
 
@@ -78,7 +80,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Largest page of a field of that name.
+    /// Maximum page size of a field with that name.
     #[must_use]
     pub fn page_of(&self, field: &str) -> u64 {
         match field {
@@ -89,10 +91,10 @@ impl Limits {
     }
 }
 
-/// Checks a document and prices the operation that will run. `cost_limit` is the caller's; other limits hold for all. `buckets` tells how
-/// many a series has.
+/// Checks a document and prices the operation to execute. `cost_limit` is the caller's; other limits apply to all.
+/// `buckets` gives the number of buckets in a series.
 ///
-/// Errors: the first limit that is passed, a fragment cycle, a page that is too large, a variable that is not defined.
+/// Errors: the first exceeded limit, a fragment cycle, a page that is too large, an undefined variable.
 pub fn check(
     limits: &Limits,
     shape: &SchemaIndex,
@@ -116,7 +118,7 @@ pub fn check(
         nodes = nodes.saturating_add(tally.nodes);
         over(nodes, limits.nodes, "QUERY_TOO_LARGE", NODES)?;
         values = values.saturating_add(tally.values);
-        over(values, limits.values, "QUERY_TOO_LARGE", "values in its arguments once variables are put in")?;
+        over(values, limits.values, "QUERY_TOO_LARGE", "values in its arguments after variables are substituted")?;
         gauge.verdict(&tally, operation)?;
         if is_selected {
             cost = tally.cost;
@@ -138,7 +140,7 @@ pub fn check(
 }
 
 /// What is counted against [`Limits::nodes`].
-pub(super) const NODES: &str = "selections once its fragments are expanded";
+pub(super) const NODES: &str = "selections after fragments are expanded";
 
 /// Errors: `COST_LIMIT_EXCEEDED`.
 pub fn affordable(cost: u64, limit: u64) -> Result<(), Refusal> {
@@ -147,9 +149,7 @@ pub fn affordable(cost: u64, limit: u64) -> Result<(), Refusal> {
     }
     Err(Refusal::document(
         "COST_LIMIT_EXCEEDED",
-        format!(
-            "The document costs {cost}; at most {limit} is allowed. Ask for fewer fields or smaller pages (`first`)."
-        ),
+        format!("The document must cost at most {limit} (got {cost}). Select fewer fields or smaller pages (`first`)."),
     ))
 }
 
@@ -157,6 +157,6 @@ pub(super) fn over(count: u64, limit: u64, code: &'static str, of_what: &str) ->
     if count <= limit {
         return Ok(());
     }
-    let count = if count == u64::MAX { "more than can be counted".to_owned() } else { count.to_string() };
-    Err(Refusal::document(code, format!("The document has {count} {of_what}; at most {limit} are allowed.")))
+    let count = if count == u64::MAX { "too many to count".to_owned() } else { count.to_string() };
+    Err(Refusal::document(code, format!("The document must have at most {limit} {of_what} (got {count}).")))
 }

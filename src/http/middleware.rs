@@ -1,6 +1,8 @@
-//! What every response of the server carries: a request id, CORS and security headers, gzip, and an answer even after a panic.
+//! Middleware for every response of the server: request ID, CORS and security headers, gzip, and an error response
+//! after a panic.
 //!
-//! - One service does it all: beacons come thousands of times a second, and each layer of the router costs them microseconds.
+//! - It is a single service: beacons arrive thousands of times per second, and each layer of the router costs
+//!   microseconds.
 
 use std::{
     convert::Infallible,
@@ -34,13 +36,13 @@ use super::{
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is asked before the router, which costs a beacon as much as reading it.
+/// Fast path that bypasses the router, which costs a beacon as much as reading it.
 pub trait FastPath: Clone + Send + Sync + 'static {
-    /// The answer to a request, or the request, which goes on to the router.
+    /// The response to a request, or the request, which is passed on to the router.
     fn answer(&self, request: Request) -> ControlFlow<impl Future<Output = Response> + Send + 'static, Request>;
 }
 
-/// Everything is the router's.
+/// Passes every request on to the router.
 #[derive(Debug, Clone, Copy)]
 pub struct Nothing;
 
@@ -50,13 +52,13 @@ impl FastPath for Nothing {
     }
 }
 
-/// Puts what is common around the server's routes, and an answer for paths that there are not.
+/// Wraps the server's routes in the middleware, and answers unknown paths.
 pub fn middleware<D: FastPath>(direct: D, routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Middleware<D> {
     let routes = routes.fallback(async || failed(&Error::not_found("This path")));
     Middleware { direct, routes, origins: Origins::new(&config.cors_origins), ids }
 }
 
-/// The routes with all that is common around them.
+/// The routes with the middleware.
 #[derive(Clone)]
 pub struct Middleware<D> {
     direct: D,
@@ -66,7 +68,7 @@ pub struct Middleware<D> {
 }
 
 impl<D: FastPath> Middleware<D> {
-    /// The same as a router, for those who take one.
+    /// The same as a router, where one is needed.
     pub fn into_router(self) -> Router {
         Router::new().fallback_service(self)
     }
@@ -90,7 +92,7 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
             request.extensions_mut().insert(id);
             let answered = match self.direct.answer(request) {
                 ControlFlow::Break(answered) => {
-                    // A span that is on costs more than many of these answers.
+                    // An enabled span costs more than many of these responses.
                     let span = debug_span!("request", request.id = %id.0);
                     Either::Left(Either::Left(answered.map(Ok).instrument(span)))
                 }
@@ -104,7 +106,7 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
                     Either::Right(async { packed.await.map(|response| response.map(Body::new)) }.instrument(span))
                 }
             };
-            // What a panic leaves behind belongs to this request alone.
+            // State left by a panic belongs to this request alone.
             Some(AssertUnwindSafe(answered).catch_unwind())
         };
         Box::pin(async move {
@@ -125,24 +127,24 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
     }
 }
 
-/// The client's own id of the request, when it is a UUID.
+/// The client's own request ID, if it is a UUID.
 fn given_id(request: &Request) -> Option<Uuid> {
     Uuid::try_parse(request.headers().get(X_REQUEST_ID)?.to_str().ok()?).ok()
 }
 
-/// Whether answers of this path are too short to be packed.
+/// Whether responses of this path are too short to be compressed.
 fn is_answered_in_bytes(path: &str) -> bool {
     path.starts_with("/e/")
 }
 
-/// What a handler's panic is answered with; the panic itself is in the log.
+/// The response to a handler's panic; the panic itself is logged.
 fn panicked() -> Response {
     let error = Error::broken("a handler panicked");
     tracing::error!("a handler panicked");
     failed(&error)
 }
 
-/// A refusal outside GraphQL and REST.
+/// An error outside GraphQL and REST.
 fn failed(error: &Error) -> Response {
     let body = json!({ "error": { "code": error.code(), "message": error.message() } });
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

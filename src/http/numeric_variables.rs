@@ -1,5 +1,5 @@
-//! Variables as the executor shall see them: defaults put in, and whole numbers that a client's JSON writes as `1.0` or `1e2` read as whole
-//! numbers, since many languages know no other kind.
+//! Coercion of variables before execution: adds defaults, and reads whole numbers written as `1.0` or `1e2` as
+//! integers, because many languages have no other number type.
 
 use async_graphql::{
     Value, Variables,
@@ -10,8 +10,8 @@ use async_graphql_value::Number;
 use super::schema_index::SchemaIndex;
 use crate::variable_defaults;
 
-/// Coerces the variables of an operation: absent ones get their defaults, and whole numbers become integers wherever a type asks for one,
-/// also within lists and input objects. Whether a value fits its type otherwise is checked where it is used.
+/// Coerces the variables of an operation: absent ones get their defaults, and whole numbers become integers wherever a
+/// type requires one, also within lists and input objects. All other checks of values happen where they are used.
 pub fn coerce_variables(shape: &SchemaIndex, operation: &OperationDefinition, variables: &mut Variables) {
     variable_defaults::apply(operation, variables);
     for definition in &operation.variable_definitions {
@@ -42,7 +42,7 @@ fn value_of(shape: &SchemaIndex, ty: &BaseType, value: &mut Value) {
     }
 }
 
-/// The whole number that a number written with a point or an exponent is; beyond 2^53 it would not be exact.
+/// The integer for a whole number written with a point or an exponent; beyond 2^53 it would not be exact.
 fn whole(number: &Number) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT)?;

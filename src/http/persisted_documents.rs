@@ -1,4 +1,4 @@
-//! Stored operations as trusted documents: a request may name one by its id, and a setting says who may still send text.
+//! Persisted documents: a request may name one by its ID, and a setting controls who may still send text.
 
 use std::collections::HashMap;
 
@@ -7,43 +7,43 @@ use sha2::{Digest as _, Sha256};
 
 use super::{refusal::Refusal, request::Asked};
 
-/// Who may send the text of a document.
+/// Policy for documents that are not persisted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FreeText {
-    /// Everybody.
+    /// Allowed for everyone.
     #[default]
     Allowed,
-    /// Everybody; text that is no stored document is logged by its id.
+    /// Allowed; text that is not a persisted document is logged by its ID.
     Reported,
-    /// Nobody: only stored documents run, named by id or sent as they are stored.
+    /// Refused: only persisted documents run, named by ID or sent unchanged.
     Refused,
 }
 
-/// The stored documents by id, `sha256:` and the hash of the text in hexadecimal.
+/// The persisted documents by ID: `sha256:` and the hexadecimal hash of the text.
 #[derive(Debug, Clone, Default)]
 pub struct PersistedDocuments {
     documents: HashMap<String, String>,
     free_text: FreeText,
 }
 
-/// The id of a document's text.
+/// The ID of a document's text.
 #[must_use]
 pub fn document_id(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 impl PersistedDocuments {
-    /// These texts are stored.
+    /// Persists these texts.
     #[must_use]
     pub fn new<'a>(texts: impl Iterator<Item = &'a str>, free_text: FreeText) -> Self {
         Self { documents: texts.map(|text| (document_id(text), text.to_owned())).collect(), free_text }
     }
 
-    /// Puts the text of the named document in. Errors: 404 for an id that is not stored, 403 for text where none may be sent.
+    /// Inserts the text of the named document. Errors: 404 for an unknown ID, 403 for text that is not allowed.
     pub fn resolve(&self, mut asked: Asked) -> Result<Asked, Refusal> {
         if let Some(id) = &asked.document_id {
             let text = self.documents.get(id).ok_or_else(|| {
-                let message = format!("documentId: {id} is not stored here; send the document's text as `query`");
+                let message = format!("documentId: must be the ID of a persisted document (got {id}); send the document's text as `query` instead");
                 Refusal::transport(StatusCode::NOT_FOUND, "NOT_FOUND", message).about("documentId")
             })?;
             asked.query.clone_from(text);
@@ -53,12 +53,11 @@ impl PersistedDocuments {
             let id = document_id(&asked.query);
             let known = self.documents.contains_key(&id);
             if !known && self.free_text == FreeText::Refused {
-                let message =
-                    "Only stored documents run here; name one by `documentId`, sha256: and the hash of its text.";
+                let message = "This server runs only persisted documents. Send `documentId`: `sha256:` followed by the hash of the text.";
                 return Err(Refusal::transport(StatusCode::FORBIDDEN, "FORBIDDEN", message).about("query"));
             }
             if !known {
-                tracing::info!(document.id = %id, "a document that is not stored was sent");
+                tracing::info!(document.id = %id, "a document that is not persisted was sent");
             }
         }
         Ok(asked)

@@ -1,4 +1,5 @@
-//! The playground: GraphiQL as `make setup` bundled it, with the example operations; everything comes from the binary.
+//! The playground: GraphiQL as bundled by `make setup`, with the example operations; everything is served from the
+//! binary.
 
 use axum::{
     Json, Router,
@@ -11,7 +12,7 @@ use rust_embed::RustEmbed;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The bundle. The folder is absent until `make setup` builds it; then the page says so.
+/// The bundle. The folder is absent until `make setup` builds it; until then the page says so.
 #[derive(RustEmbed)]
 #[folder = "playground/dist"]
 #[allow_missing = true]
@@ -21,10 +22,10 @@ struct Bundle;
 #[folder = "playground/examples"]
 struct Examples;
 
-/// Stands in an example's variables for the id of a website of the reader's own.
+/// Placeholder in an example's variables for the ID of one of the reader's websites.
 pub const WEBSITE_PLACEHOLDER: &str = "<website id>";
 
-/// No script, style, font or connection from anywhere but here. (The editor sets styles on elements.)
+/// Scripts, styles, fonts and connections only from this server. (The editor sets styles on elements.)
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
      connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -41,7 +42,7 @@ pub struct Example {
     pub variables: Value,
 }
 
-/// The example operations in the order of their tabs. Each runs as a test.
+/// The example operations in tab order. Each one runs as a test.
 #[must_use]
 pub fn examples() -> Vec<Example> {
     let mut files: Vec<_> = Examples::iter().filter(|file| file.ends_with(".graphql")).collect();
@@ -80,7 +81,7 @@ pub fn routes() -> Router {
 /// The page, as `/graphql` answers it to a browser.
 pub fn page() -> Response {
     let Some(page) = Bundle::get("index.html") else {
-        return plain("The playground is not built. Run `make setup`, then build the server again.\n");
+        return plain("The playground is not included in this build. Run `make setup` and rebuild the server.\n");
     };
     let mut response = page.data.into_owned().into_response();
     let headers = response.headers_mut();
@@ -91,7 +92,7 @@ pub fn page() -> Response {
     response
 }
 
-/// A file of the bundle. A browser keeps it and asks each time whether it is still the same.
+/// A file of the bundle. Browsers cache it and revalidate it on each use.
 fn asset(file: &str, asked: &HeaderMap) -> Response {
     let Some(found) = Bundle::get(file).filter(|_| file != "index.html") else { return plain("Not found.\n") };
     let hash = found.metadata.sha256_hash();

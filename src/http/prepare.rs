@@ -1,4 +1,4 @@
-//! From a request's text to a document that may run: weighed, parsed once, limited, merged, its variables present.
+//! From a request's text to an executable document: scanned, parsed once, limited, merged, its variables present.
 
 use async_graphql::{
     Pos, Request, Value, Variables,
@@ -28,21 +28,22 @@ use super::{
 pub struct Prepared {
     /// The request, parsed.
     pub request: Request,
-    /// What kind of operation runs.
+    /// The type of the operation.
     pub operation: OperationType,
-    /// How many fields its root has, so that an executor's error can be judged.
+    /// How many fields its root has, to classify an executor's error.
     pub roots: usize,
-    /// What it costs.
+    /// Its cost.
     pub cost: u64,
-    /// Whether it asks for `__schema` or `__type`.
+    /// Whether it uses `__schema` or `__type`.
     pub introspects: bool,
 }
 
-/// Checks a request against everything that can be known before running it.
+/// Checks a request as far as possible before running it.
 ///
-/// `streams`: whether the answer may be a stream, as a subscription's is. `buckets` tells how many a series has.
+/// `streams`: whether the response may be a stream, as a subscription's is. `buckets` gives the number of buckets in a
+/// series.
 ///
-/// Errors: a limit, a syntax error, an operation that cannot be determined, a required variable that is absent.
+/// Errors: a limit, a syntax error, an ambiguous operation, a missing required variable.
 pub fn prepare(
     asked: Asked,
     limits: &Limits,
@@ -59,14 +60,14 @@ pub fn prepare(
     if introspects && !introspection {
         return Err(Refusal {
             status: StatusCode::FORBIDDEN,
-            ..Refusal::document("INTROSPECTION_DISABLED", "Introspection is switched off on this server.")
+            ..Refusal::document("INTROSPECTION_DISABLED", "Introspection is disabled on this server.")
         });
     }
     let operation = selected.ty;
     if operation == OperationType::Subscription && !streams {
         return Err(Refusal::document(
             "GRAPHQL_VALIDATION_FAILED",
-            "A subscription needs a stream: ask with `Accept: text/event-stream`, or over WebSocket at /graphql/ws.",
+            "Subscriptions require a stream. Send `Accept: text/event-stream`, or use WebSocket at /graphql/ws.",
         ));
     }
     let mut variables = Variables::from_json(asked.variables.into());
@@ -92,13 +93,12 @@ fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
         syntax(format!("Syntax error at line {line}, column {column}: {}.", fault.what)).at(fault.place)
     };
     weigh(text, limits.tokens, limits.nesting).map_err(|stop| match stop {
-        Stop::TooManyTokens => Refusal::document(
-            "QUERY_TOO_LONG",
-            format!("The document has more than {} tokens, which is the most that is allowed.", limits.tokens),
-        ),
+        Stop::TooManyTokens => {
+            Refusal::document("QUERY_TOO_LONG", format!("The document must have at most {} tokens.", limits.tokens))
+        }
         Stop::TooDeep => Refusal::document(
             "QUERY_TOO_DEEP",
-            format!("The document nests more than {} brackets, which is the most that is allowed.", limits.nesting),
+            format!("The document must have at most {} nested brackets.", limits.nesting),
         ),
         Stop::Fault(found) => fault(found),
     })?;
@@ -113,7 +113,7 @@ fn syntax(message: impl Into<String>) -> Refusal {
     Refusal::document("GRAPHQL_PARSE_FAILED", message)
 }
 
-/// The parser's error as one sentence, without its drawing of the source.
+/// The parser's error as one sentence, without its excerpt of the source.
 fn sentence(error: &ParseError) -> String {
     match error {
         ParseError::Syntax { message, start, .. } => {
@@ -122,7 +122,7 @@ fn sentence(error: &ParseError) -> String {
             format!("Syntax error at line {}, column {}: {expected}.", start.line, start.column)
         }
         ParseError::MultipleOperations { .. } => {
-            "Syntax error: a document with an operation that has no name cannot hold another operation.".to_owned()
+            "Syntax error: an anonymous operation must be the only operation in the document.".to_owned()
         }
         ParseError::OperationDuplicated { operation, .. } => {
             format!("Syntax error: the document has two operations named `{operation}`.")
@@ -130,7 +130,7 @@ fn sentence(error: &ParseError) -> String {
         ParseError::FragmentDuplicated { fragment, .. } => {
             format!("Syntax error: the document has two fragments named `{fragment}`.")
         }
-        ParseError::MissingOperation => "Syntax error: the document holds no operation.".to_owned(),
+        ParseError::MissingOperation => "Syntax error: the document contains no operation.".to_owned(),
         _ => "Syntax error: the document nests too deeply.".to_owned(),
     }
 }
@@ -144,18 +144,18 @@ fn select<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'
             let mut all = operations.values();
             match (all.next(), all.next()) {
                 (Some(only), None) => Ok(&only.node),
-                _ => Err(unresolved("operationName: the document has several operations; name the one to run".into())),
+                _ => Err(unresolved("operationName: is required because the document has several operations".into())),
             }
         }
         (operations, Some(name)) => match operations {
             DocumentOperations::Multiple(operations) => operations.get(name).map(|operation| &operation.node),
             DocumentOperations::Single(_) => None,
         }
-        .ok_or_else(|| unresolved(format!("operationName: the document has no operation named \"{name}\""))),
+        .ok_or_else(|| unresolved(format!("operationName: must be an operation of the document (got \"{name}\")"))),
     }
 }
 
-/// Errors: a variable that must have a value and has none. (The executor would only notice where it is used.)
+/// Errors: a required variable without a value. (The executor would only notice where it is used.)
 fn required(operation: &OperationDefinition, variables: &Variables) -> Result<(), Refusal> {
     for definition in &operation.variable_definitions {
         let (name, ty) = (&definition.node.name.node, &definition.node.var_type.node);

@@ -1,6 +1,6 @@
-//! What a field costs: by the items that its list may hold, and by the values that its arguments hold.
+//! Cost of a field: by the maximum number of items in its list, and by the values in its arguments.
 //!
-//! - Lists say in the SDL how many items they hold at most (`@listSize`); pages and series say it by their arguments.
+//! - The SDL declares the maximum length of lists (`@listSize`); for pages and series it follows from their arguments.
 
 use std::collections::HashMap;
 
@@ -13,25 +13,26 @@ use super::{
     schema_index::{FieldInfo, Items},
 };
 
-/// How many buckets a series over this range has with this interval; `None` where that cannot be told.
+/// Number of buckets in a series over this range with this interval; `None` if unknown.
 pub type Buckets<'a> = &'a dyn Fn(&ConstValue, &ConstValue) -> Option<u64>;
 
-/// What an item of a list among arguments costs where it is a pattern, and otherwise.
+/// Cost of a list item among the arguments if it is a regular expression, and otherwise.
 const PATTERN: u64 = 10;
 const ITEM: u64 = 1;
 
-/// Values of a list of scalars, and of the buckets of a series, that cost as much as one field: nothing is looked up for one of them.
+/// Number of scalars in a list, or of buckets in a series, that cost as much as one field: no lookup is needed for
+/// them.
 const VALUES_PER_COST: u64 = 10;
 
 /// Bytes of text that count as one value.
 const TEXT: usize = 64;
 
-/// How large a value is.
+/// Size of a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Values in it, itself included.
+    /// Number of values in it, including itself.
     pub values: u64,
-    /// What its lists cost.
+    /// Cost of its lists.
     pub cost: u64,
 }
 
@@ -67,7 +68,7 @@ impl<'v> Given<'v> {
         self.variables.get(name)
     }
 
-    /// How large a value is with variables put in, where an item of its lists costs `item`.
+    /// Size of a value with variables substituted, where an item of its lists costs `item`.
     fn size(&self, value: &Value, item: u64) -> Size {
         let mut size = Size { values: 1, cost: 0 };
         match value {
@@ -104,7 +105,7 @@ impl<'v> Given<'v> {
         }
     }
 
-    /// How large a field's arguments are together.
+    /// Total size of a field's arguments.
     #[must_use]
     pub fn arguments<'a>(&self, values: impl Iterator<Item = &'a Value>) -> Size {
         let mut size = Size::default();
@@ -112,7 +113,7 @@ impl<'v> Given<'v> {
         size
     }
 
-    /// A value with variables put in; `None` where one is missing.
+    /// A value with variables substituted; `None` if one is missing.
     #[must_use]
     pub fn resolved(&self, value: &Value) -> Option<ConstValue> {
         value.clone().into_const_with(|name| self.get(&name).cloned().ok_or(())).ok()
@@ -140,10 +141,10 @@ impl<'v> Given<'v> {
         }
     }
 
-    /// Items that a field's list may hold. `range`: what the question around it counts. `judged`: whether a page that is too large is
-    /// an error.
+    /// Maximum number of items in a field's list. `range`: the buckets of the enclosing analytics field. `judged`:
+    /// whether a page that is too large is an error.
     ///
-    /// Errors: more rows than a page may hold, or fewer than one.
+    /// Errors: a page size out of bounds.
     pub fn items(
         &self,
         (field, known): (&Field, &FieldInfo),
@@ -175,7 +176,7 @@ impl<'v> Given<'v> {
                 return Err(Refusal::document(
                     "VALIDATION_ERROR",
                     format!(
-                        "{argument}: `{}` takes 1 to {limit} rows a page; ask for more with `after`.",
+                        "{argument}: must be between 1 and {limit} for `{}`; page with `after` for more",
                         field.name.node
                     ),
                 )
@@ -188,7 +189,7 @@ impl<'v> Given<'v> {
     }
 }
 
-/// What a field costs with this many items, each of which costs `below`, and arguments that cost `arguments`.
+/// Cost of a field with this many items, each of which costs `below`, and arguments that cost `arguments`.
 #[must_use]
 pub fn cost_of(known: Option<&FieldInfo>, items: u64, below: u64, arguments: u64) -> u64 {
     let own = known.map_or(1, |known| known.weight).saturating_add(arguments);

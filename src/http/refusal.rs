@@ -1,4 +1,4 @@
-//! Errors of the GraphQL endpoint in the form every GraphQL client reads: `{"errors": [...]}` without `data`.
+//! Errors of the GraphQL endpoint in the standard form: `{"errors": [...]}` without `data`.
 
 use async_graphql::{ErrorExtensionValues, Pos, ServerError};
 use axum::http::StatusCode;
@@ -6,29 +6,29 @@ use schema::error::Error;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// Why a GraphQL request was not executed, or why its execution was given up.
+/// Why a GraphQL request was not executed, or why its execution was aborted.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// `extensions.code`.
     pub code: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong and what is allowed.
     pub message: String,
-    /// The parameter or argument at fault, where there is one.
+    /// The invalid parameter or argument, if there is one.
     pub field: Option<String>,
-    /// The status where real status codes are answered.
+    /// The status where real status codes are used.
     pub status: StatusCode,
-    /// Where in the document.
+    /// Locations in the document.
     pub locations: Vec<Pos>,
     /// Methods for the `Allow` header of a 405.
     pub allow: Option<&'static str>,
-    /// Seconds after which a retry makes sense.
+    /// Seconds until a retry makes sense.
     pub retry_after: Option<u32>,
-    /// Whether the status is the same under every `Accept`: then the request itself, not its document, is at fault.
+    /// Whether the status is the same under every `Accept`: then the request itself, not its document, is invalid.
     pub transport: bool,
 }
 
 impl Refusal {
-    /// A request whose document or variables cannot be accepted: 400 where real status codes are answered.
+    /// A request with an invalid document or variables: 400 where real status codes are used.
     pub fn document(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -42,7 +42,7 @@ impl Refusal {
         }
     }
 
-    /// A request that is no well-formed GraphQL request: `status` under every `Accept`.
+    /// A malformed GraphQL request: `status` under every `Accept`.
     pub fn transport(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, transport: true, ..Self::document(code, message) }
     }
@@ -52,20 +52,20 @@ impl Refusal {
         Self::transport(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", format!("{field}: {why}")).about(field)
     }
 
-    /// Names the parameter or argument at fault.
+    /// Sets the invalid parameter or argument.
     #[must_use]
     pub fn about(self, field: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..self }
     }
 
-    /// Adds a place in the document.
+    /// Adds a location in the document.
     #[must_use]
     pub fn at(mut self, place: Pos) -> Self {
         self.locations.push(place);
         self
     }
 
-    /// The answer's body.
+    /// The response's body.
     #[must_use]
     pub fn body(&self, request_id: Uuid) -> Value {
         let mut extensions = Map::new();
@@ -90,7 +90,8 @@ impl Refusal {
 }
 
 impl From<Error> for Refusal {
-    /// A row of the error table keeps its code, status and sentence. Authentication and load concern the request, not its document.
+    /// An error of the error table keeps its code, status and message. Authentication and load concern the request, not
+    /// its document.
     fn from(error: Error) -> Self {
         if let Error::Internal(source) = &error {
             tracing::error!(error.source = ?source, "internal error");
@@ -106,7 +107,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Turns the framework's error about context data that the shell forgot to supply into an internal one: it is our fault, not the caller's.
+/// Turns the framework's error about missing context data into an internal one: it is a server fault.
 pub fn own_fault(error: &mut ServerError) {
     let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
     if !coded && error.message.starts_with("Data `") {
@@ -116,9 +117,10 @@ pub fn own_fault(error: &mut ServerError) {
     }
 }
 
-/// Completes an executor's error: where it has no code, a code and the field at fault; and the request id.
+/// Completes an executor's error: adds a code and the invalid field if it has no code; and the request ID.
 ///
-/// Resolvers give every error a code; one without can only come from the framework and means that the document or its input is wrong.
+/// Resolvers set a code on every error; one without is from the framework and means that the document or its input is
+/// invalid.
 pub fn complete(error: &mut ServerError, code: &'static str, field: Option<String>, request_id: Uuid, suggest: bool) {
     let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
     if extensions.get("code").is_none() {

@@ -1,4 +1,4 @@
-//! Reads one GraphQL request out of a JSON body or a query string, and says exactly what is wrong with it otherwise.
+//! Reads a GraphQL request from a JSON body or a query string, and reports precisely what is wrong with it.
 
 use std::collections::HashMap;
 
@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 
-/// A well-formed GraphQL request; its document is not looked at yet.
+/// A well-formed GraphQL request; its document is not parsed yet.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Asked {
     /// The document's text.
     pub query: String,
-    /// The id of a stored document that stands for the text.
+    /// The ID of a persisted document that replaces the text.
     pub document_id: Option<String>,
-    /// Which of its operations runs.
+    /// Name of the operation to execute.
     pub operation_name: Option<String>,
     /// Values of its variables.
     pub variables: Map<String, Value>,
 }
 
-/// Reads a body of `application/json`. Errors: 400 under every `Accept`, with the parameter at fault.
+/// Reads a body of `application/json`. Errors: 400 under every `Accept`, naming the invalid parameter.
 pub fn from_json(body: &[u8]) -> Result<Asked, Refusal> {
     let text = std::str::from_utf8(body)
         .map_err(|error| bad_request(format!("The body is not valid UTF-8 (byte {}).", error.valid_up_to())))?;
@@ -30,18 +30,18 @@ pub fn from_json(body: &[u8]) -> Result<Asked, Refusal> {
     from_value(value)
 }
 
-/// Reads a request that is JSON already. Errors: as [`from_json`].
+/// Reads a request that was parsed as JSON. Errors: as [`from_json`].
 pub fn from_value(value: Value) -> Result<Asked, Refusal> {
     match value {
         Value::Object(members) => from_members(members),
-        Value::Array(_) => Err(bad_request("The body is a list; send one request object (batches are not accepted).")),
+        Value::Array(_) => Err(bad_request("The body must be one request object. Batches are not supported.")),
         _ => Err(bad_request("The body must be one request object, such as {\"query\": \"{ __typename }\"}.")),
     }
 }
 
 /// Reads the query string of a GET. `variables` and `extensions` are JSON texts there.
 ///
-/// Errors: 400 under every `Accept`, with the parameter at fault.
+/// Errors: 400 under every `Accept`, naming the invalid parameter.
 pub fn from_query_string(text: &str) -> Result<Asked, Refusal> {
     let mut parameters = HashMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -52,7 +52,7 @@ pub fn from_query_string(text: &str) -> Result<Asked, Refusal> {
             ["query", "documentId", "operationName", "variables", "extensions"].into_iter().find(|known| *known == name)
             && parameters.insert(known, value).is_some()
         {
-            return Err(Refusal::parameter(known, "is given twice; give it once"));
+            return Err(Refusal::parameter(known, "must be given only once"));
         }
     }
     let mut members = Map::new();
@@ -78,7 +78,7 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
     let extensions = object_or_null(members.remove("extensions"), "extensions")?;
     let query = match members.remove("query") {
         Some(Value::String(_)) if document_id.is_some() => {
-            return Err(Refusal::parameter("documentId", "goes without query; give one of them"));
+            return Err(Refusal::parameter("documentId", "cannot be combined with query"));
         }
         Some(Value::String(text)) => text,
         None | Some(Value::Null) if document_id.is_some() => String::new(),
@@ -86,8 +86,8 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
             // The message and the code by which clients of automatic persisted queries know to send the whole document from now on.
             return Err(Refusal::document("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported").about("query"));
         }
-        None | Some(Value::Null) => return Err(Refusal::parameter("query", "a GraphQL document is required")),
-        Some(_) => return Err(Refusal::parameter("query", "must be a string that holds a GraphQL document")),
+        None | Some(Value::Null) => return Err(Refusal::parameter("query", "is required: a GraphQL document")),
+        Some(_) => return Err(Refusal::parameter("query", "must be a string that contains a GraphQL document")),
     };
     let operation_name = match members.remove("operationName") {
         Some(Value::String(name)) => Some(name),
@@ -167,7 +167,7 @@ mod tests {
         let cases: [(&[u8], &str); 8] = [
             (b"\xff", "UTF-8"),
             (b"{", "line 1, column 1"),
-            (b"[{}]", "batches"),
+            (b"[{}]", "Batches"),
             (b"3", "one request object"),
             (b"{}", "query: "),
             (br#"{"query":3}"#, "query: must be a string"),
@@ -181,7 +181,7 @@ mod tests {
             assert!(refusal.transport);
         }
         for (text, sentence) in [
-            ("query=a&query=b", "twice"),
+            ("query=a&query=b", "only once"),
             ("query=%ff", "UTF-8"),
             ("query=%4", "UTF-8"),
             ("query=a&variables=x", "variables: must be a JSON object"),

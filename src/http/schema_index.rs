@@ -1,4 +1,4 @@
-//! What the edge must know of the schema: field types, page arguments and enum values, read once from the SDL.
+//! Index of the schema for the HTTP layer: field types, page arguments and enum values, read once from the SDL.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,24 +15,24 @@ pub struct FieldInfo {
     pub of: String,
     /// Its type.
     pub ty: Type,
-    /// How many items it answers.
+    /// Number of items it returns.
     pub items: Items,
     /// Whether its items are scalars or enum values.
     pub is_leaf: bool,
-    /// What it costs by itself, from `@cost`; 1 unless the schema says otherwise.
+    /// Its own cost, from `@cost`; 1 by default.
     pub weight: u64,
     /// Its arguments.
     pub arguments: HashMap<String, InputField>,
 }
 
-/// How many items a field answers.
+/// Number of items that a field returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Items {
-    /// One, or as many as the connection around it was asked for.
+    /// One, or the page size of the enclosing connection.
     One,
-    /// A page: as many as `first` or `last` say, else this many.
+    /// A page: `first` or `last`, else this many.
     Page(u64),
-    /// As many as the list in this argument holds; from `@listSize(slicingArguments:)`.
+    /// The length of the list in this argument; from `@listSize(slicingArguments:)`.
     Argument(String),
     /// At most this many; from `@listSize(assumedSize:)`.
     AtMost(u64),
@@ -54,11 +54,11 @@ pub struct InputField {
 pub struct InputInfo {
     /// Its fields.
     pub fields: HashMap<String, InputField>,
-    /// Whether exactly one of them must be given.
+    /// Whether exactly one of them must be given (`@oneOf`).
     pub one_of: bool,
 }
 
-/// The schema's outline.
+/// The schema index.
 #[derive(Debug, Clone, Default)]
 pub struct SchemaIndex {
     fields: HashMap<String, HashMap<String, FieldInfo>>,
@@ -71,14 +71,14 @@ pub struct SchemaIndex {
     subscription: String,
 }
 
-/// Rows of a page unless the schema says otherwise.
+/// Default page size, in rows.
 const USUAL_PAGE: u64 = 20;
 
 /// Types that every schema has: those of introspection and the built-in scalars.
 const BUILT_IN_TYPES: u64 = 13;
 
 impl SchemaIndex {
-    /// Reads an SDL text. Errors: the parser's sentence, for the operator; never for a client.
+    /// Reads an SDL text. Errors: the parser's message, for the operator; never for a client.
     pub fn read(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
         let mut shape = Self {
             query: "Query".into(),
@@ -151,7 +151,7 @@ impl SchemaIndex {
         }
     }
 
-    /// A field of a type; `None` for what the schema does not hold (validation says so later) and for introspection.
+    /// A field of a type; `None` for unknown fields (reported later by validation) and for introspection.
     #[must_use]
     pub fn field(&self, type_name: &str, field: &str) -> Option<&FieldInfo> {
         self.fields.get(type_name)?.get(field)
@@ -169,7 +169,7 @@ impl SchemaIndex {
         self.fields.contains_key(type_name)
     }
 
-    /// How many types there are, about.
+    /// Approximate number of types.
     #[must_use]
     pub fn types(&self) -> u64 {
         self.types
@@ -205,7 +205,7 @@ fn field_shape(field: &FieldDefinition) -> FieldInfo {
     }
 }
 
-/// What `@listSize` says of a field.
+/// The `@listSize` of a field.
 fn list_size(field: &FieldDefinition) -> Items {
     if let Some(size) = directive(field, "listSize", "assumedSize").and_then(number) {
         let is_series = field.arguments.iter().any(|argument| argument.node.name.node == "interval");

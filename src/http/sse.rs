@@ -1,6 +1,6 @@
-//! Answers as `text/event-stream`: the protocol graphql-sse with distinct connections, on `/graphql` itself.
+//! Responses as `text/event-stream`: the protocol graphql-sse with distinct connections, on `/graphql` itself.
 //!
-//! - A request that is not well formed gets its own status; what is wrong with the document is told in the stream.
+//! - A malformed request gets its own status; errors of the document are sent in the stream.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,10 +15,10 @@ use futures_util::{StreamExt as _, stream, stream::BoxStream};
 
 use super::{RequestId, refusal::Refusal, stream::Opened};
 
-/// Time between two signs of life.
+/// Interval between keep-alive messages.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams what was opened, or what is wrong with the document. A message has at most `limit` bytes.
+/// Streams the results, or the errors of the document. A message has at most `limit` bytes.
 #[must_use]
 pub fn respond(opened: Result<Opened, Refusal>, limit: usize, id: RequestId) -> Response {
     let answers: BoxStream<'static, String> = match opened {
@@ -33,7 +33,7 @@ pub fn respond(opened: Result<Opened, Refusal>, limit: usize, id: RequestId) -> 
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     let headers: &mut HeaderMap = response.headers_mut();
     headers.append("vary", axum::http::HeaderValue::from_static("accept"));
-    // Proxies that gather answers before they pass them on would hold events back.
+    // Prevents buffering proxies from holding events back.
     headers.insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     response
 }

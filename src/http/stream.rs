@@ -1,6 +1,6 @@
-//! Operations whose answer may be a stream: what WebSocket and event streams have in common.
+//! Operations whose response may be a stream: shared by WebSocket and event streams.
 //!
-//! - A query or a mutation answers once, under the same limits as over plain HTTP.
+//! - A query or a mutation has one result, with the same limits as over plain HTTP.
 //! - A subscription runs until it ends or is dropped; a panic ends it with an error.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -16,29 +16,30 @@ use super::{
     RequestId,
     answer::Rendered,
     credential::Asker,
-    graphql::{Admit, Endpoint},
+    graphql::{Admit, Checking, Endpoint},
     refusal::{Refusal, own_fault},
     request::Asked,
 };
 
-/// An operation that runs.
+/// A running operation.
 pub enum Opened {
-    /// The only answer.
+    /// The only result.
     One(Box<Rendered>),
-    /// Answers until it ends.
+    /// Results until the end.
     Stream(BoxStream<'static, Rendered>),
 }
 
 impl<E: Executor, A: Admit> Endpoint<E, A> {
-    /// Starts an operation. Errors: everything that keeps it from running, or cuts a query short.
+    /// Starts an operation. Errors: everything that prevents its execution or aborts a query.
     pub(super) async fn open(
         self: &Arc<Self>,
         asked: Asked,
+        checking: Checking<'_>,
         asker: Asker,
         get: bool,
         id: RequestId,
     ) -> Result<Opened, Refusal> {
-        let (prepared, limit) = self.prepared(asked, &asker.credential, get, true)?;
+        let (prepared, limit) = self.prepared(asked, checking, &asker.credential, get, true)?;
         if prepared.operation != OperationType::Subscription {
             return self.execute((prepared, limit), asker, id).await.map(|answer| Opened::One(Box::new(answer)));
         }

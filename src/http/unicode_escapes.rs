@@ -1,14 +1,15 @@
-//! Escapes of characters beyond `\uFFFF`, which the parser does not know: surrogate pairs and `\u{...}` become what it reads.
+//! Unicode escapes beyond `\uFFFF`, which the parser does not support: rewrites surrogate pairs and `\u{...}` to forms
+//! that it reads.
 //!
-//! Blanks after the string stand for what got shorter, so that places in later errors stay right.
+//! Blanks after the string make up for the shorter text, so that locations in later errors stay correct.
 
 use std::borrow::Cow;
 
 use super::lexer::{Fault, position, skip_string, skip_while};
 
-const BRACED: &str = "`\\u{...}` must hold the hexadecimal number of a Unicode character, such as `\\u{1F600}`";
+const BRACED: &str = "`\\u{...}` must contain the hexadecimal number of a Unicode character, such as `\\u{1F600}`";
 
-/// Rewrites the escapes within strings; comments and block strings stay. Errors: an escape that is no character.
+/// Rewrites the escapes within strings; comments and block strings stay. Errors: an invalid escape.
 pub fn plain(text: &str) -> Result<Cow<'_, str>, Fault> {
     if !text.contains("\\u{") && !text.contains("\\uD") && !text.contains("\\ud") {
         return Ok(Cow::Borrowed(text));
@@ -36,7 +37,7 @@ pub fn plain(text: &str) -> Result<Cow<'_, str>, Fault> {
     Ok(Cow::Owned(out))
 }
 
-/// One string with its quotes. Errors: offset of an escape, and what is wrong with it.
+/// One string with its quotes. Errors: offset of an escape, and the message.
 fn string(text: &str) -> Result<String, (usize, String)> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -90,10 +91,10 @@ fn unit(text: &str) -> Option<u32> {
 
 fn lone(escape: &str) -> String {
     let escape = escape.get(..6).unwrap_or(escape);
-    format!("`{escape}` is one half of a surrogate pair; write both halves, or `\\u{{...}}` with the whole number")
+    format!("`{escape}` is half of a surrogate pair; write both halves, or `\\u{{...}}` with the code point")
 }
 
-/// Writes a character as the parser reads it within a string, whatever it is.
+/// Writes any character in a form that the parser reads within a string.
 fn push(out: &mut String, character: char) {
     match u32::from(character) {
         code @ ..=0xFFFF => out.push_str(&format!("\\u{code:04X}")),

@@ -1,7 +1,7 @@
 //! Subscriptions over WebSocket: the protocol `graphql-transport-ws` on `/graphql/ws`, with its own close codes.
 //!
-//! - Nothing runs before `connection_init`, which must come within ten seconds and may carry the credential.
-//! - A connection has a bounded number of operations, is pinged, and is closed when nothing comes back.
+//! - Nothing runs before `connection_init`, which must arrive within ten seconds and may contain the credential.
+//! - A connection has a bounded number of operations, is pinged, and is closed if it does not respond.
 
 use std::{
     collections::HashMap,
@@ -38,28 +38,28 @@ use super::{
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// How long a client may take to initialise.
+/// Time limit for `connection_init`.
 const INIT: Duration = Duration::from_secs(10);
 
-/// Time between two pings.
+/// Interval between pings.
 const PING: Duration = Duration::from_secs(25);
 
 /// How long a connection may be silent, pongs included.
 const SILENCE: Duration = Duration::from_secs(70);
 
-/// How long the closing of a connection may take.
+/// Time limit for closing a connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Operations of one connection at a time.
+/// Maximum number of concurrent operations per connection.
 const MAX_OPERATIONS: usize = 100;
 
-/// Messages that may wait for a slow reader; its operations wait too.
+/// Messages queued for a slow reader; its operations wait when the queue is full.
 const WAITING: usize = 32;
 
-/// Bytes of one message.
+/// Maximum size of one message, in bytes.
 const MESSAGE_BYTES: usize = 64 * 1024;
 
-/// What a client says.
+/// A message from the client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Said {
@@ -73,7 +73,7 @@ enum Said {
 /// Why a connection is closed.
 struct Close(u16, String);
 
-/// Answers the upgrade.
+/// Accepts the upgrade.
 pub(super) async fn upgrade<E: Executor, A: Admit>(
     State(endpoint): State<Arc<Endpoint<E, A>>>,
     Extension(id): Extension<RequestId>,
@@ -84,7 +84,7 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(_) => {
-            let message = "This address speaks WebSocket, with the subprotocol graphql-transport-ws.";
+            let message = "This endpoint requires WebSocket with the subprotocol graphql-transport-ws.";
             return refuse(
                 &Refusal::transport(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message),
                 Offer::Json,
@@ -114,7 +114,7 @@ struct Connection<E, A> {
     id: RequestId,
 }
 
-/// What an operation says: its number, its message, and whether that was the last one.
+/// A message of an operation: its number, the message, and whether it was the last one.
 struct Uttered {
     number: u64,
     id: String,
@@ -133,7 +133,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
             Close(4406, "Subprotocol not acceptable".into())
         };
         let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
-        // A client that is gone cannot be told.
+        // A client that has disconnected cannot be notified.
         let _ = socket.send(Message::Close(Some(frame))).await;
     }
 
@@ -187,7 +187,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         }
     }
 
-    /// Waits for `connection_init`. `None`: the client went away.
+    /// Waits for `connection_init`. `None`: the client disconnected.
     async fn initialised(&self, socket: &mut WebSocket) -> Result<Option<Credential>, Close> {
         let deadline = tokio::time::Instant::now() + INIT;
         loop {
@@ -209,8 +209,8 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         }
     }
 
-    /// The credential of the payload's `Authorization` or `X-API-Key` (letter case does not matter, also below `headers`),
-    /// else of the upgrade's headers.
+    /// The credential in the payload's `Authorization` or `X-API-Key` (case-insensitive, also below `headers`), else in
+    /// the upgrade's headers.
     fn credential(&self, payload: &Map<String, Value>) -> Result<Credential, Close> {
         let nested = payload.get("headers").and_then(Value::as_object);
         let mut named = HeaderMap::new();
@@ -228,7 +228,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         Credential::read(headers).map_err(|error| Close(4403, shortened(&error.message())))
     }
 
-    /// Errors: 4403 for a credential that does not work.
+    /// Errors: 4403 for an invalid credential.
     async fn check(&self, credential: &Credential) -> Result<(), Close> {
         if matches!(credential, Credential::None) {
             return Ok(());
@@ -236,7 +236,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         let asker = self.endpoint.asker(credential.clone(), self.peer, &self.headers);
         match self.endpoint.admit.admit(asker, Request::new("")).await {
             Ok(admitted) if admitted.is_known => Ok(()),
-            Ok(_) => Err(Close(4403, "Forbidden: the credential is not valid or no longer works".into())),
+            Ok(_) => Err(Close(4403, "Forbidden: the credential is invalid or has expired".into())),
             Err(error) => Err(Close(4403, shortened(&error.message()))),
         }
     }
@@ -250,7 +250,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         payload: Value,
     ) -> Result<(), Close> {
         if id.is_empty() || id.len() > 200 {
-            return Err(Close(4400, "The id of an operation must have 1 to 200 characters".into()));
+            return Err(Close(4400, "The ID of an operation must have 1 to 200 characters".into()));
         }
         if running.has(&id) {
             return Err(Close(4409, shortened(&format!("Subscriber for {id} already exists"))));
@@ -266,11 +266,15 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 send.send(Uttered { number, id: name.clone(), message, is_last }).await.is_ok()
             };
             let opened = if is_full {
-                let why = format!("A connection runs {MAX_OPERATIONS} operations at most; complete one first.");
+                let why =
+                    format!("A connection can have at most {MAX_OPERATIONS} running operations. Complete one first.");
                 Err(Refusal::document("TOO_MANY_OPERATIONS", why))
             } else {
                 match from_value(payload) {
-                    Ok(asked) => endpoint.open(asked, asker, false, request).await,
+                    Ok(asked) => {
+                        let checking = endpoint.checking(asked.query.len()).await;
+                        endpoint.open(asked, checking, asker, false, request).await
+                    }
                     Err(refusal) => Err(refusal),
                 }
             };
@@ -339,7 +343,7 @@ enum Heard {
     Gone,
 }
 
-/// Errors: 4400 for what is no message of the protocol.
+/// Errors: 4400 for an invalid message.
 fn read(message: Option<Result<Message, axum::Error>>) -> Result<Heard, Close> {
     match message {
         None | Some(Err(_) | Ok(Message::Close(_))) => Ok(Heard::Gone),
@@ -347,12 +351,12 @@ fn read(message: Option<Result<Message, axum::Error>>) -> Result<Heard, Close> {
         Some(Ok(Message::Binary(_))) => Err(Close(4400, "Messages must be text".into())),
         Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
             Ok(said) => Ok(Heard::Said(said)),
-            Err(_) => Err(Close(4400, "This is no message of graphql-transport-ws".into())),
+            Err(_) => Err(Close(4400, "Invalid message for graphql-transport-ws".into())),
         },
     }
 }
 
-/// Lets the other end know that its closing frame arrived: the frame that answers it is sent while reading on.
+/// Completes the closing handshake: the closing frame is sent while reading continues.
 async fn part(socket: &mut WebSocket) {
     let _ = tokio::time::timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
 }
@@ -361,7 +365,7 @@ async fn tell(socket: &mut WebSocket, message: &Value) -> Result<(), Close> {
     socket.send(Message::Text(message.to_string().into())).await.map_err(|_| Close(1001, String::new()))
 }
 
-/// A close reason has 123 bytes at most.
+/// Maximum length of a close reason: 123 bytes.
 fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(120)).unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Logs of Amazon's load balancers: application (with a type in front) and classic. They tell no referrer.
+//! Logs of Amazon's load balancers: application (with a leading type) and classic. They contain no referrer.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use super::{
     time,
 };
 
-/// Types that a line of an application load balancer begins with.
+/// Types at the start of an application load balancer's lines.
 const TYPES: &[&[u8]] = &[b"http", b"https", b"h2", b"grpcs", b"ws", b"wss"];
 
-/// Reads a line; `None` for what is broken.
+/// Reads a line; `None` if it is malformed.
 #[must_use]
 pub fn read(line: &[u8]) -> Option<Record<'_>> {
     let (first, rest) = field(line)?;

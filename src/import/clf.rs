@@ -1,7 +1,8 @@
-//! Common and combined logs of Apache and nginx, and their kin (Traefik, lighttpd): fields between spaces, time in brackets.
+//! Common and combined logs of Apache and nginx, and similar ones (Traefik, lighttpd): fields separated by spaces, time
+//! in brackets.
 //!
 //! - Works on bytes and borrows; nothing is copied for a line that is not counted.
-//! - Where the client, the referrer and the user agent stand is decided once, from the first lines ([`Layout`]).
+//! - The position of client, referrer and user agent is determined once, from the first lines ([`Layout`]).
 
 use std::borrow::Cow;
 
@@ -10,7 +11,7 @@ use super::{
     time,
 };
 
-/// Where a log has what: groups before the time, columns after the answer's size, both from 0.
+/// Columns of a log: groups before the time, columns after the response size, both from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Group of the client.
@@ -30,15 +31,15 @@ impl Default for Layout {
     }
 }
 
-/// Columns that are looked at.
+/// Number of columns examined.
 const MAX_COLUMNS: usize = 12;
 
-/// Groups before the time that may name the client.
+/// Number of groups before the time that may contain the client.
 const MAX_GROUPS: usize = 3;
 
-/// A line taken apart as far as every layout has it.
+/// A line parsed as far as every layout has in common.
 struct Parts<'a> {
-    /// What stands before the time.
+    /// The text before the time.
     head: &'a [u8],
     time_ms: i64,
     request: &'a [u8],
@@ -85,7 +86,7 @@ impl Layout {
         Self { client, referrer, user_agent, forwarded }
     }
 
-    /// Reads a line without its line end; `None` for what is broken or laid out in another way.
+    /// Reads a line without its line end; `None` if it is malformed or has another layout.
     #[must_use]
     pub fn read<'a>(&self, line: &'a [u8]) -> Option<Record<'a>> {
         let Parts { head, time_ms, request, status, mut columns } = split(line)?;
@@ -125,7 +126,7 @@ impl Layout {
         })
     }
 
-    /// The client: the address where the layout has it, else the one behind, else what stands there.
+    /// The client: the address at the layout's position, else the one behind it, else the text there.
     fn client_in<'a>(&self, head: &'a [u8]) -> Option<Cow<'a, str>> {
         let address = |group: &'a [u8]| client(std::str::from_utf8(group).ok()?);
         let mut groups = Groups(head).skip(self.client);
@@ -135,12 +136,12 @@ impl Layout {
     }
 }
 
-/// What the values of one place are like.
+/// Statistics of the values in one position.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    /// Values other than `-` and nothing.
+    /// Number of values other than `-` and empty ones.
     given: u32,
-    /// Values at all.
+    /// Number of values.
     all: u32,
     addresses: u32,
     /// URLs.
@@ -167,7 +168,7 @@ impl Tally {
         self.addresses * 2 > self.given
     }
 
-    /// Whether most are URLs or nothing, in quotes.
+    /// Whether most are quoted and are URLs or empty.
     fn is_links(&self) -> bool {
         self.quoted > 0 && self.agents == 0 && (self.all - self.given + self.links) * 2 >= self.all
     }
@@ -191,8 +192,8 @@ fn split(line: &[u8]) -> Option<Parts<'_>> {
     Some(Parts { head, time_ms, request, status, columns: Columns(columns.trim_ascii_end(), false) })
 }
 
-/// What stands before the time, the time, and what follows up to the next quote. User names may hold spaces and brackets, so the
-/// time is the first bracket that reads as one; a bare field, such as a host, may follow it.
+/// The text before the time, the time, and the text up to the next quote. User names may contain spaces and brackets,
+/// so the time is the first bracket that parses as one; an unquoted field, such as a host, may follow it.
 fn split_at_time(line: &[u8]) -> Option<(&[u8], i64, &[u8])> {
     let mut from = 0;
     loop {
@@ -212,7 +213,7 @@ fn split_at_time(line: &[u8]) -> Option<(&[u8], i64, &[u8])> {
     }
 }
 
-/// A quoted field's content, and what follows its closing quote. A backslash protects the byte after it.
+/// A quoted field's content, and the rest after its closing quote. A backslash escapes the next byte.
 fn quoted(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let body = text.strip_prefix(b"\"")?;
     let mut at = 0;
@@ -252,7 +253,7 @@ struct Column<'a> {
     is_quoted: bool,
 }
 
-/// Fields behind the answer's size, and whether one of them was broken.
+/// Fields after the response size, and whether one of them was malformed.
 struct Columns<'a>(&'a [u8], bool);
 
 impl<'a> Iterator for Columns<'a> {

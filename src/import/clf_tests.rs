@@ -1,4 +1,4 @@
-//! Holds the reader of common and combined logs against lines of real servers, and against nasty ones.
+//! Tests the parser of common and combined logs with lines of real servers and hostile ones.
 
 use super::*;
 

@@ -1,18 +1,18 @@
-//! Formats of access logs: which one a log has is decided once, from its first lines.
+//! Formats of access logs: the format of a log is determined once, from its first lines.
 
 use super::{alb, clf::Layout, json, record::Record, w3c::Fields};
 
-/// Lines that a decision looks at, at most.
+/// Maximum number of lines examined to determine the format.
 pub const SAMPLE: usize = 200;
 
-/// What every format understands, for messages.
+/// The supported formats, for messages.
 pub const KNOWN: &str = "the combined or common format of Apache and nginx, JSON of nginx, Caddy or Traefik, W3C extended (IIS, CloudFront), \
      or a log of an AWS load balancer";
 
-/// A format, and what the log's lines said about it.
+/// A format, and its columns in this log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
-    /// Common, combined and their kin.
+    /// Common, combined and similar.
     Clf(Layout),
     /// One JSON object per line.
     Json,
@@ -22,14 +22,14 @@ pub enum Format {
     Alb,
 }
 
-/// What a line is.
+/// Type of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A request.
     Request(Record<'a>),
-    /// Says how the next lines are to be read, or is a comment of a format that has some.
+    /// Declares how the next lines are to be read, or is a comment in a format that has some.
     Directive,
-    /// Cannot be read.
+    /// Malformed.
     Broken,
 }
 

@@ -1,9 +1,9 @@
-//! Hands a log to the server that holds the data folder, over a Unix domain socket in that folder.
+//! Sends a log to the server that holds the data folder, over a Unix domain socket in that folder.
 //!
 //! - To the server: one JSON line ([`Request`]), then chunks (length as four bytes, big-endian, then that many bytes);
-//!   a chunk of length 0 ends the log. A connection that ends before it imports nothing.
+//!   a chunk of length 0 ends the log. A connection that closes before it imports nothing.
 //! - To the client: JSON lines, any number of `progress`, then one `done` or `refused`.
-//! - The socket has mode 0600: who may open it may read the data folder as well.
+//! - The socket has mode 0600: users who can open it can read the data folder as well.
 
 use std::{fs, io, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
@@ -22,19 +22,19 @@ use super::{Importer, Options, Progress, Summary, Target};
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "footfall.sock";
 
-/// Bytes in a chunk, at most.
+/// Maximum size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
-/// Chunks that wait for the parser, at most.
+/// Maximum number of chunks queued for the parser.
 const WAITING: usize = 4;
-/// Bytes in a request line, at most.
+/// Maximum size of a request line, in bytes.
 const MAX_REQUEST: u64 = 64 * 1024;
 
-/// What the client asks for.
+/// A request of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Id or domain of the website.
+    /// ID or domain of the website.
     pub website: String,
-    /// What the operator chose.
+    /// Options of the operator.
     pub options: Options,
 }
 
@@ -46,21 +46,22 @@ enum Reply {
     Refused { code: String, field: Option<String>, message: String },
 }
 
-/// Finds websites for the server end.
+/// Website lookup on the server.
 #[async_trait]
 pub trait Websites: Send + Sync {
-    /// The website with this id or domain. Errors: `NotFound`.
+    /// The website with this ID or domain. Errors: `NotFound`.
     async fn find(&self, id_or_domain: &str) -> Result<Target>;
 }
 
-/// Listens at `path`, mode 0600. The caller holds the data folder, so a socket that lies there is a dead server's.
+/// Listens at `path`, mode 0600. The caller holds the data folder, so an existing socket is left over from a stopped
+/// server.
 ///
-/// Errors: `Invalid` when the path is too long for a socket or its folder cannot be written.
+/// Errors: `Invalid` when the path is too long for a socket or its folder is not writable.
 pub fn listen(path: &Path) -> Result<UnixListener> {
     let wrong = |error: io::Error| {
         let why = match error.kind() {
-            io::ErrorKind::InvalidInput => "its path is too long for a socket (about 100 bytes); choose a shorter one",
-            _ => "a socket cannot be made in it; a folder that this user may write, on a local disk, is expected",
+            io::ErrorKind::InvalidInput => "its path must be shorter than about 100 bytes for the import socket",
+            _ => "must be a writable folder on a local disk (cannot create the import socket in it)",
         };
         Error::invalid("data folder", why)
     };
@@ -87,8 +88,8 @@ pub async fn serve(listener: &UnixListener, importer: Importer, websites: Arc<dy
                     running.spawn(async move { answer(stream, importer, websites).await });
                 }
                 Err(error) => {
-                    // Too many open files, mostly: let others close some.
-                    tracing::warn!(error.source = %error, "an import could not be accepted");
+                    // Mostly too many open files: wait for others to be closed.
+                    tracing::warn!(error.source = %error, "cannot accept an import connection");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
             },
@@ -109,7 +110,7 @@ async fn answer(stream: UnixStream, importer: Importer, websites: Arc<dyn Websit
             Reply::Refused { code: error.code().to_owned(), field, message: error.message() }
         }
     };
-    // A client that is gone cannot be told.
+    // A client that has disconnected cannot be notified.
     let _ = say(&mut write, &reply).await;
     let _ = write.shutdown().await;
 }
@@ -137,7 +138,7 @@ async fn take(
             outcome = &mut importing => break outcome,
             Ok(()) = reports.changed() => {
                 let at = *reports.borrow_and_update();
-                // A client that left after its whole log came gets its import all the same.
+                // The import also runs if the client disconnects after sending the whole log.
                 let _ = say(to, &Reply::Progress(at)).await;
             }
         }
@@ -149,11 +150,11 @@ async fn take(
 fn no_request() -> Error {
     Error::invalid(
         "request",
-        "one line of JSON that names the website is expected; use the same version of footfall at both ends",
+        "must be one line of JSON that names the website; use the same version of footfall at both ends",
     )
 }
 
-/// Passes chunks on; an end without the closing chunk becomes an error.
+/// Passes chunks on; the end of the connection without the closing chunk becomes an error.
 async fn pump(mut from: impl AsyncRead + Unpin, to: mpsc::Sender<io::Result<Vec<u8>>>) {
     loop {
         let chunk = async {
@@ -206,9 +207,9 @@ async fn say(to: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()
     to.write_all(&line).await
 }
 
-/// Hands a log to the server that listens at `path` and waits for what comes of it.
+/// Sends a log to the server that listens at `path` and waits for the result.
 ///
-/// Errors: those of [`Importer::import`] and [`Websites::find`] as the server gave them; `Conflict` when nobody answers.
+/// Errors: those of [`Importer::import`] and [`Websites::find`] on the server; `Conflict` when no server responds.
 pub async fn hand_over(
     path: &Path,
     request: &Request,
@@ -217,7 +218,7 @@ pub async fn hand_over(
 ) -> Result<Summary> {
     let nobody = |_| {
         Error::conflict(
-            "Another process holds the data folder and takes no imports. Stop it and import again, or start a server there.",
+            "Another process holds the data folder and does not accept imports. Stop it and import again, or start a server there.",
         )
     };
     let stream = UnixStream::connect(path).await.map_err(nobody)?;
@@ -250,27 +251,27 @@ pub async fn hand_over(
             }
         }
         Err(Error::conflict(
-            "The server went away before the import was done. Import the file again: what is stored already is not stored twice.",
+            "The server stopped before the import was complete. Import the file again; page views already stored are not duplicated.",
         ))
     };
     tokio::pin!(answer);
     tokio::select! {
         outcome = &mut answer => outcome,
         sent = sending => match sent {
-            Err(Failed::Source) => Err(Error::invalid("file", "reading failed; nothing was imported. A complete log is expected.")),
-            // A server that closes its end early has said why.
+            Err(Failed::Source) => Err(Error::invalid("file", "cannot be read completely; nothing was imported.")),
+            // A server that closes its end early has sent the reason.
             Ok(()) | Err(Failed::Server) => answer.await,
         },
     }
 }
 
-/// Which end kept a log from being sent.
+/// The side that failed while sending a log.
 enum Failed {
     Source,
     Server,
 }
 
-/// Reads the source to its end, to an error, which is passed on, or until nobody listens any more.
+/// Reads the source to its end, to an error, which is passed on, or until the receiver is dropped.
 fn read_chunks(mut source: impl Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = vec![0; CHUNK];
@@ -290,7 +291,7 @@ fn read_chunks(mut source: impl Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
     }
 }
 
-/// The server's refusal as an error of this process.
+/// Converts the server's refusal to an error of this process.
 fn refusal(code: &str, field: Option<String>, message: String) -> Error {
     match (code, field) {
         ("VALIDATION_ERROR", Some(field)) => {

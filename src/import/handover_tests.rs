@@ -1,4 +1,4 @@
-//! Both ends of the socket, and clients that misbehave.
+//! Both ends of the socket, and misbehaving clients.
 
 use std::{io::Cursor, path::PathBuf, sync::Mutex};
 
@@ -37,7 +37,7 @@ impl Server {
     fn start(store: Memory) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join(SOCKET);
-        // A dead server's socket must not stand in the way.
+        // A socket left over from a stopped server must not block the import.
         drop(listen(&socket).unwrap());
         let store = Arc::new(store);
         let (listener, importer) = (listen(&socket).unwrap(), importer(&store));
@@ -89,7 +89,7 @@ async fn refusals_come_through_as_they_are() {
     );
     let no_log = server.hand_over("site.example", Cursor::new(b"hello\n".to_vec())).await.unwrap_err();
     assert_eq!((no_log.code(), no_log.field()), ("VALIDATION_ERROR", Some("file")));
-    assert!(no_log.message().starts_with("file: this is not an access log"), "{}", no_log.message());
+    assert!(no_log.message().starts_with("file: must be an access log"), "{}", no_log.message());
     assert_eq!(server.stored(), 0);
 
     let full = Server::start(Memory { full: true, ..Memory::default() });

@@ -1,4 +1,4 @@
-//! Equal values once: each gets a number, as long as they fit, so that a record of a million lines stays small.
+//! Deduplicates values: each gets a number, as long as they fit, so that a record of a million lines stays small.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,13 +6,13 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes that one list's values may take, about. What comes after that is not numbered.
+/// Approximate memory limit of the values in one list, in bytes. Further values are not numbered.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Bytes that a value takes beside its text, about.
+/// Approximate overhead of a value besides its text, in bytes.
 const OVERHEAD: usize = 128;
 
-/// Values by number. The hash is keyed: a log is full of strings that strangers chose.
+/// Values by number. The hash is keyed, because a log contains many strings chosen by strangers.
 pub(super) struct Numbered<K, V> {
     numbers: HashMap<K, u32>,
     all: Vec<V>,
@@ -34,7 +34,7 @@ impl<K: Hash + Eq, V> Numbered<K, V> {
         self.numbers.get(key).copied()
     }
 
-    /// Numbers a new key whose text is so long; `None` where there is no room.
+    /// Numbers a new key with a text of this length; `None` if there is no room.
     pub(super) fn add(&mut self, key: K, value: V, bytes: usize) -> Option<u32> {
         let number = u32::try_from(self.all.len()).ok()?;
         if self.bytes > MAX_BYTES {
@@ -51,21 +51,21 @@ impl<K: Hash + Eq, V> Numbered<K, V> {
         self.all.get(number as usize)
     }
 
-    /// The values in order of their numbers; the numbering itself is given up.
+    /// The values in the order of their numbers; drops the numbering.
     pub(super) fn into_list(self) -> Vec<V> {
         self.all
     }
 }
 
-/// Shares equal texts among records that are near each other.
+/// Deduplicates texts of nearby records.
 #[derive(Default)]
 pub(super) struct Shared(HashSet<Arc<str>>);
 
 impl Shared {
-    /// Texts that are remembered at most.
+    /// Maximum number of remembered texts.
     const MAX: usize = 32_768;
 
-    /// The text, shared with earlier equal ones as far as they are remembered.
+    /// The text, shared with an equal remembered one.
     pub(super) fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.0.get(text) {
             return Arc::clone(known);

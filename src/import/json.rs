@@ -1,6 +1,6 @@
 //! Logs of one JSON object per line: nginx (any of the usual names), Caddy and Traefik.
 //!
-//! - Names are compared without letter case, dashes and underscores, in [`CLIENT`] and its neighbours' order.
+//! - Names are compared without case, dashes and underscores, in the order of [`CLIENT`] and its neighbours.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ const USER_AGENT: &[&str] = &["httpuseragent", "requestuseragent", "useragent", 
 /// Objects inside the line whose members count as the line's.
 const NESTED: &[&str] = &["request", "headers"];
 
-/// A line's members by their plain names; those of objects inside come last.
+/// A line's members by normalized name; those of nested objects come last.
 struct Members<'a>(Vec<(String, &'a Value)>);
 
 impl<'a> Members<'a> {
@@ -64,7 +64,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The first of these that is there; of an array its first value.
+    /// The first of these that is present; of an array its first value.
     fn value(&self, names: &[&str]) -> Option<&'a Value> {
         let given = |value: &&Value| !matches!(value, Value::Null | Value::Object(_)) && value.as_str() != Some("");
         names.iter().find_map(|name| {
@@ -85,7 +85,7 @@ fn first(value: &Value) -> &Value {
     }
 }
 
-/// Reads a line; `None` for what is no JSON object, or names no client, time, request or status.
+/// Reads a line; `None` if it is not a JSON object, or has no client, time, request or status.
 #[must_use]
 pub fn read(line: &[u8]) -> Option<Record<'static>> {
     if !line.trim_ascii_start().starts_with(b"{") {
@@ -112,7 +112,7 @@ pub fn read(line: &[u8]) -> Option<Record<'static>> {
     })
 }
 
-/// The target of a GET; `None` inside for other methods, outside where no request is named.
+/// The target of a GET; inner `None` for other methods, outer `None` without a request.
 fn target(members: &Members<'_>) -> Option<Option<String>> {
     if let Some(line) = members.text(&["request", "requestline"]) {
         return Some(get_target(line.as_bytes()).map(|target| String::from_utf8_lossy(target).into_owned()));

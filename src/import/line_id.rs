@@ -1,9 +1,9 @@
-//! The id of an imported page view: which line of which log it is.
+//! The ID of an imported page view, derived from its line and its log.
 //!
-//! - Bytes 0 and 1: how many page views of the same client and instant precede it in the log, so that entry and exit pages do not
-//!   depend on which of two logs is imported first.
-//! - Bytes 2 to 7: the line's text, without the version's four bits.
-//! - Bytes 8 to 15: the text, the log, and how many equal lines precede it there.
+//! - Bytes 0 and 1: the number of page views of the same client and instant that precede it in the log, so that entry
+//!   and exit pages do not depend on which of two logs is imported first.
+//! - Bytes 2 to 7: the line's text, except the four bits of the version.
+//! - Bytes 8 to 15: the text, the log, and the number of equal lines that precede it there.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -11,10 +11,11 @@ use uuid::Uuid;
 /// A version that no standard defines and no other event has.
 const VERSION: u8 = 0x90;
 
-/// Bits of [`line`] in an id.
+/// Bits of [`line`] in an ID.
 pub(crate) const LINE_MASK: u64 = 0xffff_ffff_0fff;
 
-/// The id of a line: its digest, how many equal ones precede it in the log, and how many of its client at its instant.
+/// The ID of a line: its digest, the number of equal ones that precede it in the log, and of those of its client at its
+/// instant.
 pub(super) fn new(digest: &[u8; 16], log: u64, equal_before: u64, at_once_before: u64) -> Uuid {
     let hash = Sha256::new_with_prefix(digest).chain_update(log.to_le_bytes()).chain_update(equal_before.to_le_bytes());
     let in_log: [u8; 32] = hash.finalize().into();
@@ -25,13 +26,13 @@ pub(super) fn new(digest: &[u8; 16], log: u64, equal_before: u64, at_once_before
     Uuid::from_bytes(bytes)
 }
 
-/// The part of an id that says what the line's text is.
+/// The part of an ID that depends on the line's text only.
 pub(crate) fn line(id: Uuid) -> u64 {
     id.as_u64_pair().0 & LINE_MASK
 }
 
-/// What decides between page views of one visitor and instant: their order in the log, then their text. 0 for what is not imported:
-/// there the earlier arrival is the earlier one.
+/// The tiebreaker for page views of one visitor and instant: their order in the log, then their text. 0 for events that
+/// are not imported: the earlier arrival comes first.
 pub(crate) fn order(id: Uuid) -> u64 {
     if id.as_bytes()[6] & 0xf0 == VERSION { id.as_u64_pair().0 } else { 0 }
 }

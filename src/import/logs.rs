@@ -1,16 +1,16 @@
-//! Which log a file is: one that was imported before and has grown since, or a new one.
+//! Identifies a log file: one that was imported before and may have grown since, or a new one.
 //!
-//! - A file that begins with all page views of a log that was imported is that log, whatever its name and packing.
-//! - Page views of bots count here, so that a log stays the same whether bots are kept or not.
+//! - A file that begins with all page views of an imported log is that log, whatever its name and compression.
+//! - Page views of bots count here, so that a log stays the same whether or not bots are included.
 
 use std::collections::HashMap;
 
 use schema::ports::ImportedLog;
 use sha2::{Digest, Sha256};
 
-/// Follows a file's page views through those of the logs that are known.
+/// Compares a file's page views with those of the known logs.
 pub(super) struct LogFinder {
-    /// By how many page views they had.
+    /// By the number of their page views.
     known: HashMap<u64, Vec<ImportedLog>>,
     page_views: u64,
     hash: Sha256,
@@ -26,7 +26,7 @@ impl LogFinder {
         Self { known, page_views: 0, hash: Sha256::new(), found: None }
     }
 
-    /// Takes the next page view, by its line's digest.
+    /// Adds the next page view, by its line's digest.
     pub(super) fn take(&mut self, line: &[u8; 16]) {
         self.hash.update(line);
         self.page_views += 1;
@@ -44,7 +44,7 @@ impl LogFinder {
         digest
     }
 
-    /// What the whole file is, and whether that is to be remembered: a known log at a new length, or a new log.
+    /// The identity of the whole file, and whether it must be recorded: a known log with a new length, or a new log.
     pub(super) fn finish(self) -> (ImportedLog, bool) {
         let digest = self.digest();
         let [a, b, c, d, e, f, g, h, ..] = digest;

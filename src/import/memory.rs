@@ -1,4 +1,4 @@
-//! An event store in memory, for tests: remembers batches, answers duplicates by id, finds open visits by counting.
+//! An in-memory event store for tests: records batches, reports duplicates by ID, finds open visits by counting.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::events::copies::Stored;
 
-/// Remembers everything.
+/// Records everything.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) events: Mutex<Vec<Event>>,
@@ -124,7 +124,7 @@ impl Imports for Memory {
     }
 }
 
-/// A clock that stands still.
+/// A fixed clock.
 pub(crate) struct Still(pub(crate) DateTime<Utc>);
 
 impl Clock for Still {

@@ -1,5 +1,5 @@
-//! Logs in the event store, imported in every order, whole, cut, grown, twice and broken off, against a recount by plain loops over
-//! their lines.
+//! Logs in the event store, imported in every order, whole, split, grown, twice and interrupted, compared with a
+//! recount by plain loops over their lines.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ async fn import_bytes(events: Arc<dyn Imports>, log: Vec<u8>) -> Result<Summary>
     importer.import(Cursor::new(log), target(), Options::default(), |_| {}).await
 }
 
-/// The store's visits, and how many visitors they are of.
+/// The store's visits, and their number of visitors.
 fn stored(store: &Store) -> (Vec<Facts>, usize) {
     let reader = store.reader().unwrap();
     let visits = "SELECT start_ms // 1000, end_ms // 1000, pageviews, entry_page, exit_page FROM visits ORDER BY ALL";
@@ -69,7 +69,8 @@ fn text(requests: &[Request]) -> String {
     requests.iter().map(line).collect()
 }
 
-/// What the requests are by the definitions: a visit ends after thirty minutes, and its visitor is of the day that it began on.
+/// Visits and visitors by definition: a visit ends after thirty minutes, and its visitor belongs to the day on which it
+/// began.
 fn recount(logs: &[&[Request]]) -> (Vec<Facts>, usize) {
     let mut by_client: BTreeMap<u8, Vec<(i64, usize, &str)>> = BTreeMap::new();
     for log in logs {
@@ -95,7 +96,7 @@ fn recount(logs: &[&[Request]]) -> (Vec<Facts>, usize) {
 
 const MIDNIGHT: i64 = 1_431_907_200;
 
-/// Four days of a few people: some around midnights, one who never pauses, one whose visits two servers bridge.
+/// Four days of a few people: some around midnights, one who never pauses, one whose visits span two servers.
 fn requests() -> Vec<Request> {
     let mut state = 11_u64;
     let mut dice = move |sides: u64| {
@@ -197,7 +198,8 @@ async fn entry_and_exit_of_one_second_do_not_depend_on_the_order() {
     assert_eq!(stored(&store), recount(&[&one]));
 }
 
-/// So many requests, a few seconds apart, of which every `equal`th is the same on each server; the others differ in their seconds.
+/// This many requests, a few seconds apart, of which every `equal`th is identical on both servers; the others differ in
+/// their seconds.
 fn server(name: &str, count: i64, equal: i64) -> Vec<Request> {
     let path = |at: i64| if at % equal == equal - 1 { "/both".to_owned() } else { format!("/{name}/{at}") };
     let second = |at: i64| MIDNIGHT + at * 3 + i64::from(name == "two" && at % equal != equal - 1);
@@ -255,7 +257,7 @@ async fn equal_lines_of_one_log_all_count() {
     assert_eq!(stored(&store), recount(&[&grown]));
 }
 
-/// Stores a number of batches and then refuses, as a process does that ends.
+/// Stores a number of batches and then refuses, like a process that ends.
 struct Ends {
     store: Arc<Store>,
     left: std::sync::Mutex<u64>,

@@ -1,4 +1,4 @@
-//! The first half of an import: every line is read, judged, and kept as a small record if it is a page view.
+//! The first half of an import: every line is read, classified, and kept as a small record if it is a page view.
 
 use std::{io::Read, path::Path, sync::Arc};
 
@@ -25,13 +25,13 @@ use crate::ingest::{
     channel::{Campaign, acquire, referrer_host},
 };
 
-/// Broken lines that are shown.
+/// Number of malformed lines shown.
 const SHOWN: usize = 10;
 
-/// Lines between two reports of progress.
+/// Number of lines between progress reports.
 const REPORT_EVERY: u64 = 20_000;
 
-/// First and last of the times that were counted, in milliseconds since 1970 UTC.
+/// First and last time of the counted page views, in milliseconds since 1970 UTC.
 struct Span(i64, i64);
 
 impl Span {
@@ -43,9 +43,9 @@ impl Span {
     }
 }
 
-/// All that a log held.
+/// The content of a log.
 pub(super) struct Reading {
-    /// In order of time.
+    /// In chronological order.
     pub(super) views: Sorted,
     /// By number.
     pub(super) user_agents: Vec<UserAgent>,
@@ -64,19 +64,19 @@ pub(super) struct UserAgent {
     is_bot: bool,
 }
 
-/// What a log is read with.
+/// Dependencies of reading a log.
 pub(super) struct Task<'a> {
     pub(super) website: Uuid,
     pub(super) domain: &'a str,
     pub(super) options: Options,
     /// Logs that were imported into the website.
     pub(super) logs: &'a [ImportedLog],
-    /// Where views wait that do not fit in memory.
+    /// Storage for views that do not fit in memory.
     pub(super) scratch: &'a Path,
 }
 
-/// Reads to the end. Errors: `Invalid` for a source that fails, a damaged archive, and a log without one readable line;
-/// `Unavailable` where there is no room for what waits.
+/// Reads to the end. Errors: `Invalid` for a source that fails, a damaged archive, and a log without a readable line;
+/// `Unavailable` if there is no room for page views.
 pub(super) fn read(source: impl Read, task: &Task<'_>, progress: &impl Fn(Progress)) -> Result<Reading> {
     let mut lines = Lines::open(source).map_err(|_| breaks_off(false, 0))?;
     let packed = lines.is_gzip();
@@ -86,7 +86,7 @@ pub(super) fn read(source: impl Read, task: &Task<'_>, progress: &impl Fn(Progre
     while sample.len() < format::SAMPLE {
         let count = sample.len() as u64;
         let Some(text) = lines.next().map_err(|_| breaks_off(packed, count))? else { break };
-        // Editors on Windows put a byte order mark in front.
+        // Editors on Windows prepend a byte order mark.
         let text = if sample.is_empty() { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         sample.push(text.to_vec());
     }
@@ -115,23 +115,22 @@ fn breaks_off(packed: bool, lines: u64) -> Error {
     let what = if packed { "the gzip data is damaged or ends early" } else { "reading failed" };
     Error::invalid(
         "file",
-        format!("{what} after {lines} lines; nothing was imported. A complete log is expected: copy it again."),
+        format!("{what} after {lines} lines; nothing was imported. Copy the complete log and try again."),
     )
 }
 
 fn no_log(summary: &Summary) -> Error {
     let what = match summary.lines {
         0 => "it is empty".to_owned(),
-        1 => "its only line cannot be read as one".to_owned(),
-        lines => format!("none of its {lines} lines can be read as one"),
+        1 => "its only line is malformed".to_owned(),
+        lines => format!("all of its {lines} lines are malformed"),
     };
     let first = summary.first_broken.first();
     let example = first.map(|line| format!(" (line {}: {})", line.number, line.text)).unwrap_or_default();
     Error::invalid(
         "file",
         format!(
-            "this is not an access log: {what}{example}. What is expected is {}, plain or gzip, \
-             such as: 192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET /page HTTP/1.1\" 200 2326 \"https://example.org/\" \"Mozilla/5.0\"",
+            "must be an access log ({what}{example}). Supported: {}, plain or gzip, such as: 192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET /page HTTP/1.1\" 200 2326 \"https://example.org/\" \"Mozilla/5.0\"",
             format::KNOWN
         ),
     )
@@ -141,19 +140,19 @@ struct Gathering<'a> {
     domain: &'a str,
     options: Options,
     format: Format,
-    /// Hash of what all lines' identities begin with.
+    /// Hash of the common prefix of all line IDs.
     keyed: Sha256,
     finder: LogFinder,
     views: Sorter,
     user_agents: Numbered<Arc<str>, UserAgent>,
     arrivals: Numbered<(String, Campaign), Arc<Acquisition>>,
     span: Span,
-    /// Lines that only say how others are to be read.
+    /// Lines that only declare the format of others.
     directives: u64,
-    /// Requests of pages, bots' included, and how many of them name no user agent.
+    /// Page requests, including bots', and how many of them lack a user agent.
     pages: u64,
     without_user_agent: u64,
-    /// Page views that name no referrer.
+    /// Page views without a referrer.
     without_referrer: u64,
     summary: Summary,
     dropped: [u64; Reason::ALL.len()],
@@ -201,7 +200,7 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
-    /// Keeps the line as a page view, or says why not.
+    /// Keeps the line as a page view, or returns why it is not one.
     fn judge(&mut self, text: &[u8], record: &Record<'_>) -> Result<Option<Reason>> {
         let Some(target) = &record.target else { return Ok(Some(Reason::NotGet)) };
         if !matches!(record.status, 200..=299 | 304) {
@@ -216,7 +215,7 @@ impl<'a> Gathering<'a> {
         self.pages += 1;
         let digest = self.digest(text);
         self.finder.take(&digest);
-        // A log without user agents says nothing about who asked.
+        // A log without user agents does not identify its clients.
         let is_told = record.user_agent.is_some();
         self.without_user_agent += u64::from(!record.user_agent.as_ref().is_some_and(|field| field.is_given()));
         let user_agent = record.user_agent.as_ref().map(|field| field.text()).unwrap_or_default();
@@ -246,7 +245,7 @@ impl<'a> Gathering<'a> {
         Ok(None)
     }
 
-    /// The user agent's number, and whether it is a bot's.
+    /// The user agent's number, and whether it is a bot.
     fn user_agent(&mut self, text: &str) -> (u32, bool) {
         if let Some(number) = self.user_agents.find(text) {
             return (number, self.user_agents.get(number).is_some_and(|known| known.is_bot));
@@ -257,8 +256,8 @@ impl<'a> Gathering<'a> {
         (self.user_agents.add(shared, known, text.len()).unwrap_or(UNNUMBERED), is_bot)
     }
 
-    /// Numbers arrivals by host and campaign, which are few, not by referring page, which are many. Gives the host back where there
-    /// is no number left.
+    /// Numbers arrivals by host and campaign, which are few, not by referring page, which are many. Returns the host if
+    /// no number is left.
     fn arrival(&mut self, referrer: String, query: &str) -> (u32, String) {
         let campaign = if query.is_empty() { Campaign::default() } else { Campaign::of_query(query) };
         let key = (referrer, campaign);

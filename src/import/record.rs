@@ -1,27 +1,27 @@
-//! One request as any access log tells it, and what is read out of its fields.
+//! One request in any access log, and the parsing of its fields.
 
 use std::{borrow::Cow, net::IpAddr};
 
 use crate::ingest::address::{address_of, is_public};
 
-/// One line of a log that could be read.
+/// One readable line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The client: an address in its one spelling, or a host name.
+    /// The client: a normalized address, or a host name.
     pub address: Cow<'a, str>,
-    /// When the request came, in milliseconds since 1970 UTC.
+    /// Time of the request, in milliseconds since 1970 UTC.
     pub time_ms: i64,
-    /// The target of a GET request, such as `/page?x=1`; `None` for other methods and for what is no request.
+    /// The target of a GET request, such as `/page?x=1`; `None` for other methods and malformed requests.
     pub target: Option<Field<'a>>,
-    /// HTTP status; 0 where the client went away before one was sent.
+    /// HTTP status; 0 if the client disconnected before one was sent.
     pub status: u16,
-    /// The `Referer` header; `None` where the log has none.
+    /// The `Referer` header; `None` if the log does not contain it.
     pub referrer: Option<Field<'a>>,
-    /// The `User-Agent` header; `None` where the log has none.
+    /// The `User-Agent` header; `None` if the log does not contain it.
     pub user_agent: Option<Field<'a>>,
 }
 
-/// A field's text, decoded only where it is looked at.
+/// A field's text, decoded on use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field<'a> {
     /// Escaped as Apache and nginx do: `\"`, `\\`, `\n`, `\xE4`.
@@ -33,7 +33,7 @@ pub enum Field<'a> {
 }
 
 impl Field<'_> {
-    /// Whether something stands there: neither nothing nor `-`.
+    /// Whether the field has a value: neither empty nor `-`.
     #[must_use]
     pub fn is_given(&self) -> bool {
         let bytes = match self {
@@ -43,8 +43,8 @@ impl Field<'_> {
         !matches!(bytes, b"" | b"-")
     }
 
-    /// The field as text. Escapes whose result would not be UTF-8 stay as they were logged: readable, lossless and equal to what
-    /// anyone else who looks at the log sees. Raw bytes that are not UTF-8 become U+FFFD.
+    /// The field as text. Escapes that would not be UTF-8 stay as logged: readable, lossless and equal to what other
+    /// tools show. Raw bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         match self {
@@ -70,7 +70,7 @@ impl Field<'_> {
     }
 }
 
-/// Undoes the escapes of a logged field; what is none stays as it is.
+/// Decodes the escapes of a logged field; invalid ones stay.
 fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     if !field.contains(&b'\\') {
         return Cow::Borrowed(field);
@@ -105,8 +105,8 @@ pub(super) fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The client that a field names: an address, with or without port, or the first public one of a list, in its one spelling.
-/// `None` for what names no address.
+/// The client in a field: a normalized address, with or without port, or the first public one of a list. `None` without
+/// an address.
 #[must_use]
 pub fn client(field: &str) -> Option<Cow<'_, str>> {
     // Most are IPv4 addresses, which have one spelling.
@@ -127,7 +127,7 @@ pub fn client(field: &str) -> Option<Cow<'_, str>> {
     first.map(|address| Cow::Owned(address.to_string()))
 }
 
-/// The client where a proxy stands before the server: of an address that is not public, the forwarded one, where it is.
+/// The client behind a proxy: if the address is not public, the forwarded one, if that is.
 #[must_use]
 pub fn behind_proxy<'a>(address: Cow<'a, str>, forwarded: Option<&'a str>) -> Cow<'a, str> {
     let public = |text: &str| text.parse::<IpAddr>().is_ok_and(is_public);
@@ -137,7 +137,7 @@ pub fn behind_proxy<'a>(address: Cow<'a, str>, forwarded: Option<&'a str>) -> Co
     }
 }
 
-/// The target of a request line, where that is a GET. Spaces inside the target are kept.
+/// The target of a request line if it is a GET. Spaces inside the target are kept.
 #[must_use]
 pub fn get_target(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"GET ")?;
@@ -150,7 +150,8 @@ pub fn get_target(line: &[u8]) -> Option<&[u8]> {
     (!target.is_empty()).then_some(target)
 }
 
-/// Path and query of a request target. An absolute one (`http://host/path`) loses scheme and host, both lose the fragment.
+/// Path and query of a request target. Scheme and host of an absolute one (`http://host/path`) and the fragment are
+/// dropped.
 #[must_use]
 pub fn path_and_query(target: &[u8]) -> (&[u8], &[u8]) {
     let target = split(target, b'#').map_or(target, |(target, _)| target);
@@ -176,9 +177,9 @@ fn split(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 /// Extensions of pages; other files are static.
 const PAGES: &[&str] = &["htm", "html", "xhtml", "php", "asp", "aspx", "jsp"];
 
-/// Whether the path's last segment has no extension, or one of a page (letter case ignored).
+/// Whether the path's last segment has no extension, or that of a page (case-insensitive).
 ///
-/// A dot that begins the segment (`/.well-known`) or ends it begins no extension.
+/// A dot at the start (`/.well-known`) or end of the segment does not begin an extension.
 #[must_use]
 pub fn is_page(path: &str) -> bool {
     let segment = path.rsplit('/').next().unwrap_or_default();

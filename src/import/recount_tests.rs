@@ -19,7 +19,7 @@ use super::{
 
 const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/apache_access.log.gz");
 
-/// One page view as the recount sees it: who, when (seconds), path, referring host, browser.
+/// One page view in the recount: client, time (seconds), path, referring host, browser.
 struct Seen {
     who: (String, String),
     at: i64,

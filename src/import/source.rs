@@ -1,4 +1,4 @@
-//! Lines of a source: plain or gzip (told by its first bytes), counted, and never longer than memory allows.
+//! Lines of a source: plain or gzip (detected by its first bytes), counted, of bounded length.
 
 use std::{
     io::{self, BufRead, BufReader, Chain, Cursor, Read},
@@ -10,7 +10,7 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-/// Longest line that is looked at, in bytes; servers cap a request line at 8 KiB. What is longer is a broken line.
+/// Maximum length of a line, in bytes; servers limit a request line to 8 KiB. Longer lines are malformed.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
 const BUFFER: usize = 256 * 1024;
@@ -32,7 +32,7 @@ enum Text<R: Read> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Looks at the first two bytes. Errors: those of the source.
+    /// Examines the first two bytes. Errors: those of the source.
     pub(super) fn open(source: R) -> io::Result<Self> {
         let bytes = Arc::new(AtomicU64::new(0));
         let mut source = Counted { source, bytes: Arc::clone(&bytes) };
@@ -48,17 +48,17 @@ impl<R: Read> Lines<R> {
         Ok(Self { text, bytes, line: Vec::with_capacity(1024) })
     }
 
-    /// Whether the source is packed, so that an error may mean a damaged archive.
+    /// Whether the source is compressed, so that an error may mean a damaged archive.
     pub(super) fn is_gzip(&self) -> bool {
         matches!(self.text, Text::Gzip(_))
     }
 
-    /// Bytes taken from the source so far.
+    /// Bytes read from the source so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The next line without its line end (`\n` or `\r\n`); `None` at the end. What is longer than [`MAX_LINE`] is cut.
+    /// The next line without its line end (`\n` or `\r\n`); `None` at the end. Lines longer than [`MAX_LINE`] are cut.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
         let more = match &mut self.text {
@@ -85,7 +85,8 @@ fn take_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Passes over zero bytes, as a log begins with after a rotation that truncates it: any number of them. Answers whether there were some.
+/// Skips any number of zero bytes, with which a log begins after a rotation that truncates it. Returns whether there
+/// were any.
 fn skip_zeros(text: &mut impl BufRead) -> io::Result<bool> {
     let mut skipped = false;
     loop {
@@ -100,7 +101,7 @@ fn skip_zeros(text: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-/// Counts what passes.
+/// Counts the bytes that pass through.
 struct Counted<R> {
     source: R,
     bytes: Arc<AtomicU64>,

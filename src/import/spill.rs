@@ -1,7 +1,8 @@
-//! Page views in order of time, however many there are: what does not fit in memory is sorted in runs and waits in a file.
+//! Page views in chronological order, in any number: those that do not fit in memory are sorted in runs and wait in a
+//! file.
 //!
-//! - The file has no name and goes with the process: it holds addresses of visitors.
-//! - Ties of time stay in the order in which they were added.
+//! - The file is unnamed and disappears with the process: it contains addresses of visitors.
+//! - Views with equal times stay in insertion order.
 
 use std::{
     cmp::Reverse,
@@ -14,32 +15,32 @@ use std::{
 
 use schema::error::{Error, Result};
 
-/// Bytes of page views that are held in memory.
+/// Memory limit of page views, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Bytes of a run that are read at once.
 const READ: usize = 64 << 10;
 
-/// The number of a text that a view brings along.
+/// The number of a text that a view contains itself.
 pub(super) const UNNUMBERED: u32 = u32::MAX;
 
 /// One page view between reading and storing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct View<'a> {
     pub(super) time_ms: i64,
-    /// SHA-256 of website and line, cut to 128 bits.
+    /// SHA-256 of website and line, truncated to 128 bits.
     pub(super) digest: [u8; 16],
     /// Number of the user agent, or [`UNNUMBERED`].
     pub(super) user_agent: u32,
-    /// Number of how the visitor came, or [`UNNUMBERED`].
+    /// Number of the acquisition, or [`UNNUMBERED`].
     pub(super) arrival: u32,
     pub(super) address: &'a str,
     pub(super) path: &'a str,
-    /// Empty where it has a number.
+    /// Empty if it has a number.
     pub(super) user_agent_text: &'a str,
-    /// Empty where the arrival has a number.
+    /// Empty if the arrival has a number.
     pub(super) referrer: &'a str,
-    /// Empty where the arrival has a number.
+    /// Empty if the arrival has a number.
     pub(super) query: &'a str,
 }
 
@@ -62,7 +63,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Bytes of the view that begins here, as far as that can be told.
+    /// Length of the view that begins here, in bytes, if it can be determined.
     fn length(bytes: &[u8]) -> Option<usize> {
         let lengths = bytes.get(HEAD - TEXTS * 4..HEAD)?;
         let texts = lengths.as_chunks::<4>().0.iter().map(|length| u32::from_le_bytes(*length) as usize).sum::<usize>();
@@ -100,7 +101,7 @@ pub(super) struct Sorter {
     folder: PathBuf,
     max_bytes: usize,
     bytes: Vec<u8>,
-    /// Time and place in `bytes` of each view.
+    /// Time and position in `bytes` of each view.
     places: Vec<(i64, u32)>,
     file: Option<File>,
     runs: Vec<Run>,
@@ -108,7 +109,7 @@ pub(super) struct Sorter {
     pub(super) count: u64,
 }
 
-/// A sorted stretch of the file.
+/// A sorted range of the file.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     from: u64,
@@ -116,7 +117,7 @@ struct Run {
 }
 
 impl Sorter {
-    /// `folder`: where the file lies if one is needed.
+    /// `folder`: location of the file, if one is needed.
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_path_buf(),
@@ -129,7 +130,7 @@ impl Sorter {
         }
     }
 
-    /// Takes a view. Errors: `Unavailable` where the file cannot be written.
+    /// Adds a view. Errors: `Unavailable` if the file cannot be written.
     pub(super) fn add(&mut self, view: &View<'_>) -> Result<()> {
         let place = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         view.write(&mut self.bytes);
@@ -141,7 +142,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// Writes what is in memory to the file, as one more run.
+    /// Writes the views in memory to the file, as one more run.
     fn spill(&mut self) -> Result<()> {
         self.places.sort_unstable();
         if self.file.is_none() {
@@ -159,7 +160,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// All views in order of time. Errors: as [`Sorter::add`].
+    /// All views in chronological order. Errors: as [`Sorter::add`].
     pub(super) fn sorted(mut self) -> Result<Sorted> {
         if self.file.is_some() {
             self.spill()?;
@@ -185,18 +186,19 @@ fn view_at(bytes: &[u8], place: u32) -> &[u8] {
 }
 
 fn no_room(folder: &Path, error: &std::io::Error) -> Error {
-    tracing::warn!(error.source = %error, "the temporary file of an import cannot be written");
-    let why = format!("The temporary file of the import cannot be written to {}; make room there.", folder.display());
+    tracing::warn!(error.source = %error, "cannot write the temporary file of an import");
+    let why =
+        format!("Cannot write the temporary file of the import to {}; free some disk space there.", folder.display());
     Error::Unavailable { retry_after: 60, why }
 }
 
-/// Page views in order of time.
+/// Page views in chronological order.
 pub(super) enum Sorted {
     /// They all fit in memory.
     Held {
         /// The views.
         bytes: Vec<u8>,
-        /// Where each begins, in order of time.
+        /// Positions of the views, in chronological order.
         places: std::vec::IntoIter<(i64, u32)>,
     },
     /// Runs of a file.
@@ -204,7 +206,7 @@ pub(super) enum Sorted {
 }
 
 impl Sorted {
-    /// The next view, or `None` at the end. Errors: `Internal` where the file cannot be read.
+    /// The next view, or `None` at the end. Errors: `Internal` if the file cannot be read.
     pub(super) fn next(&mut self) -> Result<Option<View<'_>>> {
         let bytes = match self {
             Self::Held { bytes, places } => places.next().map(|(_, place)| view_at(bytes, place)),
@@ -224,22 +226,22 @@ pub(super) struct Merge {
     runs: Vec<Reader>,
     /// Time and run of each run's first view.
     next: BinaryHeap<Reverse<(i64, usize)>>,
-    /// The run whose first view was given out.
+    /// The run whose first view was returned.
     last: Option<usize>,
 }
 
 struct Reader {
-    /// What is not in the buffer yet.
+    /// The part that is not in the buffer yet.
     run: Run,
     read: usize,
     buffer: Vec<u8>,
-    /// Where the first view begins in the buffer, and its length; 0 at the end.
+    /// Position and length of the first view in the buffer; length 0 at the end.
     at: usize,
     length: usize,
 }
 
 impl Reader {
-    /// Makes the view after the first one the first one. Answers its time.
+    /// Advances to the next view. Returns its time.
     fn advance(&mut self, file: &File) -> Result<Option<i64>> {
         self.at += self.length;
         self.length = 0;

@@ -1,4 +1,5 @@
-//! The second half of an import: page views in order of time, with their visitors, in batches for the event store.
+//! The second half of an import: page views in chronological order, with their visitors, in batches for the event
+//! store.
 
 use std::{
     collections::HashMap,
@@ -27,13 +28,14 @@ use crate::ingest::{
     identity::DAY_MS,
 };
 
-/// Page views in a batch: large enough for a column store, small enough to build while the last one is stored.
+/// Number of page views in a batch: large enough for a column store, small enough to build while the last one is
+/// stored.
 const BATCH: usize = 25_000;
 
-/// Builds all batches and sends each; stops early when `send` answers that nobody listens any more. Answers how many page views
-/// have no country.
+/// Builds all batches and sends each; stops early when `send` reports that the receiver is gone. Returns the number of
+/// page views without a country.
 ///
-/// `recall` tells the visits that the store has between two times, in milliseconds since 1970 UTC.
+/// `recall` returns the store's visits between two times, in milliseconds since 1970 UTC.
 pub(super) fn build(
     reading: Reading,
     target: &Target,
@@ -112,7 +114,7 @@ pub(super) fn build(
     Ok(without_country)
 }
 
-/// What one instant has had: equal lines have equal times, so they are counted within it and forgotten after it.
+/// Counts within one instant: equal lines have equal times, so the counts can be dropped afterwards.
 #[derive(Default)]
 struct Instant {
     lines: FxHashMap<[u8; 16], u64>,
@@ -125,7 +127,7 @@ impl Instant {
         self.clients.clear();
     }
 
-    /// Takes a page view. Answers how many of the same line, and of the same client, came before it.
+    /// Adds a page view. Returns how many with the same line, and with the same client, preceded it.
     fn count(&mut self, line: [u8; 16], client: u64) -> (u64, u64) {
         let (line, client) = (self.lines.entry(line).or_insert(0), self.clients.entry(client).or_insert(0));
         let before = (*line, *client);
@@ -134,7 +136,7 @@ impl Instant {
     }
 }
 
-/// Places of addresses. A million addresses are in some hundred places.
+/// Places of addresses. A million addresses map to a few hundred places.
 #[derive(Default)]
 struct Places {
     by_address: HashMap<Box<str>, Arc<Place>>,
@@ -142,7 +144,7 @@ struct Places {
 }
 
 impl Places {
-    /// Addresses, and places, that are remembered at most.
+    /// Maximum number of remembered addresses and places.
     const MAX: usize = 32_768;
 
     fn of(&mut self, address: &str, enricher: &Enricher) -> Arc<Place> {
@@ -162,14 +164,14 @@ impl Places {
     }
 }
 
-/// What user agents tell. A hundred thousand of them are some thousand browsers.
+/// Parsed user agents. A hundred thousand strings map to a few thousand browsers.
 struct Agents {
     numbered: Vec<Option<Arc<Agent>>>,
     known: FxHashMap<Agent, Arc<Agent>>,
 }
 
 impl Agents {
-    /// Browsers that are remembered at most.
+    /// Maximum number of remembered browsers.
     const MAX: usize = 32_768;
 
     fn of(&mut self, number: u32, text: &str, enricher: &Enricher) -> Arc<Agent> {

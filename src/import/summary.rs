@@ -1,26 +1,26 @@
-//! What came of an import, for the terminal and for machines.
+//! The result of an import, for the terminal and for programs.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Why a line that could be read is no page view.
+/// Why a readable line is not a page view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The method is not GET, or the request line is none.
+    /// The method is not GET, or the request line is malformed.
     NotGet,
-    /// The answer was neither 2xx nor 304.
+    /// The response status was neither 2xx nor 304.
     Status,
-    /// The path ends in an extension that is no page's.
+    /// The path ends in an extension that is not a page's.
     StaticFile,
-    /// The user agent is a machine's.
+    /// The user agent is a bot.
     Bot,
 }
 
 impl Reason {
-    /// Every reason, in the order in which a line is judged.
+    /// Every reason, in the order in which a line is checked.
     pub const ALL: [Self; 4] = [Self::NotGet, Self::Status, Self::StaticFile, Self::Bot];
 
     const fn says(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Reason {
 /// Lines dropped for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// Why.
+    /// Reason.
     pub reason: Reason,
     /// How many lines.
     pub count: u64,
@@ -48,7 +48,7 @@ impl From<(Reason, u64)> for Dropped {
     }
 }
 
-/// What nearly all lines lack, which mostly means that the log has it in another place, or nowhere.
+/// A field that nearly all lines lack, usually because the log has it in another column, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
@@ -64,19 +64,19 @@ impl Warning {
     const fn says(self) -> &'static str {
         match self {
             Self::NoCountry => {
-                "Nearly all page views lack a country: their addresses are private ones, host names or a proxy's. Log the visitor's address."
+                "Nearly all page views lack a country because their addresses are private, host names or a proxy's. Log the visitor's address."
             }
             Self::NoReferrer => {
-                "Nearly all page views lack a referrer: sources are unknown. Log the Referer header, as the combined format does."
+                "Nearly all page views lack a referrer, so sources are unknown. Log the Referer header, as the combined format does."
             }
             Self::NoUserAgent => {
-                "Nearly all lines lack a user agent: bots and browsers are unknown. Log the User-Agent header, as the combined format does."
+                "Nearly all lines lack a user agent, so bots and browsers are unknown. Log the User-Agent header, as the combined format does."
             }
         }
     }
 }
 
-/// A line that cannot be read.
+/// A malformed line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenLine {
     /// Its number in the file, from 1.
@@ -86,10 +86,10 @@ pub struct BrokenLine {
 }
 
 impl BrokenLine {
-    /// Characters of a line that are shown.
+    /// Number of characters of a line that are shown.
     const SHOWN: usize = 100;
 
-    /// Keeps the line's beginning; control characters, which could steer a terminal, become `?`.
+    /// Keeps the line's beginning; control characters, which could affect a terminal, become `?`.
     pub(super) fn new(number: u64, line: &[u8]) -> Self {
         let head = line.get(..Self::SHOWN * 4).unwrap_or(line);
         let head = String::from_utf8_lossy(head);
@@ -102,18 +102,18 @@ impl BrokenLine {
     }
 }
 
-/// What came of an import. `lines` = `stored` + `duplicates` + dropped + `broken`.
+/// The result of an import. `lines` = `stored` + `duplicates` + dropped + `broken`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Lines read.
     pub lines: u64,
     /// Page views stored.
     pub stored: u64,
-    /// Page views left out because an earlier import stored them.
+    /// Page views skipped because an earlier import stored them.
     pub duplicates: u64,
-    /// Lines that are no page views, by every reason there is.
+    /// Lines that are not page views, by every reason.
     pub dropped: Vec<Dropped>,
-    /// Lines that cannot be read.
+    /// Malformed lines.
     pub broken: u64,
     /// The first ten of them.
     pub first_broken: Vec<BrokenLine>,
@@ -121,15 +121,15 @@ pub struct Summary {
     pub first_at: Option<DateTime<Utc>>,
     /// Time of the last page view, UTC.
     pub last_at: Option<DateTime<Utc>>,
-    /// What nearly all lines lack.
+    /// Fields that nearly all lines lack.
     #[serde(default)]
     pub warnings: Vec<Warning>,
-    /// How long the import took, in milliseconds.
+    /// Duration of the import, in milliseconds.
     pub duration_ms: u64,
 }
 
 impl Summary {
-    /// Warns where at least 19 of 20 lack it.
+    /// Warns if at least 19 of 20 lack it.
     pub(super) fn warn(&mut self, warning: Warning, lacking: u64, all: u64) {
         if all > 0 && lacking.saturating_mul(20) >= all.saturating_mul(19) {
             self.warnings.push(warning);
@@ -147,7 +147,7 @@ impl fmt::Display for Summary {
         for dropped in &self.dropped {
             row(out, dropped.count, &format!("dropped: {}", dropped.reason.says()))?;
         }
-        row(out, self.broken, "broken lines")?;
+        row(out, self.broken, "malformed lines")?;
         for broken in &self.first_broken {
             writeln!(out, "{:>16}line {}: {}", "", broken.number, broken.text)?;
         }
@@ -163,7 +163,7 @@ impl fmt::Display for Summary {
         let rate = self.lines.saturating_mul(1000) / self.duration_ms.max(1);
         write!(
             out,
-            "Took {}.{:03} s: {} lines a second.",
+            "Took {}.{:03} s ({} lines per second).",
             self.duration_ms / 1000,
             self.duration_ms % 1000,
             grouped(rate)

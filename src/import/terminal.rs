@@ -1,4 +1,4 @@
-//! What the command line shows and opens: the log named on it, and a progress bar where somebody watches.
+//! Terminal side of an import: opens the given log, and shows a progress bar if standard error is a terminal.
 
 use std::{
     fs::File,
@@ -11,19 +11,19 @@ use schema::error::{Error, Result};
 
 use super::Progress;
 
-/// Opens a log: a file, or standard input for `-`. Also tells its size in bytes where that is known.
+/// Opens a log: a file, or standard input for `-`. Also returns its size in bytes, if known.
 ///
-/// Errors: `Invalid` with field `file` for what is not there, may not be read, or is no file.
+/// Errors: `Invalid` with field `file` for a missing or unreadable file, or one that is not a regular file.
 pub fn open(name: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     if name == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
     }
     let wrong = |why: &str| {
-        Error::invalid("file", format!("{} {why}; an access log, or - for standard input, is expected", name.display()))
+        Error::invalid("file", format!("{} {why}; must be an access log, or - for standard input", name.display()))
     };
     let file = File::open(name).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => wrong("does not exist"),
-        io::ErrorKind::PermissionDenied => wrong("may not be read by this user"),
+        io::ErrorKind::PermissionDenied => wrong("is not readable by this user"),
         _ => wrong("cannot be opened"),
     })?;
     let about = file.metadata().map_err(|_| wrong("cannot be opened"))?;
@@ -35,7 +35,7 @@ pub fn open(name: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     Ok((Box::new(file), size))
 }
 
-/// Shows how far an import is on standard error, if that is a terminal. Give `size` as [`open`] told it.
+/// Shows the progress of an import on standard error, if that is a terminal. `size` is that returned by [`open`].
 pub fn progress_bar(size: Option<u64>) -> impl Fn(Progress) + Send + Sync + 'static {
     let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(size, target);

@@ -59,7 +59,7 @@ pub fn clf(text: &[u8]) -> Option<i64> {
     Some((seconds - offset(sign, [o1, o2, o3, o4])?) * 1000)
 }
 
-/// ISO 8601 as logs have it: `2026-03-10T10:00:00.123456Z`, `2026-03-10 10:00:00+01:00`; without a zone it is UTC. In milliseconds
+/// ISO 8601 as in logs: `2026-03-10T10:00:00.123456Z`, `2026-03-10 10:00:00+01:00`; UTC without a zone. In milliseconds
 /// since 1970 UTC.
 #[must_use]
 pub fn iso(text: &[u8]) -> Option<i64> {
@@ -91,7 +91,8 @@ pub fn iso(text: &[u8]) -> Option<i64> {
     Some((seconds - offset) * 1000 + ms)
 }
 
-/// A number of seconds, milliseconds, microseconds or nanoseconds since 1970 UTC, told apart by its size; in milliseconds.
+/// A number of seconds, milliseconds, microseconds or nanoseconds since 1970 UTC, distinguished by its size; in
+/// milliseconds.
 #[must_use]
 pub fn since_1970(number: f64) -> Option<i64> {
     let ms = match number {
@@ -104,7 +105,7 @@ pub fn since_1970(number: f64) -> Option<i64> {
     (0.0..=MAX_MS).contains(&ms).then_some(ms.round() as i64)
 }
 
-/// The last instant of 2199, UTC: later years are clocks gone wrong; no range could ask for them.
+/// The last instant of 2199, UTC: later years are clock errors that no range could query.
 const MAX_MS: f64 = 7_258_118_399_999.0;
 
 /// Seconds since 1970 of a date and time; `None` for a day or hour that does not exist.

@@ -1,5 +1,5 @@
-//! Whose page views a log's are: visits that cross midnight keep the visitor of their first day, also where the days come from
-//! several logs, in whatever order these are imported.
+//! Assigns visitors to the page views of a log: visits that cross midnight keep the visitor of their first day, even if
+//! the days are in several logs, in any import order.
 
 use std::mem;
 
@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use crate::ingest::identity::{DAY_MS, Identity};
 
-/// Visitors that are remembered before those who cannot go on are forgotten.
+/// Maximum number of remembered visitors before those whose visit has ended are dropped.
 const MIN_ROOM: usize = 32_768;
 
 /// An address and a user agent.
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
-    /// The caller's number for them.
+    /// The caller's number for the pair.
     pub(super) number: u64,
     pub(super) address: &'a str,
     pub(super) user_agent: &'a str,
@@ -32,26 +32,26 @@ struct Current {
     day: i64,
 }
 
-/// Follows visitors through page views in order of time.
+/// Tracks visitors through page views in chronological order.
 pub(super) struct Visitors {
     website: Uuid,
     identity: Identity,
-    /// By the client's number. Those who cannot go on are forgotten.
+    /// By the client's number. Visitors whose visit has ended are dropped.
     current: FxHashMap<u64, Current>,
-    /// How many are remembered before the next time of forgetting.
+    /// How many are remembered before the next cleanup.
     room: usize,
     stored: Stored,
     moves: Vec<VisitMove>,
 }
 
-/// Visits of the store that touch a day.
+/// The store's visits that overlap a day.
 #[derive(Default)]
 struct Stored {
     /// Those that began on an earlier day.
     earlier: FxHashMap<u64, StoredVisit>,
     /// The days on which those began, the latest first.
     days: Vec<i64>,
-    /// When the last of those ended.
+    /// The end of the last of those.
     until_ms: i64,
     /// All others, by visitor and time.
     later: Vec<StoredVisit>,
@@ -64,12 +64,12 @@ impl Visitors {
         Self { website, identity, current, room: MIN_ROOM, stored, moves }
     }
 
-    /// The times between which stored visits matter to a day's page views, in milliseconds since 1970 UTC.
+    /// The time window in which stored visits matter to a day's page views, in milliseconds since 1970 UTC.
     pub(super) const fn window(day: i64) -> (i64, i64) {
         (day * DAY_MS - VISIT_GAP_MS, (day + 1) * DAY_MS + VISIT_GAP_MS)
     }
 
-    /// Tells which visits the store has in the [`Visitors::window`] of the day whose page views come next.
+    /// Provides the store's visits in the [`Visitors::window`] of the day whose page views come next.
     pub(super) fn recall(&mut self, day: i64, visits: Vec<StoredVisit>) {
         let (earlier, mut later): (Vec<_>, Vec<_>) =
             visits.into_iter().partition(|visit| visit.start_ms < day * DAY_MS);
@@ -82,7 +82,7 @@ impl Visitors {
         self.stored = Stored { earlier, days, until_ms, later };
     }
 
-    /// The client's visitor at this time. Page views come in order of time.
+    /// The client's visitor at this time. Page views come in chronological order.
     pub(super) fn visitor(&mut self, client: Client<'_>, time_ms: i64) -> u64 {
         if self.current.len() >= self.room {
             self.current.retain(|_, current| time_ms - current.last_ms <= VISIT_GAP_MS);
@@ -98,12 +98,12 @@ impl Visitors {
         current.visitor
     }
 
-    /// The visits that were found to go on from an earlier day since the last call.
+    /// The visits found to continue from an earlier day since the last call.
     pub(super) fn moves(&mut self) -> Vec<VisitMove> {
         mem::take(&mut self.moves)
     }
 
-    /// The stored visit of an earlier day that goes on now, or a new one.
+    /// The stored visit of an earlier day that continues now, or a new one.
     fn begun(&self, client: Client<'_>, time_ms: i64) -> Current {
         let key = |day| self.identity.visitor(client.address, client.user_agent, day);
         let reaches = |visit: &StoredVisit| visit.start_ms <= time_ms && time_ms - visit.end_ms <= VISIT_GAP_MS;
@@ -122,7 +122,7 @@ impl Visitors {
         Current { last_ms: time_ms, visitor, day }
     }
 
-    /// Joins the stored visit of a later day that this one goes on into: that one gets this one's visitor.
+    /// Joins the stored visit of a later day that this one continues into, which gets this one's visitor.
     fn join_later(&mut self, client: Client<'_>, current: &mut Current) {
         let (from_ms, until_ms) = (current.last_ms, current.last_ms + VISIT_GAP_MS);
         if self.stored.later.is_empty() || day_of(until_ms) == current.day {

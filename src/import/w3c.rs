@@ -1,4 +1,4 @@
-//! W3C extended logs: IIS (fields between spaces) and CloudFront (between tabs). `#Fields:` lines say what stands where.
+//! W3C extended logs: IIS (fields separated by spaces) and CloudFront (by tabs). `#Fields:` lines define the columns.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use super::{
     time,
 };
 
-/// What the last directives said.
+/// The latest directives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     columns: Vec<Column>,
-    /// The day of lines that tell only the time, as `#Date:` has it.
+    /// The day of lines that contain only the time, from `#Date:`.
     date: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ enum Column {
     Other,
 }
 
-/// Columns that a line is held in, at most.
+/// Maximum number of columns.
 const KINDS: usize = Column::Other as usize;
 
 impl Column {
@@ -52,7 +52,7 @@ impl Column {
 }
 
 impl Fields {
-    /// Whether the line is a directive, which is taken in.
+    /// Whether the line is a directive, which is applied.
     pub fn is_directive(&mut self, line: &[u8]) -> bool {
         let Some(directive) = line.strip_prefix(b"#") else { return false };
         if let Some(names) = directive.strip_prefix(b"Fields:") {
@@ -64,7 +64,7 @@ impl Fields {
         true
     }
 
-    /// Reads a line; `None` for what is broken or comes before its `#Fields:`.
+    /// Reads a line; `None` if it is malformed or precedes its `#Fields:`.
     #[must_use]
     pub fn read<'a>(&self, line: &'a [u8]) -> Option<Record<'a>> {
         let separator = if line.contains(&b'\t') { b'\t' } else { b' ' };

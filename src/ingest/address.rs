@@ -1,6 +1,7 @@
-//! Addresses of visitors: networks, and which address a request came from when proxies stand between.
+//! IP addresses of visitors: networks, and the client's address behind proxies.
 //!
-//! - A forwarding header is believed only as far as trusted proxies wrote it: from the right, up to the first address that is none.
+//! - A forwarding header is used only as far as trusted proxies wrote it: from the right, up to the first address that
+//!   is not one.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -29,7 +30,7 @@ impl FromStr for Network {
 }
 
 impl Network {
-    /// Whether the address lies in it. An IPv4 address written as IPv6 is the IPv4 address.
+    /// Whether the network contains the address. An IPv4-mapped IPv6 address is the IPv4 address.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
         let bits = u32::from(self.bits);
@@ -49,7 +50,7 @@ impl Network {
 }
 
 impl Network {
-    /// Its first and last address. A network of IPv4 addresses written as IPv6 is one of IPv4 addresses.
+    /// Its first and last address. A network of IPv4-mapped IPv6 addresses is one of IPv4 addresses.
     #[must_use]
     pub fn ends(&self) -> (IpAddr, IpAddr) {
         let bits = u32::from(self.bits);
@@ -70,24 +71,24 @@ impl Network {
     }
 }
 
-/// Proxies whose forwarding headers are believed.
+/// Trusted proxies, whose forwarding headers are used.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies(Vec<Network>);
 
 impl Proxies {
-    /// Reads the setting. Errors: the first entry that is no address and no network.
+    /// Parses the setting. Errors: the first entry that is neither an address nor a network.
     pub fn read(setting: &[String]) -> Result<Self, String> {
         let read = |text: &String| text.parse().map_err(|()| text.clone());
         setting.iter().filter(|text| !text.trim().is_empty()).map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether forwarding headers of this peer are believed.
+    /// Whether forwarding headers of this peer are used.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.holds(address))
     }
 
-    /// The address of whoever asked the outermost trusted proxy; without one, of the peer.
+    /// The address of the outermost trusted proxy's client; without a proxy, of the peer.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -107,7 +108,7 @@ impl Proxies {
     }
 }
 
-/// What stands for everybody behind an address: one household has one IPv6 network.
+/// The network that stands for one household: a single address, or an IPv6 network.
 #[must_use]
 pub fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -116,7 +117,7 @@ pub fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether the address is in use in one place of the world only: neither private, nor of a link, nor of this machine.
+/// Whether the address is globally unique: neither private, nor link-local, nor loopback.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {

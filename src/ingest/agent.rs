@@ -1,7 +1,7 @@
-//! What a user agent string tells: browser, operating system and kind of device.
+//! Parsing of user agents: browser, operating system and device type.
 //!
-//! - Names are uap-core's family names, letter for letter; its "Other" is an empty string here.
-//! - The rules are compiled once, when the first string is read or [`Agents::warm`] is called.
+//! - Names are uap-core's family names, unchanged, except that its "Other" is an empty string.
+//! - The rules are compiled once, when the first string is parsed or [`Agents::warm`] is called.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,10 +13,10 @@ use ua_parser::{Regexes, os, user_agent};
 /// uap-core's rules, embedded so that the binary runs from any folder.
 const RULES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.vendor/node_modules/uap-core/regexes.yaml"));
 
-/// Memory of strings whose answer is kept, about, in bytes; a busy site sees a few thousand strings.
+/// Approximate memory limit of the cache, in bytes; a busy site sees a few thousand strings.
 const REMEMBERED: u64 = 8 << 20;
 
-/// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
+/// Maximum length of a user agent that is parsed, in bytes; no browser comes close to it.
 const MAX_USER_AGENT: usize = 1_024;
 
 struct Rules {
@@ -41,12 +41,13 @@ impl Rules {
     }
 }
 
-/// Writes long repetitions so that they keep their bound.
+/// Rewrites long repetitions so that they keep their bound.
 ///
-/// The parser crate turns `.{0,200}` into `.*` to save memory, which finds a `360Spider` behind 200 characters of an old
-/// Internet Explorer where uap-core's own rules, and every other reader of them, find `IE`. It leaves bounds of two
-/// digits alone, so `.{0,200}` becomes `(?:[ -~]{0,20}){0,10}`. What headers may hold is printable ASCII; taking the dot
-/// for that keeps the rules at a tenth of the memory, and a stray letter in such a stretch leaves the string to a later rule.
+/// The parser crate turns `.{0,200}` into `.*` to save memory, which finds a `360Spider` behind 200 characters of an
+/// old Internet Explorer where uap-core's own rules, and all other implementations, find `IE`. It keeps bounds of two
+/// digits, so `.{0,200}` becomes `(?:[ -~]{0,20}){0,10}`. Headers consist of printable ASCII; restricting the dot to
+/// that keeps the rules at a tenth of the memory, and other characters in such a range leave the string to a later
+/// rule.
 struct Bounds {
     repetition: regex::Regex,
 }
@@ -73,22 +74,22 @@ static COMPILED: LazyLock<Option<Rules>> = LazyLock::new(|| match Rules::compile
     Ok(rules) => Some(rules),
     Err(error) => {
         // The rules are part of the binary and a test compiles them, so this is a broken build, not bad input.
-        tracing::error!(error.source = %error, "the embedded user agent rules cannot be compiled; agents stay unknown");
+        tracing::error!(error.source = %error, "cannot compile the embedded user agent rules; browsers will be unknown");
         None
     }
 });
 
-/// Reads user agents and remembers what it read.
+/// Parses user agents and caches the results.
 pub struct Agents {
     known: moka::sync::Cache<Box<str>, Known>,
 }
 
-/// What a user agent tells. Equal strings share one value.
+/// The result for a user agent. Equal strings share one value.
 #[derive(Clone)]
 pub struct Known {
     /// Browser, operating system and device.
     pub agent: Arc<Agent>,
-    /// Why it is a machine, or `None` for what seems to be a person's browser.
+    /// Reason for classifying it as a bot; `None` for an apparently human browser.
     pub machine: Option<&'static str>,
 }
 
@@ -107,7 +108,7 @@ impl Agents {
         bots::warm();
     }
 
-    /// What the string tells.
+    /// The result for the string.
     #[must_use]
     pub fn known(&self, user_agent: &str) -> Known {
         let user_agent = cut(user_agent);
@@ -120,7 +121,7 @@ impl Agents {
     }
 }
 
-/// The part of a user agent that is looked at and that tells visitors apart.
+/// The part of a user agent that is parsed and that distinguishes visitors.
 #[must_use]
 pub fn cut(user_agent: &str) -> &str {
     user_agent.get(..user_agent.floor_char_boundary(MAX_USER_AGENT)).unwrap_or(user_agent)
@@ -153,7 +154,7 @@ fn version(major: Option<&str>, minor: Option<&str>) -> String {
     }
 }
 
-/// Operating systems of desks and laps; the families of uap-core begin with these words.
+/// Desktop operating systems; the families of uap-core begin with these words.
 const DESKTOPS: &[&str] = &[
     "Windows",
     "Mac OS",
@@ -180,7 +181,7 @@ const DESKTOPS: &[&str] = &[
     "DragonFly",
 ];
 
-/// `desktop`, `mobile`, `tablet`, or empty where the string says none of it. In this order:
+/// `desktop`, `mobile`, `tablet`, or empty if the string does not reveal it. In this order:
 ///
 /// 1. a television is none of the three;
 /// 2. `iPad`, `Tablet` (but not Windows' `Tablet PC`), `PlayBook`, `Kindle`, and Silk or Android without `Mobile` are tablets;

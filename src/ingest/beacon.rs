@@ -1,7 +1,7 @@
-//! What a browser or a server sends about one thing that happened: read from JSON, checked field by field, not yet believed.
+//! Beacons of browsers and servers: parsed from JSON and checked field by field, not yet trusted.
 //!
-//! - Every refusal names its field. Names of older generations are accepted beside today's (CONTRACT 9.2).
-//! - Texts lose control characters and are cut to their longest; only what would change a meaning is refused.
+//! - Every error names its field. Names of older generations are accepted in addition to the current ones (CONTRACT 9.2).
+//! - Texts lose control characters and are cut to their maximum length; only what would change the meaning is refused.
 
 use std::{borrow::Cow, fmt};
 
@@ -18,27 +18,27 @@ use super::{
     properties::{Properties, clean},
 };
 
-/// Longest URL that is looked at, in bytes; the rest is cut off.
+/// Maximum length of a URL, in bytes; the rest is cut off.
 const MAX_URL: usize = 8_192;
 
-/// The script's event of a click on a link to another host.
+/// The script's event for a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
 
-/// The script's event of a click on a link to a file.
+/// The script's event for a click on a link to a file.
 pub const FILE_DOWNLOAD: &str = "file_download";
 
-/// Events that the tracker makes by itself; their `url` is the link's.
+/// Events that the tracker sends automatically; their `url` is the link's.
 const AUTOMATIC: &[&str] = &[OUTBOUND_LINK, FILE_DOWNLOAD];
 
-/// The largest amount of one event, in units, received or paid back: a large order in the smallest currencies (rial, dong).
+/// Maximum absolute amount of one event, in units: a large order in the smallest currencies (rial, dong).
 const MAX_AMOUNT: f64 = 1e11;
 
 /// The page of a beacon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Lower case, without port, letters outside ASCII in their `xn--` form.
+    /// Lower case, without port, non-ASCII letters in their `xn--` form.
     pub host: String,
-    /// Normalized, without query and anchor; `/` where there is none. A hash route is part of it: `/app#/orders`.
+    /// Normalized, without query and fragment; `/` if empty. Includes a hash route: `/app#/orders`.
     pub path: String,
     /// Without its `?`.
     pub query: String,
@@ -46,35 +46,35 @@ pub struct Page {
     pub fragment: String,
 }
 
-/// Money.
+/// Revenue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Money {
     /// Millionths of a unit.
     pub micros: i64,
-    /// ISO 4217 code, upper case; empty for the website's own.
+    /// ISO 4217 code, upper case; empty for the website's currency.
     pub currency: String,
 }
 
 impl Money {
-    /// The same, in this currency where none was named.
+    /// The same with this currency if none was given.
     #[must_use]
     pub fn or_in(self, currency: &str) -> Self {
         if self.currency.is_empty() { Self { currency: currency.to_owned(), ..self } } else { self }
     }
 }
 
-/// One thing that happened, as its sender tells it.
+/// One event as sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Beacon {
     /// What it is.
     pub kind: EventKind,
     /// Name of an event or goal; empty for the rest.
     pub name: String,
-    /// The sender's id of it.
+    /// Event ID given by the sender.
     pub event_id: Option<String>,
-    /// The sender's id of the visitor, where it keeps one.
+    /// Visitor ID kept by the sender, if any.
     pub visitor_id: Option<String>,
-    /// The browser's id of the visit; empty for what servers send.
+    /// Visit ID given by the browser; empty for servers.
     pub session: String,
     /// Where it happened.
     pub page: Page,
@@ -82,23 +82,23 @@ pub struct Beacon {
     pub title: String,
     /// URL of the referring page.
     pub referrer: String,
-    /// The visitor's browser, where the sender says so.
+    /// User agent of the visitor, if the sender gives it.
     pub user_agent: Option<String>,
-    /// Whether the browser says that a program drives it (`navigator.webdriver`).
+    /// Whether the browser reports automation (`navigator.webdriver`).
     pub webdriver: bool,
-    /// `desktop`, `mobile` or `tablet`, where the sender says so.
+    /// `desktop`, `mobile` or `tablet`, if the sender gives it.
     pub device: String,
     /// `WIDTHxHEIGHT`.
     pub screen: String,
     /// BCP 47 tag.
     pub language: String,
-    /// When it happened by the sender's clock, in milliseconds since 1970 UTC.
+    /// Time of the event by the sender's clock, in milliseconds since 1970 UTC.
     pub at_ms: Option<i64>,
-    /// When it was sent by the same clock: tells how wrong that clock is.
+    /// Send time by the same clock, which reveals how wrong that clock is.
     pub sent_ms: Option<i64>,
-    /// What else the sender says.
+    /// Other properties.
     pub properties: Properties,
-    /// Money received.
+    /// Revenue.
     pub money: Option<Money>,
 }
 
@@ -180,7 +180,7 @@ struct Wire<'a> {
     webdriver: Option<bool>,
 }
 
-/// Fields of [`Wire`] by what they must be.
+/// Fields of [`Wire`] by type.
 const TEXTS: &[&str] = &[
     "type",
     "event_type",
@@ -201,7 +201,7 @@ const TEXTS: &[&str] = &[
 const NUMBERS: &[&str] = &["timestamp", "sent_at", "duration", "scroll_depth"];
 const RECORDS: &[&str] = &["data", "event_data"];
 
-/// Reads a beacon of `/e/:code`. Errors: `Invalid`, naming the field.
+/// Parses a beacon of `/e/:code`. Errors: `Invalid`, naming the field.
 pub fn read(body: &[u8]) -> Result<Beacon> {
     let wire = parse(body)?;
     for (field, value) in [
@@ -217,7 +217,7 @@ pub fn read(body: &[u8]) -> Result<Beacon> {
     checked(wire)
 }
 
-/// Reads a heartbeat of `/e/heartbeat/:code`. Errors: `Invalid`, naming the field.
+/// Parses a heartbeat of `/e/heartbeat/:code`. Errors: `Invalid`, naming the field.
 pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     let wire = parse(body)?;
     let (duration, scroll_depth, had_interaction) = (wire.duration, wire.scroll_depth, wire.had_interaction);
@@ -236,7 +236,7 @@ pub fn read_heartbeat(body: &[u8]) -> Result<Beacon> {
     Ok(beacon)
 }
 
-/// The tracking code that stands in a body of an alias path.
+/// The tracking code in the body of an alias path.
 #[must_use]
 pub fn code_in(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
@@ -250,7 +250,7 @@ pub fn code_in(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<Coded>(body).ok()?.tracking_code
 }
 
-/// Whether a body can be an object: serde reads a struct from an array as well.
+/// Whether a body can be an object: serde also reads a struct from an array.
 #[must_use]
 pub fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
@@ -261,7 +261,7 @@ fn parse(body: &[u8]) -> Result<Wire<'_>> {
     wire.ok_or_else(|| diagnosis(body))
 }
 
-/// Says what keeps a body from being a beacon.
+/// Explains why a body is not a beacon.
 fn diagnosis(body: &[u8]) -> Error {
     let fields: Map<String, Value> = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => fields,
@@ -277,7 +277,7 @@ fn diagnosis(body: &[u8]) -> Error {
         .or_else(|| wrong(NUMBERS, Value::is_number, "a number"))
         .or_else(|| wrong(RECORDS, Value::is_object, "an object of strings, numbers and booleans"))
         .or_else(|| wrong(&["had_interaction", "webdriver"], Value::is_boolean, "true or false"))
-        .unwrap_or_else(|| Error::invalid("body", "names a field twice"))
+        .unwrap_or_else(|| Error::invalid("body", "must contain each field only once"))
 }
 
 fn checked(wire: Wire<'_>) -> Result<Beacon> {
@@ -317,26 +317,26 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
     })
 }
 
-/// What beacons of browsers and events of servers have in common, unchecked.
+/// Fields shared by beacons of browsers and events of servers, unchecked.
 pub struct Thing {
-    /// What errors call its fields.
+    /// Names of its fields in errors.
     pub fields: Fields,
-    /// What the sender calls its kind.
+    /// Type of the event, as sent.
     pub kind: String,
     /// Name of an event or goal.
     pub name: String,
-    /// The sender's id of it.
+    /// Event ID given by the sender.
     pub event_id: Option<String>,
-    /// The sender's id of the visitor.
+    /// Visitor ID kept by the sender.
     pub visitor_id: Option<String>,
     /// Where it happened.
     pub page: Page,
-    /// What else the sender says.
+    /// Other properties.
     pub properties: Properties,
 }
 
 impl Thing {
-    /// Checks it and makes a beacon, whose other fields `complete` adds. Errors: `Invalid`, naming the field.
+    /// Checks it and creates a beacon, whose other fields are added by `complete`. Errors: `Invalid`, naming the field.
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
         let fields = self.fields;
         let (event_id, visitor_id) = (fields.event_id(self.event_id)?, fields.visitor_id(self.visitor_id)?);
@@ -357,9 +357,9 @@ impl Thing {
                 .iter()
                 .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
             {
-                return Err(Error::invalid(fields.properties, "an identify needs user_id, customer_id or email"));
+                return Err(Error::invalid(fields.properties, "must contain user_id, customer_id or email"));
             }
-            // Names and addresses of people are no event properties that anyone could break down by.
+            // Names and addresses of people must not become event properties, which anyone could break down by.
             properties = properties.only(&["user_id", "id", "customer_id"]);
         }
         Ok(complete(Beacon {
@@ -389,7 +389,7 @@ fn whole(number: f64) -> Option<i64> {
     (number.is_finite() && number.abs() < 9e15).then_some(number as i64)
 }
 
-/// The kind that a type stands for, and the name of the event. Errors: an event or goal without a name.
+/// The kind for a type, and the name of the event. Errors: an event or goal without a name.
 fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
     let name = name_of(name);
     let named = |kind: EventKind, name: String| {
@@ -411,15 +411,14 @@ fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
     }
 }
 
-/// A name without white space and control characters around it, so that none is blank.
+/// A name without surrounding white space and control characters; `None` if blank.
 fn name_of(text: &str) -> String {
     clean(text.trim_matches(|c: char| c.is_whitespace() || c.is_control()), 200)
 }
 
-/// The money under a name; `default` is the currency where none is named. Errors: `Invalid`, naming the field.
+/// The amount under a name; `default` is the currency if none is given. Errors: `Invalid`, naming the field.
 fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
-    let amount =
-        properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number of units, such as 29.00"))?;
+    let amount = properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number, such as 29.00"))?;
     if amount.abs() > MAX_AMOUNT {
         return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT} (got {amount})")));
     }
@@ -438,7 +437,7 @@ fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money
     Ok(Money { micros, currency })
 }
 
-/// Takes an absolute http or https URL apart. Errors: `Invalid` for `url`.
+/// Parses an absolute http or https URL. Errors: `Invalid` for `url`.
 pub fn page_of(url: &str) -> Result<Page> {
     let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
     let url = url.trim();
@@ -459,13 +458,13 @@ pub fn page_of(url: &str) -> Result<Page> {
     Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
 }
 
-/// The route that a fragment such as `/orders?page=2` or `!/orders` stands for, without its query; `None` for an anchor.
+/// The route of a fragment such as `/orders?page=2` or `!/orders`, without its query; `None` for an anchor.
 fn hash_route(fragment: &str) -> Option<&str> {
     let route = fragment.split('?').next()?;
     (route.starts_with('/') || route.starts_with("!/")).then_some(route)
 }
 
-/// The host of an authority such as `user@Shop.Example:8080`, lower case, letters outside ASCII in their `xn--` form.
+/// The host of an authority such as `user@Shop.Example:8080`, lower case, non-ASCII letters in their `xn--` form.
 pub(super) fn host_of(authority: &str) -> Option<String> {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match host.strip_prefix('[') {
@@ -479,7 +478,7 @@ pub(super) fn host_of(authority: &str) -> Option<String> {
     usable.then_some(host)
 }
 
-/// `1920x1080`, or nothing for what is none.
+/// `1920x1080`, or empty if it is invalid.
 fn screen_of(text: &str) -> String {
     let size = text.split_once(['x', 'X', '×']).and_then(|(width, height)| {
         let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (1..=32_767).contains(side));
@@ -488,7 +487,7 @@ fn screen_of(text: &str) -> String {
     size.map(|(width, height)| format!("{width}x{height}")).unwrap_or_default()
 }
 
-/// A tag such as `en-US`, or nothing for what is none.
+/// A tag such as `en-US`, or empty if it is invalid.
 pub(super) fn language_of(text: &str) -> String {
     let tag = text.split([',', ';']).next().unwrap_or_default().trim();
     let plain = (2..=35).contains(&tag.len()) && tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');

@@ -1,4 +1,4 @@
-//! Holds the reader of beacons against what real trackers send, and against nonsense.
+//! Tests the beacon parser with what real trackers send, and with nonsense.
 
 use serde_json::json;
 
@@ -145,7 +145,7 @@ fn a_heartbeat_keeps_what_it_measures() {
     assert_eq!(read_heartbeat(b"{}").unwrap_err().field(), Some("session_id"));
 }
 
-/// A fixed sequence of numbers, so that a failure can be seen again.
+/// A fixed sequence of numbers, so that failures are reproducible.
 struct Random(u64);
 
 impl Random {

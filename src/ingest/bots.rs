@@ -1,8 +1,9 @@
-//! Which user agents are machines, and by what rule.
+//! Bot detection by user agent, and the rule that matched.
 //!
-//! - An empty user agent is a machine: every browser names itself.
-//! - Words are matched in lower case, anywhere in the string; then the maintained list of crawlers is asked.
-//! - Every browser begins with `Mozilla/` or `Opera/`: what does not is a machine. One that dresses as a browser is not found here.
+//! - An empty user agent is a bot: every browser has one.
+//! - Words are matched in lower case, anywhere in the string; then the maintained list of crawlers is searched.
+//! - Every browser begins with `Mozilla/` or `Opera/`; anything else is a bot. Bots that impersonate a browser are not
+//!   detected here.
 
 use std::sync::LazyLock;
 
@@ -10,20 +11,20 @@ use aho_corasick::AhoCorasick;
 use regex::Regex;
 use serde::Deserialize;
 
-/// A machine without a name: the header is empty or `-`.
+/// No user agent: the header is empty or `-`.
 const NAMELESS: &str = "empty user agent";
-/// It says so itself, or leaves a contact address as crawlers do.
+/// Identifies itself as a bot, or contains a contact address as crawlers do.
 const CRAWLER: &str = "crawler";
 /// A program that fetches for its owner: a library, a command line tool.
 const LIBRARY: &str = "HTTP library or tool";
-/// A browser without a person in front of it.
+/// A headless browser.
 const HEADLESS: &str = "headless browser";
-/// A browser that says itself that a program drives it.
+/// A browser that reports automation.
 pub const AUTOMATED: &str = "automated browser (navigator.webdriver)";
-/// Reads feeds, makes link previews, watches whether a site is up.
+/// A feed reader, link preview or uptime monitor.
 const FETCHER: &str = "feed reader, preview or monitor";
 
-/// It does not begin as browsers do.
+/// Does not begin like a browser.
 pub const UNLIKE_BROWSERS: &str = "not a browser";
 
 /// The maintained list of crawlers (npm `crawler-user-agents`, MIT), embedded so that the binary runs from any folder.
@@ -32,7 +33,7 @@ const CRAWLERS: &str = include_str!(concat!(
     "/.vendor/node_modules/crawler-user-agents/crawler-user-agents.json"
 ));
 
-/// Longest part of a user agent that is looked at, in bytes; nothing a browser sends comes near it.
+/// Maximum length of a user agent that is parsed, in bytes; no browser comes close to it.
 const MAX_LENGTH: usize = 1_024;
 
 /// The list, compiled: nearly all of its patterns are plain texts.
@@ -63,7 +64,7 @@ impl Crawlers {
     }
 }
 
-/// The text that a pattern stands for, where it stands for one only.
+/// The text that a pattern matches, if there is only one.
 fn plain(pattern: &str) -> Option<String> {
     let mut text = String::with_capacity(pattern.len());
     let mut letters = pattern.chars();
@@ -82,7 +83,7 @@ static COMPILED: LazyLock<Option<Crawlers>> = LazyLock::new(|| match Crawlers::c
     Ok(crawlers) => Some(crawlers),
     Err(error) => {
         // The list is part of the binary and a test compiles it, so this is a broken build, not bad input.
-        tracing::error!(error.source = %error, "the embedded list of crawlers cannot be compiled; only words tell bots");
+        tracing::error!(error.source = %error, "cannot compile the embedded list of crawlers; bots are detected by words only");
         None
     }
 });
@@ -92,7 +93,7 @@ pub fn warm() {
     LazyLock::force(&COMPILED);
 }
 
-/// Words with the rule they stand for; the first that occurs decides.
+/// Words with the rule they stand for; the first match decides.
 const WORDS: &[(&str, &[&str])] = &[
     (
         HEADLESS,
@@ -306,7 +307,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Why this user agent is a machine, or `None` for what seems to be a person's browser.
+/// Reason for classifying the user agent as a bot; `None` for an apparently human browser.
 #[must_use]
 pub fn machine(user_agent: &str) -> Option<&'static str> {
     let trimmed = user_agent.trim();

@@ -1,7 +1,7 @@
-//! The chain: a beacon that a website admits becomes an event; what it learns on the way is looked up here.
+//! Enrichment: turns an accepted beacon into an event, with the lookups it needs.
 //!
-//! - The address goes in and does not come out: it becomes a place and a visitor's hash.
-//! - A machine's event is made like a person's and carries its reason.
+//! - The IP address is replaced by a place and a visitor's hash.
+//! - A bot's event is created like a human's, with the reason.
 
 use std::{
     borrow::Cow,
@@ -31,52 +31,53 @@ use super::{
     session_agents::SessionAgents,
 };
 
-/// How old a beacon's own time may be, in milliseconds; browsers keep what they could not send for that long.
+/// Maximum age of a beacon, in milliseconds; browsers keep for that long what they could not send.
 const OLDEST_MS: i64 = DAY_MS;
 
-/// How far a sender's clock may be ahead, in milliseconds.
+/// Maximum lead of a sender's clock, in milliseconds.
 const AHEAD_MS: i64 = 60_000;
 
-/// Who sent it.
+/// The sender of an event.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    /// The visitor's address; `None` where a server does not tell it.
+    /// The visitor's IP address; `None` if a server does not give it.
     pub address: Option<IpAddr>,
     /// The `User-Agent` header.
     pub user_agent: &'a str,
-    /// When it happened, in milliseconds since 1970 UTC, where the sender's word counts as it is; `None` where the beacon tells.
+    /// Time of the event in milliseconds since 1970 UTC, if the sender's time is used unchanged; `None` to use the
+    /// beacon's.
     pub happened_ms: Option<i64>,
     /// Whether the visitor opted out (`Sec-GPC: 1`).
     pub opted_out: bool,
-    /// Why this sender is a machine whatever its user agent says.
+    /// Reason for classifying this sender as a bot regardless of its user agent.
     pub machine: Option<&'a str>,
-    /// Whether a repeated page view is one.
+    /// Whether repeated page views are merged.
     pub collapses: bool,
 }
 
-/// Makes events.
+/// Event enrichment.
 #[derive(Clone)]
 pub struct Chain {
-    /// What agents and places are looked up in.
+    /// Lookup of user agents and places.
     pub enricher: Arc<Enricher>,
-    /// The installation's secret: keys visitors whose ids the sender keeps.
+    /// The installation's secret: keys visitors with sender IDs.
     pub secret: Secret,
-    /// Keys the others.
+    /// The salts: key all other visitors.
     pub salts: Arc<Salts>,
-    /// What the bodies of proxied sessions told.
+    /// User agents from the bodies of proxied sessions.
     pub session_agents: Arc<SessionAgents>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids of what has none.
+    /// IDs for events without one.
     pub ids: Arc<dyn Ids>,
 }
 
 impl Chain {
-    /// The event that a beacon becomes. Its time is the sender's, corrected by the sender's clock where that is told, and
-    /// the server's where it lies more than a day back or in the future.
+    /// The event for a beacon. Its time is the sender's, corrected for its clock error if known, and the server's if it
+    /// is more than a day in the past or in the future.
     ///
     /// # Errors
-    /// Internal, when a salt cannot be kept.
+    /// Internal, when a salt cannot be stored.
     pub fn event(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>) -> Result<Incoming> {
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
@@ -86,7 +87,8 @@ impl Chain {
         if agent.device.is_empty() && !beacon.device.is_empty() {
             Arc::make_mut(&mut agent).device.clone_from(&beacon.device);
         }
-        // A body may claim any browser: what the request itself says decides first. A proxy may leave the header out, or send a name of its own.
+        // A body may claim any browser, so the request's header takes precedence. A proxy may omit the header, or send
+        // its own.
         let header = Some(sender.user_agent).filter(|header| !header.is_empty() && *header != user_agent);
         let of_header = header.and_then(|header| self.enricher.known(header).machine);
         let of_header = of_header.filter(|rule| *rule != bots::UNLIKE_BROWSERS);
@@ -132,7 +134,8 @@ impl Chain {
         Ok(Incoming { event, who, collapse, is_named })
     }
 
-    /// The visitor's browser: what the body says, else what the session's page view said through the same proxy, else the header.
+    /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the
+    /// header.
     fn user_agent<'a>(&self, website: Uuid, beacon: &'a Beacon, header: &'a str) -> Cow<'a, str> {
         let told = beacon.user_agent.as_deref().filter(|text| !text.is_empty());
         let is_proxied = !beacon.session.is_empty() && told != Some(header) && !begins_as_browsers_do(header);
@@ -163,7 +166,7 @@ impl Chain {
     }
 }
 
-/// Every browser does; a proxy that sends its own user agent does not.
+/// Every browser sends it; a proxy with its own user agent does not.
 fn begins_as_browsers_do(user_agent: &str) -> bool {
     user_agent.starts_with("Mozilla/") || user_agent.starts_with("Opera/")
 }
@@ -186,7 +189,7 @@ fn hash_of(page: &Page) -> u64 {
     hasher.finish()
 }
 
-/// The identity of an event whose sender gave it an id.
+/// The event ID for an ID given by the sender.
 #[must_use]
 pub fn id_of(website: Uuid, id: &str) -> Uuid {
     let whole: [u8; 32] = Sha256::new_with_prefix(b"event")
@@ -199,7 +202,7 @@ pub fn id_of(website: Uuid, id: &str) -> Uuid {
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// When it happened, by the server's clock.
+/// Time of the event, by the server's clock.
 fn time_of(at_ms: Option<i64>, sent_ms: Option<i64>, now_ms: i64) -> i64 {
     match (at_ms, sent_ms) {
         (Some(at), Some(sent)) if (0..=OLDEST_MS).contains(&sent.saturating_sub(at)) => now_ms - (sent - at),

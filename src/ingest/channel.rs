@@ -1,7 +1,7 @@
-//! How a visitor came: referrer host, source name and channel.
+//! Acquisition: referrer host, source name and channel.
 //!
-//! - A site's own host and its subdomains are no referrer.
-//! - Campaign parameters win over the referrer: whoever tagged a link said where it stands.
+//! - A site's own host and its subdomains are not referrers.
+//! - Campaign parameters take precedence over the referrer: the link was tagged on purpose.
 //! - Sources are one readable list, `sources.txt`.
 
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
@@ -64,7 +64,7 @@ static SOURCES: LazyLock<Sources> = LazyLock::new(|| {
 });
 
 impl Sources {
-    /// The source of a host: the longest listed host it equals or lies under.
+    /// The source of a host: the longest listed host that it equals or is a subdomain of.
     fn of_host(&self, host: &str) -> Option<Source> {
         let mut rest = host;
         loop {
@@ -81,7 +81,7 @@ impl Sources {
         }
     }
 
-    /// The source that a `utm_source` names: a listed word, name or host.
+    /// The source for a `utm_source`: a listed word, name or host.
     fn of_tag(&self, tag: &str) -> Option<Source> {
         let tag = tag.trim().to_lowercase();
         self.tags.get(&tag).copied().or_else(|| if tag.contains('.') { self.of_host(&tag) } else { None })
@@ -109,11 +109,11 @@ pub struct Campaign {
     pub term: String,
     /// `utm_content` as sent.
     pub content: String,
-    /// The advertising network whose click id the address carries, and whether only paid clicks carry it.
+    /// The advertising network whose click ID is in the URL, and whether only paid clicks have it.
     click: Option<(&'static str, bool)>,
 }
 
-/// Click ids of advertising networks. Facebook adds its own to unpaid links as well.
+/// Click IDs of advertising networks. Facebook adds its own to unpaid links as well.
 const CLICKS: &[(&str, (&str, bool))] = &[
     ("gclid", ("google", true)),
     ("gbraid", ("google", true)),
@@ -129,11 +129,11 @@ const CLICKS: &[(&str, (&str, bool))] = &[
     ("igshid", ("instagram", false)),
 ];
 
-/// Longest campaign value that is kept, in bytes.
+/// Maximum length of a campaign value, in bytes.
 const MAX_BYTES: usize = 255;
 
 impl Campaign {
-    /// Whether a query might carry anything for [`Campaign::of_query`]; cheap, and never wrong when it answers no.
+    /// Whether a query may contain anything for [`Campaign::of_query`]; cheap, without false negatives.
     #[must_use]
     pub fn is_in(query: &str) -> bool {
         let is_read = |pair: &str| {
@@ -174,7 +174,7 @@ impl Campaign {
     }
 }
 
-/// Undoes form encoding: `+` is a space, `%41` is `A`; what is not a valid escape stays as it is.
+/// Decodes form encoding: `+` is a space, `%41` is `A`; invalid escapes stay.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['+', '%']) {
         return Cow::Borrowed(text);
@@ -195,8 +195,8 @@ fn decode(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The host of a URL in lower case, without user, port, closing dot and `www.`, letters outside ASCII in their `xn--` form; `None`
-/// where there is no host.
+/// The host of a URL in lower case, without user, port, trailing dot and `www.`, non-ASCII letters in their `xn--`
+/// form; `None` if there is no host.
 #[must_use]
 pub fn host_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.trim().split_once("://")?;
@@ -214,7 +214,7 @@ pub fn host_of(url: &str) -> Option<String> {
     (!host.is_empty()).then(|| host.into_owned())
 }
 
-/// Whether `host` (as [`host_of`] gives it) is the site's own domain or lies under it.
+/// Whether `host` (from [`host_of`]) is the site's own domain or a subdomain.
 #[must_use]
 pub fn is_own(host: &str, domain: &str) -> bool {
     let domain = domain.trim_end_matches('.').to_lowercase();
@@ -228,7 +228,7 @@ pub fn referrer_host(referrer: &str, domain: &str) -> String {
     host_of(referrer).filter(|host| !is_own(host, domain)).unwrap_or_default()
 }
 
-/// Names source and channel of an arrival; `referrer` is what [`referrer_host`] gave.
+/// Source and channel of an arrival; `referrer` is the result of [`referrer_host`].
 #[must_use]
 pub fn acquire(referrer: String, campaign: Campaign) -> Acquisition {
     let tag =
@@ -253,7 +253,7 @@ pub fn acquire(referrer: String, campaign: Campaign) -> Acquisition {
     }
 }
 
-/// The channel, by the field's usual grouping: what was paid first, then what the tag says, then what the source is.
+/// The channel, by the usual grouping: paid traffic first, then the tag, then the source.
 fn channel(campaign: &Campaign, kind: Option<Kind>, source: &str, referrer: &str) -> &'static str {
     let medium = campaign.medium.to_lowercase();
     let medium = medium.as_str();

@@ -1,4 +1,4 @@
-//! Holds referrers, sources and channels against examples.
+//! Tests referrers, sources and channels with examples.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The crawler beacon, version 3 (CONTRACT 9.7): a site's own middleware tells which machine asked for which page.
+//! The crawler beacon, version 3 (CONTRACT 9.7): a site's own middleware reports which bot requested which page.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::{
     properties::{Properties, clean},
 };
 
-/// The reason of a machine that no rule names: the middleware told it from people.
+/// The reason for a bot that no rule matches: the middleware detected it.
 pub const UNNAMED: &str = "crawler beacon";
 
 #[derive(Deserialize)]
@@ -25,17 +25,17 @@ struct Wire {
     src: Option<String>,
 }
 
-/// A machine's visit to a page.
+/// A bot's visit to a page.
 pub struct Crawl {
     /// The page view.
     pub beacon: Beacon,
-    /// The machine's user agent.
+    /// The bot's user agent.
     pub user_agent: String,
-    /// The machine's address, where the middleware knows it.
+    /// The bot's IP address, if the middleware knows it.
     pub address: Option<IpAddr>,
 }
 
-/// Reads the body. Errors: `Invalid`, naming the field.
+/// Parses the body. Errors: `Invalid`, naming the field.
 pub fn read(body: &[u8]) -> Result<Crawl> {
     let wire: Option<Wire> = if is_object(body) { serde_json::from_slice(body).ok() } else { None };
     let wire = wire.ok_or_else(|| {

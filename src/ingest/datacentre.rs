@@ -1,6 +1,7 @@
-//! Networks of data centres, from a file of the operator's: what browses from there is rarely a person.
+//! Networks of data centers, from a file of the operator: traffic from them is rarely human.
 //!
-//! - One address or network a line; what follows `#` is a remark. Hosters publish such lists; none is built in, as they change weekly.
+//! - One address or network per line; `#` starts a comment. Hosting providers publish such lists; none is built in,
+//!   because they change weekly.
 
 use std::{net::IpAddr, path::Path};
 
@@ -8,21 +9,21 @@ use schema::error::{Error, Result};
 
 use super::address::Network;
 
-/// The reason that events carry.
+/// The reason in events.
 pub const REASON: &str = "data centre";
 
-/// Networks, as ranges that neither overlap nor touch.
+/// Networks, as disjoint ranges that are not adjacent.
 #[derive(Debug, Default)]
 pub struct Datacentres(Vec<(IpAddr, IpAddr)>);
 
 impl Datacentres {
-    /// Reads the file. Errors: `Invalid` names the file, and the line that is no network.
+    /// Reads the file. Errors: `Invalid` names the file, and the invalid line.
     pub fn open(file: &Path) -> Result<Self> {
         let wrong = |what: String| {
             Error::invalid(
                 "data centres",
                 format!(
-                    "{} {what}; a text file with one network such as 192.0.2.0/24 a line is expected",
+                    "{} {what}; must be a text file with one network per line, such as 192.0.2.0/24",
                     file.display()
                 ),
             )
@@ -34,8 +35,9 @@ impl Datacentres {
             if network.is_empty() {
                 continue;
             }
-            let network: Network =
-                network.parse().map_err(|()| wrong(format!("has {network:?} in line {}", number + 1)))?;
+            let network: Network = network
+                .parse()
+                .map_err(|()| wrong(format!("has an invalid network in line {} (got {network:?})", number + 1)))?;
             ranges.push(network.ends());
         }
         ranges.sort_unstable();
@@ -50,7 +52,7 @@ impl Datacentres {
         Ok(Self(ranges))
     }
 
-    /// Whether the address lies in one of them.
+    /// Whether one of them contains the address.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_network_is_named() {
         let said = read("10.0.0.0/8\n\n10.0.0.0/33\n").unwrap_err().message();
-        assert!(said.contains("\"10.0.0.0/33\" in line 3"), "{said}");
+        assert!(said.contains("in line 3 (got \"10.0.0.0/33\")"), "{said}");
         assert!(Datacentres::open(Path::new("/nowhere/at/all")).unwrap_err().message().contains("cannot be read"));
     }
 }

@@ -1,7 +1,7 @@
 //! Delivery: from the journal to the event store, in order, each row once.
 //!
-//! - A slow or absent store only lengthens the journal.
-//! - Events are carried over when somebody asks, when there are many, and at the latest after a few seconds.
+//! - A slow or unavailable store only makes the journal grow.
+//! - Events are delivered when a query needs them, when there are many, and at the latest after a few seconds.
 //! - The store keeps the position with the events, so that a crash between the two cannot happen.
 
 use std::{
@@ -19,10 +19,10 @@ use tokio::sync::oneshot;
 
 use super::{journal::Reader, progress::State};
 
-/// Bytes of one delivery from the journal, about.
+/// Approximate size of one delivery, in bytes of the journal.
 const BATCH: usize = 8 << 20;
 
-/// How long events wait where nobody asks, so that a trickle does not become a transaction per event.
+/// How long events wait without a query, so that low traffic does not become one transaction per event.
 const LAZY: Duration = Duration::from_secs(3);
 
 /// Time before a second attempt.
@@ -31,31 +31,31 @@ const SOON: Duration = Duration::from_millis(400);
 /// Longest time between two attempts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a start carries over what an earlier process left: what is left then goes on beside the running server.
+/// How long a start delivers what an earlier process left; the rest is delivered beside the running server.
 const AT_START: Duration = Duration::from_secs(1);
 
-/// Bytes of what is left that a start recalls at most, the newest.
+/// Maximum size of undelivered events restored at start, in bytes, the newest.
 const RECALLED_BYTES: u64 = 32 << 20;
 
-/// Longest path that a start recalls, in bytes.
+/// Maximum length of a path restored at start, in bytes.
 const RECALLED_PATH: usize = 256;
 
-/// How late an event may come and still be no exception, in milliseconds.
+/// Maximum lateness of an event that is not exceptional, in milliseconds.
 const LATE_MS: i64 = 60_000;
 
-/// Carries rows over.
+/// Delivers rows.
 pub struct Delivery {
-    /// Where to.
+    /// The event store.
     pub sink: Arc<dyn Sink>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where from.
+    /// The journal.
     pub journal: Reader,
-    /// What intake is told.
+    /// Progress shared with the intake.
     pub state: Arc<State>,
 }
 
-/// What a start recalls of an event; not the path where it is unusually long.
+/// The parts of an event restored at start; without the path if it is unusually long.
 fn recent_of(event: &Event) -> RecentEvent {
     let path = if event.path.len() <= RECALLED_PATH { &*event.path } else { "" };
     RecentEvent {
@@ -70,15 +70,16 @@ fn recent_of(event: &Event) -> RecentEvent {
 }
 
 impl Delivery {
-    /// Delivers everything that waits. Answers the position reached.
+    /// Delivers everything that waits. Returns the position reached.
     ///
     /// # Errors
-    /// Whatever the store or the journal refuses; what was delivered before stays so.
+    /// Errors of the store or the journal; what was delivered before stays.
     pub async fn catch_up(&mut self) -> Result<i64> {
         self.reach(i64::MAX, None).await
     }
 
-    /// As [`Delivery::catch_up`], for about a second: senders choose how much waits, and not how long a start takes.
+    /// Like [`Delivery::catch_up`], for about a second: senders determine how much waits, but must not determine how
+    /// long a start takes.
     ///
     /// # Errors
     /// As [`Delivery::catch_up`].
@@ -86,10 +87,10 @@ impl Delivery {
         self.reach(i64::MAX, Some(Instant::now() + AT_START)).await
     }
 
-    /// What the newest events that are not delivered yet say of who is there, since a moment: a start does not wait for all of them.
+    /// Live visitors from the newest undelivered events since a moment, because a start does not wait for all of them.
     ///
     /// # Errors
-    /// Whatever the journal refuses.
+    /// Errors of the journal.
     pub async fn newest_left(&mut self, since_ms: i64) -> Result<Vec<RecentEvent>> {
         let delivered = self.state.delivered.load(Ordering::Acquire);
         let (mut at, mut recent) = (self.journal.before_newest(delivered, RECALLED_BYTES).await?, Vec::new());
@@ -102,7 +103,7 @@ impl Delivery {
         }
     }
 
-    /// Delivers what waits up to a position, at least, or until it is time. Answers the position reached.
+    /// Delivers at least up to a position, or until the deadline. Returns the position reached.
     async fn reach(&mut self, position: i64, until: Option<Instant>) -> Result<i64> {
         loop {
             let from = self.state.delivered.load(Ordering::Acquire);
@@ -122,12 +123,12 @@ impl Delivery {
         }
     }
 
-    /// Delivers until `stop` is told or dropped.
+    /// Delivers until `stop` is sent or dropped.
     pub async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
         let watch = self.state.delivery.clone();
         while watch.turn("delivery", self.deliver(stop)).await.is_none() {
             tokio::time::sleep(SOON).await;
-            // What a turn that panicked did not deliver is still in the journal.
+            // What a run that panicked did not deliver is still in the journal.
             self.state.written.notify_one();
             self.state.wanted.notify_one();
         }
@@ -145,12 +146,12 @@ impl Delivery {
                 _ = &mut *stop => return,
             }
             let mut pause = SOON;
-            // What is committed meanwhile is the next delivery's.
+            // Events committed in the meantime belong to the next delivery.
             while let Err(error) = self.reach(self.state.committed.load(Ordering::Acquire), None).await {
                 self.state.is_away.store(true, Ordering::Release);
                 tracing::warn!(
                     error.code = error.code(),
-                    "the event store takes no events now; they wait in the journal"
+                    "the event store accepts no events; they wait in the journal"
                 );
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(PATIENCE),

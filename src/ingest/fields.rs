@@ -1,4 +1,4 @@
-//! What senders call the fields that browsers' beacons and servers' events have in common, and the limits of their sizes.
+//! Names and size limits of the fields shared by browsers' beacons and servers' events.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use super::properties::{MAX_BYTES, MAX_PROPERTIES, Properties};
 pub struct Fields {
     /// The id of the event.
     pub event_id: &'static str,
-    /// Characters that an id of an event may have.
+    /// Length of an event ID, in characters.
     pub event_id_length: RangeInclusive<usize>,
     /// The id of the visitor.
     pub visitor_id: &'static str,
@@ -23,17 +23,17 @@ pub const BEACON: Fields =
     Fields { event_id: "event_id", event_id_length: 8..=64, visitor_id: "visitor_id", properties: "data" };
 
 impl Fields {
-    /// Errors: an id of an event that is too short or too long.
+    /// Errors: an event ID that is too short or too long.
     pub fn event_id(&self, id: Option<String>) -> Result<Option<String>> {
         within(self.event_id, id, &self.event_id_length)
     }
 
-    /// Errors: an id of a visitor that is too short or too long.
+    /// Errors: a visitor ID that is too short or too long.
     pub fn visitor_id(&self, id: Option<String>) -> Result<Option<String>> {
         within(self.visitor_id, id, &(8..=64))
     }
 
-    /// Errors: properties that are too many, or too long together.
+    /// Errors: too many properties, or too much text in total.
     pub fn check_properties(&self, properties: &Properties) -> Result<()> {
         let (sent, bytes) = (properties.sent, properties.sent_bytes);
         if sent > MAX_PROPERTIES {

@@ -1,6 +1,8 @@
-//! The relay: groups go from the desk to delivery in memory as they were committed, so that delivery need not read and decode them again.
+//! Handoff buffer: passes committed groups from the writer to delivery in memory, so that delivery need not read and
+//! decode them again.
 //!
-//! - What delivery misses (it was slow, or the process is new) it reads from the journal: nothing here has to be kept.
+//! - What delivery misses (because it was slow or the process is new) it reads from the journal: nothing here has to be
+//!   kept.
 
 use std::{
     collections::VecDeque,
@@ -9,13 +11,13 @@ use std::{
 
 use super::{journal::Entry, memory::memory_of};
 
-/// Memory of the events held at most, in bytes: it bounds what a slow store costs.
+/// Memory limit of the buffered events, in bytes, which bounds the cost of a slow store.
 const HELD: usize = 24 << 20;
 
-/// Memory of the events of one delivery, about.
+/// Approximate memory of the events in one delivery.
 const BATCH: usize = 16 << 20;
 
-/// Committed groups on their way.
+/// Committed groups to deliver.
 #[derive(Default)]
 pub struct HandoffBuffer(Mutex<Held>);
 
@@ -31,8 +33,8 @@ impl HandoffBuffer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a group over, and answers how many bytes are held; where that is too much, all of them go: delivery is behind then and
-    /// reads the journal.
+    /// Adds a group, and returns the number of buffered bytes. If that is too much, all groups are dropped, and
+    /// delivery reads the journal.
     pub fn give(&self, entry: Entry) -> usize {
         let bytes = entry.events.iter().map(memory_of).sum();
         let mut held = self.held();
@@ -45,7 +47,7 @@ impl HandoffBuffer {
         held.bytes
     }
 
-    /// The groups that follow a position without a gap; none where the next one is not here.
+    /// The groups that follow a position without a gap; none if the next one is not buffered.
     pub fn after(&self, position: i64) -> Vec<Entry> {
         let mut held = self.held();
         let (mut run, mut taken, mut at) = (Vec::new(), 0, position);

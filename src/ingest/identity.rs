@@ -1,7 +1,7 @@
-//! Who somebody is without a cookie: a keyed hash of address and user agent that changes with the UTC day.
+//! Identity without a cookie: a keyed hash of IP address and user agent that changes with the UTC day.
 //!
-//! - The address goes in and does not come out: without the installation's secret nobody can try addresses against it.
-//! - A visit that crosses midnight keeps the visitor it began with, over any number of midnights.
+//! - The IP address is not kept, and without the installation's secret addresses cannot be tested against the hash.
+//! - A visit that crosses midnight keeps its first visitor, over any number of midnights.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,12 +10,12 @@ use uuid::Uuid;
 /// Length of a UTC day, in milliseconds.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The installation's secret: 32 random bytes of the data folder. Shows nothing of itself.
+/// The installation's secret: 32 random bytes of the data folder. `Debug` does not reveal it.
 #[derive(Clone)]
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// Takes the bytes that the data folder keeps.
+    /// Creates it from the bytes in the data folder.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -68,7 +68,7 @@ impl Identity {
 }
 
 impl Identity {
-    /// The key of a visitor whose sender keeps an id, the same on every day.
+    /// The key of a visitor with a sender ID, the same on every day.
     #[must_use]
     pub fn known(&self, id: &str) -> u64 {
         // No day is the least one, so this meets no cookieless visitor.

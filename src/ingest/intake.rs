@@ -1,9 +1,9 @@
-//! The intake: one task that puts everything sent into one order, decides what is new, and answers when it is on disk.
+//! The intake: one task that puts all submissions in order, detects duplicates, and responds when they are on disk.
 //!
-//! - What waits while a group is being written becomes the next group: one sync answers them all.
-//! - An id, or a page view, that was seen before is a duplicate; it is answered no sooner than the first one.
-//! - What waits is bounded by its bytes: in the queue, in a group, and in the journal.
-//! - Nobody hears of an event that could still be lost: the hub and delivery come after the commit.
+//! - Submissions that arrive while a group is written become the next group: one sync serves them all.
+//! - A repeated ID or page view is a duplicate; its response is sent no sooner than that of the first one.
+//! - Memory of waiting submissions is bounded in bytes: in the queue, in a group, and in the journal.
+//! - No event is published that could still be lost: the hub and delivery come after the commit.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -29,24 +29,24 @@ use super::{
 };
 use crate::live::Hub;
 
-/// Submissions that may wait.
+/// Maximum number of waiting submissions.
 const WAITING: usize = 8_192;
 
-/// Memory of the events that may wait, in bytes.
+/// Memory limit of waiting events, in bytes.
 const WAITING_BYTES: usize = 32 << 20;
 
-/// Memory of the events of one group, about.
+/// Approximate memory of the events in one group.
 const GROUP_BYTES: usize = 12 << 20;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
 
-/// Whose event it is.
+/// Identification of an event's visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// The sender keeps an id of the visitor.
+    /// A visitor ID kept by the sender.
     Known(u64),
-    /// The hash of the day it happened, and of the day before: a visit that crosses midnight keeps the latter.
+    /// The hash for the day of the event, and for the day before: a visit that crosses midnight keeps the latter.
     Cookieless {
         /// Of the UTC day it happened.
         that_day: u64,
@@ -55,37 +55,38 @@ pub enum Who {
     },
 }
 
-/// An event on its way in; its visitor is decided in order.
+/// An event to accept; its visitor is determined in order.
 #[derive(Debug, Clone)]
 pub struct Incoming {
     /// The event, without its visitor.
     pub event: Event,
-    /// Whose it is.
+    /// Identification of its visitor.
     pub who: Who,
-    /// Hash of a page view's full address, where repetitions collapse.
+    /// Hash of a page view's full URL, to merge repetitions.
     pub collapse: Option<u64>,
-    /// Whether its id is the sender's, who may send it again.
+    /// Whether its ID was given by the sender, who may send it again.
     pub is_named: bool,
 }
 
-/// What somebody sent: events, and outcomes that are settled already and are only counted.
+/// A submission: events, and outcomes that are already determined and only counted.
 #[derive(Debug, Default)]
 pub struct Submission {
-    /// Events to decide on.
+    /// Events to accept or drop.
     pub events: Vec<Incoming>,
     /// Counted with the next group.
     pub dropped: Vec<(Uuid, Outcome)>,
 }
 
-/// What the task is asked for.
+/// A message to the task.
 enum Asked {
-    /// Take this in.
+    /// Accept this submission.
     Take(Waiting),
-    /// Take nothing of this website in any more, and forget it. Answers the last position of the journal that may hold something of it.
+    /// Reject further events of this website, and drop its state. Returns the last position of the journal that may contain some of
+    /// them.
     Forget(Uuid, oneshot::Sender<Result<i64>>),
     /// Trim what the event store has.
     Trim(oneshot::Sender<Result<()>>),
-    /// Find out whether the journal can be written.
+    /// Check whether the journal is writable.
     Probe(oneshot::Sender<Result<()>>),
 }
 
@@ -93,13 +94,13 @@ struct Waiting {
     submission: Submission,
     /// Memory of its events.
     bytes: usize,
-    /// Its part of [`WAITING_BYTES`].
+    /// Its share of [`WAITING_BYTES`].
     room: Option<OwnedSemaphorePermit>,
-    /// `None`: nobody waits.
+    /// `None`: no response is needed.
     answer: Option<oneshot::Sender<Result<Vec<Outcome>>>>,
 }
 
-/// The end that endpoints hold.
+/// The handle for endpoints.
 #[derive(Clone)]
 pub struct Intake {
     send: mpsc::Sender<Asked>,
@@ -108,13 +109,13 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Takes a submission in. The answer comes when it is on disk.
+    /// Submits. The response comes when the submission is on disk.
     ///
     /// # Errors
-    /// `Unavailable` when too much waits: nothing of the submission was taken then.
+    /// `Unavailable` when too much waits; nothing of the submission was accepted then.
     pub fn submit(&self, submission: Submission) -> Result<Answer> {
         let bytes: usize = submission.events.iter().map(|incoming| memory_of(&incoming.event)).sum();
-        // What is larger than all of the room comes in alone.
+        // A submission larger than the whole limit is admitted alone.
         let permits = u32::try_from(bytes.min(WAITING_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| busy())?;
         let (answer, answered) = oneshot::channel();
@@ -123,23 +124,23 @@ impl Intake {
         Ok(Answer(answered))
     }
 
-    /// Takes a submission in and waits until it is on disk. Answers an outcome for each event, in order.
+    /// Submits and waits until the submission is on disk. Returns an outcome for each event, in order.
     ///
     /// # Errors
-    /// `Unavailable` when too much waits, or the disk is full: nothing of the submission was taken then.
+    /// `Unavailable` when too much waits, or the disk is full; nothing of the submission was accepted then.
     pub async fn take(&self, submission: Submission) -> Result<Vec<Outcome>> {
         self.submit(submission)?.outcomes().await
     }
 
-    /// Counts an outcome; nobody waits for it.
+    /// Counts an outcome without waiting.
     pub fn count(&self, website: Uuid, outcome: Outcome) {
         let submission = Submission { events: Vec::new(), dropped: vec![(website, outcome)] };
-        // Where even counting would have to wait, a count is missing: the answer is a refusal anyway.
+        // If even the count would have to wait, it is dropped: the response is an error anyway.
         let _ = self.send.try_send(Asked::Take(Waiting { submission, bytes: 0, room: None, answer: None }));
     }
 
-    /// Takes nothing of a website in any more, and forgets its counts and who is there. Answers the last position of the journal that
-    /// may hold something of it.
+    /// Rejects further events of a website, and drops its counts and live figures. Returns the last position of the journal that
+    /// may contain its events.
     ///
     /// # Errors
     /// `Unavailable` when too much waits, or the disk is full.
@@ -149,17 +150,17 @@ impl Intake {
         answered.await.map_err(|_| busy())?
     }
 
-    /// Whether something waits and nothing was done for so long.
+    /// Whether something waits and there was no progress for this long.
     #[must_use]
     pub fn is_stuck(&self, long: Duration) -> bool {
         let waits = self.send.capacity() < self.send.max_capacity();
         self.send.is_closed() || (waits && self.state.turned.age() >= long)
     }
 
-    /// Finds out whether the journal can be written.
+    /// Checks whether the journal is writable.
     ///
     /// # Errors
-    /// `Unavailable` when it cannot, or too much waits.
+    /// `Unavailable` when it is not, or too much waits.
     pub async fn probe(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         self.send.try_send(Asked::Probe(answer)).map_err(|_| busy())?;
@@ -177,38 +178,38 @@ impl Intake {
     }
 }
 
-/// What becomes of a submission, once that is known.
+/// The future outcome of a submission.
 pub struct Answer(oneshot::Receiver<Result<Vec<Outcome>>>);
 
 impl Answer {
     /// An outcome for each event, in order, when they are on disk.
     ///
     /// # Errors
-    /// `Unavailable` when the disk is full: nothing of the submission was taken then.
+    /// `Unavailable` when the disk is full; nothing of the submission was accepted then.
     pub async fn outcomes(self) -> Result<Vec<Outcome>> {
         self.0.await.map_err(|_| busy())?
     }
 }
 
 fn busy() -> Error {
-    Error::Unavailable { retry_after: 1, why: "More is being sent than can be written.".into() }
+    Error::Unavailable { retry_after: 1, why: "The server is overloaded.".into() }
 }
 
-/// The task's memory.
+/// State of the writer task.
 pub struct Desk {
     clock: Arc<dyn Clock>,
     hub: Hub,
     state: Arc<State>,
-    /// Most bytes that may wait for delivery.
+    /// Maximum number of bytes that wait for delivery.
     most_bytes: u64,
     seen: Seen,
     visitors: Visitors,
-    /// Websites that are gone. A beacon that was on its way when its website went may still arrive.
+    /// Deleted websites. Beacons in flight may still arrive.
     gone: FxHashSet<Uuid>,
 }
 
 impl Desk {
-    /// A desk that remembers the visitors of these events.
+    /// A writer that remembers the visitors of these events.
     #[must_use]
     pub fn new(
         clock: Arc<dyn Clock>,
@@ -248,7 +249,7 @@ impl Desk {
                 first = waiting.recv() => first,
                 _ = &mut stop, if !is_stopping => {
                     is_stopping = true;
-                    // What comes from now on is refused; what waits is still written.
+                    // New submissions are refused; waiting ones are still written.
                     waiting.close();
                     continue;
                 }
@@ -262,7 +263,7 @@ impl Desk {
                         size += waiting.bytes;
                         group.push(waiting);
                     }
-                    // Asked for after the group, and done after it.
+                    // Requested after the group, and done after it.
                     asked => other = Some(asked),
                 }
                 if size < GROUP_BYTES && other.is_none() {
@@ -271,7 +272,7 @@ impl Desk {
             }
             let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
             let step = self.step(group, &mut trimmed, &mut journal, &mut undo);
-            // The senders of a group that panicked hear that they have to send it again: what is not on disk was not seen.
+            // The senders of a group that panicked are told to retry: what is not on disk was not accepted.
             if watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
                 self.forget(undo);
             }
@@ -282,12 +283,12 @@ impl Desk {
         }
         let delivered = self.state.delivered.load(Ordering::Acquire);
         if let Err(error) = journal.trim(delivered).await {
-            tracing::warn!(error.code = error.code(), "the journal was not trimmed");
+            tracing::warn!(error.code = error.code(), "cannot trim the journal");
         }
         self.seen.settle(true).await;
     }
 
-    /// Moves ids from memory and journal into a file, when it is time.
+    /// Moves IDs from memory and journal to a file, when due.
     async fn turn(&mut self, now_ms: i64, journal: &mut Writer) -> Result<()> {
         self.seen.settle(false).await;
         let today = now_ms.div_euclid(DAY_MS);
@@ -298,11 +299,11 @@ impl Desk {
         Ok(())
     }
 
-    /// Does what has come due, then the group.
+    /// Does what is due, then writes the group.
     async fn step(&mut self, group: Vec<Waiting>, trimmed: &mut i64, journal: &mut Writer, undo: &mut Undo) {
         let now_ms = self.clock.now().timestamp_millis();
         if let Err(error) = self.turn(now_ms, journal).await {
-            tracing::warn!(error.code = error.code(), "ids of events stay in the journal");
+            tracing::warn!(error.code = error.code(), "event IDs stay in the journal");
         }
         self.sweep(now_ms, journal).await;
         let delivered = self.state.delivered.load(Ordering::Acquire);
@@ -310,11 +311,11 @@ impl Desk {
         match self.group(group, now_ms, trim, journal, undo).await {
             Ok(()) if trim > 0 => *trimmed = trim,
             Ok(()) => {}
-            Err(error) => tracing::warn!(error.code = error.code(), "a group of events was refused"),
+            Err(error) => tracing::warn!(error.code = error.code(), "a group of events was rejected"),
         }
     }
 
-    /// Does what is no group.
+    /// Handles a message that is not a submission.
     async fn attend(&mut self, asked: Asked, journal: &mut Writer) {
         match asked {
             Asked::Forget(website, answer) => {
@@ -333,7 +334,7 @@ impl Desk {
         }
     }
 
-    /// Takes nothing of a website in any more.
+    /// Rejects further events of a website.
     async fn forget_website(&mut self, website: Uuid, journal: &mut Writer) -> Result<i64> {
         self.gone.insert(website);
         self.hub.forget(website);
@@ -341,7 +342,7 @@ impl Desk {
         Ok(journal.last())
     }
 
-    /// Decides on a group, writes it, answers, and tells.
+    /// Processes a group: determines outcomes, writes, responds, and publishes.
     async fn group(
         &mut self,
         group: Vec<Waiting>,
@@ -363,14 +364,14 @@ impl Desk {
                 *counts.entry((website, minute, outcome)).or_default() += 1;
             }
             if !submission.events.is_empty() {
-                // What is larger than the whole journal comes in alone.
+                // A group larger than the whole journal is admitted alone.
                 let is_full = waits > 0 && waits.saturating_add(bytes as u64) > self.most_bytes;
                 if is_full || self.seen.is_full() {
                     if let Some(answer) = answer {
                         let why = if is_full {
-                            "The journal is full, as the event store does not take what was sent before."
+                            "The journal is full because the event store does not accept events."
                         } else {
-                            "Ids of events cannot be written now (the disk may be full)."
+                            "Cannot write event IDs; the disk may be full."
                         };
                         let _ = answer.send(Err(Error::Unavailable { retry_after: 10, why: why.into() }));
                     }
@@ -382,7 +383,7 @@ impl Desk {
             for incoming in submission.events {
                 let website = incoming.event.website;
                 if self.gone.contains(&website) {
-                    // Nobody counts it, and nobody is there to be told more.
+                    // The website was deleted; drop silently.
                     outcomes.push(Outcome::Paused);
                     continue;
                 }
@@ -409,7 +410,7 @@ impl Desk {
                     self.hub.take(&events);
                 }
                 for (answer, outcomes) in answers {
-                    // A client that went away is not told; its events count all the same.
+                    // A client that disconnected gets no response; its events still count.
                     let _ = answer.send(Ok(outcomes));
                 }
                 if position > 0 {
@@ -450,7 +451,7 @@ impl Desk {
             return Outcome::NoVisit;
         }
         if is_named {
-            // Also of what is a repetition for another reason: sent again, it still is one.
+            // Also for events that are duplicates for another reason: sent again, they still are.
             self.seen.insert(key);
             undo.seen.push(key);
         }
@@ -464,7 +465,7 @@ impl Desk {
         outcome
     }
 
-    /// What was not written was not seen.
+    /// Rolls back the memory of events that were not written.
     fn forget(&mut self, undo: Undo) {
         for key in undo.seen {
             self.seen.remove(key);
@@ -472,42 +473,42 @@ impl Desk {
         self.visitors.undo(undo.visitors);
     }
 
-    /// Forgets who has gone, and once a minute counts that are too old.
+    /// Drops visitors who have gone and, once a minute, counts that are too old.
     async fn sweep(&mut self, now_ms: i64, journal: &mut Writer) {
         if !self.visitors.sweep(now_ms) {
             return;
         }
         if let Err(error) = journal.forget(now_ms.div_euclid(60_000) - LEDGER_DAYS * 24 * 60).await {
-            tracing::warn!(error.code = error.code(), "old counts of the ledger stay");
+            tracing::warn!(error.code = error.code(), "cannot delete old counts from the ledger");
         }
     }
 }
 
-/// The task that writes.
+/// The writer task.
 pub struct Running {
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
-    /// Refuses what comes from now on, and returns when everything taken in before is on disk.
+    /// Rejects further submissions, and returns when everything accepted before is on disk.
     pub async fn stop(self) {
         drop(self.stop);
-        // A task that panicked has written what it answered.
+        // A task that panicked has written everything it acknowledged.
         let _ = self.task.await;
     }
 }
 
-/// What a group changed in the desk's memory.
+/// Changes of a group to the writer's memory.
 #[derive(Default)]
 struct Undo {
-    /// Keys of ids: what the journal keeps of them.
+    /// Keys of IDs, as stored in the journal.
     seen: Vec<u64>,
     visitors: Before,
 }
 
 impl Intake {
-    /// What intake and delivery tell each other.
+    /// Progress shared by intake and delivery.
     #[must_use]
     pub fn state(&self) -> Arc<State> {
         Arc::clone(&self.state)

@@ -1,6 +1,8 @@
-//! The journal: what was answered and may not be in the event store yet, on disk, in one SQLite file beside the ledger.
+//! The journal: acknowledged events that may not be in the event store yet, on disk, in one SQLite file beside the
+//! ledger.
 //!
-//! - A group of events is one row and one transaction with its ledger counts and its senders' ids; the answer waits for its commit.
+//! - A group of events is one row and one transaction with its ledger counts and its senders' IDs; the response waits
+//!   for its commit.
 //! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
 //!   crash neither loses nor doubles. Rows at or before that position are trimmed.
 
@@ -29,7 +31,8 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE TABLE IF NOT EXISTS recent_ids (position INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, ids BLOB NOT NULL);
 ";
 
-/// First byte of each row: how its events are written. Raise it when [`Event`] changes, and go on reading the older ones.
+/// First byte of each row: the encoding of its events. Increment it when [`Event`] changes, and keep reading the older
+/// ones.
 const FORMAT: u8 = 1;
 
 fn written(events: &[Event]) -> Result<Vec<u8>> {
@@ -49,20 +52,20 @@ fn events_of(blob: &[u8]) -> Result<Vec<Event>> {
 /// Counts of a group: website, minute since 1970, outcome.
 pub type Counts = rustc_hash::FxHashMap<(Uuid, i64, Outcome), u64>;
 
-/// What is written together.
+/// Data that is written together.
 #[derive(Default)]
 pub struct Group<'a> {
     /// Events, one row.
     pub events: &'a [Event],
-    /// Keys of the ids that their senders gave them.
+    /// Keys of the event IDs given by senders.
     pub ids: &'a [u64],
-    /// The UTC day on which they came, in days since 1970.
+    /// The UTC day of their arrival, in days since 1970.
     pub day: i64,
     /// Counts of the ledger.
     pub counts: Counts,
-    /// Up to this position rows of events may go; 0 for none.
+    /// Rows of events up to this position may be trimmed; 0 for none.
     pub delivered: i64,
-    /// Up to this position rows of ids may go; 0 for none.
+    /// Rows of IDs up to this position may be trimmed; 0 for none.
     pub sealed: i64,
 }
 
@@ -79,7 +82,7 @@ pub struct Written {
 pub struct Entry {
     /// Its position.
     pub position: i64,
-    /// What it holds.
+    /// Its events.
     pub events: Vec<Event>,
     /// Its bytes in the journal.
     pub bytes: u64,
@@ -93,41 +96,41 @@ async fn connect(path: &Path) -> sqlx::Result<SqliteConnection> {
         // Every commit reaches the disk before it is answered.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        // What is deleted is overwritten where that costs no write of its own.
+        // Deleted content is overwritten if that needs no extra write.
         .pragma("secure_delete", "FAST")
         .pragma("journal_size_limit", "67108864");
     SqliteConnection::connect_with(&options).await
 }
 
-/// Sorts what SQLite refuses: a full disk passes, the rest is ours.
+/// Classifies SQLite errors: a full disk is temporary, the rest is internal.
 fn refused(error: sqlx::Error) -> Error {
     let text = error.to_string();
     if ["disk is full", "disk I/O error", "No space left"].iter().any(|sign| text.contains(sign)) {
-        tracing::error!(error.source = %text, "the journal cannot write");
+        tracing::error!(error.source = %text, "the journal is not writable");
         return Error::Unavailable {
             retry_after: 10,
-            why: "The journal cannot write now (the disk may be full).".into(),
+            why: "Cannot write to the journal; the disk may be full.".into(),
         };
     }
     Error::internal(error)
 }
 
-/// The end that writes. One per process.
+/// The writing end. One per process.
 pub struct Writer {
     path: PathBuf,
-    /// `None` after a failure, until the next use: what SQLite makes of an unfinished transaction is found out by opening the file.
+    /// `None` after a failure, until the next use: reopening the file reveals what became of an unfinished transaction.
     connection: Option<SqliteConnection>,
     /// The last position that was written.
     last: i64,
 }
 
-/// The end that delivery reads and trims.
+/// The end from which delivery reads.
 pub struct Reader(SqliteConnection);
 
-/// Opens the file and makes its tables.
+/// Opens the file and creates its tables.
 ///
 /// # Errors
-/// When it is no SQLite database or cannot be written.
+/// When it is not an SQLite database or is not writable.
 pub async fn open(path: &Path) -> Result<(Writer, Reader)> {
     let mut writer = connect(path).await.map_err(refused)?;
     sqlx::raw_sql(TABLES).execute(&mut writer).await.map_err(refused)?;
@@ -144,7 +147,7 @@ pub async fn ledger(path: &Path) -> Result<SqliteConnection> {
 }
 
 impl Writer {
-    /// Writes a group, all or nothing. On disk when it returns.
+    /// Writes a group, all or nothing. It is on disk when this returns.
     ///
     /// # Errors
     /// `Unavailable` for a full disk; nothing is written then.
@@ -161,7 +164,7 @@ impl Writer {
             }
             Err(error) => error,
         };
-        // A commit that failed may have reached the disk all the same: nobody else writes, so a new row is ours.
+        // A failed commit may still have reached the disk. There is no other writer, so a new row is this one.
         self.connection = None;
         let newest = newest(self.connected().await?).await?;
         if !events.is_empty() && newest > before {
@@ -171,7 +174,7 @@ impl Writer {
         Err(refused(error))
     }
 
-    /// The ids that are kept here, by row: day and keys.
+    /// The stored IDs, by row: day and keys.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -188,7 +191,7 @@ impl Writer {
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused)
     }
 
-    /// The position of the last row of ids.
+    /// The position of the last row of IDs.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -201,7 +204,7 @@ impl Writer {
         row.try_get(0).map_err(refused)
     }
 
-    /// After a panic: whether the group that was being written is on disk.
+    /// After a panic: whether the group being written is on disk.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -213,13 +216,13 @@ impl Writer {
         Ok(is_written)
     }
 
-    /// Writes something of no meaning, to find out whether the disk takes it.
+    /// Writes a meaningless value to check whether the disk accepts writes.
     ///
     /// # Errors
     /// As [`Writer::commit`].
     pub async fn probe(&mut self) -> Result<()> {
         let connection = self.connected().await?;
-        // The ledger forgets so old a minute with its next sweep.
+        // The ledger deletes such an old minute in its next cleanup.
         let probed = sqlx::query(
             "INSERT INTO ledger VALUES (x'00000000000000000000000000000000', 0, 0, 1) \
              ON CONFLICT (website, minute, outcome) DO UPDATE SET count = count + 1",
@@ -254,7 +257,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets counts older than a minute (since 1970).
+    /// Deletes counts older than a minute (since 1970).
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -268,7 +271,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets the counts of a website.
+    /// Deletes the counts of a website.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -288,7 +291,7 @@ impl Writer {
         self.last
     }
 
-    /// Makes positions follow one that the event store names, even where the journal file is newer than the store's.
+    /// Makes positions continue after one named by the event store, even if the journal file is newer than the store's.
     ///
     /// # Errors
     /// As [`Writer::commit`].
@@ -317,7 +320,7 @@ async fn newest(connection: &mut SqliteConnection) -> Result<i64> {
     row.try_get(0).map_err(refused)
 }
 
-/// One transaction. Answers the position of its row of events, 0 without one.
+/// One transaction. Returns the position of its row of events, 0 without one.
 async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'_>) -> sqlx::Result<i64> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut position = 0;
@@ -356,7 +359,7 @@ impl Reader {
     /// Bytes of the rows after a position.
     ///
     /// # Errors
-    /// Whatever SQLite refuses.
+    /// Errors of SQLite.
     pub async fn bytes_after(&mut self, position: i64) -> Result<u64> {
         let row = sqlx::query("SELECT coalesce(sum(length(events)), 0) FROM journal WHERE position > ?")
             .bind(position)
@@ -366,10 +369,10 @@ impl Reader {
         Ok(u64::try_from(row.try_get::<i64, _>(0).map_err(refused)?).unwrap_or(0))
     }
 
-    /// The position that the newest rows of at most so many bytes together follow; no earlier than `position`.
+    /// The position that precedes the newest rows of at most this many bytes; no earlier than `position`.
     ///
     /// # Errors
-    /// Whatever SQLite refuses.
+    /// Errors of SQLite.
     pub async fn before_newest(&mut self, position: i64, bytes: u64) -> Result<i64> {
         let row = sqlx::query(
             "SELECT coalesce(max(position), ?1) FROM (SELECT position, sum(length(events)) OVER (ORDER BY position DESC) AS bytes \
@@ -383,10 +386,10 @@ impl Reader {
         row.try_get(0).map_err(refused)
     }
 
-    /// The rows after a position, in order, of at most so many bytes together; a longer one comes alone.
+    /// The rows after a position, in order, of at most this many bytes; a longer row is returned alone.
     ///
     /// # Errors
-    /// Whatever SQLite refuses; a row that cannot be read.
+    /// Errors of SQLite; a row that cannot be decoded.
     pub async fn after(&mut self, position: i64, bytes: usize) -> Result<Vec<Entry>> {
         let lengths =
             sqlx::query("SELECT position, length(events) FROM journal WHERE position > ? ORDER BY position LIMIT 1000")

@@ -1,4 +1,4 @@
-//! The ledger as it is read: counts by outcome, and what looks wrong in a website's set-up.
+//! Reading the ledger: counts by outcome, and configuration warnings of a website.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use super::{beacon::host_of, journal, rules::may_send};
 
-/// Hits that a warning needs at least.
+/// Minimum number of hits for a warning.
 const ENOUGH: u64 = 20;
 
-/// What a website's senders were like since the start.
+/// Statistics of a website's senders since the start.
 #[derive(Debug, Default, Clone)]
 struct Signs {
     /// Hits of browsers.
@@ -30,11 +30,11 @@ struct Signs {
     private: u64,
     /// Those whose clock is more than five minutes off.
     skewed: u64,
-    /// The last host that was refused, as `Origin` names it without its port.
+    /// The last refused host, from `Origin` without its port.
     foreign: Option<String>,
 }
 
-/// Notes signs of a wrong set-up, in memory. No address is kept.
+/// Records configuration problems, in memory. No IP address is kept.
 #[derive(Clone, Default)]
 pub struct Notes(Arc<Mutex<HashMap<Uuid, Signs>>>);
 
@@ -43,7 +43,7 @@ impl Notes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A browser's hit from this address, with a clock that is so many milliseconds off.
+    /// A browser's hit from this address, with this clock error in milliseconds.
     pub fn hit(&self, website: Uuid, address: IpAddr, skew_ms: i64) {
         let private = match address.to_canonical() {
             IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
@@ -126,26 +126,29 @@ impl Ledger for Book {
         let signs = self.notes.signs().get(&website).cloned().unwrap_or_default();
         let mut warnings = Vec::new();
         if signs.hits >= ENOUGH && signs.private * 10 >= signs.hits * 9 {
-            warnings.push("Nearly all hits come from private addresses: a proxy stands in front that is not trusted. Name it in FOOTFALL_TRUSTED_PROXIES, or all visitors seem to be one.".to_owned());
+            warnings.push("Nearly all hits come from private addresses, probably through an untrusted proxy. Add it to FOOTFALL_TRUSTED_PROXIES; otherwise all visitors count as one.".to_owned());
         }
         if signs.hits >= ENOUGH && signs.skewed * 2 >= signs.hits {
             warnings.push(
-                "The clocks of most senders are more than five minutes off; the server's own clock may be wrong."
+                "The clocks of most senders differ from the server's by more than five minutes. The server's clock may be wrong."
                     .to_owned(),
             );
         }
         warnings.extend(about_senders(&set_up.senders, signs.foreign.as_deref()));
         if count(Outcome::LocalOrigin) > 0 && !set_up.senders.allow_localhost {
-            warnings.push("Pages on a local host are refused; switch allowLocalhost on to count them.".to_owned());
+            warnings.push(
+                "Events of pages on local hosts are dropped. Set allowLocalhost to true to count them.".to_owned(),
+            );
         }
         if count(Outcome::Paused) > 0 && !set_up.is_active {
-            warnings.push("Tracking is paused: events are answered and not counted.".to_owned());
+            warnings.push("Tracking is paused. Events are acknowledged but not counted.".to_owned());
         }
         Ok(warnings)
     }
 }
 
-/// Warnings about the hosts that may send: following one never locks another host out, since the list replaces the domain.
+/// Warnings about the hosts that can send: following one never locks out another host, because the list replaces the
+/// domain.
 fn about_senders(senders: &Senders, refused: Option<&str>) -> Vec<String> {
     let is_refused = |host: &str| may_send(host, senders) == Err(Outcome::ForeignOrigin);
     // The list as it would have to be for these hosts to count too.
@@ -159,14 +162,14 @@ fn about_senders(senders: &Senders, refused: Option<&str>) -> Vec<String> {
     let mut warnings = Vec::new();
     if is_refused(&senders.domain) {
         warnings.push(format!(
-            "allowedDomains leaves out the website's own domain, so pages of {} are refused: the list replaces the domain. To count them set allowedDomains to {}.",
+            "allowedDomains does not include the website's own domain, so events of {} are dropped. To count them, set allowedDomains to {}.",
             senders.domain,
             complete(&[])
         ));
     }
     if let Some(host) = refused.filter(|host| is_refused(host)).filter(|host| *host != senders.domain) {
         warnings.push(format!(
-            "Pages of {host} send with this tracking code and are refused. If they are yours, set allowedDomains to {}.",
+            "Events of {host} with this tracking code are dropped. To count them, set allowedDomains to {}.",
             complete(&[host])
         ));
     }
@@ -182,7 +185,7 @@ mod tests {
         Senders { domain: "trap.example".into(), allowed_domains, allow_localhost: false }
     }
 
-    /// The list that a warning tells to set.
+    /// The list that a warning suggests.
     fn advised(warning: &str) -> Vec<String> {
         let (_, list) = warning.split_once("set allowedDomains to ").expect("a list");
         serde_json::from_str(list.trim_end_matches('.')).expect("JSON")

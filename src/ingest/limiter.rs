@@ -1,4 +1,4 @@
-//! A limit on what one address may send in a minute. Off unless the operator sets it: no event is dropped by rate otherwise.
+//! Rate limit per address and minute. Off by default: without it no event is dropped by rate.
 
 use std::{
     collections::HashMap,
@@ -8,22 +8,22 @@ use std::{
 
 use super::address::household;
 
-/// Counts requests of addresses in the current minute, in memory.
+/// Counts requests by address in the current minute, in memory.
 #[derive(Default)]
 pub struct Limiter {
-    /// Requests a minute; 0 for no limit.
+    /// Requests per minute; 0 for no limit.
     most: u64,
     minute: Mutex<(i64, HashMap<IpAddr, u64>)>,
 }
 
 impl Limiter {
-    /// Allows so many requests a minute; 0 allows all.
+    /// Allows this many requests per minute; 0 allows all.
     #[must_use]
     pub fn new(most: u64) -> Self {
         Self { most, minute: Mutex::default() }
     }
 
-    /// Counts a request. Errors: the seconds until the next minute, when the address has used this one up.
+    /// Counts a request. Errors: the seconds until the next minute, when the limit is exceeded.
     pub fn count(&self, address: IpAddr, now_ms: i64) -> Result<(), u64> {
         if self.most == 0 {
             return Ok(());
@@ -40,7 +40,7 @@ impl Limiter {
         if *count <= self.most { Ok(()) } else { Err(u64::try_from(left).unwrap_or(60)) }
     }
 
-    /// Requests a minute; 0 for no limit.
+    /// Requests per minute; 0 for no limit.
     #[must_use]
     pub fn most(&self) -> u64 {
         self.most

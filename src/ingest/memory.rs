@@ -1,18 +1,18 @@
-//! What events and visitors take in memory: the size of an event, and what the intake remembers of visitors.
+//! Memory of events and visitors: the size of an event, and what the intake remembers of visitors.
 //!
-//! - There may be millions of visitors within half an hour, so each costs a number and a time.
+//! - There may be millions of visitors within half an hour, so each one costs a number and a time.
 
 use rustc_hash::FxHashMap as HashMap;
 use schema::analytics::event::{Event, VISIT_GAP_MS};
 use uuid::Uuid;
 
-/// Page views of one visitor and address within this time are one, in milliseconds (CONTRACT 9.4).
+/// Page views of one visitor and URL within this time are merged, in milliseconds (CONTRACT 9.4).
 const COLLAPSE_MS: i64 = 5_000;
 
-/// Time between two looks for visitors who have gone, in milliseconds.
+/// Interval of the cleanup of visitors who have gone, in milliseconds.
 const SWEEP_MS: u64 = 60_000;
 
-/// What an event takes in memory, about, in bytes: its parts, and the texts that its sender chose.
+/// Approximate memory of an event, in bytes: its structure and the sender's texts.
 #[must_use]
 pub fn memory_of(event: &Event) -> usize {
     let from = &event.acquisition;
@@ -30,26 +30,26 @@ pub fn memory_of(event: &Event) -> usize {
     600 + texts.sum::<usize>()
 }
 
-/// Whose visit an event belongs to, in one number: a person and a bot of the same id are two.
+/// The visitor of an event in one number: a human and a bot with the same ID are two.
 #[must_use]
 pub fn visitor_key(website: Uuid, visitor: u64, is_bot: bool) -> u64 {
     // The visitor is a hash that is keyed by the website already.
     (visitor ^ website.as_u64_pair().1).rotate_left(u32::from(is_bot))
 }
 
-/// A memory as it was before a change: what to undo when nothing of a group was written.
+/// State before a change, to roll back when a group is not written.
 #[derive(Default)]
 pub struct Before {
     open: Vec<(u64, Option<i64>)>,
     viewed: Vec<(u64, Option<i64>)>,
 }
 
-/// When visitors, and the pages they viewed, were last heard of.
+/// Last activity of visitors and of the pages they viewed.
 #[derive(Default)]
 pub struct Visitors {
     open: HashMap<u64, i64>,
     swept_ms: i64,
-    /// Page views of the last five seconds, by when they came.
+    /// Page views of the last five seconds, by arrival.
     viewed: HashMap<u64, i64>,
     /// Those of the five seconds before.
     viewed_before: HashMap<u64, i64>,
@@ -57,21 +57,22 @@ pub struct Visitors {
 }
 
 impl Visitors {
-    /// Whether a visit of a visitor ([`visitor_key`]) goes on with an event of this time (milliseconds since 1970 UTC).
+    /// Whether a visit of a visitor ([`visitor_key`]) continues with an event of this time (milliseconds since 1970
+    /// UTC).
     #[must_use]
     pub fn is_open(&self, key: u64, time_ms: i64) -> bool {
         let last = self.open.get(&key);
         last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
     }
 
-    /// A visitor was heard of.
+    /// Records activity of a visitor.
     pub fn heard(&mut self, key: u64, time_ms: i64, before: &mut Before) {
         let last = self.open.get(&key).copied();
         before.open.push((key, last));
         self.open.insert(key, last.map_or(time_ms, |last| last.max(time_ms)));
     }
 
-    /// Whether this view of a page (its hash) repeats one of the same time, about; remembers it if not.
+    /// Whether this view of a page (its hash) repeats one of about the same time; records it otherwise.
     pub fn repeats(&mut self, visitor: u64, page: u64, time_ms: i64, before: &mut Before) -> bool {
         let key = visitor.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) ^ page;
         let last = self.viewed.get(&key).copied();
@@ -84,7 +85,7 @@ impl Visitors {
         false
     }
 
-    /// What was not written was not heard.
+    /// Rolls back what was not written.
     pub fn undo(&mut self, before: Before) {
         for (memory, before) in [(&mut self.open, before.open), (&mut self.viewed, before.viewed)] {
             for (key, last) in before.into_iter().rev() {
@@ -96,7 +97,7 @@ impl Visitors {
         }
     }
 
-    /// Forgets what is over by now. Answers whether a minute has passed since this was last so.
+    /// Drops what has expired. Returns whether a minute has passed since the last time.
     pub fn sweep(&mut self, now_ms: i64) -> bool {
         if now_ms.abs_diff(self.turned_ms) >= COLLAPSE_MS.unsigned_abs() {
             self.turned_ms = now_ms;

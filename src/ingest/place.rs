@@ -1,7 +1,7 @@
-//! Where an address is: country, and region and city where the database knows them.
+//! Place of an IP address: country, and region and city if the database has them.
 //!
-//! - The embedded database (CC0) knows countries; a path setting takes any other MMDB.
-//! - Records are read in both shapes: flat `country_code`, and GeoLite2's nested `country.iso_code`.
+//! - The embedded database (CC0) contains countries; a path setting accepts any other MMDB.
+//! - Records are read in two formats: flat `country_code`, and GeoLite2's nested `country.iso_code`.
 
 use std::{borrow::Cow, net::IpAddr, path::Path};
 
@@ -21,7 +21,7 @@ const COUNTRIES: &[u8] = include_bytes!(concat!(
 
 type Bytes = Cow<'static, [u8]>;
 
-/// Finds places of addresses.
+/// Looks up places of IP addresses.
 pub struct Places {
     reader: Reader<Bytes>,
 }
@@ -32,16 +32,16 @@ impl Places {
         Reader::from_source(Cow::Borrowed(COUNTRIES)).map(|reader| Self { reader }).map_err(Error::internal)
     }
 
-    /// A database of the operator's. Errors: `Invalid` when the file cannot be read or is no MMDB.
+    /// A database of the operator. Errors: `Invalid` when the file cannot be read or is not an MMDB.
     pub fn open(file: &Path) -> Result<Self> {
         let wrong = |what: &str| {
-            Error::invalid("geo database", format!("{} {what}; a MaxMind DB file (.mmdb) is expected", file.display()))
+            Error::invalid("geo database", format!("{} {what}; must be a MaxMind DB file (.mmdb)", file.display()))
         };
         let bytes = std::fs::read(file).map_err(|_| wrong("cannot be read"))?;
         Reader::from_source(Cow::Owned(bytes)).map(|reader| Self { reader }).map_err(|_| wrong("is not one"))
     }
 
-    /// Where the address is. Empty for private addresses and for what the database does not know.
+    /// Place of the address. Empty for private addresses and if the database does not know it.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Place {
         let address = address.to_canonical();
@@ -100,7 +100,7 @@ mod tests {
         let file = folder.path().join("x.mmdb");
         std::fs::write(&file, "not a database").unwrap();
         let said = Places::open(&file).err().unwrap().message();
-        assert!(said.contains(".mmdb") && said.contains("expected"), "{said}");
+        assert!(said.contains("must be a MaxMind DB file (.mmdb)"), "{said}");
         assert!(Places::open(&folder.path().join("absent")).is_err());
     }
 }

@@ -1,6 +1,7 @@
-//! What intake, delivery and those who ask tell each other: how far the event store is, since when something waits, and who hurries.
+//! Progress shared by intake, delivery and queries: how far the event store is, since when something waits, and whether
+//! a query needs it.
 //!
-//! - Delivery is in no hurry as long as nobody asks: many events in one transaction cost a fraction of few.
+//! - Delivery waits as long as no query needs it: many events in one transaction cost a fraction of few.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +17,13 @@ use tokio::sync::Notify;
 use super::{handoff_buffer::HandoffBuffer, journal::Entry};
 use crate::tasks::{Beat, Watch};
 
-/// Memory of events that are carried over at once, whoever asks: more would take too long when somebody does.
+/// Memory of events that triggers delivery without a query: more would delay the next query too much.
 const ENOUGH: usize = 10 << 20;
 
 /// Commits within this time are one mark.
 const TOGETHER: Duration = Duration::from_millis(50);
 
-/// Marks at most, however long the store is away.
+/// Maximum number of marks, however long the store is unavailable.
 const MARKS: usize = 200;
 
 /// Commits that the event store does not have yet.
@@ -33,12 +34,12 @@ struct Mark {
     last: i64,
 }
 
-/// What is told.
+/// The shared state.
 #[derive(Default)]
 pub struct State {
     /// There is something to deliver.
     pub written: Notify,
-    /// It is wanted now.
+    /// A query needs it now.
     pub wanted: Notify,
     /// Something was delivered.
     pub stored: Notify,
@@ -48,13 +49,13 @@ pub struct State {
     pub committed: AtomicI64,
     /// Whether the event store refused the last delivery.
     pub is_away: AtomicBool,
-    /// Bytes that were written to the journal since the start.
+    /// Bytes written to the journal since the start.
     pub committed_bytes: AtomicU64,
     /// Those of them that were delivered.
     delivered_bytes: AtomicU64,
-    /// What was committed and not delivered yet, as far as it fits.
+    /// Committed and undelivered events, as far as they fit.
     pub relay: HandoffBuffer,
-    /// When intake last finished a turn, whatever came of it.
+    /// When the intake last finished a turn, with any result.
     pub turned: Beat,
     /// Whether the journal refused the last group.
     pub refuses: AtomicBool,
@@ -64,18 +65,18 @@ pub struct State {
     pub intake: Watch,
     /// Whether delivery panicked.
     pub delivery: Watch,
-    /// Since when what waits.
+    /// Since when something waits.
     marks: Mutex<VecDeque<Mark>>,
 }
 
 impl State {
-    /// Everything up to a position is in the event store.
+    /// The event store has everything up to this position.
     #[must_use]
     pub fn after(position: i64) -> Self {
         Self { delivered: position.into(), committed: position.into(), ..Self::default() }
     }
 
-    /// An earlier process left so many bytes in the journal, up to a position, that are not in the event store yet.
+    /// An earlier process left this many undelivered bytes in the journal, up to a position.
     pub fn left(&self, position: i64, bytes: u64) {
         self.committed.store(position, Ordering::Release);
         self.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -95,7 +96,7 @@ impl State {
         self.committed_bytes.load(Ordering::Acquire).saturating_sub(delivered)
     }
 
-    /// Hands a committed group to delivery.
+    /// Passes a committed group to delivery.
     pub fn give(&self, entry: Entry) {
         self.committed.store(entry.position, Ordering::Release);
         self.mark(entry.position, Instant::now());
@@ -114,7 +115,7 @@ impl State {
         }
     }
 
-    /// The event store has everything up to a position: so many bytes of the journal more than before.
+    /// The event store has everything up to this position: this many more bytes of the journal.
     pub fn reached(&self, position: i64, bytes: u64) {
         self.delivered.store(position, Ordering::Release);
         self.delivered_bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -127,7 +128,7 @@ impl State {
         self.stored.notify_waiters();
     }
 
-    /// The last position that was committed so long ago and is not in the event store.
+    /// The last position that was committed at least this long ago and is not in the event store.
     #[must_use]
     pub fn waiting_for(&self, long: Duration) -> Option<i64> {
         self.waiting_at(Instant::now(), long)

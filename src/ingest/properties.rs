@@ -1,7 +1,8 @@
 //! Custom properties of an event: a flat record of strings, numbers and booleans (CONTRACT 9.4).
 //!
-//! - Nested values and nulls are left out, and so are reserved names but in events that the tracker makes by itself.
-//! - Control characters go, and a long text is cut. Only too many properties, or too long ones together, are refused.
+//! - Nested values and nulls are dropped, as are reserved names except in events that the tracker sends automatically.
+//! - Control characters are removed, and long texts are cut. Only too many properties, or too much text in total, are
+//!   refused.
 
 use std::fmt;
 
@@ -11,26 +12,26 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// The most properties of one event.
+/// Maximum number of properties in one event.
 pub const MAX_PROPERTIES: usize = 50;
 
-/// Bytes of names and values of one event together, as they are sent.
+/// Maximum size of names and values in one event, in bytes as sent.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// Longest name and longest text, in characters.
+/// Maximum length of names and texts, in characters.
 const MAX_NAME: usize = 100;
 const MAX_TEXT: usize = 1_000;
 
-/// Names that would shadow what is measured anyway.
+/// Names that would shadow built-in fields.
 const RESERVED: &[&str] = &["url", "referrer", "screen_size", "browser", "os", "country", "city"];
 
-/// What a sender put beside an event.
+/// Properties of an event, as sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Properties {
     values: Map<String, Value>,
-    /// How many were sent, nested ones included.
+    /// Number of properties sent, including nested ones.
     pub sent: usize,
-    /// Bytes of the names and of the texts that were sent.
+    /// Bytes of the names and texts sent.
     pub sent_bytes: usize,
 }
 
@@ -41,24 +42,24 @@ impl Properties {
         self.values.get(name).and_then(Value::as_str)
     }
 
-    /// The number under a name; a text that is one counts.
+    /// The number under a name; a numeric text counts.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<f64> {
         let value = self.values.get(name)?;
         value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
     }
 
-    /// Sets a property of our own.
+    /// Sets a property of the server.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.values.insert(name.to_owned(), value.into());
     }
 
-    /// Leaves out names that would shadow what is measured anyway.
+    /// Drops names that would shadow built-in fields.
     pub fn strip_reserved(&mut self) {
         self.values.retain(|name, _| !RESERVED.contains(&name.as_str()));
     }
 
-    /// Only the named ones.
+    /// Only the given names.
     #[must_use]
     pub fn only(&self, names: &[&str]) -> Self {
         let kept = self.values.iter().filter(|(name, _)| names.contains(&name.as_str()));
@@ -66,14 +67,14 @@ impl Properties {
         Self { values, sent: self.sent, sent_bytes: self.sent_bytes }
     }
 
-    /// A flat JSON object; empty for none.
+    /// A flat JSON object; empty if there are none.
     #[must_use]
     pub fn json(&self) -> String {
         if self.values.is_empty() { String::new() } else { Value::Object(self.values.clone()).to_string() }
     }
 }
 
-/// Text as it is stored: without control characters, cut to so many characters.
+/// Text as stored: without control characters, cut to this many characters.
 #[must_use]
 pub fn clean(text: &str, most: usize) -> String {
     let is_plain = text.len() <= most && !text.chars().any(char::is_control);

@@ -1,6 +1,6 @@
-//! Questions see what was answered before them: whoever asks has delivery carry over what waits.
+//! Read-your-writes: queries include every event acknowledged before them, because delivery runs first.
 //!
-//! - What is younger than [`YOUNG`] is left out, so that many questions do not become as many transactions.
+//! - Events younger than [`YOUNG`] are exempt, so that many queries do not become as many transactions.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -20,30 +20,30 @@ use uuid::Uuid;
 
 use super::progress::State;
 
-/// How long a committed event may be missing in an answer.
+/// How long a committed event may be missing from results.
 pub const YOUNG: Duration = Duration::from_millis(400);
 
-/// How long a question waits for the events before it; then it is answered without them.
+/// How long a query waits for the events before it; then it runs without them.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The event store, brought up to date before each question.
+/// The event store, brought up to date before each query.
 pub struct ReadYourWrites {
     /// The store.
     pub events: Arc<dyn Events>,
-    /// What waits for it.
+    /// Progress of delivery.
     pub state: Arc<State>,
 }
 
 impl ReadYourWrites {
     async fn freshen(&self) {
-        // A store that refuses events is asked all the same.
+        // A store that refuses events still runs queries.
         if self.state.is_away.load(Ordering::Acquire) {
             return;
         }
         if let Some(position) = self.state.waiting_for(YOUNG)
             && tokio::time::timeout(PATIENCE, self.state.until(position)).await.is_err()
         {
-            tracing::warn!("a question is answered without the events of the last seconds: the event store is slow");
+            tracing::warn!("a query ran without the events of the last seconds because the event store is slow");
         }
     }
 }

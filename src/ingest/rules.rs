@@ -1,4 +1,4 @@
-//! The rules of a website, ready to ask: who may send, and what is not counted.
+//! The compiled ingest rules of a website: which hosts may send, and what is excluded.
 
 use std::net::IpAddr;
 
@@ -15,21 +15,21 @@ use super::{
 /// One website's rules.
 #[derive(Debug)]
 pub struct Site {
-    /// As the control plane has them.
+    /// As in the control plane.
     pub rules: Rules,
     excluded: Vec<Network>,
-    /// Patterns in the spelling that paths are compared in.
+    /// Patterns in the normalized form of paths.
     excluded_paths: Vec<String>,
 }
 
-/// Who a browser says it asks for: `Origin`, else `Referer`.
+/// The page that a browser reports: `Origin`, else `Referer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin<'a> {
     /// Neither header was sent.
     Missing,
-    /// `null`: the page's policy or sandbox hides it, and the address in the body tells the host.
+    /// `null`: the page's policy or sandbox hides it, and the URL in the body determines the host.
     Hidden,
-    /// The host of the page, as sent; empty for what is no URL.
+    /// The host of the page, as sent; empty for an invalid URL.
     Host(&'a str),
 }
 
@@ -49,7 +49,7 @@ impl<'a> Origin<'a> {
 }
 
 impl Site {
-    /// Makes rules ready. An excluded address that cannot be read excludes nobody.
+    /// Compiles rules. An excluded address that cannot be parsed excludes nothing.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Site {
         }
     }
 
-    /// Errors: why a browser's page may not send for this website. A hidden origin is for [`Site::admits_page`] to judge.
+    /// Errors: why a browser's page may not send for this website. A hidden origin is checked by [`Site::admits_page`].
     pub fn admits(&self, origin: Origin<'_>) -> Result<(), Outcome> {
         match origin {
             Origin::Missing => Err(Outcome::MissingOrigin),
@@ -83,7 +83,7 @@ impl Site {
         if recorded { Ok(()) } else { Err(Outcome::NotTracked) }
     }
 
-    /// Errors: why this is not counted.
+    /// Errors: why this event is not counted.
     pub fn counts(&self, address: IpAddr, path: &str) -> Result<(), Outcome> {
         if !self.rules.is_active {
             return Err(Outcome::Paused);
@@ -120,13 +120,13 @@ pub(super) fn may_send(host: &str, senders: &Senders) -> Result<(), Outcome> {
     if is_allowed { Ok(()) } else { Err(Outcome::ForeignOrigin) }
 }
 
-/// Whether a host is a domain or one of its subdomains; `www.shop.example` stands for `shop.example` too.
+/// Whether a host is a domain or one of its subdomains; `www.shop.example` includes `shop.example`.
 fn is_or_under(host: &str, domain: &str) -> bool {
     domain.strip_prefix("www.") == Some(host)
         || host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
 }
 
-/// Hosts that only this machine or its network knows.
+/// Hosts that exist only on this machine or its network.
 fn is_local(host: &str) -> bool {
     let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
     match address {
@@ -138,9 +138,9 @@ fn is_local(host: &str) -> bool {
     }
 }
 
-/// Whether a pattern fits the whole path; `*` stands for anything, also for slashes and for nothing.
+/// Whether a pattern matches the whole path; `*` matches any text, including slashes and the empty text.
 ///
-/// Linear in pattern times path at worst; nothing backtracks further than the last `*`.
+/// At worst proportional to pattern times path; backtracks only to the last `*`.
 #[must_use]
 pub fn fits(pattern: &str, path: &str) -> bool {
     let (pattern, path) = (pattern.as_bytes(), path.as_bytes());

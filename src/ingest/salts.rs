@@ -1,7 +1,7 @@
-//! The two salts that cookieless visitors are hashed with: today's and yesterday's. Older ones are gone for good.
+//! The two salts for hashing cookieless visitors: today's and yesterday's. Older ones are destroyed.
 //!
-//! - Without its salt nobody, the operator included, can tell who a day's visitor was.
-//! - They lie in the data folder (mode 0600), so that a restart keeps today's visitors.
+//! - Without its salt, not even the operator can identify a day's visitors.
+//! - They are stored in the data folder (mode 0600), so that a restart keeps today's visitors.
 
 use std::{
     collections::BTreeMap,
@@ -20,32 +20,32 @@ pub struct Pair {
     pub day: i64,
     /// Today's.
     pub today: Secret,
-    /// Yesterday's, where the server ran then.
+    /// Yesterday's, if the server ran then.
     pub yesterday: Option<Secret>,
 }
 
 impl Pair {
-    /// The salt that visitors of a UTC day (since 1970) are hashed with: that day's, or today's where it is gone or was never made.
+    /// The salt for a UTC day (since 1970), or today's if that one is destroyed or never existed.
     #[must_use]
     pub fn of(&self, day: i64) -> &Secret {
         self.yesterday.as_ref().filter(|_| day == self.day - 1).unwrap_or(&self.today)
     }
 }
 
-/// Keeps the salts, and makes each day's.
+/// Stores the salts, and creates each day's.
 pub struct Salts {
     path: PathBuf,
     pair: Mutex<Option<Arc<Pair>>>,
 }
 
 impl Salts {
-    /// Keeps them in this file.
+    /// Stores them in this file.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, pair: Mutex::new(None) }
     }
 
-    /// The salts at an instant (milliseconds since 1970 UTC); makes, keeps and forgets what is due.
+    /// The salts at an instant (milliseconds since 1970 UTC); creates, stores and destroys those due.
     ///
     /// # Errors
     /// When the file cannot be read or written.

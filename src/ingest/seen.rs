@@ -1,9 +1,11 @@
-//! Ids of events, remembered on disk for a week: an id that was taken in before is a duplicate, whatever happened in between.
+//! Event IDs, remembered on disk for a week: a repeated ID is a duplicate, even after a restart.
 //!
-//! - The newest ids are in memory; the journal keeps them in the transaction that keeps their events, so that a crash loses neither.
-//! - When they are many, or the day is over, they become a [`Generation`]: a file that is written beside the intake. Only then does
-//!   the journal let them go. Generations of one day are merged, so that there are few.
-//! - A key is 64 bits of a hash of website and id. At a hundred million remembered ids, one new id in 10^11 is mistaken for another.
+//! - The newest IDs are in memory; the journal stores them in the transaction of their events, so that a crash loses
+//!   neither.
+//! - When they are many, or the day is over, they become a [`Generation`]: a file that is written in the background.
+//!   Only then does the journal drop them. Generations of one day are merged, so that there are few.
+//! - A key is 64 bits of a hash of website and ID. With a hundred million remembered IDs, one new ID in 10^11 is
+//!   mistaken for another.
 
 mod generation;
 
@@ -22,23 +24,23 @@ use uuid::Uuid;
 
 use self::generation::Generation;
 
-/// Days with events of which ids are kept: the current one, the seven before it, and two for a clock that goes wrong and comes back.
-/// Days are counted, not subtracted: a clock that jumps a month ahead makes nothing older than one day more.
+/// Number of days with events whose IDs are kept: the current one, the seven before it, and two for a wrong clock that
+/// is corrected. Days are counted, not subtracted: a clock that jumps a month ahead ages everything by one day only.
 const MAX_DAYS: usize = 10;
 
-/// Time before a generation that could not be written is tried again.
+/// Delay before retrying a generation that could not be written.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What remembering ids may take.
+/// Limits of remembered IDs.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Ids that become a generation.
+    /// Number of IDs that become a generation.
     pub ids: usize,
-    /// Rows of the journal that become a generation: they are read at the start.
+    /// Number of journal rows that become a generation: they are read at start.
     pub rows: usize,
-    /// Ids of a generation that is merged with no other any more.
+    /// Number of IDs above which a generation is not merged any more.
     pub merged: u64,
-    /// Memory of all filters, in bytes. Older generations have none; each question reads one page of each.
+    /// Memory limit of all filters, in bytes. Older generations have none; each lookup reads one page of each.
     pub filter_bytes: usize,
 }
 
@@ -49,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// The key of an event's id, which is a hash of the website and the sender's id already.
+/// The key of an event's ID, which is already a hash of the website and the sender's ID.
 #[must_use]
 pub fn key_of(id: Uuid) -> u64 {
     // The bits that tell a UUID's version and variant lie in different places of the halves.
@@ -65,7 +67,7 @@ struct Sealing {
     task: JoinHandle<io::Result<Vec<Generation>>>,
 }
 
-/// The ids that were taken in.
+/// The accepted IDs.
 pub struct Seen {
     folder: PathBuf,
     limits: Limits,
@@ -77,15 +79,15 @@ pub struct Seen {
     generations: Vec<Generation>,
     sealing: Option<Sealing>,
     failed: Option<Instant>,
-    /// The last row of the journal whose ids are in generations, and which is still there; 0 for none.
+    /// The last row of the journal whose IDs are in generations, and which still exists; 0 for none.
     sealed_row: i64,
 }
 
 impl Seen {
-    /// Opens the folder (made with mode 0700 where it is missing). `recent`: what the journal keeps, by row: day and keys.
+    /// Opens the folder (created with mode 0700 if missing). `recent`: the journal's IDs, by row: day and keys.
     ///
     /// # Errors
-    /// When the folder cannot be made or read.
+    /// When the folder cannot be created or read.
     pub fn open(folder: &Path, recent: Vec<(i64, Vec<u64>)>, limits: Limits) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let mut generations = Generation::open_all(folder)?;
@@ -104,67 +106,68 @@ impl Seen {
         })
     }
 
-    /// Whether a key was taken in.
+    /// Whether a key was accepted before.
     #[must_use]
     pub fn has(&self, key: u64) -> bool {
         self.recent.contains(&key)
             || self.sealing.as_ref().is_some_and(|sealing| sealing.keys.contains(&key))
             || self.generations.iter().rev().any(|generation| {
                 generation.has(key).unwrap_or_else(|error| {
-                    tracing::error!(error.source = %error, "ids of earlier events cannot be read");
+                    tracing::error!(error.source = %error, "cannot read the IDs of earlier events");
                     false
                 })
             })
     }
 
-    /// Takes a key in. It has to be in the journal before that is told.
+    /// Adds a key. It must be in the journal before it is acknowledged.
     pub fn insert(&mut self, key: u64) {
         self.recent.insert(key);
     }
 
-    /// Forgets a key of this group, which was not written.
+    /// Removes a key of this group, which was not written.
     pub fn remove(&mut self, key: u64) {
         self.recent.remove(&key);
     }
 
-    /// The journal has a row more.
+    /// The journal has one more row.
     pub fn written(&mut self) {
         self.rows += 1;
     }
 
-    /// The UTC day of what is taken in, in days since 1970.
+    /// The UTC day of accepted IDs, in days since 1970.
     #[must_use]
     pub fn day(&self) -> i64 {
         self.day
     }
 
-    /// The last row of the journal whose ids need not stay there; 0 for none.
+    /// The last row of the journal whose IDs need not stay there; 0 for none.
     #[must_use]
     pub fn sealed_row(&self) -> i64 {
         self.sealed_row
     }
 
-    /// The journal has let go of these rows.
+    /// The journal has deleted these rows.
     pub fn trimmed(&mut self, row: i64) {
         if self.sealed_row == row {
             self.sealed_row = 0;
         }
     }
 
-    /// Whether nothing more fits until a generation can be written, such as after a disk was full.
+    /// Whether no more IDs fit until a generation can be written, such as after a full disk.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.failed.is_some() && self.recent.len() >= 2 * self.limits.ids
     }
 
-    /// Whether [`Seen::seal`] is called for on this UTC day.
+    /// Whether [`Seen::seal`] is due on this UTC day.
     #[must_use]
     pub fn is_due(&self, today: i64) -> bool {
         let is_much = self.recent.len() >= self.limits.ids || self.rows >= self.limits.rows;
         (is_much || self.day != today) && self.failed.is_none_or(|failed| failed.elapsed() >= RETRY)
     }
 
-    /// Begins the day and, beside the caller, writes a generation of all recent ids; `row`: the journal's last row of them.
+    /// Starts the day and writes a generation of all recent IDs in the background; `row`: the journal's last row of
+    /// them.
     pub async fn seal(&mut self, today: i64, row: i64) {
         // One at a time: what is sent faster than it can be written waits here.
         self.settle(true).await;
@@ -180,7 +183,7 @@ impl Seen {
         self.sealing = Some(Sealing { keys, row, task });
     }
 
-    /// Takes over a generation that has been written; `wait`: also one that is still being written.
+    /// Adopts a generation that was written; `wait`: also one still being written.
     pub async fn settle(&mut self, wait: bool) {
         if let Some(sealing) = self.sealing.take_if(|sealing| wait || sealing.task.is_finished()) {
             match sealing.task.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
@@ -190,7 +193,7 @@ impl Seen {
                     self.failed = None;
                 }
                 Err(error) => {
-                    tracing::error!(error.source = %error, "ids of events stay in memory and in the journal: they cannot be written");
+                    tracing::error!(error.source = %error, "cannot write event IDs; they stay in memory and in the journal");
                     self.recent.extend(sealing.keys.iter());
                     self.rows = self.limits.rows;
                     self.failed = Some(Instant::now());
@@ -234,14 +237,14 @@ fn sealed(
     }
     for generation in gone {
         if let Err(error) = generation.remove() {
-            tracing::warn!(error.source = %error, "a file of ids stays that is needed no more");
+            tracing::warn!(error.source = %error, "cannot delete an obsolete file of event IDs");
         }
     }
     bound_filters(&mut generations, limits.filter_bytes);
     Ok(generations)
 }
 
-/// Keeps the filters of the newest generations, as far as memory goes.
+/// Keeps the filters of the newest generations within the memory limit.
 fn bound_filters(generations: &mut [Generation], bytes: usize) {
     let mut taken = 0;
     for generation in generations.iter_mut().rev() {

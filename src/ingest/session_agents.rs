@@ -1,6 +1,6 @@
-//! User agents of sessions whose requests bear another one: a first-party proxy may send its own.
+//! User agents of sessions behind a first-party proxy that sends its own.
 //!
-//! - A heartbeat without a `user_agent` finds here the one that its session's page view told.
+//! - A heartbeat without a `user_agent` gets the one of its session's page view.
 //! - In memory only, bounded in bytes; the tracker's own heartbeats do not need it.
 
 use moka::sync::Cache;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::chain::id_of;
 
-/// Memory of it all, about, in bytes.
+/// Approximate memory limit, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Remembers user agents by website and session.
@@ -23,7 +23,7 @@ impl Default for SessionAgents {
 }
 
 impl SessionAgents {
-    /// The session's beacons tell this user agent in their body.
+    /// Records the user agent in the body of a session's beacon.
     pub fn remember(&self, website: Uuid, session: &str, user_agent: &str) {
         let key = id_of(website, session);
         if self.0.get(&key).is_none_or(|known| *known != *user_agent) {
@@ -31,7 +31,7 @@ impl SessionAgents {
         }
     }
 
-    /// What the session told, if its requests bear another user agent.
+    /// The recorded user agent of a session, if its requests have a different one.
     #[must_use]
     pub fn of(&self, website: Uuid, session: &str) -> Option<Box<str>> {
         self.0.get(&id_of(website, session))

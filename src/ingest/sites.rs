@@ -1,7 +1,7 @@
-//! The rules of every website in memory; a website that changes is read again, the others stay.
+//! The rules of every website in memory; only websites that changed are read again.
 //!
-//! - A beacon asks the control plane nothing. Changes made here are seen by the next beacon; those of another process
-//!   (the command line beside a running server) within a second.
+//! - A beacon causes no control-plane query. Changes by this process take effect with the next beacon; those of another
+//!   process (the command line beside a running server) within a second.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::rules::Site;
 
-/// What is known, and until when it holds.
+/// The rules, and until when they are valid.
 #[derive(Default)]
 struct Table {
     /// The version of the websites and the second; `None` before the first reading.
@@ -46,7 +46,7 @@ impl Table {
     }
 }
 
-/// Finds websites by what pages and servers call them.
+/// Website lookup by tracking code and ID.
 #[derive(Clone)]
 pub struct Sites {
     ports: Ports,
@@ -63,7 +63,7 @@ impl Sites {
         Self { ports, operator, table: Arc::default(), reading: Arc::default(), read: Arc::default() }
     }
 
-    /// How often the rules of a website were read, of all websites together.
+    /// How often rules were read, over all websites.
     #[must_use]
     pub fn rules_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
@@ -72,12 +72,12 @@ impl Sites {
     /// The website with this tracking code.
     ///
     /// # Errors
-    /// Whatever the control plane refuses when it has to be read.
+    /// Errors of the control plane when it must be read.
     pub async fn by_code(&self, code: &str) -> Result<Option<Arc<Site>>> {
         self.find(|table| table.by_code.get(code).cloned()).await
     }
 
-    /// The website with this id.
+    /// The website with this ID.
     ///
     /// # Errors
     /// As [`Sites::by_code`].
@@ -93,7 +93,7 @@ impl Sites {
                 return Ok(find(&table));
             }
         }
-        // One reads, the others wait for what it finds.
+        // One request reads, the others wait for its result.
         let _reading = self.reading.lock().await;
         let now = self.now();
         if self.table().holds != Some(now) {

@@ -1,4 +1,4 @@
-//! Journal, desk and delivery together, over a real event store that is away for a while.
+//! Journal, writer and delivery together, over a real event store that is temporarily unavailable.
 
 use std::{
     path::Path,
@@ -33,7 +33,7 @@ use crate::{
     system::SystemClock,
 };
 
-/// A store that refuses everything while it is away.
+/// A store that refuses everything while it is unavailable.
 struct Flaky {
     store: Store,
     is_away: AtomicBool,
@@ -135,12 +135,12 @@ impl Works {
         self.sink.since(0).await.unwrap().len()
     }
 
-    /// The store as questions ask it.
+    /// The store as queries see it.
     fn fresh(&self) -> ReadYourWrites {
         ReadYourWrites { events: Arc::new(self.sink.store.clone()), state: self.intake.state() }
     }
 
-    /// Waits until something is committed that a question has to show.
+    /// Waits until something is committed that a query must include.
     async fn until_old_enough(&self) {
         while self.intake.state().waiting_for(YOUNG).is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -186,7 +186,7 @@ fn incoming(number: u128) -> Submission {
     Submission { events: vec![incoming], dropped: Vec::new() }
 }
 
-/// A named event that the sender dates so many minutes back, with so many bytes of properties.
+/// A named event dated this many minutes back, with properties of this many bytes.
 fn sent(number: u128, minutes: i64, bytes: usize) -> Incoming {
     let mut event = event(number);
     event.time_ms -= minutes * 60_000;
@@ -341,7 +341,7 @@ async fn a_delivery_that_panics_goes_on() {
     works.stop(true).await;
 }
 
-/// A clock that panics when it is asked for the so manieth time; 0: not at all.
+/// A clock that panics on its nth call; 0: never.
 struct Panicking(AtomicU64);
 
 impl Clock for Panicking {
@@ -353,7 +353,7 @@ impl Clock for Panicking {
     }
 }
 
-/// Intake asks the clock once before it commits a group, and the live figures ask it once afterwards.
+/// The intake reads the clock once before it commits a group, and the live figures once afterwards.
 #[tokio::test]
 async fn an_intake_that_panics_goes_on_and_has_seen_what_is_on_disk() {
     for (asked, then) in [(1, Outcome::Accepted), (2, Outcome::Duplicate)] {
@@ -418,7 +418,7 @@ async fn a_question_sees_what_was_answered_before_it() {
     for number in 0..3 {
         works.intake.take(incoming(number)).await.unwrap();
         works.until_old_enough().await;
-        // Nobody else asks, so that delivery alone would leave it for seconds.
+        // There is no other query, so delivery alone would leave it for seconds.
         assert_eq!(fresh.count_since(&website, 0).await.unwrap(), u64::try_from(number).unwrap() + 1);
         assert_eq!(works.intake.state().waiting_for(Duration::ZERO), None);
     }
@@ -434,7 +434,7 @@ async fn a_question_is_answered_while_the_store_takes_nothing() {
     works.intake.take(incoming(0)).await.unwrap();
     works.until_old_enough().await;
     assert_eq!(fresh.count_since(&website, 0).await.unwrap(), 0);
-    // That is known by now, and nobody waits for it a second time.
+    // This is already known, and is not waited for a second time.
     assert!(works.intake.state().is_away.load(Ordering::SeqCst));
     let soon = tokio::time::timeout(Duration::from_secs(1), fresh.count_since(&website, 0)).await;
     assert_eq!(soon.unwrap().unwrap(), 0);

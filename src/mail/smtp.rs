@@ -1,7 +1,7 @@
-//! The client's side of SMTP submission: greeting, encryption, authentication, one message, farewell.
+//! An SMTP submission client: greeting, encryption, authentication, one message, goodbye.
 //!
-//! - The whole conversation has a time limit, and what the server says a size limit.
-//! - What the server says is not repeated in errors: it often holds the recipient's address.
+//! - The whole conversation has a time limit, and the server's responses a size limit.
+//! - The server's responses are not repeated in errors: they often contain the recipient's address.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
     config::mail::{MailSettings, MailTls},
 };
 
-/// How long one delivery may take.
+/// Time limit of one delivery.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes of one line of the server.
+/// Maximum length of one line of the server, in bytes.
 const LINE_BYTES: u64 = 4 * 1024;
 
-/// Lines of one answer of the server.
+/// Maximum number of lines in one response of the server.
 const LINES: usize = 100;
 
 /// A mail server.
@@ -41,15 +41,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server whose certificate one of the web's authorities vouches for. Errors: a host that is no host name.
+    /// A server with a certificate of a public authority. Errors: an invalid host name.
     pub(super) fn new(settings: &MailSettings) -> std::result::Result<Self, StartError> {
         Self::trusting(settings, RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
     }
 
     fn trusting(settings: &MailSettings, roots: RootCertStore) -> std::result::Result<Self, StartError> {
-        let wrong = |why: String| StartError::new(format!("the mail settings cannot be used: {why}"));
+        let wrong = StartError::new;
         let name = ServerName::try_from(settings.host.clone())
-            .map_err(|_| wrong(format!("mail_host {:?} is no host name", settings.host)))?;
+            .map_err(|_| wrong(format!("mail_host: must be a host name or address (got {:?})", settings.host)))?;
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(error.to_string()))?
@@ -65,7 +65,7 @@ impl Server {
         })
     }
 
-    /// Hands over a message. Errors: internal, with the step that failed.
+    /// Sends a message. Errors: internal, with the step that failed.
     pub(super) async fn deliver(&self, from: &str, to: &str, message: &str) -> Result<()> {
         let delivered = tokio::time::timeout(PATIENCE, self.converse(from, to, message)).await;
         delivered.unwrap_or_else(|_| Err(Error::broken("the mail server took too long")))
@@ -91,7 +91,7 @@ impl Server {
                 talk.expect("the greeting", 220).await?;
                 talk.ask("EHLO", &format!("EHLO {domain}"), 250).await?;
                 talk.ask("STARTTLS", "STARTTLS", 220).await?;
-                // Whatever came before encryption is not believed after it.
+                // Anything received before encryption is not trusted afterwards.
                 let mut talk = Talk::over(self.encrypted(talk.plain()?).await?);
                 talk.submit(domain, self.login.as_ref(), from, to, message).await
             }
@@ -114,7 +114,7 @@ struct Talk<S> {
 }
 
 impl Talk<TcpStream> {
-    /// The stream, to go on encrypted. Errors: the server has said more than it was asked.
+    /// The stream, to continue encrypted. Errors: the server has sent more than expected.
     fn plain(self) -> Result<TcpStream> {
         if self.stream.buffer().is_empty() {
             return Ok(self.stream.into_inner());
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         // A line that begins with a dot would end the message.
         let stuffed = message.replace("\r\n.", "\r\n..");
         self.ask("the message", &format!("{stuffed}."), 250).await?;
-        // The message is theirs now, whatever they answer.
+        // The server has accepted the message, whatever it sends next.
         let _ = self.ask("QUIT", "QUIT", 221).await;
         Ok(())
     }
@@ -177,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         Ok(())
     }
 
-    /// Says a line and hears the answer. Errors: another status than `right`.
+    /// Sends a line and reads the response. Errors: a status other than `right`.
     async fn ask(&mut self, step: &str, line: &str, right: u16) -> Result<Vec<String>> {
         let said = async {
             self.stream.write_all(format!("{line}\r\n").as_bytes()).await?;
@@ -187,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         self.expect(step, right).await
     }
 
-    /// Hears an answer. Errors: another status than `right`.
+    /// Reads a response. Errors: a status other than `right`.
     async fn expect(&mut self, step: &str, right: u16) -> Result<Vec<String>> {
         let (status, lines) = self.answer().await.map_err(|error| failed(step, &error))?;
         if status == right {
@@ -196,9 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         Err(Error::broken(format!("mail: the server answered {status} to {step}")))
     }
 
-    /// The status and the texts of an answer.
+    /// The status and the texts of a response.
     async fn answer(&mut self) -> io::Result<(u16, Vec<String>)> {
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "the answer is not SMTP");
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "the response is not SMTP");
         let mut lines = Vec::new();
         while lines.len() < LINES {
             let mut line = String::new();

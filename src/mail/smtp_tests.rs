@@ -1,4 +1,4 @@
-//! The client against a server that speaks TLS: what is said in the clear, what after it, and whom it does not trust.
+//! The client against a TLS server: what is sent unencrypted and encrypted, and which certificates it rejects.
 
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ use tokio_rustls::{
 
 use super::*;
 
-/// Lines that a server heard, in the clear and encrypted.
+/// Lines that a server received, unencrypted and encrypted.
 type Heard = Arc<Mutex<(Vec<String>, Vec<String>)>>;
 
 fn certificate() -> (CertificateDer<'static>, PrivatePkcs8KeyDer<'static>) {
@@ -35,7 +35,8 @@ fn acceptor() -> TlsAcceptor {
 /// What the server answers to STARTTLS.
 const READY: &str = "220 go ahead\r\n";
 
-/// Speaks with one client until it leaves. `says`: the answer to STARTTLS; `None` for a server that encrypts from the first byte.
+/// Serves one client until it disconnects. `says`: the response to STARTTLS; `None` for a server that uses TLS from the
+/// first byte.
 async fn serve(listener: TcpListener, says: Option<&'static str>, auth: &'static str, heard: Heard) {
     let (mut stream, _) = listener.accept().await.unwrap();
     if let Some(says) = says {
@@ -90,7 +91,7 @@ async fn serve(listener: TcpListener, says: Option<&'static str>, auth: &'static
     }
 }
 
-/// Sends a mail to such a server. Answers how that went, and what the server heard.
+/// Sends a mail to such a server. Returns the result, and what the server received.
 async fn send(says: Option<&'static str>, auth: &'static str, trusts: bool) -> (Result<()>, Vec<String>, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = MailSettings {

@@ -36,58 +36,59 @@ use super::{
     variables,
 };
 
-/// Bytes of a body at most.
+/// Maximum size of a body, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// Bytes of a URL at most.
+/// Maximum size of a URL, in bytes.
 pub const URL_LIMIT: usize = 8 * 1024;
 
 /// What is mounted at a path.
 pub enum Route {
     /// Operations, one for each method.
     Operations(Vec<Arc<Operation>>),
-    /// The description of the API.
+    /// The API description.
     OpenApi,
-    /// Nothing.
+    /// None.
     Nothing,
 }
 
 /// All that the handler needs.
 #[derive(Clone)]
 pub struct Answering {
-    /// What the shell supplies.
+    /// The server's implementations.
     pub shell: Shell,
     /// The schema's types.
     pub sdl: Arc<Sdl>,
-    /// The description of the API as JSON.
+    /// The API description as JSON.
     pub openapi: Bytes,
-    /// Answers of operations that may be remembered.
+    /// Cached results of operations.
     pub remembered: Remembered,
 }
 
-/// What an answer is remembered by: the request's path and query, the caller, and the moment of the control plane.
+/// Cache key: the request's path and query, the caller, and the moment of the control plane.
 type Asked = (String, uuid::Uuid, Moment);
 
-/// Bytes of a path and query whose answer is remembered at most.
+/// Maximum size of a path and query whose result is cached, in bytes.
 const REMEMBERED_URL: usize = 512;
 
-/// The data of answers that hold until the control plane changes, for a second at most.
+/// The data of results that are valid until the control plane changes, for a second at most.
 pub type Remembered = moka::sync::Cache<Asked, Bytes>;
 
-/// An empty memory for answers.
+/// An empty cache.
 #[must_use]
 pub fn memory() -> Remembered {
     moka::sync::Cache::builder().max_capacity(2_048).time_to_live(Duration::from_secs(2)).build()
 }
 
-/// What came of a request, and the allowance that is shown beside it.
+/// The result of a request, and the caller's quota for the headers.
 struct Told {
     outcome: std::result::Result<Response<Body>, Fault>,
     meter: Option<Meter>,
 }
 
 impl Answering {
-    /// Answers one request, within the span that the outer layer opened for it. A panic of a resolver becomes a 500 in the envelope.
+    /// Handles one request, within the span opened by the outer layer. A panic of a resolver becomes a 500 in the
+    /// envelope.
     pub async fn answer(&self, route: &Route, request: Request) -> Response<Body> {
         let told = AssertUnwindSafe(self.tell(route, request)).catch_unwind().await;
         let told = told.unwrap_or_else(|_| self.refused(&Error::broken("the gate panicked")));
@@ -174,7 +175,7 @@ impl Answering {
         }
         let root = operation.data_path.first().map(|key| member(&outcome.data, key));
         if root == Some(&Value::Null) || is_all_null(&outcome.data) {
-            return Err(shown(Error::not_found("What the path names")));
+            return Err(shown(Error::not_found("The object in the path")));
         }
         let mut data = Vec::with_capacity(1024);
         let limit = self.shell.answer_bytes;
@@ -194,7 +195,7 @@ impl Answering {
         Ok(self.whole(operation, data))
     }
 
-    /// The response around an answer's data.
+    /// The response around the data.
     fn whole(&self, operation: &Operation, data: Bytes) -> Response<Body> {
         if operation.bare {
             return envelope::respond(operation.status, data);
@@ -214,7 +215,7 @@ impl Answering {
         })
     }
 
-    /// Errors: what a caller hears who may not see what the path names.
+    /// Errors: the response for a caller without access to the object in the path.
     async fn allowed(&self, operation: &Operation, pass: &Pass, path: &Variables) -> std::result::Result<(), Fault> {
         let Some(probe) = &operation.probe else { return Ok(()) };
         let _turn = self.shell.gate.turn(pass, OperationType::Query).await;
@@ -225,7 +226,7 @@ impl Answering {
         refused.map_or(Ok(()), Err)
     }
 
-    /// The answer, and the turn that lasts until it is written.
+    /// The result, and the turn that lasts until it is written.
     async fn execute(&self, operation: &Operation, pass: &Pass, variables: Variables) -> (Outcome, Turn) {
         let document = &operation.document;
         let kind = if operation.changes { OperationType::Mutation } else { OperationType::Query };
@@ -248,14 +249,14 @@ impl Answering {
     }
 }
 
-/// What an answer to this request is remembered by; `None` where it is not.
+/// The cache key of this request's result; `None` if it is not cached.
 fn asked(operation: &Operation, pass: &Pass, request: &Request) -> Option<Asked> {
     let (caller, moment) = pass.moment.filter(|_| operation.remember && !operation.changes)?;
     let address = request.uri().path_and_query()?.as_str();
     (address.len() <= REMEMBERED_URL).then(|| (address.to_owned(), caller, moment))
 }
 
-/// Writes what `data` shows of an answer, to its end unless it has more than `limit` bytes.
+/// Writes the `data` of a result, unless it exceeds `limit` bytes.
 pub fn project(operation: &Operation, answer: &Value, echoes: &[Vec<u8>], limit: usize, out: &mut Vec<u8>) {
     let data = operation.data_path.iter().fold(answer, |value, key| member(value, key));
     Writing { echoes, omit_nulls: operation.omit_nulls, limit }.shape(out, &operation.shape, data);
@@ -268,7 +269,7 @@ fn is_all_null(data: &Value) -> bool {
     }
 }
 
-/// The methods of a path; a GET answers HEAD too.
+/// The methods of a path; a GET also serves HEAD.
 fn methods_of(operations: &[Arc<Operation>]) -> String {
     let mut methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
     if methods.contains(&"GET") {
@@ -278,8 +279,8 @@ fn methods_of(operations: &[Arc<Operation>]) -> String {
     methods.join(", ")
 }
 
-/// Reads the path's variables by the position of their segments; those that are malformed are left out, and the first of them
-/// is told beside the others.
+/// Reads the path's variables by the position of their segments. Malformed ones are omitted, and the first of them is
+/// returned as an error beside the others.
 fn read_path(
     operation: &Operation,
     params: std::result::Result<RawPathParams, RawPathParamsRejection>,
@@ -287,7 +288,7 @@ fn read_path(
     let params = params.map_err(|_| Error::invalid("path", "is not valid percent-encoded UTF-8"))?;
     let segments: Vec<&str> = operation.path.split('/').collect();
     if params.iter().any(|(_, text)| text.contains('\0')) {
-        return Err(Error::invalid("path", "must not hold a NUL character"));
+        return Err(Error::invalid("path", "cannot contain a NUL character"));
     }
     let named = params.iter().filter_map(|(position, text)| {
         let position: usize = position.strip_prefix('p')?.parse().ok()?;
@@ -306,7 +307,7 @@ async fn read_body(request: Request) -> Result<Bytes> {
     }
     let (parts, body) = request.into_parts();
     sent::read(&parts.headers, body, BODY_LIMIT).await.map_err(|unread| match unread {
-        Unread::TooLarge => Error::TooLarge { limit: format!("a body may hold at most {BODY_LIMIT} bytes") },
-        Unread::BrokenOff => Error::invalid("body", "broke off before its end"),
+        Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {BODY_LIMIT} bytes") },
+        Unread::BrokenOff => Error::invalid("body", "is incomplete"),
     })
 }

@@ -1,4 +1,4 @@
-//! What the shell supplies to the REST adapter: who executes, who is let in, what is left of the caller's allowance.
+//! What the server supplies to the REST adapter: execution, authentication, quotas.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use schema::{access::Caller, changes::Moment, error::Error, ports::Clock};
 use super::sdl::Access;
 use crate::turns::Turn;
 
-/// The credential that a route takes. Never a role: what a caller may do, the resolvers decide.
+/// The credential that a route requires. Never a role: resolvers decide what a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
     /// An API key: `X-API-Key`, or `Authorization: Bearer zv_...`.
@@ -23,7 +23,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// As documents spell it.
+    /// As spelled in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,50 +34,50 @@ impl Auth {
     }
 }
 
-/// Lets callers in.
+/// Authenticates callers.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Checks the credential that the route takes and counts the request.
+    /// Checks the credential that the route requires and counts the request.
     ///
-    /// `peer` is the other end of the connection. Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or what the control
-    /// plane says.
+    /// `peer` is the peer of the connection. Errors: `Unauthenticated`, `RateLimited`, `QuotaSpent`, or those of the
+    /// control plane.
     async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal>;
 
-    /// Waits until the caller may run a query or a mutation; the turn ends when the answer is written.
+    /// Waits for the caller's turn to run a query or mutation; the turn ends when the response is written.
     async fn turn(&self, _pass: &Pass, _kind: OperationType) -> Turn {
         Turn::default()
     }
 
-    /// Whether the caller may use a route that changes something on what its path names, asked before anything else of the
-    /// request is read, so that a stranger hears 403 and not 400. `path` holds what the path names by the
-    /// arguments of root fields that take it, without what is malformed.
+    /// Whether the caller may use a route that changes the object in its path, checked before anything else of the
+    /// request is read, so that a caller without access gets 403 and not 400. `path` contains the object's ID by the
+    /// arguments of root fields that take it, without malformed ones.
     ///
-    /// Letting everybody through is safe, as resolvers check again; only the order of refusals is lost.
+    /// Allowing every caller is safe, as resolvers check again; only the order of errors is lost.
     async fn reach(&self, _pass: &Pass, _access: &[Access], _path: &Variables) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// A caller who was let in.
+/// An authenticated caller.
 #[derive(Clone)]
 pub struct Pass {
-    /// Who is calling.
+    /// The caller.
     pub caller: Caller,
-    /// Puts the caller and all that resolvers need into a request. Called once for each execution: a REST answer
-    /// may take several.
+    /// Adds the caller and the data for resolvers to a request. Called once for each execution: a REST response may
+    /// take several.
     pub dress: Arc<dyn Fn(Request) -> Request + Send + Sync>,
-    /// What is left of the caller's allowance; `None` where nothing is counted.
+    /// The remaining quota; `None` if nothing is counted.
     pub meter: Option<Meter>,
-    /// Who is calling, and the moment of the control plane: answers to equal ones may be remembered. `None`: never.
+    /// The caller, and the moment of the control plane: results for equal ones can be cached. `None`: never.
     pub moment: Option<(uuid::Uuid, Moment)>,
 }
 
-/// A caller who was not let in.
+/// A caller that was refused.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// Why.
+    /// Reason.
     pub error: Error,
-    /// What is left of the allowance, where the caller is known.
+    /// The remaining quota, if the caller is known.
     pub meter: Option<Meter>,
 }
 
@@ -87,27 +87,27 @@ impl From<Error> for Refusal {
     }
 }
 
-/// The figures of the `X-RateLimit-*` and `X-Usage-*` headers.
+/// The values of the `X-RateLimit-*` and `X-Usage-*` headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meter {
     /// Requests per minute.
     pub limit: u64,
-    /// Requests left in this minute.
+    /// Requests left in the current minute.
     pub remaining: u64,
     /// When the minute ends.
     pub resets_at: DateTime<Utc>,
-    /// Requests of this calendar month (UTC).
+    /// Requests in this calendar month (UTC).
     pub monthly: u64,
     /// Requests per month.
     pub monthly_limit: u64,
-    /// When the month ends.
+    /// End of the current month.
     pub monthly_resets_at: DateTime<Utc>,
-    /// Requests since the key was made.
+    /// Requests since the key was created.
     pub total: u64,
 }
 
 impl Meter {
-    /// The figures of an installation without limits: those of the Enterprise plan, and always a full minute.
+    /// The values of an installation without limits: those of the Enterprise plan, and always a full minute.
     #[must_use]
     pub fn unlimited(now: DateTime<Utc>, monthly: u64, total: u64) -> Self {
         let minute = now.timestamp().div_euclid(60).saturating_add(1).saturating_mul(60);
@@ -157,18 +157,18 @@ impl<E: Executor> Execute for E {
     }
 }
 
-/// What the adapter needs to answer.
+/// Dependencies of the adapter.
 #[derive(Clone)]
 pub struct Shell {
-    /// Executes stored operations. They were checked at start, so an executor in fast validation mode does.
+    /// Executes persisted operations. They were validated at start, so an executor in fast validation mode suffices.
     pub executor: Arc<dyn Execute>,
-    /// Lets callers in.
+    /// Authenticates callers.
     pub gate: Arc<dyn Gate>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// How long one execution may take, all pages of a walk together.
+    /// Time limit of one execution, including all pages of a walk.
     pub timeout: Duration,
-    /// Bytes of an answer's data at most.
+    /// Maximum size of a response's data, in bytes.
     pub answer_bytes: usize,
 }
 

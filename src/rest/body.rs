@@ -1,8 +1,9 @@
-//! A JSON body becomes an input object: keys from snake_case to camelCase along the input type, never inside a JSON scalar.
+//! Turns a JSON body into an input object: keys from snake_case to camelCase along the input type, never inside a JSON
+//! scalar.
 //!
 //! - An absent key stays absent and null stays null, so that a partial update erases nothing.
-//! - An unknown key is refused, so that a misspelt one is not silently lost.
-//! - Where the body is spread, each member is a variable, by the same rules.
+//! - An unknown key is refused, so that a misspelled one is not silently ignored.
+//! - If the body is spread, each member is a variable, by the same rules.
 
 use async_graphql::{
     Name, Value,
@@ -20,7 +21,7 @@ use super::{
     variables::{Origin, Variable},
 };
 
-/// Reads a body into the variables that take it. Errors: `Invalid`, naming the field as the caller spells it.
+/// Reads a body into its variables. Errors: `Invalid`, naming the field as spelled by the caller.
 pub fn variables(bytes: &[u8], operation: &Operation, sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
     let open: Vec<&Variable> = operation.variables.iter().filter(|variable| variable.origin == Origin::Body).collect();
     match open.as_slice() {
@@ -49,7 +50,7 @@ fn spread(bytes: &[u8], open: &[&Variable], sdl: &Sdl) -> Result<Vec<(Name, Valu
 const MISSING: &str = "is required";
 
 fn unknown(field: &str, known: &[String]) -> Error {
-    Error::invalid(field, format!("is not known here; known are {}", known.join(", ")))
+    Error::invalid(field, format!("is unknown; must be one of {}", known.join(", ")))
 }
 
 /// Reads a body as the members of an object.
@@ -95,18 +96,18 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
                 };
             }
             match (name.as_str(), &json) {
-                ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("must not hold a NUL character"),
+                ("String" | "ID", Json::String(text)) if text.contains('\0') => wrong("cannot contain a NUL character"),
                 ("String" | "ID", Json::String(_)) | ("Boolean", Json::Bool(_)) => Ok(plain(json)),
                 ("Float", Json::Number(_)) => Ok(plain(json)),
                 ("Int", Json::Number(number)) => {
-                    whole(number).map_or_else(|| wrong("must be a whole number of at most 32 bits"), |n| Ok(n.into()))
+                    whole(number).map_or_else(|| wrong("must be an integer of at most 32 bits"), |n| Ok(n.into()))
                 }
                 ("String" | "ID", _) => wrong("must be a string"),
                 ("Boolean", _) => wrong("must be true or false"),
                 ("Float", _) => wrong("must be a number"),
-                ("Int", _) => wrong("must be a whole number of at most 32 bits"),
+                ("Int", _) => wrong("must be an integer of at most 32 bits"),
                 (scalar, Json::String(text)) if scalar != "JSON" && text.contains('\0') => {
-                    wrong("must not hold a NUL character")
+                    wrong("cannot contain a NUL character")
                 }
                 _ => {
                     let value = plain(json);
@@ -209,17 +210,17 @@ mod tests {
             ("{}", "website_name: is required"),
             (r#"{"website_name":null}"#, "website_name: must not be null"),
             (r#"{"website_name":1}"#, "website_name: must be a string"),
-            (r#"{"website_name":"a\u0000"}"#, "website_name: must not hold a NUL character"),
+            (r#"{"website_name":"a\u0000"}"#, "website_name: cannot contain a NUL character"),
             (r##"{"website_name":"A","primary_color":7}"##, "primary_color: must be a string"),
             (r#"{"website_name":"A","role":"OWNER"}"#, "role: must be one of owner, viewer"),
-            (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be a whole number of at most 32 bits"),
-            (r#"{"website_name":"A","kpi_goal":3.5}"#, "kpi_goal: must be a whole number of at most 32 bits"),
-            (r#"{"website_name":"A","kpi_goal":3e9}"#, "kpi_goal: must be a whole number of at most 32 bits"),
+            (r#"{"website_name":"A","kpi_goal":3000000000}"#, "kpi_goal: must be an integer of at most 32 bits"),
+            (r#"{"website_name":"A","kpi_goal":3.5}"#, "kpi_goal: must be an integer of at most 32 bits"),
+            (r#"{"website_name":"A","kpi_goal":3e9}"#, "kpi_goal: must be an integer of at most 32 bits"),
             (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),
             (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
             (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),
-            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is not known here; known are some_id"),
-            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is not known here; known are some_id"),
+            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is unknown; must be one of some_id"),
+            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is unknown; must be one of some_id"),
         ] {
             assert_eq!(read(body).unwrap_err(), message, "{body}");
         }

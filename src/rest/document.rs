@@ -1,4 +1,4 @@
-//! A REST operation: what `@rest` says about it, its variables and its projection, checked against the schema at start.
+//! A REST operation: its `@rest` directive, its variables and its projection, checked against the schema at start.
 
 use async_graphql::{
     Name, Value, Variables,
@@ -20,7 +20,7 @@ use super::{
     variables::{Origin, Variable},
 };
 
-/// What `body` says where each member of the body is a variable of its own.
+/// The value of `body` if each member of the body is a variable of its own.
 const SPREAD: &str = "*";
 
 /// One route.
@@ -33,43 +33,43 @@ pub struct Operation {
     pub method: Method,
     /// Path with `:name` segments.
     pub path: String,
-    /// Which credential it takes.
+    /// The required credential.
     pub auth: Auth,
     /// Status of a success.
     pub status: StatusCode,
-    /// Whether it changes something (a mutation).
+    /// Whether it is a mutation.
     pub changes: bool,
-    /// Whether the answer stands without envelope.
+    /// Whether the response has no envelope.
     pub bare: bool,
-    /// Whether members that are null are left out.
+    /// Whether null members are omitted.
     pub omit_nulls: bool,
-    /// Whether the answer depends on the control plane alone, and so holds until something changes there.
+    /// Whether the result depends on the control plane alone, and so is valid until something changes there.
     pub remember: bool,
     /// Variables, in order.
     pub variables: Vec<Variable>,
-    /// Response keys from the root of the answer to what `data` shows.
+    /// Response keys from the root of the result to the value of `data`.
     pub data_path: Vec<String>,
     /// How `data` is written.
     pub shape: SchemaIndex,
     /// Connections to walk to their end.
     pub walks: Vec<Walk>,
-    /// What the root fields demand of the caller.
+    /// Access required by the root fields.
     pub access: Vec<Access>,
     /// Whether each member of the body is a variable of its own, instead of the body being one.
     pub spread: bool,
     /// Arguments of root fields and the variables they take, by name.
     pub named: Vec<(String, String)>,
-    /// The text that is executed, without our directives.
+    /// The executed text, without the adapter's directives.
     pub text: String,
     /// `sha256:` and the hash of the text.
     pub id: String,
     /// The parsed text.
     pub document: ExecutableDocument,
-    /// Asks only whether the caller may see what the path names.
+    /// A query that only checks whether the caller has access to the object in the path.
     pub probe: Option<ExecutableDocument>,
 }
 
-/// Reads all operations of a document. Errors: a sentence that names the operation.
+/// Reads all operations of a document. Errors: a message that names the operation.
 pub fn read(document: &str, sdl: &Sdl) -> Result<Vec<Operation>, String> {
     document_source::cut(document)?
         .into_iter()
@@ -176,7 +176,7 @@ impl Operation {
         self.name == other.name || (self.method == other.method && route(&self.path) == route(&other.path))
     }
 
-    /// What the path names, by the arguments of root fields that take it.
+    /// The object in the path, by the arguments of root fields that take its ID.
     #[must_use]
     pub fn arguments(&self, path: &Variables) -> Variables {
         let mut arguments = Variables::default();
@@ -254,7 +254,8 @@ fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_
     })
 }
 
-/// A root field with the alias `data` is what `data` shows, or what `pick` names below it; else the whole answer is.
+/// A root field with the alias `data` is the value of `data`, or the part of it that `pick` names; otherwise the whole
+/// result is.
 fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec<String>, SchemaIndex), String> {
     let mut path = Vec::new();
     let is_data = matches!(slots.as_slice(), [Slot { key, .. }] if key == "data");
@@ -281,7 +282,7 @@ fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec
     Ok((path, SchemaIndex::Object { slots, ty }))
 }
 
-/// A query that reaches for what the path names and nothing else, so that a stranger hears 403 before 400.
+/// A query that only fetches the object in the path, so that a caller without access gets 403 before 400.
 fn probe(definition: &OperationDefinition, variables: &[Variable]) -> Option<String> {
     if definition.ty != OperationType::Query {
         return None;
@@ -312,7 +313,7 @@ fn probe(definition: &OperationDefinition, variables: &[Variable]) -> Option<Str
     Some(format!("query ({}) {{ {fields} }}", declared.join(", ")))
 }
 
-/// The arguments of one of our directives, taken one by one, so that none is overlooked.
+/// The arguments of an adapter directive, consumed one by one, so that none is overlooked.
 pub struct Arguments {
     directive: String,
     left: Vec<(String, Option<Value>)>,
@@ -354,7 +355,7 @@ impl Arguments {
         }
     }
 
-    /// Which of the words an enum argument is; the first is the default.
+    /// Parses an enum argument; the first value is the default.
     pub fn one_of<const N: usize>(&mut self, name: &str, words: [&str; N]) -> Result<usize, String> {
         let Some(word) = self.word(name)? else { return Ok(0) };
         let found = words.iter().position(|known| *known == word);
@@ -379,7 +380,7 @@ impl Arguments {
         }
     }
 
-    /// Refuses an argument that was not asked for.
+    /// Refuses an unexpected argument.
     pub fn end(self) -> Result<(), String> {
         match self.left.first() {
             Some((name, _)) => Err(format!("@{} has no argument `{name}`", self.directive)),

@@ -1,4 +1,4 @@
-//! The text of documents: cut into operations, with their comments as manual, and freed of our own directives.
+//! The text of documents: split into operations, with their comments as descriptions, without the adapter's directives.
 
 use std::collections::BTreeSet;
 
@@ -20,21 +20,21 @@ pub struct Source {
     pub name: String,
     /// The comment above it: the route's description.
     pub about: String,
-    /// What is executed and hashed: the operation and its fragments without comments and without our directives.
+    /// The executed and hashed text: the operation and its fragments without comments and adapter directives.
     pub text: String,
-    /// The operation with our directives.
+    /// The operation with adapter directives.
     pub operation: OperationDefinition,
     /// The fragments of the whole document.
     pub fragments: Fragments,
 }
 
-/// Fragments by name, with our directives.
+/// Fragments by name, with adapter directives.
 pub type Fragments =
     std::sync::Arc<std::collections::HashMap<String, async_graphql::parser::types::FragmentDefinition>>;
 
-/// Cuts a document into its operations, in the order in which they are written.
+/// Splits a document into its operations, in document order.
 ///
-/// Errors: a sentence that says what cannot be read.
+/// Errors: a message about what cannot be parsed.
 pub fn cut(document: &str) -> Result<Vec<Source>, String> {
     let parsed = parse_query(document).map_err(|error| format!("a document cannot be read: {error}"))?;
     let mut starts: Vec<usize> = Vec::new();
@@ -97,7 +97,7 @@ fn comment_above(before: &str) -> String {
     lines.join(" ")
 }
 
-/// Names of all fragments that a selection reaches; a cycle ends where it closes.
+/// Names of all fragments that a selection reaches, cycles included once.
 fn spreads(set: &SelectionSet, fragments: &Fragments, used: &mut BTreeSet<String>) {
     for item in &set.items {
         match &item.node {
@@ -115,7 +115,7 @@ fn spreads(set: &SelectionSet, fragments: &Fragments, used: &mut BTreeSet<String
     }
 }
 
-/// Leaves out comments and our own directives, and shrinks white space outside strings to one blank.
+/// Removes comments and adapter directives, and collapses white space outside strings.
 #[must_use]
 pub fn strip(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

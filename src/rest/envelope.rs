@@ -1,4 +1,4 @@
-//! The envelope around every answer, its headers, and what an error looks like in REST.
+//! The envelope of every response, its headers, and errors in REST form.
 
 use async_graphql::{ServerError, Value};
 use axum::{
@@ -10,23 +10,23 @@ use schema::error::Error;
 
 use super::{auth::Meter, projection::write_text, rest_names::snake};
 
-/// A refusal as REST shows it.
+/// An error in REST form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// HTTP status.
     pub status: StatusCode,
     /// Code of the error table.
     pub code: String,
-    /// What the caller reads.
+    /// Message for the caller.
     pub message: String,
-    /// Seconds after which a retry makes sense.
+    /// Seconds until a retry makes sense.
     pub retry_after: Option<u64>,
-    /// The methods that the path has, on 405.
+    /// The methods of the path, for 405.
     pub allow: Option<String>,
 }
 
 impl Fault {
-    /// Shows an error. A fault of ours is logged here and shown as one fixed sentence.
+    /// Converts an error. A server fault is logged here and gets a fixed message.
     #[must_use]
     pub fn from_error(error: &Error, now: DateTime<Utc>) -> Self {
         if let Error::Internal(source) = error {
@@ -52,9 +52,9 @@ impl Fault {
         }
     }
 
-    /// The error that a caller should mend first: access, then absence, then input, then state, then our faults.
+    /// The error that a caller should fix first: access, then absence, then input, then state, then server faults.
     ///
-    /// An error without a code comes from the GraphQL framework and means bad input. `None` where there is no error.
+    /// An error without a code is from the GraphQL framework and means invalid input. `None` without errors.
     #[must_use]
     pub fn first(errors: &[ServerError], now: DateTime<Utc>) -> Option<Self> {
         let faults = errors.iter().map(|error| Self::of_graphql(error, now));
@@ -75,7 +75,7 @@ impl Fault {
         Self {
             status: StatusCode::URI_TOO_LONG,
             code: "URI_TOO_LONG".to_owned(),
-            message: format!("The URL is longer than {limit} bytes; ask for less at once."),
+            message: format!("The URL must have at most {limit} bytes."),
             retry_after: None,
             allow: None,
         }
@@ -117,7 +117,7 @@ impl Fault {
     }
 }
 
-/// Field and sentence of a framework message such as `Invalid value for argument "input.kpiGoal", expected type "Int"`.
+/// Field and message for a framework error such as `Invalid value for argument "input.kpiGoal", expected type "Int"`.
 fn readable(message: &str) -> (String, String) {
     let quoted = |after: &str| {
         let rest = message.get(message.find(after)? + after.len()..)?;
@@ -128,7 +128,7 @@ fn readable(message: &str) -> (String, String) {
     let expected = quoted("expected type \"").or_else(|| quoted("Failed to parse \""));
     let why = match expected {
         Some(expected) => format!("must be a value of type {expected}"),
-        None => "cannot be understood".to_owned(),
+        None => "is invalid".to_owned(),
     };
     (snake(field), why)
 }
@@ -139,7 +139,7 @@ pub fn timestamp(now: DateTime<Utc>) -> String {
     now.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The body of a refusal.
+/// The body of an error response.
 #[must_use]
 pub fn fault_body(fault: &Fault, now: DateTime<Utc>) -> Vec<u8> {
     let mut out = br#"{"success":false,"error":{"message":"#.to_vec();
@@ -152,7 +152,7 @@ pub fn fault_body(fault: &Fault, now: DateTime<Utc>) -> Vec<u8> {
     out
 }
 
-/// The start of a success, with room for as many bytes of data, which follow.
+/// The start of a success response, with capacity for this many bytes of data, which follow.
 #[must_use]
 pub fn open(data: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(data + 96);
@@ -160,7 +160,7 @@ pub fn open(data: usize) -> Vec<u8> {
     out
 }
 
-/// The end of a success.
+/// The end of a success response.
 pub fn close(out: &mut Vec<u8>, now: DateTime<Utc>) {
     out.extend_from_slice(br#","timestamp":""#);
     out.extend_from_slice(timestamp(now).as_bytes());
@@ -170,7 +170,7 @@ pub fn close(out: &mut Vec<u8>, now: DateTime<Utc>) {
 /// Headers of an answer, about.
 const HEADERS: usize = 12;
 
-/// A JSON response. Answers depend on the credential, so no cache may keep them.
+/// A JSON response. Responses depend on the credential, so that caches must not store them.
 #[must_use]
 pub fn respond(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
@@ -183,7 +183,7 @@ pub fn respond(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
     response
 }
 
-/// The response to a refusal.
+/// The response for an error.
 #[must_use]
 pub fn refuse(fault: &Fault, now: DateTime<Utc>) -> Response<Body> {
     let mut response = respond(fault.status, fault_body(fault, now));
@@ -199,7 +199,7 @@ pub fn refuse(fault: &Fault, now: DateTime<Utc>) -> Response<Body> {
     response
 }
 
-/// Adds what is left of the caller's allowance.
+/// Adds the headers of the caller's remaining quota.
 pub fn add_meter(response: &mut Response<Body>, meter: &Meter) {
     for (name, value) in meter.headers() {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -253,13 +253,13 @@ mod tests {
                 "kpi_goal: must be a value of type Int",
             ),
             (r#"Failed to parse "UUID": secret path"#, "request: must be a value of type UUID"),
-            (r#"Variable "$websiteId" of type "ID!" …"#, "request: cannot be understood"),
-            ("something new", "request: cannot be understood"),
+            (r#"Variable "$websiteId" of type "ID!" …"#, "request: is invalid"),
+            ("something new", "request: is invalid"),
         ] {
             let fault = Fault::first(&[ServerError::new(text, None)], now()).unwrap();
             assert_eq!((fault.status.as_u16(), fault.code.as_str()), (400, "VALIDATION_ERROR"));
             if text.starts_with("Variable") {
-                assert_eq!(fault.message, "website_id: cannot be understood");
+                assert_eq!(fault.message, "website_id: is invalid");
             } else {
                 assert_eq!(fault.message, message);
             }

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 description, made from the documents and the schema; the same input gives the same text.
+//! The OpenAPI 3.1 description, generated from the documents and the schema; the same input gives the same text.
 
 mod components;
 mod input;
@@ -21,7 +21,7 @@ use super::{
     variables::{Kind, Origin, Variable},
 };
 
-/// Routes that are no operations: their descriptions by path and method, written by hand.
+/// Routes that are not operations: their descriptions by path and method, written by hand.
 pub type Beside = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// Describes the operations, and the routes beside them.
@@ -52,7 +52,7 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, 
         "info": {
             "title": "Footfall REST API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Self-hosted web analytics. Every route is a stored GraphQL operation; the GraphQL schema can do more.",
+            "description": "Self-hosted web analytics. Every route is a persisted GraphQL operation; the GraphQL schema offers more.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "This installation." }],
@@ -71,7 +71,7 @@ pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, 
     })
 }
 
-/// The first segment of the path that says what a route is about.
+/// The first segment of the path that identifies a route's subject.
 fn tag(operation: &Operation) -> String {
     let path = operation.path.strip_prefix("/api/").unwrap_or(&operation.path).trim_start_matches("external/v1/");
     match path.split('/').find(|segment| !segment.is_empty()) {
@@ -89,11 +89,11 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     let roles: Vec<String> = operation
         .access
         .iter()
-        // Without a credential nobody holds a role.
+        // Without a credential there is no role.
         .filter(|_| operation.auth != Auth::None)
         .filter_map(|access| {
             let on = access.on.to_ascii_lowercase();
-            access.min.as_ref().map(|min| format!("Least role on the {on}: {}.", min.to_ascii_lowercase()))
+            access.min.as_ref().map(|min| format!("Minimum role on the {on}: {}.", min.to_ascii_lowercase()))
         })
         .collect();
     let description = [rest.to_owned(), roles.join(" ")].into_iter().filter(|text| !text.is_empty());
@@ -128,7 +128,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     described.into()
 }
 
-/// The statuses of refusals that a route can utter.
+/// The error statuses that a route can return.
 fn statuses(operation: &Operation) -> Vec<u16> {
     let in_path = operation.variables.iter().any(|variable| variable.origin == Origin::Path);
     let has_input = operation.variables.iter().any(|variable| variable.origin != Origin::Cursor);
@@ -137,11 +137,11 @@ fn statuses(operation: &Operation) -> Vec<u16> {
     let names_something = operation.variables.iter().any(|variable| matches!(variable.kind, Kind::Id));
     let said = [
         (400, has_input),
-        // Somebody without credential may prove who they are, and fail.
+        // Public routes can authenticate, and fail.
         (401, known || operation.changes),
         // A website may close to the public what takes no credential.
         (403, known || operation.changes || operation.access.iter().any(|access| access.min.is_some())),
-        // A query or a body may name what is not there.
+        // A query or a body may name an object that does not exist.
         (404, in_path || names_something || has_body),
         (409, has_body || operation.changes),
         (413, has_body),
@@ -164,7 +164,7 @@ fn success(operation: &Operation, sdl: &Sdl) -> Value {
             "properties": {
                 "success": { "type": "boolean", "const": true },
                 "data": data,
-                "timestamp": { "type": "string", "format": "date-time", "description": "When the answer was made (UTC)." },
+                "timestamp": { "type": "string", "format": "date-time", "description": "Time of the response, UTC." },
             },
             "required": ["success", "data", "timestamp"],
         })
@@ -212,7 +212,7 @@ pub(super) fn parameter(variable: &Variable) -> Option<Value> {
         }
     }
     let about = match (&variable.about, &variable.kind) {
-        _ if variable.is_range() => "A rolling range that ends now. `timeRange` is an older name of this parameter.",
+        _ if variable.is_range() => "A rolling range that ends now. `timeRange` is an alias of this parameter.",
         (_, Kind::Id) => "A UUID.",
         (about, _) => about,
     };

@@ -4,7 +4,7 @@ use async_graphql::{Name, Response, Value, Variables};
 
 use super::projection::member;
 
-/// Pages at most. With 100 rows a page that is more than any list without paging holds; a cursor that
+/// Maximum number of pages. With 100 rows per page that is more than any list without paging contains; a cursor that
 /// never ends must not keep a request alive.
 const MAX_PAGES: usize = 1000;
 
@@ -48,7 +48,8 @@ impl Walk {
     }
 }
 
-/// Asks again until every walk is at its end. The first answer keeps all rows; an error ends the walk and is answered.
+/// Fetches pages until every walk is at its end. The first result keeps all rows; an error ends the walk and is
+/// returned.
 pub async fn to_the_end<F: Future<Output = Response>>(
     walks: &[Walk],
     names: &[Name],

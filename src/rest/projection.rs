@@ -1,4 +1,4 @@
-//! From an answer of the schema to the JSON that REST promises, written while walking and without copies.
+//! Projection: from a result of the schema to the JSON of REST, written while walking and without copies.
 
 use async_graphql::{Value, parser::types::Type};
 
@@ -10,29 +10,29 @@ pub struct Slot {
     pub quoted: String,
     /// Where the value comes from.
     pub source: Source,
-    /// Only there when the object is of a certain type; otherwise the key is left out.
+    /// Only present if the object is of a certain type; otherwise the key is omitted.
     pub optional: bool,
-    /// What the schema says about it.
+    /// Its description in the schema.
     pub about: Option<String>,
 }
 
-/// Where a member's value comes from.
+/// Source of a member's value.
 pub enum Source {
-    /// A field of the answer, by response key.
+    /// A field of the result, by response key.
     Field {
         /// The response key.
         name: String,
-        /// How its value is written.
+        /// Shape of its value.
         shape: SchemaIndex,
     },
     /// The value of a variable, by index.
     Echo(usize),
     /// An object made of members of the same object.
     Nest(Vec<Slot>),
-    /// Members of an open JSON object, by response key of the field that holds it, written in place of it with the keys they
-    /// have. A key that the object around it has already is left out.
+    /// Members of an open JSON object, by response key of the field that holds it, inlined with their own keys. A key
+    /// that the enclosing object already has is skipped.
     Open(String),
-    /// Members of a nested object, written in place of it.
+    /// Members of a nested object, inlined.
     Flat {
         /// The response key of the nested object.
         name: String,
@@ -43,11 +43,11 @@ pub enum Source {
     },
 }
 
-/// How a value is written. Lists are written item by item.
+/// Shape of a value. Lists are written item by item.
 pub enum SchemaIndex {
-    /// As it is, after the steps.
+    /// Unchanged, after the steps.
     Leaf {
-        /// What is done to it, in order.
+        /// Transformations, in order.
         steps: Vec<Step>,
         /// Its type in the schema.
         ty: Type,
@@ -61,7 +61,7 @@ pub enum SchemaIndex {
     },
 }
 
-/// What a directive does to a leaf.
+/// Transformation of a leaf by a directive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// `@spell(as: LOWER)`.
@@ -74,12 +74,12 @@ pub enum Step {
     Round(u32),
     /// `@prefix(with:)`.
     Prefix(String),
-    /// `@optional`: the member is left out where it is null.
+    /// `@optional`: the member is omitted if it is null.
     OmitNull,
 }
 
 impl SchemaIndex {
-    /// Whether a member of this shape is left out where it is null.
+    /// Whether a member of this shape is omitted if it is null.
     #[must_use]
     pub fn omits_null(&self) -> bool {
         matches!(self, Self::Leaf { steps, .. } if steps.contains(&Step::OmitNull))
@@ -98,13 +98,13 @@ impl Slot {
     }
 }
 
-/// What a projection needs beside the answer.
+/// Data for a projection besides the result.
 pub struct Writing<'a> {
     /// The variables' REST values as JSON, by index.
     pub echoes: &'a [Vec<u8>],
-    /// Whether members that are null are left out.
+    /// Whether null members are omitted.
     pub omit_nulls: bool,
-    /// Bytes after which items of lists are left out: the answer is refused then.
+    /// Number of bytes after which list items are skipped: the response is refused then.
     pub limit: usize,
 }
 
@@ -194,7 +194,7 @@ fn open(out: &mut Vec<u8>, slot: &Slot, first: &mut bool) {
     out.extend_from_slice(slot.quoted.as_bytes());
 }
 
-/// A member of an object; null where there is none.
+/// A member of an object; null if absent.
 #[must_use]
 pub fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
     static NULL: Value = Value::Null;

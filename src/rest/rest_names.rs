@@ -1,6 +1,6 @@
-//! How REST spells what GraphQL names: snake_case keys, lower-case choices, the table of ranges.
+//! REST spelling of GraphQL names: snake_case keys, lower-case values, the table of ranges.
 
-/// REST ranges and the presets they mean. The only place that knows both.
+/// REST ranges and their presets. The only place that knows both.
 pub const RANGES: &[(&str, &str)] = &[
     ("24h", "LAST_24_HOURS"),
     ("7d", "LAST_7_DAYS"),
@@ -12,7 +12,7 @@ pub const RANGES: &[(&str, &str)] = &[
 /// The GraphQL enum that REST spells by [`RANGES`].
 pub const RANGE_ENUM: &str = "RangePreset";
 
-/// Older names of query parameters that clients still send: alias, name.
+/// Aliases of query parameters that clients still send: alias, name.
 pub const ALIASES: &[(&str, &str)] = &[("timeRange", "range")];
 
 /// `websiteId` becomes `website_id`.
@@ -28,7 +28,7 @@ pub fn snake(camel: &str) -> String {
     name
 }
 
-/// `website_id` becomes `websiteId`; a name that is camelCase already stays.
+/// `website_id` becomes `websiteId`; a camelCase name stays.
 #[must_use]
 pub fn camel(snake: &str) -> String {
     let mut name = String::with_capacity(snake.len());
@@ -52,7 +52,7 @@ pub fn title(upper: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-/// REST spelling and GraphQL value of each value of an enum that REST accepts, in order.
+/// REST spelling and GraphQL value of each accepted enum value, in order.
 #[must_use]
 pub fn choices<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let values: Vec<&str> = values.collect();

@@ -1,9 +1,9 @@
-//! Checks of scalars in a body, so that a refusal names the field as the caller spells it; the schema checks again.
+//! Checks of scalars in a body, so that an error names the field as spelled by the caller; the schema checks again.
 
 use async_graphql::{InputType, Pos, Value};
 use schema::scalars::{BigInt, Date, EmailAddress, HexColor, Instant, TimeZone, Url};
 
-/// What is wrong with a value for a scalar of the schema; `None` where nothing is, or the scalar takes anything.
+/// The error for an invalid scalar value; `None` if it is valid, or the scalar accepts anything.
 #[must_use]
 pub fn fault(scalar: &str, value: &Value) -> Option<String> {
     match scalar {
@@ -20,9 +20,9 @@ pub fn fault(scalar: &str, value: &Value) -> Option<String> {
 
 fn fault_of<T: InputType>(value: &Value) -> Option<String> {
     let error = T::parse(Some(value.clone())).err()?.into_server_error(Pos::default());
-    // The framework's own words about a value of another kind say too much of the schema.
+    // The framework's message about a value of the wrong type reveals too much of the schema.
     let ours = error.message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
-    let kind = if T::type_name() == "BigInt" { "must be a whole number" } else { "must be a string" };
+    let kind = if T::type_name() == "BigInt" { "must be an integer" } else { "must be a string" };
     Some(ours.map_or(kind, |(_, why)| why).to_owned())
 }
 
@@ -32,10 +32,10 @@ mod tests {
 
     #[test]
     fn a_fault_says_what_would_be_right() {
-        let zone = "an IANA time zone such as Europe/Vienna or UTC is expected";
+        let zone = "must be an IANA time zone such as Europe/Vienna or UTC";
         assert_eq!(fault("TimeZone", &"Europe/Atlantis".into()).unwrap(), zone);
         assert_eq!(fault("TimeZone", &7.into()).unwrap(), "must be a string");
-        assert_eq!(fault("HexColor", &"red".into()).unwrap(), "a colour such as #1a2b3c is expected");
+        assert_eq!(fault("HexColor", &"red".into()).unwrap(), "must be a color such as #1a2b3c");
         assert_eq!(fault("HexColor", &"#1a2b3c".into()), None);
         assert_eq!(fault("JSON", &"anything".into()), None);
     }

@@ -1,4 +1,4 @@
-//! The schema's text as a lookup table: which fields a type has, and of what type.
+//! The schema as a lookup table: the fields of a type and their types.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Sdl {
 }
 
 impl Sdl {
-    /// Reads SDL. Errors: a sentence that says what cannot be read.
+    /// Reads SDL. Errors: a message about what cannot be parsed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let document = parse_schema(text).map_err(|error| format!("the schema cannot be read: {error}"))?;
         let mut sdl = Self { named: BTreeMap::new(), query: "Query".to_owned(), mutation: "Mutation".to_owned() };
@@ -87,7 +87,7 @@ impl Sdl {
         }
     }
 
-    /// What the schema says about a type.
+    /// A field's description in the schema.
     #[must_use]
     pub fn about(&self, name: &str) -> Option<&str> {
         self.named.get(name)?.description.as_ref().map(|text| text.node.as_str())
@@ -109,7 +109,7 @@ pub const fn is_list(ty: &Type) -> bool {
     matches!(ty.base, BaseType::List(_))
 }
 
-/// The `min` of `@access(on:, min:)`, where a field states one.
+/// The `min` of a field's `@access(on:, min:)`, if declared.
 #[must_use]
 pub fn access_of(directives: &[Positioned<ConstDirective>]) -> Option<Access> {
     let access = directives.iter().find(|directive| directive.node.name.node == "access")?;
@@ -121,11 +121,11 @@ pub fn access_of(directives: &[Positioned<ConstDirective>]) -> Option<Access> {
     Some(Access { on: word("on")?, min: word("min") })
 }
 
-/// What a root field demands of its caller, as the SDL states it.
+/// Access required by a root field, as declared in the SDL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// What the role is held on, such as `WEBSITE`.
+    /// The target of the role, such as `WEBSITE`.
     pub on: String,
-    /// The least role, such as `VIEWER`; `None` where being known is enough.
+    /// The minimum role, such as `VIEWER`; `None` if authentication suffices.
     pub min: Option<String>,
 }

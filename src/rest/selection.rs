@@ -1,10 +1,10 @@
-//! From a selection set, its projection directives and the schema to a projection; what does not fit stops the server.
+//! Compiles a selection set, its projection directives and the schema to a projection; a mismatch stops the server.
 //!
 //! - `@nest(as:)` on an inline fragment makes an object of its fields.
-//! - `@flatten` on an object field puts its fields in place of it; on a JSON field the members of the object that it holds.
-//! - `@echo(variable:)` on `__typename` answers the value of a variable as the caller spelled it.
-//! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter asks again with that variable until the last page.
-//! - `@optional` on a leaf leaves it out where it is null.
+//! - `@flatten` on an object field inlines its fields; on a JSON field, the members of the object that it contains.
+//! - `@echo(variable:)` on `__typename` returns the value of a variable as spelled by the caller.
+//! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter fetches further pages with that variable until the last.
+//! - `@optional` on a leaf omits it if it is null.
 //! - `@spell(as:)`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
 
 use async_graphql::{
@@ -20,7 +20,7 @@ use super::{
     sdl::{Sdl, base_name, is_list},
 };
 
-/// What the compilation of one operation reads and gathers.
+/// State of the compilation of one operation.
 pub struct Selecting<'a> {
     /// The schema.
     pub sdl: &'a Sdl,
@@ -34,7 +34,7 @@ pub struct Selecting<'a> {
     pub uses: Vec<Option<String>>,
 }
 
-/// Where in the answer a selection set lies, and how.
+/// Position of a selection set in the result.
 #[derive(Clone)]
 struct Place {
     parent: String,
@@ -198,7 +198,7 @@ impl Selecting<'_> {
         })
     }
 
-    /// Reads `@skip` and `@include`: whether the selection may be absent. Any other directive is refused.
+    /// Reads `@skip` and `@include`: whether the selection may be absent. Other directives are refused.
     fn condition(&mut self, directives: &[Positioned<Directive>]) -> Result<bool, String> {
         let mut found = false;
         let foreign = directives.iter().map(|directive| &directive.node);
@@ -246,7 +246,7 @@ fn leaf(steps: Vec<Step>, ty: &str) -> Result<SchemaIndex, String> {
     Ok(SchemaIndex::Leaf { steps, ty: Type::new(ty).ok_or("not a type")? })
 }
 
-/// Our own directives among those of a selection; those that cannot stand there are refused.
+/// The adapter directives of a selection; misplaced ones are refused.
 fn own<'a>(directives: &'a [Positioned<Directive>], fitting: &[&str]) -> Result<Vec<&'a Directive>, String> {
     let ours = directives.iter().map(|directive| &directive.node);
     let ours: Vec<_> = ours.filter(|directive| OWN_DIRECTIVES.contains(&directive.name.node.as_str())).collect();

@@ -1,4 +1,4 @@
-//! The adapter through its front door: requests to a router over a toy schema.
+//! The adapter through its public interface: requests to a router over a toy schema.
 
 use std::time::Duration;
 
@@ -168,24 +168,24 @@ async fn refusals_come_in_order_and_name_the_field() {
         (format!("/analytics/{OWN}?range=5d"), 400, "VALIDATION_ERROR", "range: must be one of 24h, 7d, 30d, 90d, 1y"),
         (format!("/analytics/{FOREIGN}?range=5d"), 403, "FORBIDDEN", "This key does not reach the website."),
         (format!("/analytics/{NOWHERE}?range="), 404, "NOT_FOUND", "The website was not found."),
-        (format!("/analytics/{OWN}?range=7d&range=7d"), 400, "VALIDATION_ERROR", "range: is given twice; give it once"),
+        (format!("/analytics/{OWN}?range=7d&range=7d"), 400, "VALIDATION_ERROR", "range: must be given only once"),
         (
             format!("/analytics/{OWN}/visitors?limit=-1"),
             400,
             "VALIDATION_ERROR",
-            "limit: must be a whole number between 1 and 1000",
+            "limit: must be an integer between 1 and 1000",
         ),
         (
             format!("/analytics/{OWN}/pages?limit=101"),
             400,
             "VALIDATION_ERROR",
-            "limit: must be a whole number between 1 and 100",
+            "limit: must be an integer between 1 and 100",
         ),
         (
             format!("/analytics/{OWN}?range=1y"),
             504,
             "TIMEOUT",
-            "The answer took longer than 5 seconds; ask for a shorter range or fewer panels.",
+            "The request took longer than 5 seconds; request a shorter range or fewer fields.",
         ),
         ("/nowhere".into(), 404, "NOT_FOUND", "This path was not found."),
     ] {
@@ -326,7 +326,7 @@ async fn stored_texts_are_valid_by_the_executors_own_rules_and_project_to_what_r
     }
 }
 
-/// A value that a variable of this type takes: what it requires, and no more.
+/// A minimal value that a variable of this type accepts.
 fn sample(ty: &Type, sdl: &Sdl) -> async_graphql::Value {
     use async_graphql::Value;
     let name = match &ty.base {
@@ -408,7 +408,7 @@ fn the_description_types_parameters_answers_and_bodies() {
     let visitors = &api["paths"]["/api/external/v1/analytics/{websiteId}/visitors"]["get"];
     assert_eq!(visitors["operationId"], "analyticsVisitors");
     assert_eq!(visitors["summary"], "Lists visitors of one website, the latest first");
-    assert_eq!(visitors["description"], "Least role on the website: viewer.");
+    assert_eq!(visitors["description"], "Minimum role on the website: viewer.");
     let limit = json!({ "name": "limit", "in": "query", "required": false, "description": "Rows at most.",
         "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } });
     assert_eq!(visitors["parameters"][2], limit);
@@ -458,7 +458,7 @@ async fn the_description_is_public_and_every_reference_resolves() {
     assert!(count > 20);
 }
 
-/// Ingest mounts its routes beside ours: the same prefixes, and the same paths under other methods.
+/// Ingest mounts its routes beside these: the same prefixes, and the same paths with other methods.
 #[tokio::test]
 async fn routes_of_others_stand_beside_ours_on_one_prefix() {
     use axum::routing::post;

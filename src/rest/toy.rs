@@ -1,4 +1,4 @@
-//! A schema shaped like the real one where REST documents need it, a gate with three keys, and a client.
+//! A schema shaped like the real one where REST documents need it, an authenticator with three keys, and a client.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -28,9 +28,9 @@ use super::{Auth, Gate, Meter, Pass, Refusal, Rest, Shell};
 /// The documents of the External API.
 pub const EXTERNAL: &str = include_str!("../../schema/rest/external.graphql");
 
-/// The website that the keys reach.
+/// The website that the keys can read.
 pub const OWN: &str = "5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6";
-/// A website of somebody else.
+/// A website of another team.
 pub const FOREIGN: &str = "6f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6";
 /// No website.
 pub const NOWHERE: &str = "7f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6";
@@ -151,7 +151,7 @@ struct Settings {
 
 #[Object]
 impl Website {
-    /// Its id in REST.
+    /// Its ID in REST.
     async fn database_id(&self) -> Uuid {
         self.id
     }
@@ -333,7 +333,7 @@ impl Analytics {
     }
 }
 
-/// What a note is made of.
+/// Input for a note.
 #[derive(InputObject)]
 struct NoteInput {
     /// Its text.
@@ -357,7 +357,7 @@ impl Query {
             _ => Err(Error::not_found("The website")),
         }
     }
-    /// Says what became of a note, which shows absent and null apart.
+    /// Reports what became of a note, which distinguishes absent and null.
     async fn note(&self, input: NoteInput) -> Json {
         let kind = match input.kind {
             MaybeUndefined::Undefined => "absent".to_owned(),
@@ -375,7 +375,7 @@ impl Query {
     }
 }
 
-/// The clock stands still.
+/// A fixed clock.
 pub struct Still;
 
 impl Clock for Still {
@@ -393,7 +393,7 @@ impl Ids for Still {
     }
 }
 
-/// Knows `zv_good`, `zv_spent` (over its limit) and `zv_stranger` (reaches nothing by body).
+/// Knows `zv_good`, `zv_spent` (over its limit) and `zv_stranger` (no access by body).
 pub struct ToyGate;
 
 #[async_trait::async_trait]
@@ -416,7 +416,7 @@ pub fn schema() -> Schema<Query, EmptyMutation, EmptySubscription> {
     Schema::new(Query, EmptyMutation, EmptySubscription)
 }
 
-/// The toy's SDL, with the access that the real schema states.
+/// The toy's SDL, with the access rules of the real schema.
 pub fn sdl() -> String {
     let field = "website(id: ID!): Website";
     let sdl = schema().sdl();
@@ -432,13 +432,13 @@ pub fn router(documents: &[&str]) -> Router {
     limited(documents, Duration::from_secs(60), usize::MAX)
 }
 
-/// A router whose answers take no longer and are no larger than this.
+/// A router with a time limit and a size limit for responses.
 pub fn limited(documents: &[&str], timeout: Duration, answer_bytes: usize) -> Router {
     let (executor, gate, clock) = (Arc::new(schema()), Arc::new(ToyGate), Arc::new(Still));
     rest(documents).router(Shell { executor, gate, clock, timeout, answer_bytes })
 }
 
-/// An answer with its body read.
+/// A response with its body read.
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,

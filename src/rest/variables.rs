@@ -1,7 +1,7 @@
-//! What a caller sends becomes variables: path, then query string by name, each coerced to its declared type.
+//! Request variables: path, then query string by name, each coerced to its declared type.
 //!
-//! - A parameter that is given twice or empty is refused; one that nobody asked for is passed over.
-//! - An absent parameter stays absent, so that the document's default holds.
+//! - A repeated or empty parameter is refused; an unknown one is ignored.
+//! - An absent parameter stays absent, so that the document's default applies.
 
 use async_graphql::{
     Name, Value, Variables,
@@ -17,7 +17,7 @@ use super::{
     sdl::{Sdl, base_name, is_list},
 };
 
-/// Where a variable's value comes from.
+/// Source of a variable's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A segment of the path.
@@ -30,7 +30,7 @@ pub enum Origin {
     Cursor,
 }
 
-/// How the text of a parameter is read.
+/// Type of a parameter's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A whole number of 32 bits.
@@ -46,7 +46,7 @@ pub enum Kind {
     Boolean,
     /// A UUID.
     Id,
-    /// Any text; what else it must be, the schema checks.
+    /// Any text; further checks are the schema's.
     Text,
     /// One of a list: REST spelling and GraphQL value.
     Choice(Vec<(String, String)>),
@@ -59,7 +59,7 @@ pub enum Kind {
 pub struct Variable {
     /// Its name in the document.
     pub name: Name,
-    /// What callers call it: as in the path, or snake_case in the query string.
+    /// Its name for callers: as in the path, or snake_case in the query string.
     pub parameter: String,
     /// Its declared type.
     pub ty: Type,
@@ -67,14 +67,14 @@ pub struct Variable {
     pub default: Option<Value>,
     /// Where its value comes from.
     pub origin: Origin,
-    /// How its text is read.
+    /// Type of its text.
     pub kind: Kind,
-    /// What the argument it is used for is about; may be empty.
+    /// Description of the argument it is used for; may be empty.
     pub about: String,
 }
 
 impl Variable {
-    /// Reads a definition. Errors: a sentence on a type that cannot come from there.
+    /// Reads a definition. Errors: a message about a type that its source cannot supply.
     pub fn read(definition: &VariableDefinition, origin: Origin, about: String, sdl: &Sdl) -> Result<Self, String> {
         let name = definition.name.node.clone();
         let ty = definition.var_type.node.clone();
@@ -101,7 +101,7 @@ impl Variable {
         Ok(Self { name, parameter, ty, default, origin, kind, about })
     }
 
-    /// Sets the least and greatest value. Errors: a sentence where this is no whole number.
+    /// Sets the least and greatest value. Errors: a message if this is not an integer.
     pub fn limit(&mut self, least: i64, greatest: i64) -> Result<(), String> {
         match &mut self.kind {
             Kind::Int { min, max } if least <= greatest => {
@@ -113,7 +113,7 @@ impl Variable {
         }
     }
 
-    /// Whether it takes an id.
+    /// Whether it takes an ID.
     #[must_use]
     pub fn is_id(&self) -> bool {
         self.kind == Kind::Id
@@ -131,13 +131,13 @@ impl Variable {
         base_name(&self.ty) == RANGE_ENUM
     }
 
-    /// Reads a text. Errors: `Invalid`, naming the parameter and what would be right.
+    /// Reads a text. Errors: `Invalid`, naming the parameter and what is allowed.
     pub fn coerce(&self, text: &str) -> Result<Value> {
         let wrong = |right: String| Error::invalid(&self.parameter, right);
         match &self.kind {
             Kind::Int { min, max } => match text.parse::<i64>() {
                 Ok(number) if (*min..=*max).contains(&number) && !text.starts_with('+') => Ok(Value::from(number)),
-                _ => Err(wrong(format!("must be a whole number between {min} and {max}"))),
+                _ => Err(wrong(format!("must be an integer between {min} and {max}"))),
             },
             Kind::Float => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Value::from(number)),
@@ -164,7 +164,7 @@ impl Variable {
         }
     }
 
-    /// Writes a value as REST spells it.
+    /// Writes a value in REST spelling.
     pub fn echo(&self, out: &mut Vec<u8>, value: &Value) {
         if let (Kind::Choice(choices), Value::Enum(word)) = (&self.kind, value)
             && let Some((rest, _)) = choices.iter().find(|(_, value)| value == word.as_str())
@@ -175,7 +175,7 @@ impl Variable {
     }
 }
 
-/// Reads the variables that the path carries, already decoded, and says what is wrong with the first that is malformed.
+/// Reads the variables in the path, already decoded, and returns the error of the first malformed one.
 pub fn from_path<'a>(
     operation: &Operation,
     path: impl Iterator<Item = (&'a str, &'a str)>,
@@ -193,7 +193,7 @@ pub fn from_path<'a>(
     (variables, malformed)
 }
 
-/// Adds the variables that the query string carries. Errors: `Invalid`, naming the parameter.
+/// Adds the variables of the query string. Errors: `Invalid`, naming the parameter.
 pub fn add_query(operation: &Operation, query: &str, variables: &mut Variables) -> Result<()> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
@@ -203,11 +203,11 @@ pub fn add_query(operation: &Operation, query: &str, variables: &mut Variables) 
         let Some(variable) = open.find(|variable| variable.parameter == meant) else { continue };
         let wrong = |why: &str| Error::invalid(&variable.parameter, why);
         if variables.contains_key(&variable.name) {
-            return Err(wrong("is given twice; give it once"));
+            return Err(wrong("must be given only once"));
         }
         let text = decode(text).ok_or_else(|| wrong("is not valid percent-encoded UTF-8"))?;
         if text.is_empty() {
-            return Err(wrong("is empty; give it a value or leave it out"));
+            return Err(wrong("cannot be empty; omit it or give it a value"));
         }
         variables.insert(variable.name.clone(), variable.coerce(&text)?);
     }
@@ -221,7 +221,7 @@ pub fn add_query(operation: &Operation, query: &str, variables: &mut Variables) 
     }
 }
 
-/// The REST value of each variable as JSON, by index: what was given, else the default, else null.
+/// The REST value of each variable as JSON, by index: the given one, else the default, else null.
 #[must_use]
 pub fn echoes(operation: &Operation, variables: &Variables) -> Vec<Vec<u8>> {
     operation
@@ -238,7 +238,7 @@ pub fn echoes(operation: &Operation, variables: &Variables) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Decodes `%41` and `+`. `None` where it is not valid UTF-8 or an escape is broken.
+/// Decodes `%41` and `+`. `None` if it is not valid UTF-8 or an escape is malformed.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -298,14 +298,14 @@ mod tests {
             ("range=5d&q=x", "range: must be one of 24h, 7d, 30d, 90d, 1y"),
             ("range=LAST_7_DAYS&q=x", "range: must be one of 24h, 7d, 30d, 90d, 1y"),
             ("timeRange=5d&q=x", "range: must be one of 24h, 7d, 30d, 90d, 1y"),
-            ("range=7d&timeRange=7d&q=x", "range: is given twice; give it once"),
-            ("page_size=-1&q=x", "page_size: must be a whole number between 1 and 100"),
-            ("page_size=99999999999999999999&q=x", "page_size: must be a whole number between 1 and 100"),
-            ("page_size=0&q=x", "page_size: must be a whole number between 1 and 100"),
-            ("page_size=1.5&q=x", "page_size: must be a whole number between 1 and 100"),
-            ("page_size=+5&q=x", "page_size: must be a whole number between 1 and 100"),
-            ("page_size=&q=x", "page_size: is empty; give it a value or leave it out"),
-            ("page_size&q=x", "page_size: is empty; give it a value or leave it out"),
+            ("range=7d&timeRange=7d&q=x", "range: must be given only once"),
+            ("page_size=-1&q=x", "page_size: must be an integer between 1 and 100"),
+            ("page_size=99999999999999999999&q=x", "page_size: must be an integer between 1 and 100"),
+            ("page_size=0&q=x", "page_size: must be an integer between 1 and 100"),
+            ("page_size=1.5&q=x", "page_size: must be an integer between 1 and 100"),
+            ("page_size=+5&q=x", "page_size: must be an integer between 1 and 100"),
+            ("page_size=&q=x", "page_size: cannot be empty; omit it or give it a value"),
+            ("page_size&q=x", "page_size: cannot be empty; omit it or give it a value"),
             ("deep=yes&q=x", "deep: must be true or false"),
             ("ratio=NaN&q=x", "ratio: must be a number"),
             ("kind=ugly&q=x", "kind: must be one of good_one, bad_one"),

@@ -1,4 +1,5 @@
-//! The open connections: how many there are by address and in all, what each waits for, and which make room for others.
+//! The open connections: their number by address and in total, what each waits for, and which can be closed to make
+//! room.
 
 use std::{
     net::IpAddr,
@@ -15,13 +16,13 @@ use rustc_hash::FxHashMap;
 
 use crate::ingest::address::{Proxies, household};
 
-/// Of so many connections at a limit, one is closed beyond what is needed, so that the search for them is rare.
+/// At a limit, one in this many connections is closed beyond what is needed, so that the search for them is rare.
 const SHARE: usize = 16;
 
-/// Files that are left to the databases, mails and look-ups, at most.
+/// Maximum number of files reserved for databases, mails and lookups.
 const RESERVED_FILES: usize = 256;
 
-/// Time between two lines in the log about connections that were refused.
+/// Interval between log lines about refused connections.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Limits of connections.
@@ -33,15 +34,15 @@ pub struct Limits {
     pub body: Duration,
     /// Without a request.
     pub idle: Duration,
-    /// Connections at once; `None`: as many as the limit of open files allows.
+    /// Maximum number of connections; `None`: as many as the limit of open files allows.
     pub connections: Option<usize>,
-    /// Connections of one address (of an IPv6 network of 64 bits) at once.
+    /// Maximum number of connections per address (IPv6: per /64 network).
     pub per_address: usize,
     /// Addresses without a limit of their own.
     pub proxies: Proxies,
 }
 
-/// How long a client may make a connection wait.
+/// Time limits for connections that wait for the client.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
     header: Duration,
@@ -57,7 +58,7 @@ impl Waits {
     }
 }
 
-/// The limit that keeps a connection out.
+/// The limit that refused a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// That of its address.
@@ -77,12 +78,12 @@ impl Full {
     }
 }
 
-/// What the task of a connection is asked to do.
+/// A command to the task of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Close at once: the room is needed.
+    /// Close at once to make room.
     Close,
-    /// End after the request that is being answered.
+    /// Close after the current request.
     Finish,
 }
 
@@ -90,14 +91,14 @@ pub enum Order {
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const BODY: u8 = 2;
-/// For ourselves.
+/// For the server.
 const ANSWER: u8 = 3;
 
 const NO_ORDER: u8 = 0;
 const CLOSE: u8 = 1;
 const FINISH: u8 = 2;
 
-/// What a connection is doing, as its socket and its requests tell.
+/// State of a connection, from its socket and its requests.
 #[derive(Debug)]
 pub struct Activity {
     begun: Instant,
@@ -158,12 +159,12 @@ impl Activity {
         self.enter(IDLE);
     }
 
-    /// The connection is no HTTP any more, or gone: it is nobody's to close.
+    /// The connection was upgraded or has ended: it is not to be closed.
     pub(super) fn was_upgraded(&self) {
         self.enter(ANSWER);
     }
 
-    /// What the task is asked to do; wakes it when that changes.
+    /// The command to the task; wakes it when that changes.
     pub(super) fn order(&self, cx: &Context<'_>) -> Option<Order> {
         self.task.register(cx.waker());
         match self.order.swap(NO_ORDER, Ordering::AcqRel) {
@@ -178,13 +179,13 @@ impl Activity {
         self.task.wake();
     }
 
-    /// Since when the client makes the connection wait.
+    /// Since when the connection has waited for the client.
     fn waiting_since(&self) -> Option<Instant> {
         let is_waiting = self.phase.load(Ordering::Acquire) != ANSWER;
         is_waiting.then(|| self.begun + Duration::from_millis(self.since_ms.load(Ordering::Relaxed)))
     }
 
-    /// How long the client may still make the connection wait; `None` while it does not.
+    /// Remaining time to wait for the client; `None` while it does not.
     pub(super) fn left(&self, waits: &Waits) -> Option<Duration> {
         let now = self.now_ms();
         let since = |at: &AtomicU64| Duration::from_millis(now.saturating_sub(at.load(Ordering::Relaxed)));
@@ -227,7 +228,7 @@ impl Open {
         }
     }
 
-    /// Closes the connections that have waited longest, of one address or of all. Returns whether there was one.
+    /// Closes the connections that have waited longest, of one address or of all. Returns whether there were any.
     fn make_room(&mut self, address: Option<IpAddr>, limit: usize) -> bool {
         let of_address = |seat: &&Seat| address.is_none() || seat.address == address;
         let mut waiting: Vec<(Instant, u64)> = self
@@ -278,7 +279,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connection of this peer, until it is dropped. Errors: the limit that keeps it out, where no other connection
+    /// Counts a connection of this peer, until it is dropped. Errors: the limit that refuses it, if no other connection
     /// can make room.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Connection, Full> {
         let address = (!self.proxies.trusts(peer)).then(|| household(peer));
@@ -305,14 +306,14 @@ impl Connections {
         self.open().make_room(None, self.total);
     }
 
-    /// Ends each connection after the request that it answers.
+    /// Closes each connection after its current request.
     pub(super) fn finish(&self) {
         for seat in self.open().seats.values() {
             seat.activity.ask(FINISH);
         }
     }
 
-    /// Whether the last line about refused connections is long enough ago.
+    /// Whether the last log line about refused connections is old enough.
     pub(super) fn may_log(&self) -> bool {
         let (mut open, now) = (self.open(), Instant::now());
         let may = open.logged.is_none_or(|last| now - last >= LOG_PAUSE);

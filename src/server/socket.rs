@@ -1,4 +1,4 @@
-//! A connection's socket and bodies, which tell what the connection waits for.
+//! A connection's socket and bodies, which track what the connection waits for.
 
 use std::{
     io,
@@ -19,14 +19,14 @@ use tokio::{
 
 use super::connections::{Activity, Connection};
 
-/// How long a client may take nothing of what is written to it.
+/// Time limit for a client that accepts no data.
 const STALL: Duration = Duration::from_secs(30);
 
-/// The socket of a connection. It stays with the connection when that becomes a WebSocket.
+/// The socket of a connection. It stays with the connection after an upgrade to WebSocket.
 pub(super) struct Socket {
     stream: TcpStream,
     connection: Connection,
-    /// Runs while the client takes nothing.
+    /// Runs while the client accepts no data.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
@@ -35,7 +35,7 @@ impl Socket {
         Self { stream, connection, stall: None }
     }
 
-    /// Bounds the time in which nothing can be written. Errors: `TimedOut`.
+    /// Bounds the time without write progress. Errors: `TimedOut`.
     fn bounded<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stall = None;
@@ -87,7 +87,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A request's body: while its next part has not come, the connection waits for the client.
+/// A request's body: the connection waits for the client until its next part arrives.
 pub(super) struct RequestBody {
     body: Incoming,
     activity: Arc<Activity>,
@@ -135,14 +135,14 @@ impl HttpBody for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        // A handler that has read enough waits no longer.
+        // A handler that has read enough no longer waits.
         if self.is_waiting {
             self.activity.answering();
         }
     }
 }
 
-/// An answer's body: when it is gone, the connection waits for the next request.
+/// A response's body: when it is dropped, the connection waits for the next request.
 pub(super) struct ResponseBody {
     body: Body,
     activity: Arc<Activity>,

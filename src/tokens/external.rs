@@ -1,8 +1,8 @@
-//! Access tokens of a trusted issuer outside, such as Supabase: checked like our own, against its secret or its public keys.
+//! Access tokens of a trusted external issuer, such as Supabase: checked against its secret or its public keys.
 //!
-//! - Which algorithm holds is said by the key, never by the token: the secret checks HS256 and nothing else, a public key
-//!   checks the algorithm of its type and nothing else.
-//! - What a token's header carries or points to (`jwk`, `jku`, `x5u`) is not looked at.
+//! - The key determines the algorithm, never the token: the secret verifies HS256 only, a public key the algorithm of
+//!   its type only.
+//! - Keys in or referenced by a token's header (`jwk`, `jku`, `x5u`) are ignored.
 
 mod keys;
 
@@ -23,15 +23,15 @@ use self::keys::PublicKeys;
 use super::LEEWAY_SECONDS;
 use crate::config::issuer::IssuerSettings;
 
-const REFUSED: &str = "The access token is not valid or has expired: refresh it or sign in again.";
+const REFUSED: &str = "The access token is invalid or expired. Refresh it or sign in again.";
 
-/// Characters of a subject at most.
+/// Maximum length of a subject, in characters.
 const SUBJECT: usize = 255;
 
-/// Characters of a provider's name at most.
+/// Maximum length of a provider's name, in characters.
 const PROVIDER: usize = 32;
 
-/// What a token says. What is not required here is not required of issuers either.
+/// Claims of a token. Claims that are not required here are not required of issuers either.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
@@ -55,7 +55,7 @@ pub struct External {
 }
 
 impl External {
-    /// Trusts tokens by these settings. Nothing is asked of the issuer before the first token.
+    /// Trusts tokens by these settings. The issuer is not contacted before the first token.
     #[must_use]
     pub fn open(settings: IssuerSettings, clock: Arc<dyn Clock>) -> Arc<dyn Issuer> {
         let secret = settings.hs256_secret.as_ref().map(|secret| DecodingKey::from_secret(secret.as_bytes()));
@@ -118,14 +118,14 @@ impl Issuer for External {
     }
 }
 
-/// Whether the header names something that must be understood (`crit`); nothing such is.
+/// Whether the header lists extensions that must be understood (`crit`); none is supported.
 fn asks_for_more(token: &str) -> bool {
     let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
     let header = header.and_then(|header| serde_json::from_slice::<Map<String, Value>>(&header).ok());
     header.is_none_or(|header| header.contains_key("crit"))
 }
 
-/// A provider's name as rows keep it: lower case, without anything that is no name.
+/// A provider's name as stored: lower case, without invalid characters.
 fn spelled(provider: Option<&str>) -> String {
     let name = provider.unwrap_or_default().to_lowercase();
     let name: String =

@@ -28,7 +28,7 @@ fn who() -> AccessClaims {
     AccessClaims { user: Uuid::from_u128(1), session: Uuid::from_u128(2) }
 }
 
-/// Signs any header and claims with the ring's own key: what an attacker cannot do, to reach the checks behind.
+/// Signs any header and claims with the ring's own key, which an attacker cannot do, to reach the later checks.
 fn signed(ring: &Keyring, header: &Header, claims: &serde_json::Value) -> String {
     jsonwebtoken::encode(header, claims, &ring.keys()[0].signing).unwrap()
 }

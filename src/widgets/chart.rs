@@ -1,13 +1,13 @@
-//! The drawings: a sparkline, a column chart with its axis, a single bar; numbers in, SVG out.
+//! Drawings: a sparkline, a column chart with its axis, a single bar; numbers in, SVG out.
 //!
 //! - Positions are percentages and strokes do not scale, so that a drawing fills any box and its texts keep their size.
-//! - Colours are CSS classes; a drawing is the same in both themes.
+//! - Colors are CSS classes; a drawing is the same in both themes.
 
 use std::fmt::Write as _;
 
 use super::words::escaped;
 
-/// What a drawing says to those who cannot see it. Plain text; it is escaped here.
+/// Text alternative of a drawing. Plain text; it is escaped here.
 #[derive(Debug, Clone, Copy)]
 pub struct Caption<'a> {
     /// What is drawn.
@@ -30,16 +30,16 @@ pub struct Column<'a> {
 /// Every how many columns the axis is labelled where there is room, and where there is little.
 const LABEL_EVERY: (usize, usize) = (3, 6);
 
-/// The least end of a scale: one visitor shall not look like a rush.
+/// Minimum end of a scale, so that one visitor does not look like a peak.
 const LEAST_SCALE: u64 = 4;
 
-/// How much of its slot a column leaves free on each side.
+/// Space on each side of a column in its slot.
 const GAP: f64 = 0.14;
 
-/// The least height of a bar that stands for something, in percent.
+/// Minimum height of a bar with a nonzero value, in percent.
 const LEAST_BAR: f64 = 2.0;
 
-/// The end of a scale from nought: the first round number that is even and not below `max`, at least 4.
+/// The end of a scale from zero: the first round even number not below `max`, at least 4.
 #[must_use]
 pub fn ceiling(max: u64) -> u64 {
     let mut power = 1_u128;
@@ -60,7 +60,7 @@ fn percent(value: u64, scale: u64) -> f64 {
     if scale == 0 { 0.0 } else { (value as f64 / scale as f64 * 100.0).min(100.0) }
 }
 
-/// The height of a bar in percent: nothing is nothing, something can be seen.
+/// The height of a bar in percent: zero for zero, visible otherwise.
 fn height(value: u64, scale: u64) -> f64 {
     if value == 0 { 0.0 } else { percent(value, scale).max(LEAST_BAR) }
 }
@@ -103,7 +103,7 @@ pub fn sparkline(values: &[u64], caption: Caption) -> String {
     svg
 }
 
-/// Columns over time, oldest first, below a line that names the end of the scale; `number` writes that number.
+/// Columns over time, oldest first, below a line that marks the end of the scale; `number` formats that number.
 #[must_use]
 pub fn columns(columns: &[Column], number: impl Fn(u64) -> String, caption: Caption) -> String {
     let max = columns.iter().map(|column| column.front.max(column.back)).max().unwrap_or(0);
@@ -152,8 +152,8 @@ pub fn columns(columns: &[Column], number: impl Fn(u64) -> String, caption: Capt
     svg
 }
 
-/// The labels below columns, each from its column's left edge so that none leaves the card: every sixth one, and every
-/// third one where there is room.
+/// The labels below columns, each aligned to its column's left edge so that none leaves the card: every sixth one, and
+/// every third one if there is room.
 #[must_use]
 pub fn axis(labels: &[&str]) -> String {
     let slot = 100.0 / count(labels.len().max(1));

@@ -1,12 +1,12 @@
-//! How a widget shall look: the `theme`, `color` and `lang` parameters, parsed.
+//! Appearance of a widget: the `theme`, `color` and `lang` parameters, parsed.
 //!
-//! - A value that cannot be used falls back to its default; a widget never answers an error because of its looks.
-//! - The accent keeps at least 3:1 against the card in both themes (WCAG 1.4.11), whichever colour was asked for; text
-//!   never uses it.
+//! - An invalid value falls back to its default; a widget never fails because of its appearance.
+//! - The accent has a contrast of at least 3:1 with the card in both themes (WCAG 1.4.11), whichever color was
+//!   requested; text never uses it.
 
 use super::words::Lang;
 
-/// Light or dark, or whatever the visitor's system prefers.
+/// Light or dark, or the visitor's system preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Theme {
     /// Follows `prefers-color-scheme`.
@@ -18,7 +18,7 @@ pub enum Theme {
     Dark,
 }
 
-/// An opaque sRGB colour.
+/// An opaque sRGB color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color {
     red: u8,
@@ -31,23 +31,23 @@ pub struct Color {
 pub struct Look {
     /// Light, dark or automatic.
     pub theme: Theme,
-    /// The accent, as asked for.
+    /// The accent, as requested.
     pub color: Color,
     /// The language of texts and numbers.
     pub lang: Lang,
 }
 
-/// The colours of one theme.
+/// The colors of one theme.
 struct Palette {
     surface: Color,
     ink: Color,
     muted: Color,
     line: Color,
-    /// What the accent is mixed with until it can be seen on the surface.
+    /// The color mixed into the accent until it is visible on the surface.
     toward: Color,
-    /// The least contrast of the accent with the surface: thin strokes need more of it on a dark one.
+    /// The minimum contrast of the accent with the surface: thin strokes need more of it on a dark one.
     contrast: f64,
-    /// How strong the accent's tint is, in percent.
+    /// Opacity of the accent's tint, in percent.
     tint: u8,
 }
 
@@ -72,7 +72,7 @@ const DARK: Palette = Palette {
 };
 
 impl Theme {
-    /// `light`, `dark` or `auto`, in any case; anything else is `auto`.
+    /// `light`, `dark` or `auto`, case-insensitive; anything else is `auto`.
     #[must_use]
     pub fn parse(value: Option<&str>) -> Self {
         match value.map(|value| value.trim().to_ascii_lowercase()).as_deref() {
@@ -111,7 +111,7 @@ impl Color {
         Some(Self::new(red, green, blue))
     }
 
-    /// As CSS writes it.
+    /// In CSS syntax.
     #[must_use]
     pub fn css(self) -> String {
         format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
@@ -132,7 +132,7 @@ impl Color {
         0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
     }
 
-    /// This colour with `percent` (0 to 100) of another one mixed in.
+    /// This color mixed with `percent` (0 to 100) of another one.
     fn mixed(self, other: Self, percent: u8) -> Self {
         let mix = |from: u8, to: u8| {
             let percent = u32::from(percent.min(100));
@@ -144,7 +144,7 @@ impl Color {
 }
 
 impl Palette {
-    /// The accent, moved just far enough to be seen on this theme's card.
+    /// The accent, adjusted just enough to be visible on this theme's card.
     fn accent(&self, color: Color) -> Color {
         (0..=100)
             .step_by(2)
@@ -168,7 +168,7 @@ impl Palette {
 }
 
 impl Look {
-    /// The parameters as the query string gave them.
+    /// The parameters in the query string.
     #[must_use]
     pub fn parse(theme: Option<&str>, color: Option<&str>, lang: Option<&str>) -> Self {
         Self { theme: Theme::parse(theme), color: Color::parse(color), lang: Lang::parse(lang) }

@@ -1,7 +1,7 @@
-//! The three widgets as whole HTML documents for an iframe: drawn here, in need of nothing but themselves.
+//! The three widgets as standalone HTML documents for an iframe.
 //!
-//! - Every number that is drawn can also be read: a table stands beside each drawing for those who listen.
-//! - Every text that comes from elsewhere is escaped; the only script is [`REFRESH_SCRIPT`], which never changes.
+//! - Every number that is drawn can also be read: a table beside each drawing serves screen readers.
+//! - All external text is escaped; the only script is [`REFRESH_SCRIPT`], which never changes.
 
 use std::fmt::Write as _;
 
@@ -11,36 +11,36 @@ use super::{
     words::{escaped, filled},
 };
 
-/// The script that keeps a widget fresh: the whole text of its `script` element, for a hash in `script-src`.
+/// The script that refreshes a widget: the whole text of its `script` element, for a hash in `script-src`.
 ///
-/// It fetches the widget's own address (`connect-src 'self'`) and swaps `main`, not while the page is hidden.
+/// It fetches the widget's own URL (`connect-src 'self'`) and replaces `main`, except while the page is hidden.
 pub const REFRESH_SCRIPT: &str = include_str!("refresh.js");
 
-/// How the widgets are laid out; the colours come from [`Look::css`].
+/// Layout of the widgets; the colors come from [`Look::css`].
 const STYLE: &str = include_str!("widget.css");
 
-/// Seconds between two looks at the live count.
+/// Seconds between refreshes of the live count.
 const LIVE_EVERY: u32 = 10;
 
-/// Seconds between two looks at what changes slowly.
+/// Seconds between refreshes of slowly changing numbers.
 const CALM_EVERY: u32 = 60;
 
-/// How many countries have a row of their own; how many of the rows are seen depends on the frame's height.
+/// Number of countries with a row of their own; how many rows are visible depends on the frame's height.
 const ROWS: usize = 12;
 
-/// What the live widget shows.
+/// Data of the live widget.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RealtimeNumbers {
     /// Visitors of the last five minutes.
     pub live: u64,
-    /// Visitors of each of the last 30 minutes, oldest first.
+    /// Visitors in each of the last 30 minutes, oldest first.
     pub minutes: Vec<u64>,
 }
 
-/// What the timeline shows.
+/// Data of the timeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PreviewNumbers {
-    /// Distinct visitors of the whole span; the hours' visitors do not add up to it.
+    /// Distinct visitors of the whole span; not the sum of the hours' visitors.
     pub visitors: u64,
     /// The last 24 hours, oldest first.
     pub hours: Vec<Hour>,
@@ -49,7 +49,7 @@ pub struct PreviewNumbers {
 /// One hour of the timeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hour {
-    /// What the axis calls it, such as `14:00` in the website's time zone. Plain text.
+    /// Its axis label, such as `14:00` in the website's time zone. Plain text.
     pub label: String,
     /// Its distinct visitors.
     pub visitors: u64,
@@ -57,19 +57,19 @@ pub struct Hour {
     pub pageviews: u64,
 }
 
-/// What the breakdown shows.
+/// Data of the breakdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecentNumbers {
-    /// All countries, in any order: shares are parts of their sum.
+    /// All countries, in any order: shares are relative to their sum.
     pub countries: Vec<Country>,
 }
 
 /// One country of the breakdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Country {
-    /// ISO 3166 code, such as `NL`; it stands in where the name is empty. Plain text.
+    /// ISO 3166 code, such as `NL`; shown if the name is empty. Plain text.
     pub code: String,
-    /// Its name in the language of the widget. Plain text; where code and name are empty it is "Unknown".
+    /// Its name in the language of the widget. Plain text; "Unknown" if code and name are empty.
     pub name: String,
     /// Its visitors.
     pub visitors: u64,
@@ -149,7 +149,7 @@ pub fn preview(numbers: &PreviewNumbers, look: &Look) -> String {
     document(words.last_24_hours, CALM_EVERY, look, &main)
 }
 
-/// The countries visitors come from, as bars with their share; as many as the frame is high.
+/// The countries of visitors, as bars with their share; as many as fit the frame.
 #[must_use]
 pub fn recent(numbers: &RecentNumbers, look: &Look) -> String {
     let (lang, words) = (look.lang, look.lang.words());
@@ -235,8 +235,8 @@ fn document(title: &str, every: u32, look: &Look, main: &str) -> String {
     )
 }
 
-/// The numbers of a drawing for those who listen; the first cell of a row is its heading. The box around it is what is
-/// hidden: a table itself would not shrink, and the frame would scroll.
+/// The numbers of a drawing for screen readers; the first cell of a row is its heading. The box around it is hidden: a
+/// table itself would not shrink, and the frame would scroll.
 fn table<const N: usize>(caption: &str, headings: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut html = format!(r#"<div class="hidden"><table><caption>{}</caption><thead><tr>"#, escaped(caption));
     for heading in headings {
@@ -256,12 +256,12 @@ fn table<const N: usize>(caption: &str, headings: [&str; N], rows: impl Iterator
     html
 }
 
-/// What stands in an empty drawing; the drawing says it itself to those who listen.
+/// The content of an empty drawing; the drawing's text alternative says the same.
 fn note(text: &str) -> String {
     format!(r#"<p class="none" aria-hidden="true"><span>{}</span></p>"#, escaped(text))
 }
 
-/// How many characters numbers that share a line have, so that the style can make them fit; at least 4.
+/// Total length of the numbers on one line, in characters, so that the style can make them fit; at least 4.
 fn digits(numbers: &[&str]) -> usize {
     numbers.iter().map(|number| number.chars().count()).sum::<usize>().max(4)
 }

@@ -1,7 +1,7 @@
-//! The widgets' addresses: finds the website, asks for its numbers, draws.
+//! Routes of the widgets: find the website, query its numbers, render.
 //!
-//! - Counts only: nothing here tells a page, a visitor or a referrer. Public unless the website's `publicRealtime` is off.
-//! - A parameter that cannot be used falls back to its default; an unknown code is a small page that says so.
+//! - Counts only: pages, visitors and referrers are not exposed. Public unless the website's `publicRealtime` is false.
+//! - An invalid parameter falls back to its default; an unknown code gets a small page that says so.
 
 use std::sync::Arc;
 
@@ -36,10 +36,10 @@ use crate::ingest::sites::Sites;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
-/// Countries that are asked for; there are fewer than 250.
+/// Maximum number of countries; there are fewer than 250.
 const COUNTRIES: u32 = 250;
 
-/// What the routes share.
+/// State shared by the routes.
 #[derive(Clone)]
 pub struct Widgets {
     ports: Ports,
@@ -47,7 +47,7 @@ pub struct Widgets {
     policy: HeaderValue,
 }
 
-/// How a widget shall look; everything is optional.
+/// Appearance of a widget; all parameters are optional.
 #[derive(Deserialize, Default)]
 struct Wishes {
     theme: Option<String>,
@@ -185,7 +185,7 @@ impl Widgets {
             Ok(page) => (StatusCode::OK, page),
             Err(error) => {
                 if let Error::Internal(source) = &error {
-                    tracing::error!(error.source = ?source, "a widget could not be drawn");
+                    tracing::error!(error.source = ?source, "cannot render a widget");
                 }
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 (

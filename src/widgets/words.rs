@@ -1,4 +1,4 @@
-//! What a widget says: its texts and numbers in five languages, and how text becomes safe HTML.
+//! Texts of widgets: texts and numbers in five languages, and HTML escaping.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,7 @@ pub struct Words {
     pub peak: &'static str,
     /// A minute of it, and the last one.
     pub minutes_ago: &'static str,
-    /// The minute that runs.
+    /// The current minute.
     pub now: &'static str,
     /// Heading of a column of minutes.
     pub minute: &'static str,
@@ -55,7 +55,7 @@ pub struct Words {
     pub share: &'static str,
     /// The countries that have no row of their own.
     pub other: &'static str,
-    /// A country nobody could tell.
+    /// An unknown country.
     pub unknown: &'static str,
 }
 
@@ -168,7 +168,7 @@ impl Lang {
     /// Every language.
     pub const ALL: [Self; 5] = [Self::En, Self::De, Self::Nl, Self::Fr, Self::Es];
 
-    /// A language tag such as `de`, `de-AT` or `de_AT`, in any case; anything else is English.
+    /// A language tag such as `de`, `de-AT` or `de_AT`, case-insensitive; anything else is English.
     #[must_use]
     pub fn parse(value: Option<&str>) -> Self {
         let primary = value.and_then(|tag| tag.trim().split(['-', '_']).next()).unwrap_or_default();
@@ -199,14 +199,14 @@ impl Lang {
         }
     }
 
-    /// What stands below the live count; French counts nought as one.
+    /// Text below the live count; French uses the singular for zero.
     #[must_use]
     pub fn online(self, live: u64) -> &'static str {
         let [one, many] = self.words().online;
         if live == 1 || (live == 0 && self == Self::Fr) { one } else { many }
     }
 
-    /// A whole number with this language's separators (CLDR): Spanish begins to group at five digits.
+    /// An integer with this language's separators (CLDR): Spanish begins to group at five digits.
     #[must_use]
     pub fn number(self, value: u64) -> String {
         let separator = match self {
@@ -228,7 +228,7 @@ impl Lang {
         text
     }
 
-    /// `part` of `whole` in whole percent; what is there but rounds to nothing is "<1%".
+    /// `part` of `whole` in whole percent; nonzero values that round to zero are "<1%".
     #[must_use]
     pub fn share(self, part: u64, whole: u64) -> String {
         let sign = match self {
@@ -242,7 +242,7 @@ impl Lang {
     }
 }
 
-/// Puts a value in the place of a text's `{}`.
+/// Inserts a value at a text's `{}`.
 #[must_use]
 pub fn filled(text: &str, value: &str) -> String {
     text.replacen("{}", value, 1)

@@ -150,9 +150,9 @@ async fn only_admins_of_its_team_reach_a_key() {
     let foreign = app.website(&stranger, "else.example", "UTC").await;
     for (body, status, says) in [
         (json!({}), 400, "name: is required"),
-        (json!({ "name": "" }), 400, "name: is empty"),
-        (json!({ "name": "x".repeat(65) }), 400, "name: has 65"),
-        (json!({ "name": "A", "scope": "all" }), 400, "scope: is not known"),
+        (json!({ "name": "" }), 400, "name: must have 1 to 64"),
+        (json!({ "name": "x".repeat(65) }), 400, "name: must have at most 64"),
+        (json!({ "name": "A", "scope": "all" }), 400, "scope: is unknown"),
         (json!({ "name": "A", "website_id": "nonsense" }), 400, "website_id: "),
         (json!({ "name": "A", "website_id": UNKNOWN }), 404, ""),
         (json!({ "name": "A", "website_id": foreign }), 403, ""),

@@ -170,10 +170,10 @@ fn a_held_folder_a_port_in_use_and_a_file_that_is_no_log_are_told_plainly() {
     set_up(&data);
     let server = Server::start(footfall(&data).arg("serve"));
     let (ok, _, err) = run(footfall(&data).arg("serve"));
-    assert!(!ok && err.contains("another process holds the data folder"), "{err}");
+    assert!(!ok && err.contains("another process is using the data folder"), "{err}");
     let listen = server.base.strip_prefix("http://").unwrap();
     let (ok, _, err) = run(footfall(&folder.path().join("other")).args(["serve", "--listen", listen]));
-    assert!(!ok && err.contains("is in use") && err.contains("--listen"), "{err}");
+    assert!(!ok && err.contains("is already in use") && err.contains("--listen"), "{err}");
     drop(server);
     let import =
         |file: &Path| run(footfall(&data).args(["import", "access-log", "--website", "shop.example"]).arg(file));

@@ -94,7 +94,7 @@ async fn a_signed_up_address_is_pending_until_its_link_is_opened_and_pressed() {
         "nothing is pending any more"
     );
     let (status, page) = press(&app, &link).await;
-    assert!(status == 400 && page.contains("was used"), "a link works once: {page}");
+    assert!(status == 400 && page.contains("is unknown, used or expired"), "a link works once: {page}");
     let again = app.token(&ada.token).gql("mutation { emailSendConfirmation { email } }", json!({})).await;
     assert_eq!(again["errors"][0]["extensions"]["code"], "CONFLICT", "{again}");
 }
@@ -149,7 +149,7 @@ async fn an_unproven_address_cannot_be_invited() {
     let key = app.api_key(&squatter, None).await;
     let forgot = json!({ "email": "new.cto@a.example" });
     send(&app.anon(), Method::POST, "/api/auth/password/forgot", Some(forgot)).await;
-    let mail = mails.read("new.cto@a.example", "forgotten").await;
+    let mail = mails.read("new.cto@a.example", "new password was requested").await;
     let body = json!({ "secret": secret(&mail), "new_password": "another horse battery" });
     data(&send(&app.anon(), Method::POST, "/api/auth/password/reset", Some(body)).await, 200);
     assert_eq!(app.key(&key).get("/api/external/v1/websites").await.0, 401);
@@ -177,7 +177,7 @@ async fn a_stolen_access_token_takes_no_account_over() {
         assert!(message.starts_with("password: is required"), "{message}");
     }
     let answer = change(&app, &stolen, json!({ "email": "m@evil.example", "password": "a guess of mine" })).await;
-    assert!(refusal(&answer).2.starts_with("password: is not"), "{answer:?}");
+    assert!(refusal(&answer).2.starts_with("password: must be the account's"), "{answer:?}");
     // Right after the sign-in it is mailed to the new address, and nothing is reset there before the link is opened.
     let (_, session) = sign_in(&app, "owner@shop.example", PASSWORD).await;
     let stolen = Person { token: session["data"]["access_token"].as_str().unwrap().to_owned(), ..owner.clone() };
@@ -190,7 +190,7 @@ async fn a_stolen_access_token_takes_no_account_over() {
     let (status, _) = press(&app, &link(&mails.read("m@evil.example", CONFIRM).await, CONFIRM)).await;
     assert_eq!(status, 200);
     forgot("m@evil.example").await;
-    let mail = mails.read("m@evil.example", "forgotten").await;
+    let mail = mails.read("m@evil.example", "new password was requested").await;
     let body = json!({ "secret": secret(&mail), "new_password": "a horse battery of mine" });
     data(&send(&app.anon(), Method::POST, "/api/auth/password/reset", Some(body)).await, 200);
     let (_, session) = sign_in(&app, "m@evil.example", "a horse battery of mine").await;
@@ -213,7 +213,7 @@ async fn a_stolen_access_token_takes_no_account_over() {
     assert!(status == 200 && page.contains("owner@shop.example"), "{page}");
     assert_eq!(app.token(&thief.token).get(ME).await.0, 401);
     assert_eq!(press(&app, &theirs).await.0, 400, "what came later is undone too");
-    let mail = mails.read("owner@shop.example", "forgotten").await;
+    let mail = mails.read("owner@shop.example", "new password was requested").await;
     let body = json!({ "secret": secret(&mail), "new_password": "the owner's horse battery" });
     data(&send(&app.anon(), Method::POST, "/api/auth/password/reset", Some(body)).await, 200);
     assert_eq!(sign_in(&app, "m2@evil.example", "a horse battery of mine").await.0, 401);
@@ -262,7 +262,10 @@ async fn without_mail_a_change_takes_effect_at_once_and_shows_as_unproven() {
     let unproven = json!({ "email": "new@shop.example", "emailVerified": false, "pendingEmail": null });
     assert_eq!(viewer(&app, &ada).await, unproven);
     let answer = change(&app, &ada, json!({ "email": "other@shop.example", "password": "wrong horse" })).await;
-    assert!(refusal(&answer).2.starts_with("password: is not"), "a password that is given is checked: {answer:?}");
+    assert!(
+        refusal(&answer).2.starts_with("password: must be the account's"),
+        "a password that is given is checked: {answer:?}"
+    );
     data(&invite(&app, &owner, &site, "new@shop.example", "viewer").await, 201);
     let members = "query($id: ID!) { website(id: $id) { members { nodes { user { email emailVerified } } } } }";
     let verified = async || {
@@ -312,6 +315,6 @@ fn open_sign_up_without_mail_is_warned_about() {
         server.stop();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut server.child.stderr.take().unwrap(), &mut said).unwrap();
-        assert_eq!(said.contains("e-mail addresses are not proven"), warns, "{said}");
+        assert_eq!(said.contains("e-mail addresses are not confirmed"), warns, "{said}");
     }
 }

@@ -110,7 +110,7 @@ async fn a_full_disk_under_data_and_log_is_told_and_passes() {
     assert!(refused > 0, "a journal that cannot grow refuses");
     let body = until(base, 503).await;
     assert_eq!(body["status"], "unavailable");
-    assert_eq!(body["checks"]["ingest"], "the journal cannot be written (the disk may be full)", "{body}");
+    assert_eq!(body["checks"]["ingest"], "the journal is not writable (the disk may be full)", "{body}");
     limit("unlimited");
     // Nothing was sent meanwhile: the check itself finds out.
     assert_eq!(until(base, 200).await["checks"]["ingest"], "ok");

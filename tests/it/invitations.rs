@@ -161,7 +161,7 @@ async fn with_mail_the_link_goes_to_the_invited_person_and_its_page_makes_the_ac
         (status.as_u16(), page)
     };
     let (status, page) = post("short", "<script>alert(1)</script>").await;
-    assert!(status == 400 && page.contains("password: has 5") && !page.contains("<script>"), "{page}");
+    assert!(status == 400 && page.contains("password: must have 8") && !page.contains("<script>"), "{page}");
     let (status, page) = post(PASSWORD, "Ada").await;
     assert!(status == 200 && page.contains("ada@shop.example"), "{page}");
     let body = json!({ "email": "ada@shop.example", "password": PASSWORD });

@@ -139,7 +139,7 @@ async fn an_invitation_is_refused_by_what_is_wrong_with_it() {
     for (body, field) in [
         (json!({}), "role: is required"),
         (json!({ "role": "king" }), "role: must be one of viewer, editor, admin, owner"),
-        (json!({ "role": "admin", "member_id": UNKNOWN }), "member_id: is not known here; known are role"),
+        (json!({ "role": "admin", "member_id": UNKNOWN }), "member_id: is unknown; must be one of role"),
         (json!([]), "body: "),
     ] {
         let answer = send(&caller, Method::PUT, &path, Some(body)).await;

@@ -79,7 +79,7 @@ async fn graphql_arguments_are_refused_by_name() {
         (r#"range: { between: { start: "yesterday", end: "2026-03-02T00:00:00Z" } }"#, totals, "2026-03-04T05:06:07Z"),
         ("range: { preset: LAST_FORTNIGHT }", totals, "RangePreset"),
         (r#"range: { preset: TODAY }, timezone: "Mars/Olympus""#, totals, "Europe/Vienna"),
-        (years, "{ series(interval: MINUTE) { start } }", "ask for DAY"),
+        (years, "{ series(interval: MINUTE) { start } }", "use DAY"),
         (week, "{ breakdown(by: PAGE, first: -1) { nodes { value } } }", "first"),
         (week, "{ breakdown(by: PAGE, first: 99999999) { nodes { value } } }", "100"),
         (week, "{ visitors(first: 1001) { nodes { visitorId } } }", "1000"),

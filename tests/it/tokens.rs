@@ -401,7 +401,7 @@ async fn nobody_is_taken_over_and_an_address_is_needed() {
         refusal(&answer).2.to_owned()
     };
     let message = says(&claims(&app, "ada", "Owner@shop.example")).await;
-    assert!(message.contains("exists here already"), "{message}");
+    assert!(message.contains("already exists"), "{message}");
     let mut doubtful = claims(&app, "ada", "ada@shop.example");
     doubtful["user_metadata"]["email_verified"] = json!(false);
     for claims in [

@@ -1,54 +1,55 @@
-//! What the schema states about access: the `@access` directive, and the line in each description that repeats it.
+//! The `@access` directive, and the line in each description that repeats it.
 //!
-//! Introspection cannot show directives, so the description says the same; a test holds the two together.
+//! Introspection cannot show directives, so each description repeats the rule. A test keeps the two in agreement.
 
 use async_graphql::{Enum, TypeDirective};
 
 use super::{Admin, Editor, Owner, Role, Viewer, cx::Cx};
 use crate::error::Result;
 
-/// What a root field asks access to.
+/// The object that a root field checks access to.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[graphql(name = "AccessTarget")]
 pub enum On {
-    /// Nothing: anyone may.
+    /// No object: the field is open to everyone.
     Public,
     /// The signed-in user.
     User,
-    /// The API key that is presented.
+    /// The API key of the request.
     ApiKey,
-    /// The team that the arguments name; the user's default team where they name none.
+    /// The team that the arguments identify, or the user's default team if they identify none.
     Team,
-    /// The website that the arguments name.
+    /// The website that the arguments identify.
     Website,
-    /// The conversation that the arguments name.
+    /// The conversation that the arguments identify.
     Conversation,
-    /// The conversation that the arguments name, as its author or an admin of its team.
+    /// The conversation that the arguments identify. The caller must be its author or an admin of its team.
     AuthoredConversation,
-    /// The thing with that global id, whatever its type asks.
+    /// The object with the given global ID. Its type determines the rule.
     Node,
 }
 
-/// Who may use the field: the target, the least role on it, and whether a website that is open to the public opens it to anyone.
+/// Access rule of the field: the target, the minimum role on the target, and whether anonymous callers are allowed on a
+/// website with a public dashboard.
 #[TypeDirective(location = "FieldDefinition")]
 pub fn access(on: On, min: Option<Role>, public: Option<bool>) {}
 
-/// One row of the access matrix, as the SDL states it.
+/// One row of the access matrix, as declared in the SDL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
     /// `Query`, `Mutation` or `Subscription`.
     pub root: String,
-    /// The root field.
+    /// Name of the root field.
     pub field: String,
-    /// What it asks access to.
+    /// The object that the field checks access to.
     pub on: On,
-    /// The least role; `None` where a role has no meaning.
+    /// The minimum role; `None` where roles do not apply.
     pub min: Option<Role>,
-    /// Whether a website that is open to the public opens it to anyone.
+    /// Whether anonymous callers are allowed on a website with a public dashboard.
     pub public: bool,
 }
 
-/// The description's line for a target and least role, as [`On`] and [`Role`] spell them in the schema.
+/// The access line of a description. `on` and `min` are spelled as in the schema ([`On`], [`Role`]).
 macro_rules! access_line {
     (PUBLIC) => {
         "\nAccess: anyone."
@@ -60,7 +61,7 @@ macro_rules! access_line {
         "\nAccess: an API key."
     };
     (NODE, $role:ident) => {
-        concat!("\nAccess: ", stringify!($role), " of the thing's team; one's own account.")
+        concat!("\nAccess: ", stringify!($role), " or above in the object's team, or the user's own account.")
     };
     (TEAM, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above in the team.")
@@ -75,15 +76,11 @@ macro_rules! access_line {
         concat!("\nAccess: ", stringify!($role), " or above on the website.")
     };
     (WEBSITE, $role:ident, public) => {
-        concat!(
-            "\nAccess: ",
-            stringify!($role),
-            " or above on the website; anyone where the website is open to the public."
-        )
+        concat!("\nAccess: ", stringify!($role), " or above on the website; anyone if its dashboard is public.")
     };
 }
 
-/// Reads the access matrix out of an SDL, in its order. Root fields without `@access` are left out.
+/// Reads the access matrix from an SDL, in document order. Root fields without `@access` are omitted.
 #[must_use]
 pub fn stated_in(sdl: &str) -> Vec<Stated> {
     use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
@@ -117,8 +114,9 @@ pub fn stated_in(sdl: &str) -> Vec<Stated> {
     rows
 }
 
-/// Asks access as a root field that states `on` and `min` would, for the argument or path parameter `field` with value `id`:
-/// so that an adapter can refuse before it reads a body. Errors as the field's own: 401, 400 (malformed id), 404, 403.
+/// Checks access like a root field that declares `on` and `min`, for the argument or path parameter `field` with value
+/// `id`, so that an adapter can refuse a request before it reads the body. Errors: as the field itself, 401, 400
+/// (malformed ID), 404, 403.
 pub async fn ask(cx: &Cx, on: On, min: Role, field: &str, id: &str) -> Result<()> {
     match on {
         On::Public => Ok(()),

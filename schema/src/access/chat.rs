@@ -1,4 +1,4 @@
-//! The proof that a person has part in a conversation: whoever is an active member of its team.
+//! Proof that a person has access to a conversation: active members of its team do.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     id::Kind,
 };
 
-/// Proof that the caller holds at least `R` in a conversation's team. API keys never do: they read figures.
+/// Proof that the caller holds at least `R` in a conversation's team. API keys never qualify: they only read analytics.
 #[derive(Debug)]
 pub struct Chat<R: Level = Viewer> {
     row: Arc<conversation::Model>,
@@ -26,13 +26,13 @@ impl<R: Level> Clone for Chat<R> {
 }
 
 impl<R: Level> Chat<R> {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id.
+    /// Checks the caller of the request. `field` is the argument that carries the ID.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().known()?;
         Self::by_uuid(cx, Kind::Conversation.read(field, id)?).await
     }
 
-    /// As [`Chat::find`], for an id that a row holds.
+    /// Like [`Chat::find`], for an ID that comes from a row.
     pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
         let found = cx.loaders().chat(ChatKey(id)).await?;
@@ -45,25 +45,25 @@ impl<R: Level> Chat<R> {
         Ok(Self { row, standing, level: PhantomData })
     }
 
-    /// Identifier.
+    /// ID of the object.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.row.id
     }
 
-    /// Who is asking.
+    /// The caller.
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.standing.caller
     }
 
-    /// The row as it was when the proof was made.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn conversation(&self) -> &conversation::Model {
         &self.row
     }
 
-    /// The same proof over the row as it is after a change.
+    /// The same proof with the row as it is after a change.
     pub(crate) fn changed(&self, row: conversation::Model) -> Result<Self> {
         if row.id != self.row.id || row.team_id != self.row.team_id {
             return Err(Error::broken("a proof was carried over to another conversation"));
@@ -71,7 +71,7 @@ impl<R: Level> Chat<R> {
         Ok(Self { row: Arc::new(row), ..self.clone() })
     }
 
-    /// The conversation's team: whoever has part in the one has it in the other.
+    /// The conversation's team. Access to the conversation implies membership in its team.
     pub(super) fn team(&self, row: Arc<team::Model>) -> Result<Team<R>> {
         if row.id != self.row.team_id {
             return Err(Error::broken("a conversation's proof met another team"));
@@ -80,12 +80,12 @@ impl<R: Level> Chat<R> {
     }
 }
 
-/// Proof that the caller may rewrite and delete a conversation: its author may, and an admin of its team.
+/// Proof that the caller can edit and delete a conversation: its author, or an admin of its team.
 #[derive(Debug, Clone)]
 pub struct AuthoredChat(Chat<Viewer>);
 
 impl AuthoredChat {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors as [`Chat::find`].
+    /// Checks the caller of the request. `field` is the argument that carries the ID. Errors: as [`Chat::find`].
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let chat = Chat::<Viewer>::find(cx, field, id).await?;
         let is_author = chat.row.user_id.is_some() && chat.row.user_id == chat.caller().user();
@@ -93,11 +93,11 @@ impl AuthoredChat {
             return Ok(Self(chat));
         }
         Err(Error::forbidden(
-            "Only the author of a conversation and admins of its team change or delete it; append a message instead.",
+            "Only the author of a conversation and admins of its team can change or delete it. Other members can append messages.",
         ))
     }
 
-    /// The conversation, for all that its members may do.
+    /// The conversation, for operations open to every member.
     #[must_use]
     pub fn chat(&self) -> &Chat<Viewer> {
         &self.0
@@ -105,12 +105,10 @@ impl AuthoredChat {
 }
 
 impl<R: Level + AtLeast<Viewer>> Team<R> {
-    /// Errors: `Forbidden` for an API key, which has no part in conversations.
+    /// Errors: `Forbidden` for an API key, which has no access to conversations.
     pub(crate) fn converses(&self) -> Result<()> {
         match self.standing.caller {
-            Caller::Key { .. } => {
-                Err(Error::forbidden("An API key reads figures, not conversations; sign in to take part in them."))
-            }
+            Caller::Key { .. } => Err(Error::forbidden("API keys cannot access conversations. Sign in instead.")),
             _ => Ok(()),
         }
     }

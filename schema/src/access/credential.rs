@@ -1,4 +1,4 @@
-//! Whether credentials work: what is kept of a secret, and what its holder is told when it does not.
+//! Validity of credentials: digests of secrets, and the errors for credentials that do not work.
 
 use chrono::{DateTime, Utc};
 use entity::{api_key, session, user};
@@ -12,20 +12,20 @@ use crate::{
     ports::Ports,
 };
 
-/// What a key that does not work is told: not whether it ever did.
+/// The message for an invalid API key. It does not reveal whether the key ever worked.
 pub(crate) const KEY_REFUSED: &str =
-    "API key is missing or not valid: send a key that starts with `zv_` in `X-API-Key`.";
+    "API key is missing or not valid. Send a key that starts with `zv_` in the header `X-API-Key`.";
 
-/// What an access token that does not work is told.
-pub(crate) const TOKEN_REFUSED: &str = "The access token is not valid any more: refresh it or sign in again.";
+/// The message for an invalid access token.
+pub(crate) const TOKEN_REFUSED: &str = "The access token is invalid or expired. Refresh it or sign in again.";
 
-/// SHA-256 of a secret, lower-case hex: the form in which secrets are stored. Secrets are random, so no salt is needed.
+/// SHA-256 of a secret in lower-case hex, as stored. Secrets are random, so no salt is needed.
 #[must_use]
 pub fn digest(secret: &str) -> String {
     Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether the credential behind a caller still works, for answers that go on after the request. Errors: `Unauthenticated`.
+/// Checks that the caller's credential still works, for long-lived streams. Errors: `Unauthenticated`.
 pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
     match caller {
         Caller::User { session: SignedIn::Session(session), .. } => {
@@ -46,7 +46,7 @@ pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
     }
 }
 
-/// Whether the end of a rotated key has come.
+/// Whether a rotated key has reached its expiry.
 pub(crate) fn is_over(row: &api_key::Model, now: DateTime<Utc>) -> bool {
     row.expires_at.is_some_and(|end| end <= now)
 }

@@ -1,4 +1,4 @@
-//! All that a resolver may reach: the ports, the caller, the request's loaders.
+//! What a resolver can use: the ports, the caller, the request's loaders.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::{
 
 use super::{Unproven, loaders::Loaders};
 
-/// The id of one request: in `x-request-id`, in every error, in the log.
+/// ID of one request: in `x-request-id`, in every error, in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub Uuid);
 
@@ -35,19 +35,19 @@ impl Cx {
         Self { from, ..self }
     }
 
-    /// Where the request came from; `None` where no network was involved.
+    /// Where the request came from; `None` if no network was involved.
     #[must_use]
     pub fn from(&self) -> Option<AddressHash> {
         self.from
     }
 
-    /// The outside world.
+    /// The ports.
     #[must_use]
     pub fn ports(&self) -> &Ports {
         &self.ports
     }
 
-    /// Who is asking.
+    /// The caller.
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.caller

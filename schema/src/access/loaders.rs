@@ -1,8 +1,8 @@
-//! Batching by id, one set per request: the only file that knows the dataloader.
+//! Batching by ID, one set per request. The only file that uses the dataloader.
 //!
-//! - What other modules ask for is named by a proof; bare ids are taken below `access` alone.
-//! - Nothing is cached: a mutation that follows another in one document sees what that one did.
-//! - Row and membership come in one query, so that asking access costs one round trip for any number of ids.
+//! - Other modules pass a proof; only `access` passes bare IDs.
+//! - Nothing is cached: a mutation sees the effects of earlier mutations in the same document.
+//! - Row and membership are read in one query, so that an access check costs one round trip for any number of IDs.
 
 use std::{
     collections::HashMap,
@@ -40,19 +40,19 @@ use crate::{
     role::Role,
 };
 
-/// Asks for a website and the caller's level on it.
+/// Key for a website and the caller's level on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SiteKey(pub(super) Uuid);
 
-/// Asks for a team and the caller's level in it.
+/// Key for a team and the caller's level in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TeamKey(pub(super) Uuid);
 
-/// Asks for a conversation and the caller's level in its team.
+/// Key for a conversation and the caller's level in its team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ChatKey(pub(super) Uuid);
 
-/// Asks for a row alone, for callers who have proven that they may see it.
+/// Key for a row without an access check, for callers that already hold a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct TeamRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,24 +60,24 @@ struct UserRow(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KeyRow(Uuid);
 
-/// Asks for the offer of ownership to a member: for those who hold the team's proof.
+/// Key for the ownership offer to a member, for callers that hold the team's proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct OfferTo(Uuid);
 
-/// Asks for what a website's team wants to be told: for those who hold its proof.
+/// Key for a website's notification preferences, for callers that hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NotificationsOf(Uuid);
 
-/// Asks for what a website excludes: for those who hold its proof.
+/// Key for a website's exclusions, for callers that hold its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct IpsOf(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PathsOf(Uuid);
 
-/// A row and the level that the caller holds on it; no level means no part.
+/// A row and the caller's level on it; no level means no access.
 pub(super) type Reached<M> = (Arc<M>, Option<i16>);
 
-/// One panel of an analytics question.
+/// One panel of an analytics query.
 type PanelKey = (Asker, Basis, Panel);
 
 /// The request's loaders.
@@ -91,8 +91,7 @@ impl Loaders {
         )
     }
 
-    /// The answer to one panel about the website that the proof shows. Panels over the same basis that are asked for together share one
-    /// plan.
+    /// The result of one panel. Panels over the same basis that are requested together share one plan.
     pub(crate) async fn panel(
         &self,
         proof: &impl ShowsWebsite,
@@ -162,7 +161,7 @@ impl Loaders {
         }
     }
 
-    /// The offer of ownership to a member of the team.
+    /// The ownership offer to a member, by the membership's ID.
     pub(crate) async fn ownership_offer(
         &self,
         team: &Team<Viewer>,
@@ -172,23 +171,23 @@ impl Loaders {
         self.0.load_one(OfferTo(part.id)).await
     }
 
-    /// What the website's team wants to be told; `None` when it was never set.
+    /// The website's notification preferences; `None` if they were never set.
     pub(crate) async fn notifications(&self, site: &Site<Viewer>) -> Result<Option<notification_preferences::Model>> {
         self.0.load_one(NotificationsOf(site.id())).await
     }
 
-    /// The website's exclusions of addresses, oldest first.
+    /// The website's IP exclusions, oldest first.
     pub(crate) async fn ip_exclusions(&self, site: &Site<Viewer>) -> Result<Vec<ip_exclusion::Model>> {
         Ok(self.0.load_one(IpsOf(site.id())).await?.unwrap_or_default())
     }
 
-    /// The website's exclusions of paths, oldest first.
+    /// The website's path exclusions, oldest first.
     pub(crate) async fn path_exclusions(&self, site: &Site<Viewer>) -> Result<Vec<path_exclusion::Model>> {
         Ok(self.0.load_one(PathsOf(site.id())).await?.unwrap_or_default())
     }
 }
 
-/// A batch is sent on the executor's next turn: siblings have asked by then, and no millisecond is waited out.
+/// A batch is sent on the executor's next turn: by then its siblings are queued, without waiting for a timer.
 struct NextTurn;
 
 impl Timer for NextTurn {
@@ -197,7 +196,7 @@ impl Timer for NextTurn {
     }
 }
 
-/// Runs batches as tasks that end with the request: nothing is read on for a caller who left or whose time is up.
+/// Runs batches as tasks that end with the request: no query continues after the client disconnects or the time limit.
 #[derive(Default)]
 struct Batches(Mutex<Vec<AbortHandle>>);
 
@@ -412,7 +411,7 @@ mod tests {
 
     use super::*;
 
-    /// Never answers. Tells when it is asked, and by the channel's end when it is dropped.
+    /// Never responds. Signals when it is called, and closes its channel when it is dropped.
     struct Endless(mpsc::UnboundedSender<()>);
 
     impl Loader<u8> for Endless {

@@ -1,4 +1,4 @@
-//! The operator's proof: whoever holds the data folder may do everything, from the command line only.
+//! The operator's proof. Whoever holds the data folder has full access, from the command line only.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -47,9 +47,9 @@ impl LockFile {
     }
 }
 
-/// Proof that the process may write the data folder, and with it every row and key in it.
+/// Proof that the process can write the data folder, and thus every row and key in it.
 ///
-/// Nothing but the folder's lock file makes one:
+/// Only the folder's lock file creates one:
 ///
 /// ```compile_fail
 /// # use footfall_schema::access::Operator;
@@ -72,13 +72,14 @@ impl LockFile {
 pub struct Operator(());
 
 impl Operator {
-    /// Proves it by the lock file. Commands that work beside a running server, which has locked it, prove it by having opened it.
+    /// Creates the proof. Call this only in code that a person runs on the server with access to the data folder (the
+    /// command line), never while serving a request.
     #[must_use]
     pub fn new(_: &LockFile) -> Self {
         Self(())
     }
 
-    /// The website with this UUID or domain. Errors: `NotFound`; `Conflict` when several teams have the domain.
+    /// The website with this UUID or domain. Errors: `NotFound`; `Conflict` when several teams use the domain.
     pub async fn site(&self, ports: &Ports, id_or_domain: &str) -> Result<Site<Owner>> {
         let rows = website::Entity::find();
         let mut rows = match Uuid::try_parse(id_or_domain) {
@@ -90,10 +91,10 @@ impl Operator {
         let several = rows.len() > 1;
         match rows.pop() {
             Some(_) if several => {
-                Err(Error::conflict("Several websites have this domain; name the one you mean by its id."))
+                Err(Error::conflict("Several websites use this domain. Specify the website's ID instead."))
             }
             Some(row) => Site::mint(Arc::new(row), STANDING),
-            None => Err(Error::not_found(format!("A website with the id or domain {id_or_domain:?}"))),
+            None => Err(Error::not_found(format!("A website with the ID or domain {id_or_domain:?}"))),
         }
     }
 

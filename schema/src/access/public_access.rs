@@ -1,4 +1,4 @@
-//! What anyone may see of a website: proofs that need no account, and open counts and aggregates only.
+//! Access for anonymous callers: proofs that need no account and open only public counts and aggregates.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::{
     id::Kind,
 };
 
-/// The longest text that is looked up as a tracking code, in bytes.
+/// Maximum length of a text that is looked up as a tracking code, in bytes.
 const MAX_CODE: usize = 100;
 
-/// Proof that the caller knows a website's tracking code, which its pages show to anyone. It opens counts and nothing else.
+/// Proof that the caller knows a website's tracking code, which its pages publish. It opens counts only.
 #[derive(Debug, Clone)]
 pub struct TrackedWebsite(PublicWebsite);
 
 impl TrackedWebsite {
-    /// Proves it for live figures. Errors: `NotFound` for a code that no website has, and for a website that keeps these
-    /// figures to its team: a caller who may not see them cannot tell the two apart.
+    /// Checks access to live figures. Errors: `NotFound` for an unknown code and for a website whose live figures are
+    /// private, so that a caller without access cannot tell the two apart.
     pub(crate) async fn live(cx: &Cx, code: &str) -> Result<Self> {
         let tracked = Self::find(cx, code).await?;
         if tracked.0.has_public_realtime() { Ok(tracked) } else { Err(unknown()) }
     }
 
-    /// Proves it. Errors: `NotFound` for a code that no website has.
+    /// Checks the code. Errors: `NotFound` for an unknown code.
     pub(crate) async fn find(cx: &Cx, code: &str) -> Result<Self> {
         let sound = code.len() <= MAX_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !sound {
@@ -37,7 +37,7 @@ impl TrackedWebsite {
         Ok(Self(PublicWebsite::new(Arc::new(row))))
     }
 
-    /// The website.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn website(&self) -> &PublicWebsite {
         &self.0
@@ -48,14 +48,14 @@ fn unknown() -> Error {
     Error::not_found("A website with this tracking code")
 }
 
-/// Proof that the caller may see a website's live figures: its team may, and so may anyone unless the website keeps them to
-/// its team.
+/// Proof that the caller can see a website's live figures. Team members can; anonymous callers can unless the figures
+/// are private.
 #[derive(Debug, Clone)]
 pub struct RealtimeView(PublicWebsite);
 
 impl RealtimeView {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. Errors, in this order: 401
-    /// (a credential that does not work), 400 (malformed id), 404, 403.
+    /// Checks the caller of the request. `field` is the argument that carries the ID. Errors, in this order: 401
+    /// (invalid credential), 400 (malformed ID), 404, 403.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         cx.caller().not_refused()?;
         let id = Kind::Website.read(field, id)?;
@@ -64,21 +64,21 @@ impl RealtimeView {
         let website = PublicWebsite::new(row);
         if level.is_none() && !website.has_public_realtime() {
             return Err(Error::forbidden(
-                "This website shows its live figures to its team only; sign in as a member and ask for `website { realtime }`.",
+                "The live figures of this website are restricted to members of its team. Sign in as a member and query `website { realtime }`.",
             ));
         }
         Ok(Self(website))
     }
 
-    /// The website.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn website(&self) -> &PublicWebsite {
         &self.0
     }
 }
 
-/// Proof that the caller may see a website's aggregate figures: its team may, and so may anyone where the website is open to the
-/// public. What a member sees beyond that is behind [`WebsiteView::member`].
+/// Proof that the caller can see a website's aggregates. Team members can; anonymous callers can if the dashboard is
+/// public. Everything beyond that requires [`WebsiteView::member`].
 #[derive(Debug, Clone)]
 pub struct WebsiteView {
     website: PublicWebsite,
@@ -86,8 +86,9 @@ pub struct WebsiteView {
 }
 
 impl WebsiteView {
-    /// Proves it for the caller of the request; `field` is the argument that carries the id. The token of a
-    /// user outside the team counts as none at all; a credential that does not work is refused. An API key reaches its own team's websites and no others, open or not. Errors as [`Cx::site`].
+    /// Checks the caller of the request. `field` is the argument that carries the ID. A user outside the team is
+    /// treated as anonymous; an invalid credential is refused. An API key reaches only its own team's websites, public
+    /// or not. Errors: as [`Cx::site`].
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
         let refusal = match cx.site::<Viewer>(field, id).await {
             Ok(site) => return Ok(site.into()),
@@ -105,24 +106,24 @@ impl WebsiteView {
         }
     }
 
-    /// The website, as anyone may see it.
+    /// The row as read when access was checked.
     #[must_use]
     pub fn website(&self) -> &PublicWebsite {
         &self.website
     }
 
-    /// The proof of a member. Errors: `Forbidden` for the public.
+    /// The member's proof. Errors: `Forbidden` for anonymous callers.
     pub fn member(&self) -> Result<&Site<Viewer>> {
         self.member.as_ref().ok_or_else(for_members)
     }
 
-    /// Whether the caller is no member and sees what anyone may.
+    /// Whether the caller is not a member and sees the public dashboard.
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.member.is_none()
     }
 
-    /// The proof for live figures. Errors: `Forbidden` where the website keeps those to its team.
+    /// The proof for live figures. Errors: `Forbidden` where they are private.
     pub(crate) fn realtime(&self) -> Result<RealtimeView> {
         let may = self.member.is_some() || self.website.has_public_realtime();
         may.then(|| RealtimeView(self.website.clone())).ok_or_else(for_members)
@@ -135,11 +136,9 @@ impl From<Site<Viewer>> for WebsiteView {
     }
 }
 
-/// What the public hears that asks for more than it may see.
+/// The message for anonymous callers who request more than the public dashboard shows.
 pub(crate) fn for_members() -> Error {
-    Error::forbidden(
-        "This website shows its aggregate figures to the public, and this to its team only; sign in as a member of the team.",
-    )
+    Error::forbidden("Anonymous callers can read only the aggregates of this website. Sign in as a member of its team.")
 }
 
 impl ShowsWebsite for TrackedWebsite {

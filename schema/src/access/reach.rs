@@ -1,4 +1,4 @@
-//! How resolvers get their proofs: from the request's data, and from the context that carries it.
+//! How resolvers check access: on the request's data, or on the context that carries it.
 
 use std::future::Future;
 
@@ -8,53 +8,54 @@ use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey, cx::Cx};
 use crate::error::{Error, Result};
 
 impl Cx {
-    /// Proves a role on a website; `field` is the argument or path parameter that carries the id.
-    /// Errors, in this order: 401, 400 (malformed id), 404, 403.
+    /// Checks a role on a website. `field` is the argument or path parameter that carries the ID. Errors, in this
+    /// order: 401, 400 (malformed ID), 404, 403.
     pub async fn site<R: Level>(&self, field: &str, id: &str) -> Result<Site<R>> {
         Site::find(self, field, id).await
     }
 
-    /// Proves a role in a team; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    /// Checks a role in a team. `field` is the argument or path parameter that carries the ID. Errors: as [`Cx::site`].
     pub async fn team<R: Level>(&self, field: &str, id: &str) -> Result<Team<R>> {
         Team::find(self, field, id).await
     }
 
-    /// Proves a part in a conversation; `field` is the argument or path parameter that carries the id. Errors as [`Cx::site`].
+    /// Checks access to a conversation. `field` is the argument or path parameter that carries the ID. Errors: as
+    /// [`Cx::site`].
     pub async fn chat<R: Level>(&self, field: &str, id: &str) -> Result<Chat<R>> {
         Chat::find(self, field, id).await
     }
 
-    /// Proves that the caller may rewrite and delete a conversation. Errors as [`Cx::site`].
+    /// Checks that the caller can edit and delete a conversation. Errors: as [`Cx::site`].
     pub async fn authored_chat(&self, field: &str, id: &str) -> Result<AuthoredChat> {
         AuthoredChat::find(self, field, id).await
     }
 
-    /// Proves who the signed-in user is. Errors: `Unauthenticated`; `Forbidden` for an API key.
+    /// Returns the signed-in user. Errors: `Unauthenticated`; `Forbidden` for an API key.
     pub async fn myself(&self) -> Result<Myself> {
         Myself::from_cx(self).await
     }
 
-    /// Proves which API key is calling. Errors: `Unauthenticated`; `Forbidden` for a user.
+    /// Returns the calling API key. Errors: `Unauthenticated`; `Forbidden` for a user.
     pub async fn key(&self) -> Result<ThisKey> {
         ThisKey::from_cx(self).await
     }
 }
 
-/// What resolvers ask of their context.
+/// Access checks on a resolver's context.
 pub trait Reach {
-    /// The request's data. Errors: internal, when the HTTP layer forgot it.
+    /// The request's data. Errors: internal, when the HTTP layer did not attach it.
     fn cx(&self) -> Result<&Cx>;
 
-    /// Proves a role on the website that the argument `websiteId` names. Errors: 401, 400, 404, 403.
+    /// Checks a role on the website in the argument `websiteId`. Errors: 401, 400, 404, 403.
     fn site<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Site<R>>> + Send;
 
-    /// Proves a role in the team that the argument `teamId` names. Errors: 401, 400, 404, 403.
+    /// Checks a role in the team in the argument `teamId`. Errors: 401, 400, 404, 403.
     fn team<R: Level>(&self, id: &ID) -> impl Future<Output = Result<Team<R>>> + Send;
 
-    /// Proves who the signed-in user is. Errors: 401; 403 for an API key.
+    /// Returns the signed-in user. Errors: 401; 403 for an API key.
     fn myself(&self) -> impl Future<Output = Result<Myself>> + Send;
 
-    /// Proves which API key is calling. Errors: 401; 403 for a user.
+    /// Returns the calling API key. Errors: 401; 403 for a user.
     fn key(&self) -> impl Future<Output = Result<ThisKey>> + Send;
 }
 

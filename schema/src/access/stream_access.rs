@@ -1,55 +1,56 @@
-//! Access that goes on after the request: when it is proven again.
+//! Re-checks access on long-lived streams.
 //!
-//! - Whatever this process changes counts at once where something is said, and within a second where not; what another one does
-//!   (the command line) within five seconds, or a minute.
+//! - A change by this process takes effect with the stream's next item, or within a second on an idle stream. A change
+//!   by another process (the command line) takes effect within five seconds, or within a minute on an idle stream.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{credential::still_works, cx::Cx};
 use crate::error::Result;
 
-/// For how long a proof holds for the items of a stream while this process changes nothing.
+/// How long a check stays valid for a stream's items while this process changes nothing.
 const PROOF_SECONDS: i64 = 5;
 
-/// For how long one holds while nothing happens on the stream: thousands of idle ones must not ask all the time.
+/// How long a check stays valid on an idle stream. Thousands of idle streams must not query all the time.
 const IDLE_SECONDS: i64 = 60;
 
-/// How often an idle stream looks whether anything changed.
+/// How often an idle stream looks for changes.
 pub(crate) const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What a proof was made at.
+/// The state that a check was based on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proven {
     version: u64,
     at: DateTime<Utc>,
 }
 
-/// The caller of a request that goes on.
+/// The caller of a long-lived request.
 pub(crate) struct Lasting {
     cx: Cx,
     proven: Proven,
 }
 
 impl Lasting {
-    /// Begins with the caller of the request. Call it before the first proof is made: what changes meanwhile makes it too old.
+    /// Starts with the caller of the request. Call it before the first check, so that a change made in between
+    /// invalidates that check.
     pub(crate) fn begin(cx: &Cx) -> Self {
         let cx = Cx::new(cx.ports().clone(), cx.caller());
         let proven = Proven::now(&cx);
         Self { cx, proven }
     }
 
-    /// What the stream may reach.
+    /// The data that the stream can reach.
     pub(crate) fn cx(&self) -> &Cx {
         &self.cx
     }
 
-    /// Where the last proof is too old: what the next one will be made at. Errors: `Unauthenticated` for a credential that
-    /// works no more.
+    /// Returns what the next check is to be based on, if the last one is too old. Errors: `Unauthenticated` when the
+    /// credential no longer works.
     pub(crate) async fn is_due(&self) -> Result<Option<Proven>> {
         self.is_older_than(PROOF_SECONDS).await
     }
 
-    /// As [`Lasting::is_due`], for a stream on which nothing happens.
+    /// Like [`Lasting::is_due`], for an idle stream.
     pub(crate) async fn is_due_when_idle(&self) -> Result<Option<Proven>> {
         self.is_older_than(IDLE_SECONDS).await
     }
@@ -64,7 +65,7 @@ impl Lasting {
         Ok(Some(now))
     }
 
-    /// The proof was made again.
+    /// Records that access was checked again.
     pub(crate) fn renew(&mut self, proven: Proven) {
         self.proven = proven;
     }

@@ -16,12 +16,12 @@ impl VisibleLine {
     pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
         let row = audit_entry::Entity::find_by_id(id).one(cx.ports().database.reader(&Unproven::new())).await?;
-        let row = row.ok_or_else(|| Error::not_found("The line of the audit log"))?;
+        let row = row.ok_or_else(|| Error::not_found("The audit entry"))?;
         match row.team_id {
             Some(team) => Team::<Admin>::by_uuid(cx, team).await?.line(row),
             None if caller.user().is_some() && caller.user() == row.user_id => Ok(Self(row)),
             None => {
-                Err(Error::forbidden("This line is about another account; ask for it through a team's `auditLog`."))
+                Err(Error::forbidden("This entry concerns another account. Query it through the team's `auditLog`."))
             }
         }
     }

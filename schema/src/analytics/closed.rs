@@ -1,4 +1,4 @@
-//! Filters over closed sets: a value is spelled as it is stored, or refused by name instead of matching nothing.
+//! Filters over closed sets: a value is normalized to its stored form, or refused by name instead of matching nothing.
 
 use super::{
     country::COUNTRIES,
@@ -10,7 +10,7 @@ use crate::{
     host,
 };
 
-/// Every value that the dimension can have beside the empty one; `None` where there is no such list.
+/// All values of the dimension except the empty one; `None` if the set is open.
 fn values_of(dimension: Dimension) -> Option<Vec<&'static str>> {
     match dimension {
         Dimension::Country => Some(COUNTRIES.iter().map(|(code, _)| *code).collect()),
@@ -20,7 +20,8 @@ fn values_of(dimension: Dimension) -> Option<Vec<&'static str>> {
     }
 }
 
-/// The filter with its values spelled as they are stored: `de` and `Germany` are `DE`, `MOBILE` is `mobile`, hosts are lower case.
+/// The filter with its values in stored form: `de` and `Germany` become `DE`, `MOBILE` becomes `mobile`, host names
+/// become lower case.
 ///
 /// # Errors
 /// `Invalid` for `filters`, naming a value that the dimension cannot have.
@@ -73,13 +74,15 @@ fn country_code(name: &str) -> Option<&'static str> {
 fn refusal(dimension: Dimension, value: &str) -> String {
     match dimension {
         Dimension::Country => {
-            format!("COUNTRY has no value {value:?}; use an ISO 3166-1 alpha-2 code such as DE, or \"\" for unknown")
+            format!(
+                "values of COUNTRY must be ISO 3166-1 alpha-2 codes such as DE, or \"\" for unknown (got {value:?})"
+            )
         }
         _ => {
             let allowed = values_of(dimension).unwrap_or_default();
             let (name, allowed) =
                 (if dimension == Dimension::Device { "DEVICE" } else { "CHANNEL" }, allowed.join(", "));
-            format!("{name} has no value {value:?}; allowed are {allowed}, or \"\" for unknown")
+            format!("values of {name} must be one of {allowed}, or \"\" for unknown (got {value:?})")
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What a range is compared with: calendar arithmetic in the question's zone.
+//! Comparison periods: calendar arithmetic in the query's time zone.
 //!
-//! - Days, months and years move on the calendar, so that whole local days stay whole where clocks change.
-//! - Rolling ranges, and ranges between instants that are no midnights, have no calendar unit: the period before is as long.
+//! - Days, months and years follow the calendar, so that whole local days stay whole across clock changes.
+//! - Rolling ranges, and ranges between instants that are not midnights, have no calendar unit: they are compared with
+//!   the period of the same length before them.
 
 use chrono::{Datelike as _, Days, Months, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
@@ -11,16 +12,16 @@ use super::{
     zone::{calendar_time, first_instant},
 };
 
-/// What a range is made of.
+/// The structure of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     /// A length that ends now.
     Rolling,
     /// Two instants that are not both the start of a local day.
     Instants,
-    /// So many local days; the last one may not be over.
+    /// A number of local days; the last one may still be in progress.
     Days(u64),
-    /// So many local months, begun at the start of the first and not over.
+    /// A number of local months, from the start of the first; the last one is in progress.
     MonthsToDate(u32),
 }
 
@@ -46,7 +47,7 @@ fn shape(range: RangeInput, span: Span, zone: Tz) -> Shape {
     }
 }
 
-/// The range that this one (what `range` means in the zone now) is compared with.
+/// The period that `range` (resolved in the zone) is compared with.
 #[must_use]
 pub fn compared(range: RangeInput, span: Span, comparison: Comparison, zone: Tz) -> Span {
     let shape = shape(range, span, zone);
@@ -64,12 +65,12 @@ pub fn compared(range: RangeInput, span: Span, comparison: Comparison, zone: Tz)
     }
 }
 
-/// As long as `span`, ending then.
+/// The range with the length of `span` that ends at the given instant.
 fn ending(end_ms: i64, span: Span) -> Span {
     Span { start_ms: end_ms - (span.end_ms - span.start_ms), end_ms }
 }
 
-/// The period before, without a part of `span` itself.
+/// The period before a range that is not part of a calendar unit.
 fn until_start(before: Span, span: Span) -> Span {
     Span { end_ms: before.end_ms.min(span.start_ms).max(before.start_ms), ..before }
 }

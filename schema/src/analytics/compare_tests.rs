@@ -1,4 +1,4 @@
-//! Comparison against calendars.
+//! Comparison periods checked against calendars.
 
 use chrono::{DateTime, Utc};
 

@@ -1,9 +1,9 @@
 //! English country names of ISO 3166-1, for the labels of rows keyed by country code.
 //!
-//! - The table is sorted by code, so that a name is found by bisection; a test holds it to that.
+//! - The table is sorted by code for binary search; a test checks the order.
 //! - `XK` (Kosovo) is a user-assigned code that country databases use; it is listed beside the official ones.
 
-/// The English short name of an ISO 3166-1 alpha-2 code, in either letter case; `None` for a code nobody assigned.
+/// The English short name of an ISO 3166-1 alpha-2 code in either letter case; `None` for an unassigned code.
 #[must_use]
 pub fn country_name(code: &str) -> Option<&'static str> {
     let [first, second] = code.as_bytes() else { return None };

@@ -1,7 +1,7 @@
-//! What is stored of one thing a visitor did: the row that ingest makes and the event store keeps.
+//! A stored event: the row that ingest produces and the event store keeps.
 //!
-//! - An address never appears here; identity has turned it into `visitor` before.
-//! - Values that many events share (agent, place, acquisition) sit behind `Arc`s, so that a batch stays small.
+//! - It never contains an IP address: `visitor` is derived from it beforehand.
+//! - Values shared by many events (user agent, location, acquisition) are `Arc`s, so that a batch stays small.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What kind of thing happened.
+/// Type of an event.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[graphql(name = "EventType")]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// A page was viewed.
+    /// A page view.
     Pageview,
     /// A custom event that counts as an interaction.
     Custom,
-    /// A scroll milestone: an event, but no interaction.
+    /// A scroll milestone. Counts as an event but not as an interaction.
     Scroll,
-    /// A goal completion; `name` is the goal. One with a value is money received as well.
+    /// A goal completion. `name` is the goal; a completion with a value is also revenue.
     Goal,
-    /// Money received (or, below 0, paid back), with an amount and a currency.
+    /// Revenue, with an amount and a currency. A negative amount is a refund.
     Revenue,
-    /// A page is still looked at: lengthens the visit, is counted nowhere.
+    /// A heartbeat from an open page. Extends the visit and is not counted.
     Heartbeat,
-    /// A visitor said who they are: an event, but no interaction.
+    /// An identification of the visitor. Counts as an event but not as an interaction.
     Identify,
 }
 
 impl EventKind {
-    /// The number stored in the event table.
+    /// The number that represents the kind in the event table.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -45,7 +45,7 @@ impl EventKind {
         }
     }
 
-    /// The kind a stored number stands for.
+    /// The kind for a stored number.
     #[must_use]
     pub const fn of_number(number: u8) -> Self {
         match number {
@@ -59,35 +59,35 @@ impl EventKind {
         }
     }
 
-    /// Whether it counts in `events`: everything but page views and heartbeats.
+    /// Whether the kind counts in `events`: all except page views and heartbeats.
     #[must_use]
     pub const fn is_counted(self) -> bool {
         !matches!(self, Self::Pageview | Self::Heartbeat)
     }
 
-    /// Whether a visit with this event and one page view is no bounce.
+    /// Whether an event of this kind keeps a visit with one page view from being a bounce.
     #[must_use]
     pub const fn is_interaction(self) -> bool {
         matches!(self, Self::Custom | Self::Goal | Self::Revenue)
     }
 }
 
-/// Browser, operating system and device, as the user agent tells them. Empty where unknown.
+/// Browser, operating system and device, parsed from the user agent. Empty if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Agent {
     /// `desktop`, `mobile`, `tablet`, or empty.
     pub device: String,
     /// Family name of uap-core, such as `Chrome Mobile`.
     pub browser: String,
-    /// Dotted version as far as known, such as `120.0`.
+    /// Dotted version, as far as known, such as `120.0`.
     pub browser_version: String,
     /// Family name of uap-core, such as `Mac OS X`.
     pub os: String,
-    /// Dotted version as far as known.
+    /// Dotted version, as far as known.
     pub os_version: String,
 }
 
-/// Where the visitor was, as the address tells. Empty where unknown.
+/// Location derived from the IP address. Empty if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// ISO 3166-1 alpha-2, upper case.
@@ -98,10 +98,10 @@ pub struct Place {
     pub city: String,
 }
 
-/// Every device type that is stored, beside the empty one.
+/// All stored device types except the empty one.
 pub const DEVICES: &[&str] = &["desktop", "mobile", "tablet"];
 
-/// Every channel that is stored, beside the empty one.
+/// All stored channels except the empty one.
 pub const CHANNELS: &[&str] = &[
     "Direct",
     "Organic Search",
@@ -124,10 +124,10 @@ pub const CHANNELS: &[&str] = &[
     "Other Campaigns",
 ];
 
-/// How the visitor came: referrer and campaign. Empty where there is none.
+/// Acquisition: referrer and campaign. Empty if none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Acquisition {
-    /// Host of the referring page, lower case, without `www.`; empty for none and for the site's own host.
+    /// Host of the referring page, lower case, without `www.`; empty if none or if it is the site's own host.
     pub referrer: String,
     /// Source name, such as `Google`; empty for direct traffic.
     pub source: String,
@@ -148,41 +148,41 @@ pub struct Acquisition {
 /// One stored event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Which website it belongs to.
+    /// ID of the website.
     pub website: Uuid,
-    /// Its identity: an id seen before at the same time on the same website counts once.
+    /// Event ID. Events with the same website, time and ID count once.
     pub id: Uuid,
-    /// When it happened, in milliseconds since 1970 UTC.
+    /// Time of the event, in milliseconds since 1970 UTC.
     pub time_ms: i64,
-    /// Who did it: 64 bits of a keyed hash, unique per website.
+    /// Visitor: 64 bits of a keyed hash, unique per website.
     pub visitor: u64,
-    /// What kind of thing it is.
+    /// Type of the event.
     pub kind: EventKind,
     /// Name of a custom event or goal; empty for page views.
     pub name: Arc<str>,
     /// Host of the page, lower case.
     pub hostname: Arc<str>,
-    /// Path of the page as requested with its hash route (`/app#/orders`), without query and anchor.
+    /// Path of the page as requested, with its hash route (`/app#/orders`), without query and fragment.
     pub path: Arc<str>,
-    /// Title of the page; empty where unknown.
+    /// Title of the page; empty if unknown.
     pub title: Arc<str>,
     /// How the visitor came to this page.
     pub acquisition: Arc<Acquisition>,
-    /// Where the visitor was.
+    /// Location of the visitor.
     pub place: Arc<Place>,
-    /// What the visitor used.
+    /// Browser, operating system and device of the visitor.
     pub agent: Arc<Agent>,
-    /// `WIDTHxHEIGHT` in CSS pixels; empty where unknown.
+    /// `WIDTHxHEIGHT` in CSS pixels; empty if unknown.
     pub screen: Arc<str>,
-    /// BCP 47 tag such as `en-US`; empty where unknown.
+    /// BCP 47 tag such as `en-US`; empty if unknown.
     pub language: Arc<str>,
-    /// Custom properties as a flat JSON object; empty for none.
+    /// Custom properties as a flat JSON object; empty if none.
     pub properties: Arc<str>,
-    /// Money in millionths of `currency`.
+    /// Amount in millionths of `currency`.
     pub amount_micros: i64,
-    /// ISO 4217 code; empty where the event is not about money.
+    /// ISO 4217 code; empty for events without an amount.
     pub currency: Arc<str>,
-    /// Why this was no person; empty for people. Questions leave machines out unless they ask for them.
+    /// Reason for classifying the event as bot traffic; empty for humans. Queries exclude bots by default.
     pub bot: Arc<str>,
 }
 

@@ -1,15 +1,16 @@
-//! Paths of pages: one spelling of each (RFC 3986, section 6.2.2), and the text that people read.
+//! Page paths: the normalized form (RFC 3986, section 6.2.2) and the form for display.
 //!
-//! - A hash route is part of its page's path: `/app#/orders`, `/app#!/orders`.
-//! - Stored paths hold printable ASCII only; what they stand for is told by [`decoded`].
+//! - A hash route is part of the path: `/app#/orders`, `/app#!/orders`.
+//! - Stored paths contain printable ASCII only; [`decoded`] returns the readable form.
 
 use std::borrow::Cow;
 
-/// Longest path that is kept, in bytes of its normalized form.
+/// Maximum length of a stored path, in bytes of its normalized form.
 pub const MAX_PATH: usize = 2_000;
 
-/// The one spelling of a path, at most [`MAX_PATH`] bytes: needless escapes are undone, the others have upper-case digits, what
-/// a path may not hold is escaped (non-ASCII letters as UTF-8), dot segments are removed, control characters are dropped.
+/// The normalized form of a path, at most [`MAX_PATH`] bytes: decodes needless escapes, writes the others in upper
+/// case, escapes characters that a path may not contain (non-ASCII letters as UTF-8), removes dot segments, and drops
+/// control characters.
 #[must_use]
 pub fn normalized(path: &[u8]) -> Cow<'_, str> {
     let escaped = match std::str::from_utf8(path) {
@@ -21,13 +22,13 @@ pub fn normalized(path: &[u8]) -> Cow<'_, str> {
     if whole.len() <= MAX_PATH { whole } else { without_dot_segments(Cow::Owned(cut(&whole).to_owned())) }
 }
 
-/// The spelling of a part of a path, as [`normalized`] but for dot segments and length.
+/// The normalized form of part of a path, like [`normalized`] but without handling dot segments and length.
 #[must_use]
 pub fn normalized_part(part: &str) -> Cow<'_, str> {
     if part.bytes().all(is_plain) { Cow::Borrowed(part) } else { Cow::Owned(respelled(part.as_bytes())) }
 }
 
-/// The spelling that exclusions are compared in: [`normalized`], and slashes in a row are one.
+/// The form in which exclusions are compared: [`normalized`] with consecutive slashes merged.
 #[must_use]
 pub fn comparable(path: &str) -> Cow<'_, str> {
     let path = normalized(path.as_bytes());
@@ -44,7 +45,8 @@ pub fn comparable(path: &str) -> Cow<'_, str> {
     Cow::Owned(normalized(single.as_bytes()).into_owned())
 }
 
-/// What a path says to people: `/café` for `/caf%C3%A9`. `None` where it says it itself, is not UTF-8, or holds control characters.
+/// The readable form of a path: `/café` for `/caf%C3%A9`. `None` if it does not differ, is not UTF-8, or contains
+/// control characters.
 #[must_use]
 pub fn decoded(path: &str) -> Option<String> {
     if !path.contains('%') {
@@ -60,7 +62,7 @@ pub fn decoded(path: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| text != path && !text.chars().any(char::is_control))
 }
 
-/// Letters that stand for themselves: unreserved ones, delimiters of sub-components, and `/`, `:`, `@`.
+/// Characters that need no escape: unreserved characters, sub-delimiters, and `/`, `:`, `@`.
 const fn is_plain(byte: u8) -> bool {
     is_unreserved(byte)
         || matches!(
@@ -73,7 +75,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// The byte that two hexadecimal digits stand for.
+/// The byte for two hexadecimal digits.
 fn escape(digits: &[u8]) -> Option<u8> {
     let [high, low, ..] = digits else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -114,7 +116,7 @@ fn push_escape(out: &mut String, byte: u8) {
     }
 }
 
-/// RFC 3986, section 5.2.4, for a path that begins with a slash; another one, and a hash route, stay as they are.
+/// RFC 3986, section 5.2.4, for a path that begins with a slash. Other paths and hash routes stay as they are.
 fn without_dot_segments(path: Cow<'_, str>) -> Cow<'_, str> {
     if !path.starts_with('/') || !path.contains("/.") {
         return path;
@@ -146,7 +148,8 @@ fn without_dot_segments(path: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(out + route)
 }
 
-/// The longest beginning within [`MAX_PATH`] bytes that cuts no escape and no escaped letter in two. The path is ASCII.
+/// The longest prefix within [`MAX_PATH`] bytes that does not split an escape or an escaped character. The path is
+/// ASCII.
 fn cut(path: &str) -> &str {
     let mut end = MAX_PATH.min(path.len());
     let bytes = path.as_bytes();

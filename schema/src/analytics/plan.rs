@@ -1,8 +1,8 @@
-//! What a question means: absolute range, bucket edges and panels over one website, ready for an engine to say.
+//! A resolved query plan: absolute range, bucket edges and panels over one website, ready for an engine.
 //!
-//! - Bucket edges are computed here from the zone, so an engine never meets daylight saving.
-//! - Panels of one plan share website, range and filters, so that an engine can serve them in one pass.
-//! - An engine answers raw sums; ratios are made in one place, [`Sums`].
+//! - Bucket edges are computed here from the time zone, so that engines need not handle daylight saving.
+//! - The panels of a plan share website, range and filters, so that an engine can serve them in one pass.
+//! - An engine returns raw sums; ratios are computed in one place, [`Sums`].
 
 use std::sync::Arc;
 
@@ -10,48 +10,48 @@ use uuid::Uuid;
 
 use super::query::{Dimension, FilterInput, Metric, SortDirection, Span};
 
-/// What all panels of a plan have in common. Equal values mean equal answers as long as the website's data does not change.
+/// What all panels of a plan share. Equal values give equal results as long as the website's data does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Basis {
-    /// Which website.
+    /// The website.
     pub website: Uuid,
-    /// Which time.
+    /// The time range.
     pub span: Span,
-    /// Conditions that all hold.
+    /// Conditions, combined with AND.
     pub filters: Vec<FilterInput>,
-    /// ISO 4217 code that revenue is summed in; other currencies are left out.
+    /// ISO 4217 code of the currency that revenue is summed in; amounts in other currencies are excluded.
     pub currency: String,
-    /// Whether machines count too.
+    /// Whether to include bot traffic.
     pub bots: bool,
 }
 
-/// A set of metrics, so that an engine computes no more than was asked for.
+/// A set of metrics, so that an engine computes only what was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MetricSet(u16);
 
 impl MetricSet {
-    /// No metric.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// This set and one metric more.
+    /// This set plus one metric.
     #[must_use]
     pub const fn with(self, metric: Metric) -> Self {
         Self(self.0 | (1 << metric as u16))
     }
 
-    /// Whether the metric is asked for.
+    /// Whether the set contains the metric.
     #[must_use]
     pub const fn has(self, metric: Metric) -> bool {
         self.0 & (1 << metric as u16) != 0
     }
 
-    /// Both sets.
+    /// The union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether no metric is asked for.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -64,7 +64,7 @@ impl FromIterator<Metric> for MetricSet {
     }
 }
 
-/// Where a page of a breakdown begins: after the row with this order value and this key.
+/// Start of a breakdown page: after the row with this order value and key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct After {
     /// [`KeyedSums::order`] of that row.
@@ -78,14 +78,14 @@ pub struct After {
 pub enum Panel {
     /// One row of sums.
     Totals {
-        /// What to sum.
+        /// The metrics to sum.
         metrics: MetricSet,
     },
-    /// Sums per bucket; buckets without rows are left out.
+    /// Sums per bucket; empty buckets are omitted.
     Series {
-        /// Starts of the buckets, ascending, and the end of the last one, in milliseconds since 1970 UTC.
+        /// Starts of the buckets, ascending, followed by the end of the last one, in milliseconds since 1970 UTC.
         edges: Arc<[i64]>,
-        /// What to sum.
+        /// The metrics to sum.
         metrics: MetricSet,
     },
     /// Sums per value of a dimension.
@@ -94,43 +94,43 @@ pub enum Panel {
         by: Dimension,
         /// With dimension EVENT: the event property whose values are the keys.
         property: Option<String>,
-        /// What to sum.
+        /// The metrics to sum.
         metrics: MetricSet,
         /// The metric that orders the rows.
         order: Metric,
-        /// Which way.
+        /// Sort direction.
         direction: SortDirection,
-        /// Where the page begins.
+        /// Start of the page.
         after: Option<After>,
-        /// Rows at most; the engine looks one further to know whether there are more.
+        /// Maximum number of rows. The engine reads one more to find out whether more follow.
         limit: u32,
-        /// Only keys that contain this text, letter case and accents ignored.
+        /// Only keys that contain this text; case and accents are ignored.
         search: Option<String>,
-        /// Whether the sums of all rows not on this page, taken together, are wanted: a visit that has part in several counts once.
+        /// Whether to sum all rows that are not on this page. A visit that belongs to several of them counts once.
         other: bool,
     },
-    /// What pages have beside their metrics.
+    /// Page details besides metrics.
     Pages {
         /// Paths of the pages.
         paths: Vec<String>,
     },
-    /// Visitors, the latest visit first.
+    /// Visitors, most recent visit first.
     Visitors {
-        /// Rows to pass over.
+        /// Number of rows to skip.
         offset: u64,
-        /// Where the page begins: after the visitor whose latest visit started then, with this key.
+        /// Start of the page: after the visitor with this latest visit start and key.
         after: Option<(i64, u64)>,
-        /// Rows at most; the engine looks one further.
+        /// Maximum number of rows. The engine reads one more.
         limit: u32,
     },
 }
 
-/// Whose share of the event store a question takes. No part of what an answer is remembered by.
+/// Scheduling class of a query in the event store. Not part of the cache key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Asker {
-    /// Members of this team, about its websites.
+    /// Members of this team, querying its websites.
     Team(Uuid),
-    /// The public: everyone together.
+    /// Anonymous callers, all together.
     #[default]
     Anonymous,
 }
@@ -138,15 +138,15 @@ pub enum Asker {
 /// Several panels over one basis.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// Whose question it is.
+    /// Scheduling class of the query.
     pub asker: Asker,
     /// What the panels share.
     pub basis: Basis,
-    /// The panels, answered in this order.
+    /// The panels, in the order of the results.
     pub panels: Vec<Panel>,
 }
 
-/// Raw sums of one row. A metric that was not asked for is 0.
+/// Raw sums of one row. A metric that was not requested is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sums {
     /// Distinct visitors with an event in the range.
@@ -161,17 +161,17 @@ pub struct Sums {
     pub bounces: i64,
     /// Summed length of `visits`, in milliseconds.
     pub duration_ms: i64,
-    /// Page views of `visits`, wherever in time they lie.
+    /// Page views of `visits`, inside or outside the range.
     pub visit_pageviews: i64,
     /// Goal completions in the range.
     pub conversions: i64,
     /// Visits (of `visits`) with a goal completion.
     pub converted: i64,
-    /// Money in millionths of the basis's currency. Wide enough for any number of events.
+    /// Revenue in millionths of the basis's currency. Wide enough for any number of events.
     pub revenue_micros: i128,
     /// Summed value score of `visits`.
     pub score: i64,
-    /// Events that `revenue_micros` sums.
+    /// Number of events summed in `revenue_micros`.
     pub payments: i64,
 }
 
@@ -217,8 +217,9 @@ impl Sums {
 pub struct KeyedSums {
     /// Value of the dimension; empty for none.
     pub key: String,
-    /// Value of the order metric, for the cursor: exact, so that a page begins where the last one ended. A ratio is in
-    /// units of 2^-62 (equal ratios are equal, different ones differ up to 2^31 visits); -1 is the ratio of no visits.
+    /// Exact value of the order metric, for the cursor, so that a page continues where the last one ended. Ratios are
+    /// in units of 2^-62: equal ratios are equal, and different ones differ for up to 2^31 visits. The ratio of no
+    /// visits is -1.
     pub order: i128,
     /// The row's sums.
     pub sums: Sums,
@@ -233,9 +234,9 @@ pub struct VisitorRow {
     pub visited_ms: i64,
     /// When its last event happened.
     pub last_ms: i64,
-    /// Visits in the range.
+    /// Number of visits in the range.
     pub visits: i64,
-    /// Page views of those visits.
+    /// Number of page views in those visits.
     pub pageviews: i64,
     /// ISO 3166-1 alpha-2; empty where unknown.
     pub country: String,
@@ -257,43 +258,43 @@ pub struct VisitorRow {
     pub interacted: bool,
 }
 
-/// What one page has beside its metrics.
+/// Page details besides metrics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PageRow {
-    /// Latest title in the range that is not empty; empty where none was sent.
+    /// Latest non-empty title in the range; empty if none was recorded.
     pub title: String,
-    /// Visits that start in the range with this page as their first.
+    /// Visits that start in the range and enter on this page.
     pub entries: i64,
-    /// Visits that start in the range with this page as their last.
+    /// Visits that start in the range and exit on this page.
     pub exits: i64,
-    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, wherever in time that lies, in
-    /// milliseconds; views that end a visit are left out.
+    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, inside or
+    /// outside the range, in milliseconds. Views that end a visit are excluded.
     pub time_on_page_ms: Option<f64>,
 }
 
-/// An engine's answer to one panel.
+/// An engine's result for one panel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// To `Totals`.
+    /// Result of `Totals`.
     Totals(Sums),
-    /// To `Series`: sums by index of the bucket; buckets without rows are left out.
+    /// Result of `Series`: sums by bucket index; empty buckets are omitted.
     Series(Vec<(usize, Sums)>),
-    /// To `Breakdown`.
+    /// Result of `Breakdown`.
     Breakdown {
         /// The page's rows, in order.
         rows: Vec<KeyedSums>,
-        /// Whether rows follow.
+        /// Whether more rows follow.
         more: bool,
-        /// Sums of every row that is not on this page, where asked for.
+        /// Sums of all rows that are not on this page, if requested.
         other: Option<Sums>,
     },
-    /// To `Pages`, in the order of the paths.
+    /// Result of `Pages`, in the order of the paths.
     Pages(Vec<PageRow>),
-    /// To `Visitors`.
+    /// Result of `Visitors`.
     Visitors {
         /// The page's rows, in order.
         rows: Vec<VisitorRow>,
-        /// Whether rows follow.
+        /// Whether more rows follow.
         more: bool,
     },
 }

@@ -1,11 +1,11 @@
-//! The words of an analytics question: metrics, dimensions, filters, ranges, intervals.
+//! Vocabulary of analytics queries: metrics, dimensions, filters, ranges, intervals.
 //!
-//! Adding a metric or dimension here does not compile until its scope and its SQL are decided.
+//! A new metric or dimension does not compile until its scope and its SQL are defined.
 
 use async_graphql::{Enum, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
 
-/// A number that can be asked for.
+/// A metric of analytics queries.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Metric {
     /// Distinct visitors.
@@ -14,7 +14,7 @@ pub enum Metric {
     Visits,
     /// Page views.
     Pageviews,
-    /// Events that are not page views.
+    /// Events other than page views and heartbeats.
     Events,
     /// Share of visits with one page view and no interaction, 0 to 1.
     BounceRate,
@@ -26,16 +26,16 @@ pub enum Metric {
     Conversions,
     /// Share of visits with at least one goal completion, 0 to 1.
     ConversionRate,
-    /// Money received: of revenue events and of goals with a value.
+    /// Revenue from revenue events and from goals with a value.
     Revenue,
     /// Mean value score of visits, 0 to 100.
     AverageScore,
 }
 
-/// Something to break numbers down by, or to filter on.
+/// A dimension to group by or filter on.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dimension {
-    /// Path of the page, as requested, with its hash route (`/app#/orders`), without query and anchor.
+    /// Path of the page as requested, with its hash route (`/app#/orders`), without query and fragment.
     Page,
     /// Path of the visit's first page view.
     EntryPage,
@@ -67,13 +67,13 @@ pub enum Dimension {
     Region,
     /// City of the visit.
     City,
-    /// Device type of the visit: `desktop`, `mobile` or `tablet`, in lower case as filters take it.
+    /// Device type of the visit: `desktop`, `mobile` or `tablet`.
     Device,
-    /// Browser family of the visit, as uap-core names it.
+    /// Browser family of the visit, as named by uap-core.
     Browser,
     /// Browser family and major version of the visit.
     BrowserVersion,
-    /// Operating system of the visit, as uap-core names it.
+    /// Operating system of the visit, as named by uap-core.
     Os,
     /// Operating system and version of the visit.
     OsVersion,
@@ -81,24 +81,24 @@ pub enum Dimension {
     Screen,
     /// Language of the visit, a BCP 47 tag.
     Language,
-    /// Name of an event other than a page view, goals and revenue included; with `property`, the values of that event property,
+    /// Name of an event, including goals and revenue but not page views. With `property`: value of that event property,
     /// empty for events without it.
     Event,
     /// Name of a completed goal.
     Goal,
 }
 
-/// What a dimension is a property of.
+/// Scope of a dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Each event has its own value: page, title, event name.
+    /// Each event has its own value, such as page, title or event name.
     Event,
-    /// A visit has one value, the one it began with: country, browser, referrer.
+    /// A visit has one value, determined at its start, such as country, browser or referrer.
     Visit,
 }
 
 impl Dimension {
-    /// Whether each event or each visit has a value.
+    /// Whether the value belongs to each event or to the visit.
     #[must_use]
     pub const fn scope(self) -> Scope {
         match self {
@@ -126,13 +126,13 @@ impl Dimension {
         }
     }
 
-    /// Whether the values are paths of pages.
+    /// Whether the values are page paths.
     #[must_use]
     pub const fn is_path(self) -> bool {
         matches!(self, Self::Page | Self::EntryPage | Self::ExitPage)
     }
 
-    /// The metric a breakdown is ordered by unless the caller says otherwise.
+    /// The default order metric of a breakdown.
     #[must_use]
     pub const fn default_order(self) -> Metric {
         match self {
@@ -144,57 +144,58 @@ impl Dimension {
     }
 }
 
-/// How a filter compares.
+/// Comparison operator of a filter.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FilterOperator {
-    /// Equal to one of the values. The empty string means "no value".
+    /// Equals one of the values. The empty string matches a missing value.
     Is,
-    /// Equal to none of the values.
+    /// Equals none of the values.
     IsNot,
-    /// Contains one of the values, letter case as given.
+    /// Contains one of the values. Case-sensitive.
     Contains,
-    /// Contains none of the values.
+    /// Contains none of the values. Case-sensitive.
     NotContains,
     /// Starts with one of the values.
     StartsWith,
     /// Ends with one of the values.
     EndsWith,
-    /// Matches one of the values as a regular expression (RE2 syntax, anywhere in the text). A question has at most 10 of them, of at
-    /// most 200 characters each.
+    /// Matches one of the values as a regular expression (RE2 syntax, unanchored). A query can have at most 10
+    /// expressions of at most 200 characters each.
     Matches,
 }
 
-/// One condition. Several filters must all hold; several values of one filter are alternatives.
+/// A filter condition. Multiple filters are combined with AND, multiple values of one filter with OR.
 #[derive(InputObject, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FilterInput {
-    /// What is compared. A page or event filter keeps the visits that did this.
+    /// Dimension to compare. A page or event filter selects visits with at least one matching page view or event.
     pub dimension: Dimension,
-    /// Name of an event property, only with dimension EVENT: then its value is compared instead of the event's name.
+    /// Name of an event property, for dimension EVENT only: compares the property's value instead of the event name.
     pub property: Option<String>,
-    /// How it is compared.
+    /// Comparison operator.
     pub operator: FilterOperator,
-    /// What it is compared with: 1 to 100 values of at most 2,000 characters, and at most 200 values in all filters together. Letter case does not matter where the values are a
-    /// closed set: COUNTRY (a code, or with IS and IS_NOT an English name), DEVICE and, with IS and IS_NOT, CHANNEL. Other values of
-    /// such a set are refused.
+    /// Values to compare with: 1 to 100 values of at most 2,000 characters each, and at most 200 values in all filters
+    /// together. Dimensions with a fixed set of values ignore case and refuse unknown values: COUNTRY (a code or, with
+    /// IS and IS_NOT, an English name), DEVICE and, with IS and IS_NOT, CHANNEL.
     pub values: Vec<String>,
 }
 
-/// Length of the buckets of a series.
+/// Bucket length of a time series.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// One minute.
     Minute,
-    /// One hour of the zone's clock; an hour within which clocks change is two.
+    /// One hour of local time. An hour in which the clocks change is split into two buckets.
     Hour,
-    /// A calendar day of the zone; 23 or 25 hours when clocks change.
+    /// One local calendar day: 23 or 25 hours when the clocks change.
     Day,
-    /// A week of the zone, Monday to Sunday.
+    /// One local calendar week, Monday to Sunday.
     Week,
-    /// A calendar month of the zone.
+    /// One local calendar month.
     Month,
 }
 
-/// A named range. `LAST_*` are rolling and end now (at the next full ten seconds); the others are calendar days of the zone.
+/// A named time range. `LAST_*` ranges are rolling and end now, rounded up to the next ten seconds; the others follow
+/// the local calendar.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[graphql(rename_items = "SCREAMING_SNAKE_CASE")]
 pub enum RangePreset {
@@ -216,60 +217,60 @@ pub enum RangePreset {
     Today,
     /// The local day before today.
     Yesterday,
-    /// From the first of the local month until now.
+    /// From the first day of the local month until now.
     MonthToDate,
-    /// From the first of the local year until now.
+    /// From the first day of the local year until now.
     YearToDate,
     /// From the website's first event until now.
     AllTime,
 }
 
-/// Two instants; the start is included and the end is not.
+/// A range between two instants. The start is inclusive, the end exclusive.
 #[derive(InputObject, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InstantRangeInput {
-    /// First instant of the range.
+    /// Start of the range, inclusive.
     pub start: crate::scalars::Instant,
-    /// First instant after the range.
+    /// End of the range, exclusive.
     pub end: crate::scalars::Instant,
 }
 
-/// The time a question is about: a named range or two instants.
+/// A time range: either a preset or two instants.
 #[derive(OneofObject, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RangeInput {
-    /// A named range.
+    /// Named range.
     Preset(RangePreset),
-    /// Two instants.
+    /// Range between two instants.
     Between(InstantRangeInput),
 }
 
-/// What `previous` is compared with: calendar arithmetic in the question's zone.
+/// Period that `previous` covers, computed on the calendar in the query's time zone.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {
-    /// The period before. TODAY: yesterday until the same local time. YESTERDAY and whole local days: as many days before.
-    /// MONTH_TO_DATE and YEAR_TO_DATE: the same days of the month or year before. Otherwise the range of the same length that ends
-    /// where this one starts.
+    /// The preceding period. TODAY: yesterday until the same local time. YESTERDAY and ranges of whole local days: the
+    /// same number of days before. MONTH_TO_DATE and YEAR_TO_DATE: the same days of the preceding month or year. All
+    /// other ranges: the range of the same length that ends where this one starts.
     PreviousPeriod,
-    /// The same dates and local times one year earlier; 29 February becomes the end of February. A rolling range keeps its
-    /// length and ends one year earlier.
+    /// The same dates and local times one year earlier; 29 February becomes the last day of February. A rolling range
+    /// keeps its length and ends one year earlier.
     PreviousYear,
 }
 
-/// Ascending or descending.
+/// Sort direction.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SortDirection {
-    /// Smallest first.
+    /// Ascending, smallest first.
     Asc,
-    /// Largest first.
+    /// Descending, largest first.
     #[default]
     Desc,
 }
 
-/// The order of a breakdown. Ties are ordered by value, so that paging never skips or repeats a row.
+/// Sort order of a breakdown. Ties are sorted by value, so that paging never skips or repeats a row.
 #[derive(InputObject, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BreakdownOrder {
-    /// Which metric decides.
+    /// Metric to sort by.
     pub metric: Metric,
-    /// Which way.
+    /// Sort direction.
     #[graphql(default_with = "SortDirection::Desc")]
     pub direction: SortDirection,
 }

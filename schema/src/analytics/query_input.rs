@@ -1,4 +1,4 @@
-//! From what a caller asks to a [`Basis`]: the rules on ranges, zones, filters and pages.
+//! From the caller's input to a [`Basis`]: the rules for ranges, time zones, filters and pages.
 
 use chrono_tz::Tz;
 
@@ -16,69 +16,69 @@ use crate::{
     ports::Ports,
 };
 
-/// Filters of a question at most.
+/// Maximum number of filters in a query.
 pub(super) const MAX_FILTERS: u32 = 20;
 
-/// Values of one filter, and of all filters of a question together, at most.
+/// Maximum number of values in one filter, and in all filters of a query together.
 const MAX_VALUES: usize = 100;
 const MAX_ALL_VALUES: usize = 200;
 
-/// As many values as each filter is priced with where all of them are answered: together no more than [`MAX_ALL_VALUES`].
+/// Number of values charged per filter where all of them are returned; the total never exceeds [`MAX_ALL_VALUES`].
 pub(super) const PRICED_VALUES: u32 = 10;
 const _: () = assert!((PRICED_VALUES * MAX_FILTERS) as usize == MAX_ALL_VALUES);
 
-/// Regular expressions of a question, and characters of one, at most.
+/// Maximum number of regular expressions in a query, and maximum length of one in characters.
 const MAX_PATTERNS: usize = 10;
 const MAX_PATTERN: usize = 200;
 
-/// Characters of a filter's value, a property's name and a search at most.
+/// Maximum length of a filter value, property name or search text, in characters.
 const MAX_VALUE: usize = 2_000;
 const MAX_PROPERTY: usize = 200;
 const MAX_SEARCH: usize = 200;
 
-/// Rows of a page of a breakdown at most (GRAPHQL.md 4).
+/// Maximum page size of a breakdown, in rows (GRAPHQL.md 4).
 pub const MAX_ROWS: i32 = 100;
 
-/// Rows of a page of visitors at most (GRAPHQL.md 4).
+/// Maximum page size of a list of visitors, in rows (GRAPHQL.md 4).
 pub const MAX_VISITORS: i32 = 1_000;
 
-/// Rows of a page when `first` is not given.
+/// Default page size, in rows.
 pub const DEFAULT_ROWS: i32 = 20;
 
-/// Rows that an offset may pass over.
+/// Maximum offset, in rows.
 const MAX_OFFSET: i32 = 1_000_000;
 
-/// What a caller asked, checked and made absolute.
+/// A query that was checked and resolved to absolute times.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The proof that the caller may see the website's figures.
+    /// Proof that the caller can see the website's figures.
     pub view: WebsiteView,
     /// The website, the resolved range, the filters.
     pub basis: Basis,
-    /// Whose share of the event store it takes.
+    /// Scheduling class of the query in the event store.
     pub asker: Asker,
-    /// The same for the period it is compared with.
+    /// The same basis for the comparison period.
     pub previous: Option<Basis>,
-    /// The zone that calendar units belong to.
+    /// The time zone of calendar units.
     pub zone: Tz,
-    /// Who reads the answer.
+    /// Audience of the result.
     pub audience: Audience,
 }
 
-/// Who reads the answer.
+/// Audience of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// The website's team.
+    /// Members of the website's team.
     Team,
-    /// Anyone: aggregates only.
+    /// Anonymous callers: aggregates only.
     Public {
-        /// Whether page titles and names of events and goals are shown.
+        /// Whether page titles, event names and goal names are shown.
         has_details: bool,
     },
 }
 
 impl Audience {
-    /// Errors: `Forbidden` for the public.
+    /// Errors: `Forbidden` for anonymous callers.
     pub(crate) fn members_only(self) -> Result<()> {
         match self {
             Self::Team => Ok(()),
@@ -86,12 +86,13 @@ impl Audience {
         }
     }
 
-    /// Whether page titles and names of events and goals are shown: pages write into them what they like, names of people included.
+    /// Whether page titles, event names and goal names are shown. Pages can write anything into them, including names
+    /// of people.
     pub(crate) const fn has_details(self) -> bool {
         matches!(self, Self::Team | Self::Public { has_details: true })
     }
 
-    /// Errors: `Forbidden` for the public where values of the dimension are for members.
+    /// Errors: `Forbidden` for anonymous callers if values of the dimension are restricted to members.
     pub(crate) fn may_ask(self, dimension: Dimension) -> Result<()> {
         match dimension {
             Dimension::Title | Dimension::Event | Dimension::Goal if !self.has_details() => Err(for_members()),
@@ -101,10 +102,11 @@ impl Audience {
 }
 
 impl Question {
-    /// Checks and resolves a question about a website.
+    /// Checks and resolves a query about a website.
     ///
     /// # Errors
-    /// `Invalid`, naming `range` or `filters` and what would be right; `Forbidden` where the public asks about event properties.
+    /// `Invalid`, naming `range` or `filters` and what is allowed; `Forbidden` when an anonymous caller queries event
+    /// properties.
     pub async fn from_input(
         ports: &Ports,
         view: &WebsiteView,
@@ -123,7 +125,7 @@ impl Question {
         for filter in &filters {
             audience.may_ask(filter.dimension)?;
             if filter.property.is_some() {
-                // Properties are whatever pages send, people's ids included.
+                // Properties may contain anything that pages send, including IDs of people.
                 audience.members_only()?;
             }
         }
@@ -144,12 +146,12 @@ impl Question {
     }
 }
 
-/// The bounds of a question's filters: each costs time and memory for every visit or event that it is asked of.
+/// Limits on a query's filters. Each costs time and memory for every visit or event it is applied to.
 fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if filters.len() > MAX_FILTERS as usize {
         return Err(Error::invalid(
             "filters",
-            format!("must be at most {MAX_FILTERS} filters (got {})", filters.len()),
+            format!("must have at most {MAX_FILTERS} filters (got {})", filters.len()),
         ));
     }
     for filter in filters {
@@ -159,7 +161,7 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if values > MAX_ALL_VALUES {
         return Err(Error::invalid(
             "filters",
-            format!("must have at most {MAX_ALL_VALUES} values together (got {values})"),
+            format!("must have at most {MAX_ALL_VALUES} values in total (got {values})"),
         ));
     }
     let matches = filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
@@ -167,14 +169,14 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
     if patterns.len() > MAX_PATTERNS {
         return Err(Error::invalid(
             "filters",
-            format!("must have at most {MAX_PATTERNS} regular expressions together (got {})", patterns.len()),
+            format!("must have at most {MAX_PATTERNS} regular expressions in total (got {})", patterns.len()),
         ));
     }
     let longest = patterns.iter().map(|pattern| pattern.chars().count()).max().unwrap_or(0);
     if longest > MAX_PATTERN {
         return Err(Error::invalid(
             "filters",
-            format!("a regular expression must be at most {MAX_PATTERN} characters (got {longest})"),
+            format!("regular expressions must have at most {MAX_PATTERN} characters (got {longest})"),
         ));
     }
     Ok(())
@@ -184,20 +186,17 @@ fn check_filter(filter: &FilterInput) -> Result<()> {
     if filter.values.is_empty() || filter.values.len() > MAX_VALUES {
         return Err(Error::invalid(
             "filters",
-            format!("a filter has 1 to {MAX_VALUES} values and this one has {}", filter.values.len()),
+            format!("each filter must have 1 to {MAX_VALUES} values (got {})", filter.values.len()),
         ));
     }
     if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > MAX_VALUE) {
-        return Err(Error::invalid(
-            "filters",
-            format!("a value has at most {MAX_VALUE} characters and this one has {long}"),
-        ));
+        return Err(Error::invalid("filters", format!("values must have at most {MAX_VALUE} characters (got {long})")));
     }
     check_property("filters", filter.dimension, filter.property.as_deref())
 }
 
-/// Finds pages however the filter spells them. The spelling that was asked for stays beside: paths of earlier versions are stored as
-/// they came. Regular expressions stay as they are.
+/// Matches pages regardless of how the filter spells the path. The original spelling is kept as an alternative, because
+/// earlier versions stored paths unnormalized. Regular expressions are not changed.
 fn respelled(mut filter: FilterInput) -> FilterInput {
     if !filter.dimension.is_path() || filter.operator == FilterOperator::Matches {
         return filter;
@@ -216,7 +215,7 @@ fn respelled(mut filter: FilterInput) -> FilterInput {
     filter
 }
 
-/// A property goes with dimension EVENT only, and has a name.
+/// A property requires dimension EVENT and a non-empty name.
 ///
 /// # Errors
 /// `Invalid`, naming `field`.
@@ -224,42 +223,45 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
     match property {
         None => Ok(()),
         Some(_) if dimension != Dimension::Event => {
-            Err(Error::invalid(field, "a property goes with the dimension EVENT only; leave it out here"))
+            Err(Error::invalid(field, "a property is allowed with dimension EVENT only"))
         }
-        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => {
-            Err(Error::invalid(field, format!("the name of a property has 1 to {MAX_PROPERTY} characters")))
-        }
+        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => Err(Error::invalid(
+            field,
+            format!("the name of a property must have 1 to {MAX_PROPERTY} characters (got {})", name.chars().count()),
+        )),
         Some(_) => Ok(()),
     }
 }
 
-/// A search text as people read the dimension's values, or none: that is what it is compared with.
+/// The search text in readable form, as it is compared with readable values; `None` if empty.
 ///
 /// # Errors
 /// `Invalid`, naming `search`.
 pub fn check_search(by: Dimension, search: Option<String>) -> Result<Option<String>> {
     match search {
-        Some(text) if text.chars().count() > MAX_SEARCH => {
-            Err(Error::invalid("search", format!("at most {MAX_SEARCH} characters are searched for")))
-        }
+        Some(text) if text.chars().count() > MAX_SEARCH => Err(Error::invalid(
+            "search",
+            format!("must have at most {MAX_SEARCH} characters (got {})", text.chars().count()),
+        )),
         Some(text) if text.is_empty() => Ok(None),
         Some(text) if by.is_path() => Ok(Some(path::decoded(&text).unwrap_or(text))),
         other => Ok(other),
     }
 }
 
-/// The size of a page.
+/// Page size.
 ///
 /// # Errors
 /// `Invalid`, naming `first`.
 pub fn page_size(first: Option<i32>, max: i32) -> Result<u32> {
     let size = first.unwrap_or(DEFAULT_ROWS);
-    u32::try_from(size).ok().filter(|_| (1..=max).contains(&size)).ok_or_else(|| {
-        Error::invalid("first", format!("is {size}; 1 to {max} is right, the rest comes with further pages"))
-    })
+    u32::try_from(size)
+        .ok()
+        .filter(|_| (1..=max).contains(&size))
+        .ok_or_else(|| Error::invalid("first", format!("must be between 1 and {max} (got {size})")))
 }
 
-/// Rows to pass over.
+/// Number of rows to skip.
 ///
 /// # Errors
 /// `Invalid`, naming `offset`.
@@ -268,18 +270,18 @@ pub fn page_offset(offset: Option<i32>) -> Result<u64> {
     u64::try_from(offset)
         .ok()
         .filter(|_| offset <= MAX_OFFSET)
-        .ok_or_else(|| Error::invalid("offset", format!("is {offset}; 0 to {MAX_OFFSET} is right")))
+        .ok_or_else(|| Error::invalid("offset", format!("must be between 0 and {MAX_OFFSET} (got {offset})")))
 }
 
 fn not_a_cursor() -> Error {
-    Error::invalid("after", "is not a cursor of this list; pass an `endCursor` as it came")
+    Error::invalid("after", "must be a cursor of this list, such as `endCursor`")
 }
 
-/// First letter of a breakdown's cursor and of a visitor's; a new form gets a new one.
+/// First letter of a breakdown cursor and of a visitor cursor. A new format gets a new letter.
 const ROW_CURSOR: &str = "b2:";
 const VISITOR_CURSOR: &str = "v1:";
 
-/// The opaque place of a breakdown's row.
+/// The opaque cursor of a breakdown row.
 #[must_use]
 pub fn row_cursor(order: i128, key: &str) -> String {
     crate::id::opaque(&format!("{ROW_CURSOR}{order}:{key}"))
@@ -293,14 +295,14 @@ pub fn read_row_cursor(cursor: &str) -> Result<After> {
     let text = crate::id::read_opaque(cursor).ok_or_else(not_a_cursor)?;
     let (order, key) = text.strip_prefix(ROW_CURSOR).and_then(|rest| rest.split_once(':')).ok_or_else(not_a_cursor)?;
     let order: i128 = order.parse().map_err(|_| not_a_cursor())?;
-    // What no sum and no ratio reaches, an engine may not be able to read.
+    // Values beyond any sum or ratio may overflow in an engine.
     if order.unsigned_abs() >= 1 << 126 {
         return Err(not_a_cursor());
     }
     Ok(After { order, key: key.to_owned() })
 }
 
-/// The opaque place of a visitor in the list.
+/// The opaque cursor of a visitor.
 #[must_use]
 pub fn visitor_cursor(visited_ms: i64, visitor: u64) -> String {
     crate::id::opaque(&format!("{VISITOR_CURSOR}{visited_ms}:{visitor}"))
@@ -336,8 +338,8 @@ mod tests {
         for (filters, told) in [
             (vec![filter(is, 1, 1); 21], "at most 20 filters (got 21)"),
             (vec![filter(is, 101, 1)], "1 to 100 values"),
-            (vec![filter(is, 67, 1); 3], "at most 200 values together (got 201)"),
-            (vec![filter(matches, 11, 1)], "at most 10 regular expressions together (got 11)"),
+            (vec![filter(is, 67, 1); 3], "at most 200 values in total (got 201)"),
+            (vec![filter(matches, 11, 1)], "at most 10 regular expressions in total (got 11)"),
             (vec![filter(matches, 1, 201)], "at most 200 characters (got 201)"),
         ] {
             assert!(refused(filters).unwrap_err().contains(told), "{told}");

@@ -1,7 +1,7 @@
-//! The answer to an analytics question: totals, series, breakdowns, visitors.
+//! The result of an analytics query: totals, series, breakdowns, visitors.
 //!
 //! - Panels go through the request's loader, so that a dashboard in one request is one pass over the store.
-//! - Only the metrics that the document selects are computed; which those are changes no number.
+//! - Only the metrics that the document selects are computed. The selection does not affect their values.
 
 mod breakdown;
 mod metrics;
@@ -35,29 +35,29 @@ use crate::{
     scalars::{Date, Instant, TimeZone},
 };
 
-/// Two instants; the start is included and the end is not.
+/// A range between two instants. The start is inclusive, the end exclusive.
 #[derive(SimpleObject, Debug, Clone, Copy)]
 pub struct InstantRange {
-    /// First instant of the range, UTC.
+    /// Start of the range, UTC, inclusive.
     pub start: Instant,
-    /// First instant after the range, UTC.
+    /// End of the range, UTC, exclusive.
     pub end: Instant,
-    /// Calendar day of `start` in the question's zone.
+    /// Calendar day of `start` in the query's time zone.
     pub start_date: Date,
-    /// Calendar day of `end` in the question's zone.
+    /// Calendar day of `end` in the query's time zone.
     pub end_date: Date,
 }
 
-/// A condition that the numbers were counted under.
+/// A filter condition of the query.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Filter {
-    /// What is compared.
+    /// Dimension that is compared.
     pub dimension: Dimension,
-    /// Name of the event property that is compared; null for the dimension itself.
+    /// Name of the event property that is compared; null if the dimension itself is compared.
     pub property: Option<String>,
-    /// How it is compared.
+    /// Comparison operator.
     pub operator: FilterOperator,
-    /// What it is compared with.
+    /// Values that are compared with.
     #[graphql(directive = crate::cost::list_size::apply(Some(PRICED_VALUES), None))]
     pub values: Vec<String>,
 }
@@ -69,29 +69,29 @@ impl From<FilterInput> for Filter {
     }
 }
 
-/// One bucket of a series.
+/// One bucket of a time series.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct SeriesPoint {
-    /// First instant of the bucket, UTC; it may lie before the range, whose part alone is counted.
+    /// Start of the bucket, UTC. It may lie before the start of the range; only the part within the range is counted.
     pub start: Instant,
-    /// Calendar day of `start` in the question's zone.
+    /// Calendar day of `start` in the query's time zone.
     pub date: Date,
-    /// The website's id.
+    /// UUID of the website.
     pub website_id: Uuid,
-    /// Numbers of the bucket; zero where nothing happened.
+    /// Metrics of the bucket; zero if nothing happened.
     pub metrics: Metrics,
 }
 
-/// The answer to an analytics question about one website.
+/// The result of an analytics query for one website.
 #[derive(Debug, Clone)]
 pub struct Analytics {
     question: Arc<Question>,
-    /// `None`: money is not shown.
+    /// `None`: revenue is hidden.
     currency: Option<Arc<str>>,
 }
 
 impl Analytics {
-    /// Answers to this question.
+    /// Results of this query.
     #[must_use]
     pub fn new(question: Question) -> Self {
         let currency = match question.audience {
@@ -116,11 +116,11 @@ fn mismatch() -> Error {
     Error::broken("the event store answered another panel than was asked")
 }
 
-/// The answer to an analytics question about one website. All parts share the range, the zone and the filters; asked for
-/// together they cost one pass over the store.
+/// The result of an analytics query for one website. All fields share the range, time zone and filters. Fields
+/// requested together are computed in one pass over the data.
 #[Object]
 impl Analytics {
-    /// The range that was counted, resolved to instants.
+    /// Time range of the query, resolved to instants.
     async fn range(&self) -> InstantRange {
         let (span, zone) = (self.question.basis.span, self.question.zone);
         InstantRange {
@@ -131,24 +131,24 @@ impl Analytics {
         }
     }
 
-    /// The zone that days, weeks and months belong to: the argument, else the website's.
+    /// Time zone of days, weeks and months: the `timezone` argument, or the website's time zone if it was omitted.
     async fn timezone(&self) -> TimeZone {
         TimeZone(self.question.zone)
     }
 
-    /// The conditions that the numbers were counted under; all of them hold.
+    /// Filter conditions of the query, combined with AND.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_FILTERS), None))]
     async fn filters(&self) -> List<Filter> {
         self.question.basis.filters.iter().cloned().map(Filter::from).collect()
     }
 
-    /// Numbers of the whole range.
+    /// Metrics for the whole range.
     async fn totals(&self, ctx: &Context<'_>) -> Result<Metrics> {
         let metrics = metrics_in(&ctx.look_ahead());
         self.totals_of(ctx.cx()?, &self.question.basis, metrics).await
     }
 
-    /// Numbers of the period compared with; null when the question asks for no comparison.
+    /// Metrics for the comparison period; null if `compare` was not requested.
     async fn previous(&self, ctx: &Context<'_>) -> Option<Result<Metrics>> {
         let answer: Result<Option<Metrics>> = async {
             let Some(basis) = &self.question.previous else { return Ok(None) };
@@ -159,13 +159,14 @@ impl Analytics {
         answer.transpose()
     }
 
-    /// Numbers per bucket of time in the question's zone, ascending, zero where nothing happened. A visit belongs to the
-    /// bucket it starts in; page views, events and visitors to that of the event. At most 5,000 buckets.
+    /// Metrics per time bucket in the query's time zone, ascending, at most 5,000 buckets. Buckets without data are
+    /// zero. A visit belongs to the bucket in which it starts; page views, events and visitors belong to the bucket of
+    /// the event.
     #[graphql(directive = crate::cost::list_size::apply(Some(zone::MAX_BUCKETS), None))]
     async fn series(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Length of the buckets. Weeks start on Monday.")] interval: Interval,
+        #[graphql(desc = "Bucket length. Weeks start on Monday.")] interval: Interval,
     ) -> Result<List<SeriesPoint>> {
         let (basis, zone) = (&self.question.basis, self.question.zone);
         let edges: Arc<[i64]> = zone::edges(basis.span, interval, zone)?.into();
@@ -199,25 +200,24 @@ impl Analytics {
         Ok(points.into())
     }
 
-    /// Numbers per value of a dimension. Default order: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by VISITS, EVENT by
-    /// EVENTS, else VISITORS, descending; ties by value, so that paging never skips or repeats a row. The public may neither name a
-    /// property nor order by REVENUE; it may break down by TITLE, EVENT and GOAL only where the website's `publicDetails` is on.
+    /// Metrics per value of a dimension. Default order, descending: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by
+    /// VISITS, EVENT by EVENTS, all others by VISITORS. Ties are sorted by value, so that paging never skips or repeats
+    /// a row. Anonymous callers cannot use `property` or order by REVENUE; they can break down by TITLE, EVENT and GOAL
+    /// only if the website's `publicDetails` is true.
     #[expect(clippy::too_many_arguments, reason = "one per argument of the field")]
     async fn breakdown(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to break down by.")] by: Dimension,
+        #[graphql(desc = "Dimension to group by.")] by: Dimension,
         #[graphql(
-            desc = "With EVENT: break down by the values of this event property instead of the event's name; events without it are the row with an empty value."
+            desc = "Name of an event property, for dimension EVENT only: groups by the property's values instead of the event name. Events without the property form the row with an empty value."
         )]
         property: Option<String>,
-        #[graphql(desc = "Rows of the page, 1 to 100; null means 20.", default_with = "Some(DEFAULT_ROWS)")]
+        #[graphql(desc = "Page size, 1 to 100 rows. Null means 20.", default_with = "Some(DEFAULT_ROWS)")]
         first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Which metric orders the rows, and which way.")] order_by: Option<BreakdownOrder>,
-        #[graphql(
-            desc = "Only values that contain this text, letter case and accents ignored; 200 characters at most."
-        )]
+        #[graphql(desc = "Sort order of the rows.")] order_by: Option<BreakdownOrder>,
+        #[graphql(desc = "Only values that contain this text, at most 200 characters. Case and accents are ignored.")]
         search: Option<String>,
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
@@ -293,14 +293,17 @@ impl Analytics {
         })
     }
 
-    /// Visitors with an event in the range, the latest visit first. For members only, also where the website is open to the public.
+    /// Visitors with at least one event in the range, most recent visit first. Requires membership, even if the
+    /// website's dashboard is public.
     async fn visitors(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows of the page, 1 to 1,000; null means 20.", default_with = "Some(DEFAULT_ROWS)")]
+        #[graphql(desc = "Page size, 1 to 1,000 rows. Null means 20.", default_with = "Some(DEFAULT_ROWS)")]
         first: Option<i32>,
         #[graphql(desc = "Only visitors after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Visitors to pass over, 0 to 1,000,000; `after` pages faster.")] offset: Option<i32>,
+        #[graphql(desc = "Number of visitors to skip, 0 to 1,000,000. Paging with `after` is faster.")] offset: Option<
+            i32,
+        >,
     ) -> Result<VisitorConnection> {
         self.question.audience.members_only()?;
         let limit = page_size(first, MAX_VISITORS)?;

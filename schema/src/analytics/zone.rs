@@ -1,7 +1,8 @@
-//! Time in a zone: named ranges become instants, and ranges become buckets of the zone's calendar.
+//! Time zone arithmetic: resolves named ranges to instants, and ranges to calendar buckets of the zone.
 //!
-//! - A day, week or month starts at the first instant of its first date: a day of 23 or 25 hours is one bucket, a date that clocks skip is none.
-//! - An hour or minute is one of the zone's clock. Where clocks change within it, the change starts a bucket of its own.
+//! - A day, week or month starts at the first instant of its first date. A day of 23 or 25 hours is one bucket; a date
+//!   that the clocks skip has none.
+//! - Hours and minutes are local time. A clock change within one starts a new bucket.
 //! - Weeks start on Monday.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
@@ -10,16 +11,16 @@ use chrono_tz::{GapInfo, Tz};
 use super::query::{Interval, RangeInput, RangePreset, Span};
 use crate::error::{Error, Result};
 
-/// Rolling ranges end at the next multiple of this, so that a question repeated at once is the same question.
+/// Rolling ranges end at the next multiple of this, so that a query repeated at once is the same query.
 const NOW_STEP_MS: i64 = 10_000;
 
-/// Buckets of a series at most (GRAPHQL.md 4).
+/// Maximum number of buckets in a series (GRAPHQL.md 4).
 pub const MAX_BUCKETS: u32 = 5_000;
 
-/// Years that a range may lie in: what the store's 64-bit milliseconds and every calendar library agree on.
+/// Years in which a range must lie: supported by the store's 64-bit milliseconds and by every calendar library.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=2200;
 
-/// The first instant at which the zone's clock shows this local time; where clocks skip it, the instant they change.
+/// The first instant at which local time reaches this value; if the clocks skip it, the instant of the change.
 pub(super) fn first_instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
     match zone.from_local_datetime(&local) {
         chrono::LocalResult::Single(instant) | chrono::LocalResult::Ambiguous(instant, _) => {
@@ -45,7 +46,7 @@ pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
     instant.with_timezone(&zone).date_naive()
 }
 
-/// The local time of an instant; 00:00 for the first instant of a day, also where clocks skip midnight.
+/// The local time of an instant; 00:00 for the first instant of a day, even if the clocks skip midnight.
 pub(super) fn calendar_time(zone: Tz, at_ms: i64) -> NaiveDateTime {
     let day = unit_of(at_ms, Interval::Day, zone);
     if midnight(zone, day).timestamp_millis() == at_ms {
@@ -55,7 +56,7 @@ pub(super) fn calendar_time(zone: Tz, at_ms: i64) -> NaiveDateTime {
     }
 }
 
-/// What a range means now, in a zone. `first_event_ms`: the website's first event, for `ALL_TIME`.
+/// Resolves a range as of now in a zone. `first_event_ms`: the website's first event, for `ALL_TIME`.
 ///
 /// # Errors
 /// `Invalid` when the end is not after the start, or a year is out of bounds.
@@ -70,13 +71,10 @@ pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: 
         RangeInput::Between(between) => {
             let (start, end) = (between.start.0, between.end.0);
             if end <= start {
-                return Err(Error::invalid(
-                    "range",
-                    "the end must be after the start (the end itself is not included)",
-                ));
+                return Err(Error::invalid("range", "the end must be after the start (the end is exclusive)"));
             }
             if !YEARS.contains(&start.year()) || !YEARS.contains(&end.year()) {
-                return Err(Error::invalid("range", "start and end must lie in the years 1970 to 2200"));
+                return Err(Error::invalid("range", "start and end must be in the years 1970 to 2200"));
             }
             Span { start_ms: start.timestamp_millis(), end_ms: end.timestamp_millis() }
         }
@@ -98,27 +96,28 @@ pub fn resolve(range: RangeInput, zone: Tz, now: DateTime<Utc>, first_event_ms: 
     })
 }
 
-/// The end of a range that ends now: the next full ten seconds.
+/// The end of a range that ends now: rounded up to the next ten seconds.
 fn now_end_ms(now: DateTime<Utc>) -> i64 {
     now.timestamp_millis().div_euclid(NOW_STEP_MS).saturating_add(1).saturating_mul(NOW_STEP_MS)
 }
 
-/// From the start of the zone's calendar unit that holds this moment until now (the next full ten seconds).
+/// From the start of the current calendar unit of the zone until now (rounded up to the next ten seconds).
 #[must_use]
 pub fn to_date(now: DateTime<Utc>, unit: Interval, zone: Tz) -> Span {
     Span { start_ms: floor(now.timestamp_millis(), unit, zone), end_ms: now_end_ms(now) }
 }
 
-/// The same range, begun one of the zone's calendar units earlier.
+/// The same range with its start one calendar unit of the zone earlier.
 #[must_use]
 pub fn begun_earlier(span: Span, unit: Interval, zone: Tz) -> Span {
     Span { start_ms: floor(span.start_ms.saturating_sub(1), unit, zone), ..span }
 }
 
-/// Starts of the buckets that the range touches, ascending, and the end of the last one, in milliseconds since 1970 UTC.
+/// Starts of the buckets that overlap the range, ascending, followed by the end of the last one, in milliseconds since
+/// 1970 UTC.
 ///
 /// # Errors
-/// `Invalid` when there would be more than [`MAX_BUCKETS`]; it names an interval that fits.
+/// `Invalid` when there would be more than [`MAX_BUCKETS`]; the message suggests an interval that fits.
 pub fn edges(span: Span, interval: Interval, zone: Tz) -> Result<Vec<i64>> {
     let least_ms: i64 = match interval {
         Interval::Minute => 60_000,
@@ -153,7 +152,7 @@ fn too_many(span: Span, interval: Interval) -> Error {
     Error::invalid(
         "interval",
         format!(
-            "a series has at most {MAX_BUCKETS} buckets and this range has more of {}; ask for {} or a shorter range",
+            "must give at most {MAX_BUCKETS} buckets (got more with {}); use {} or a shorter range",
             name(interval),
             name(fits)
         ),
@@ -174,7 +173,7 @@ fn offset_ms(zone: Tz, at_ms: i64) -> i64 {
     i64::from(zone.offset_from_utc_datetime(&utc(at_ms).naive_utc()).fix().local_minus_utc()) * 1000
 }
 
-/// The start of the bucket that holds the instant.
+/// The start of the bucket that contains the instant.
 fn floor(at_ms: i64, interval: Interval, zone: Tz) -> i64 {
     match interval {
         Interval::Minute => clock_floor(at_ms, 60_000, zone),
@@ -198,7 +197,7 @@ fn next(start_ms: i64, interval: Interval, zone: Tz) -> i64 {
     later.filter(|later| *later > start_ms).unwrap_or(start_ms + 86_400_000)
 }
 
-/// First date of the calendar unit that holds the instant.
+/// First date of the calendar unit that contains the instant.
 fn unit_of(at_ms: i64, interval: Interval, zone: Tz) -> NaiveDate {
     let mut unit = first_date(local_date(zone, utc(at_ms)), interval);
     // Where clocks go back over midnight the old date shows again after the new one has begun.
@@ -226,19 +225,19 @@ fn following(first: NaiveDate, interval: Interval) -> Option<NaiveDate> {
     }
 }
 
-/// The start of the clock's hour or minute that holds the instant, or the change of clocks within it.
+/// The start of the local hour or minute that contains the instant, or the clock change within it.
 fn clock_floor(at_ms: i64, unit_ms: i64, zone: Tz) -> i64 {
     let start_ms = at_ms - (at_ms + offset_ms(zone, at_ms)).rem_euclid(unit_ms);
     if offset_ms(zone, start_ms) == offset_ms(zone, at_ms) { start_ms } else { change(start_ms, at_ms, zone) }
 }
 
-/// The next full hour or minute of the zone's clock, or an earlier change of clocks.
+/// The next full local hour or minute, or an earlier clock change.
 fn clock_next(start_ms: i64, unit_ms: i64, zone: Tz) -> i64 {
     let end_ms = start_ms + unit_ms - (start_ms + offset_ms(zone, start_ms)).rem_euclid(unit_ms);
     if offset_ms(zone, end_ms - 1) == offset_ms(zone, start_ms) { end_ms } else { change(start_ms, end_ms - 1, zone) }
 }
 
-/// When clocks change between two instants of different offsets that are less than an hour apart.
+/// The instant of the clock change between two instants with different offsets, less than an hour apart.
 fn change(mut before_ms: i64, mut after_ms: i64, zone: Tz) -> i64 {
     let changed = offset_ms(zone, after_ms);
     while after_ms - before_ms > 1 {

@@ -1,4 +1,4 @@
-//! What the calling API key may know of itself: what it is, what it used and may use, and what it reads.
+//! The calling API key: its record, its usage and limits, and its websites.
 
 use async_graphql::{Context, Object};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
 
 // Vocabulary
 
-/// The calling API key and its figures.
+/// The calling API key and its usage.
 #[derive(Debug, Clone)]
 pub struct ApiUsage {
     key: ThisKey,
@@ -25,7 +25,7 @@ pub struct ApiUsage {
 
 // Rules
 
-/// The calling key and its figures.
+/// The calling API key and its usage.
 pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
     let plan = PlanName::counting(ports.limits, &key.team().team().plan);
     let standing = Standing::of_row(ports, key.api_key(), plan, ports.now());
@@ -34,76 +34,77 @@ pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
 
 // Graph
 
-/// The calling API key: what it is, what it used and may use, and what it reads.
+/// The calling API key: its record, its usage and limits, and its websites.
 #[Object]
 impl ApiUsage {
-    /// The UUID of the key's record (REST shows it with `ak_` before it).
+    /// UUID of the key's record. REST shows it with the prefix `ak_`.
     async fn api_key_id(&self) -> Uuid {
         self.key.api_key().id
     }
 
-    /// The key's label.
+    /// Label of the key.
     async fn name(&self) -> &str {
         &self.key.api_key().name
     }
 
-    /// What it may read.
+    /// Permission of the key.
     async fn permission(&self) -> ApiKeyPermission {
         permission(self.key.api_key())
     }
 
-    /// The UUID of the only website it reads; null when it reads all of the team's.
+    /// UUID of the only website the key can read; null if it can read all websites of the team.
     async fn website_id(&self) -> Option<Uuid> {
         self.key.api_key().website_id
     }
 
-    /// Requests in this calendar month (UTC), this one included.
+    /// Number of requests in the current calendar month (UTC), including this one.
     async fn monthly_requests(&self) -> BigInt {
         BigInt(self.standing.monthly_requests)
     }
 
-    /// Requests allowed per calendar month (UTC).
+    /// Maximum number of requests per calendar month (UTC).
     async fn monthly_limit(&self) -> BigInt {
         BigInt(self.standing.monthly_limit)
     }
 
-    /// Requests left in this calendar month; never below 0.
+    /// Number of requests left in the current calendar month (UTC); never below 0.
     async fn monthly_remaining(&self) -> BigInt {
         BigInt(self.standing.monthly_remaining())
     }
 
-    /// When the month's count starts anew: the first instant of next month, UTC.
+    /// Time when the monthly count resets: the start of next month, UTC.
     async fn monthly_reset_at(&self) -> Instant {
         Instant(self.standing.resets_at)
     }
 
-    /// Requests since the key was made, this one included.
+    /// Number of requests since the key was created, including this one.
     async fn total_requests(&self) -> BigInt {
         BigInt(self.standing.total_requests)
     }
 
-    /// Requests allowed per minute; counted only where plans limit anything.
+    /// Maximum number of requests per minute. Enforced only if the installation enforces plan limits.
     async fn requests_per_minute(&self) -> i32 {
         self.standing.requests_per_minute
     }
 
-    /// The plan whose limits count.
+    /// The plan that determines the limits.
     async fn plan(&self) -> PlanName {
         self.standing.plan
     }
 
-    /// The team whose websites it reads.
+    /// The team whose websites the key can read.
     async fn team(&self) -> Team {
         Team(self.key.team().clone())
     }
 
-    /// The websites it reads, oldest first.
+    /// The websites that the key can read, oldest first.
     async fn websites(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Rows from the start, 1 to 100; 20 when neither first nor last is given.")] first: Option<i32>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Rows from the end, 1 to 100; not together with first.")] last: Option<i32>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };

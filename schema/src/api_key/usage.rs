@@ -1,4 +1,4 @@
-//! Where API keys stand against their limits, and how their counted requests get into rows.
+//! Usage of API keys against their limits, and writing counted requests to rows.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use entity::api_key;
@@ -23,20 +23,20 @@ pub fn next_month(at: DateTime<Utc>) -> DateTime<Utc> {
     midnight.map_or(at, |midnight| midnight.and_utc())
 }
 
-/// Where a key stands against its limits: what rate headers and `apiUsage` show.
+/// Usage of a key against its limits, as shown in rate-limit headers and `apiUsage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// The plan whose limits count.
+    /// The plan that determines the limits.
     pub plan: PlanName,
-    /// Requests allowed per minute; counted only where plans limit anything.
+    /// Maximum number of requests per minute. Enforced only if the installation enforces plan limits.
     pub requests_per_minute: i32,
-    /// Requests in this UTC month.
+    /// Requests in the current UTC month.
     pub monthly_requests: i64,
     /// Requests allowed per UTC month.
     pub monthly_limit: i64,
-    /// Requests since the key was made.
+    /// Requests since the key was created.
     pub total_requests: i64,
-    /// First instant of next month, UTC.
+    /// Start of next month, UTC.
     pub resets_at: DateTime<Utc>,
 }
 
@@ -53,7 +53,7 @@ impl Standing {
         }
     }
 
-    /// Where a key stands, by its row.
+    /// Usage of a key, from its row.
     pub(crate) fn of_row(ports: &Ports, row: &api_key::Model, plan: PlanName, now: DateTime<Utc>) -> Self {
         Self::new(plan, ports.key_usage.counted_with(row, now), now)
     }
@@ -65,8 +65,8 @@ impl Standing {
     }
 }
 
-/// Where the calling key stands, without asking the database: for response headers and the rate limiter. `None` for callers
-/// that are no key.
+/// Usage of the calling key without a database query, for response headers and the rate limiter. `None` if the caller
+/// is not an API key.
 #[must_use]
 pub fn standing(ports: &Ports, caller: Caller) -> Option<Standing> {
     let Caller::Key { id, .. } = caller else { return None };
@@ -75,8 +75,8 @@ pub fn standing(ports: &Ports, caller: Caller) -> Option<Standing> {
     Some(Standing::new(PlanName::counting(ports.limits, &plan), counted, now))
 }
 
-/// Writes the counted requests of API keys. Call it every few seconds and on a clean stop. Returns how many keys were written;
-/// on an error the counts stay in memory for the next call.
+/// Writes the counted requests of API keys. Call it every few seconds and on a clean stop. Returns the number of keys
+/// written; on an error the counts stay in memory for the next call.
 pub async fn flush(ports: &Ports, operator: &Operator) -> Result<usize> {
     // Older months come first, so that the row ends on the newest.
     let taken = ports.key_usage.pending();

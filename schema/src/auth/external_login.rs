@@ -1,7 +1,8 @@
-//! People who sign in with a trusted issuer outside: found by whom their token speaks for, made an account with the first one.
+//! Sign-in with a trusted external issuer. An account is looked up by the token's subject, and created with the first
+//! token.
 //!
-//! - An address that somebody else has here is taken over by nobody.
-//! - The tokens that a deleted account had until then make no new one.
+//! - A token never takes over an address that belongs to another account.
+//! - Tokens issued before an account was deleted do not create it again.
 
 use entity::{departure, user};
 use sea_orm::{
@@ -19,17 +20,15 @@ use crate::{
     user::creation::{NewAccount, insert, nobody_yet},
 };
 
-/// What the token of somebody is told whose address another account has.
-pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address exists here already: sign in to it with its password, \
-    or change its address, before you sign in with another provider.";
+/// The message for a token whose address belongs to another account.
+pub(crate) const TAKEN_HERE: &str = "An account with this e-mail address already exists. Sign in to it with its password, or change its address, before you sign in with another provider.";
 
-/// What a token without an address is told.
-pub(crate) const NO_ADDRESS: &str =
-    "The access token carries no e-mail address that its issuer has verified; an account needs one.";
+/// The message for a token without an address.
+pub(crate) const NO_ADDRESS: &str = "The access token must contain an e-mail address that its issuer has verified.";
 
-/// What the token of a deleted account is told.
+/// The message for a token of a deleted account.
 pub(crate) const DELETED: &str =
-    "The account of this access token was deleted; sign in with the provider again to begin a new one.";
+    "The account of this access token was deleted. Sign in with the provider again to create a new one.";
 
 /// The user behind a token of the trusted issuer. Errors: `Unauthenticated`.
 pub(super) async fn caller(ports: &Ports, issuer: &dyn Issuer, token: &str) -> Result<Caller> {
@@ -47,11 +46,11 @@ async fn known(db: &impl ConnectionTrait, claims: &ExternalClaims) -> Result<Opt
     Ok(user::Entity::find().filter(with_subject).one(db).await?)
 }
 
-/// Makes the account that a token speaks for.
+/// Creates the account for a token.
 async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model> {
     let email = claims.email.as_ref().ok_or_else(|| Error::unauthenticated(NO_ADDRESS))?;
     let txn = ports.begin(&Unproven::new()).await?;
-    // Under the write lock: of several first requests one makes the account.
+    // Under the write lock, so that only one of several first requests creates the account.
     if let Some(user) = known(&txn, claims).await? {
         return Ok(user);
     }
@@ -78,8 +77,8 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
     Ok(user)
 }
 
-/// An address that was changed at the issuer changes here, unless another account has it. Tokens from before the last change, which stay
-/// good for a while, change nothing back.
+/// Copies an address changed at the issuer, unless it belongs to another account. Tokens issued before the last change,
+/// which stay valid for a while, do not revert it.
 async fn follow(ports: &Ports, claims: &ExternalClaims, user: &user::Model) -> Result<()> {
     let Some(email) = claims.email.as_ref().filter(|email| email.as_str() != user.email) else { return Ok(()) };
     let txn = ports.begin(&Unproven::new()).await?;

@@ -1,11 +1,11 @@
-//! Messages of a conversation: appended one after the other, replaced all together, read in pages by their position.
+//! Messages of a conversation: appended one after the other, replaced as a whole, read in pages by position.
 //!
-//! - Positions have no gaps and no two messages share one: changes take the conversation's row first.
-//! - Messages are told to listeners in the order in which they were committed.
+//! - Positions have no gaps and are unique: changes lock the conversation's row first.
+//! - Subscribers receive messages in the order in which they were committed.
 
 use std::sync::Arc;
 
-use async_graphql::{ID, InputObject, Object, SimpleObject, connection::PageInfo};
+use async_graphql::{ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::conversation_message as message;
 use sea_orm::{
@@ -21,7 +21,7 @@ use super::{Conversation, take};
 use crate::{
     access::cx::Cx,
     access::{Chat, Viewer},
-    connection::{self, PageArgs},
+    connection::{self, PageArgs, PageInfo},
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
     list::List,
@@ -32,23 +32,23 @@ use crate::{
 
 // Vocabulary
 
-/// The most messages of a conversation.
+/// Maximum number of messages in a conversation.
 const MAX_MESSAGES: usize = 10_000;
 
-/// Characters of a conversation's messages together at most.
+/// Maximum length of all messages of a conversation together, in characters.
 const MAX_CHARACTERS: u64 = 4_000_000;
 
-/// As many messages as are priced where all of them are answered: ones of 4,000 characters, by [`MAX_CHARACTERS`].
+/// Number of messages charged where all of them are returned: messages of 4,000 characters, by [`MAX_CHARACTERS`].
 pub(super) const PRICED_MESSAGES: u32 = 1_000;
 
-/// What the text of one message costs.
+/// Cost of the text of one message.
 const CONTENT_COST: u32 = 20;
 
-/// Characters of a role and of a text at most.
+/// Maximum length of a role and of a text, in characters.
 const MAX_ROLE: usize = 32;
 const MAX_CONTENT: usize = 100_000;
 
-/// Rows of one statement: a statement takes about 32,000 values.
+/// Number of rows per statement: a statement takes about 32,000 values.
 const AT_ONCE: usize = 1_000;
 
 /// A message of a conversation.
@@ -58,27 +58,27 @@ pub struct ConversationMessage {
     chat: Chat<Viewer>,
 }
 
-/// A message that is appended; the server says when it was sent.
+/// Input for appending a message. The server sets the time.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationAppendMessageInput {
-    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    /// Author's role, such as `user` or `assistant`, 1 to 32 characters.
     pub role: String,
-    /// The text, 1 to 100,000 characters.
+    /// Text, 1 to 100,000 characters.
     pub content: String,
 }
 
-/// A message among those that replace a conversation's.
+/// A message that replaces those of a conversation.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationMessageInput {
-    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    /// Author's role, such as `user` or `assistant`, 1 to 32 characters.
     pub role: String,
-    /// The text, 1 to 100,000 characters.
+    /// Text, 1 to 100,000 characters.
     pub content: String,
-    /// When it was sent; null means now.
+    /// Time of the message; null means now.
     pub timestamp: Option<Instant>,
 }
 
-/// A message that was checked, and when it was sent.
+/// A checked message and its time.
 pub(super) struct Checked {
     role: String,
     content: String,
@@ -94,17 +94,17 @@ pub struct ConversationMessageConnection {
     ports: Ports,
 }
 
-/// One of the messages of a page, with its place in the conversation.
+/// A message and its cursor.
 #[derive(SimpleObject)]
 pub struct ConversationMessageEdge {
-    /// Opaque place in the conversation, for `after` and `before`.
+    /// Opaque cursor of the message, for `after` and `before`.
     pub cursor: String,
-    /// The message itself.
+    /// The message.
     pub node: ConversationMessage,
 }
 
 impl ConversationMessage {
-    /// The face of a message, for those who have part in its conversation.
+    /// A message as shown to members with access to its conversation.
     pub(super) fn new(chat: &Chat<Viewer>, row: Arc<message::Model>) -> Result<Self> {
         if row.conversation_id != chat.id() {
             return Err(Error::broken("a conversation's proof met another conversation's message"));
@@ -119,45 +119,45 @@ impl ConversationMessage {
 
 // Rules
 
-/// How the text inside a cursor begins; a new form gets another one.
+/// Prefix of the text inside a cursor. A new format gets a new prefix.
 const CURSOR: &str = "m1:";
 
 fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
     let Some(cursor) = cursor else { return Ok(None) };
     let position = read_opaque(cursor).and_then(|text| text.strip_prefix(CURSOR)?.parse().ok());
-    position.map(Some).ok_or_else(|| {
-        Error::invalid(field, "is not a cursor of this list; pass an `endCursor` or `startCursor` as it came")
-    })
+    position
+        .map(Some)
+        .ok_or_else(|| Error::invalid(field, "must be a cursor of this list, such as `endCursor` or `startCursor`"))
 }
 
-/// Checks who speaks and what. `at`: where the message stands in the input, as a prefix of its fields.
+/// Checks the role and the text. `at`: position of the message in the input, as a prefix of its fields.
 fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
     let role = text::name(&format!("{at}role"), role, MAX_ROLE)?;
     if role.chars().any(char::is_control) {
-        return Err(Error::invalid(format!("{at}role"), "holds a control character; a word such as user is right"));
+        return Err(Error::invalid(format!("{at}role"), "cannot contain control characters; use a word such as user"));
     }
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
     match content.chars().count() {
-        length if length > MAX_CONTENT => wrong(format!("has {length} characters; 1 to {MAX_CONTENT} are right")),
-        _ if content.trim().is_empty() => wrong(format!("is empty; 1 to {MAX_CONTENT} characters are right")),
-        _ if content.contains('\0') => wrong("must not hold a NUL character".to_owned()),
+        length if length > MAX_CONTENT => wrong(format!("must have 1 to {MAX_CONTENT} characters (got {length})")),
+        _ if content.trim().is_empty() => wrong(format!("must have 1 to {MAX_CONTENT} characters and cannot be blank")),
+        _ if content.contains('\0') => wrong("cannot contain a NUL character".to_owned()),
         _ => Ok((role, content)),
     }
 }
 
-/// Checks messages that replace a conversation's. Errors: `Invalid`, naming the message by its index.
+/// Checks messages that replace those of a conversation. Errors: `Invalid`, naming the message by its index.
 pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) -> Result<Vec<Checked>> {
     if messages.len() > MAX_MESSAGES {
         return Err(Error::invalid(
             "messages",
-            format!("has {} messages; at most {MAX_MESSAGES} are right", messages.len()),
+            format!("must have at most {MAX_MESSAGES} messages (got {})", messages.len()),
         ));
     }
     let characters: usize = messages.iter().map(|message| message.content.chars().count()).sum();
     if characters as u64 > MAX_CHARACTERS {
         return Err(Error::invalid(
             "messages",
-            format!("must have at most {MAX_CHARACTERS} characters together (got {characters})"),
+            format!("must have at most {MAX_CHARACTERS} characters in total (got {characters})"),
         ));
     }
     let now = ports.now();
@@ -184,7 +184,7 @@ fn row_of(ports: &Ports, conversation: Uuid, position: i64, checked: Checked) ->
     }
 }
 
-/// Replaces all messages, in the transaction that has taken the conversation's row.
+/// Replaces all messages, in the transaction that has locked the conversation's row.
 pub(super) async fn replace(
     txn: &DatabaseTransaction,
     ports: &Ports,
@@ -201,17 +201,18 @@ pub(super) async fn replace(
     Ok(())
 }
 
-/// Appends a message. Errors: `Invalid`, `NotFound` when the conversation is gone meanwhile, `Conflict` when it is full.
+/// Appends a message. Errors: `Invalid`, `NotFound` if the conversation was deleted concurrently, `Conflict` when it is
+/// full.
 pub async fn append(
     ports: &Ports,
     chat: &Chat<Viewer>,
     input: ConversationAppendMessageInput,
 ) -> Result<(Chat<Viewer>, message::Model)> {
     let (role, content) = checked_message("", &input.role, input.content)?;
-    // On a task of its own: a caller who goes away in the middle leaves no message that is stored and not told.
+    // On a separate task, so that a caller who disconnects cannot leave a message stored but not broadcast.
     let (ports, proof, id) = (ports.clone(), chat.clone(), chat.id());
     let appended = tokio::spawn(async move {
-        // Whose turn it is commits and tells before the next one begins.
+        // Commits and broadcasts before the next append begins.
         let _turn = ports.told.turn().await;
         let txn = ports.begin(&proof).await?;
         let conversation = take(&txn, &ports, id, None).await?;
@@ -227,13 +228,13 @@ pub async fn append(
         let position = last.map_or(0, |last| last.saturating_add(1));
         if usize::try_from(position).is_ok_and(|position| position >= MAX_MESSAGES) {
             return Err(Error::conflict(format!(
-                "The conversation has {MAX_MESSAGES} messages, which is the most; begin another."
+                "The conversation has the maximum of {MAX_MESSAGES} messages. Create a new one."
             )));
         }
         let characters = characters.unwrap_or(0).unsigned_abs().saturating_add(content.chars().count() as u64);
         if characters > MAX_CHARACTERS {
             return Err(Error::conflict(format!(
-                "The conversation's messages must have at most {MAX_CHARACTERS} characters together (got {characters}); begin another."
+                "The messages of a conversation must have at most {MAX_CHARACTERS} characters in total (got {characters}). Create a new conversation."
             )));
         }
         let checked = Checked { role, content, at: ports.now() };
@@ -253,7 +254,7 @@ pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<Conver
     rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
 }
 
-/// One page of messages. Errors: `Invalid` for a page that cannot be.
+/// One page of messages. Errors: `Invalid` for invalid page arguments.
 pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) -> Result<ConversationMessageConnection> {
     let sizes = PageArgs { first: args.first, last: args.last, ..PageArgs::default() };
     let window = sizes.window(connection::MAX_PAGE)?;
@@ -283,7 +284,7 @@ pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) ->
     })
 }
 
-/// A message, for those who have part in its conversation. Errors: `NotFound`, `Forbidden`.
+/// A message, for members with access to its conversation. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ConversationMessage> {
     let (row, chat) = cx.message(id).await?;
     ConversationMessage::new(&chat, Arc::new(row))
@@ -294,33 +295,33 @@ pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ConversationMessage> {
 /// A message of a conversation.
 #[Object]
 impl ConversationMessage {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::ConversationMessage.global(self.row.id)
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.row.id
     }
 
-    /// Place in the conversation, from 0 without gaps.
+    /// Position in the conversation, starting at 0, without gaps.
     async fn position(&self) -> i32 {
         i32::try_from(self.row.position).unwrap_or(i32::MAX)
     }
 
-    /// Who speaks, such as `user` or `assistant`; 1 to 32 characters.
+    /// Author's role, such as `user` or `assistant`, 1 to 32 characters.
     async fn role(&self) -> &str {
         &self.row.role
     }
 
-    /// The text, 1 to 100,000 characters.
+    /// Text, 1 to 100,000 characters.
     #[graphql(directive = crate::cost::cost::apply(CONTENT_COST))]
     async fn content(&self) -> &str {
         &self.row.content
     }
 
-    /// When it was sent, UTC.
+    /// Time of the message, UTC.
     async fn timestamp(&self) -> Instant {
         Instant(self.row.sent_at)
     }
@@ -334,17 +335,17 @@ impl ConversationMessage {
 /// A page of messages, in order.
 #[Object]
 impl ConversationMessageConnection {
-    /// The page's messages with their cursors, in order.
+    /// Messages of this page with their cursors, in order.
     async fn edges(&self) -> List<ConversationMessageEdge> {
         self.rows.iter().map(|row| ConversationMessageEdge { cursor: row.cursor(), node: row.clone() }).collect()
     }
 
-    /// The page's messages, in order.
+    /// Messages of this page, in order.
     async fn nodes(&self) -> List<&ConversationMessage> {
         self.rows.iter().collect()
     }
 
-    /// Where the page lies in the conversation.
+    /// Position of this page in the conversation.
     async fn page_info(&self) -> PageInfo {
         PageInfo {
             has_previous_page: self.has_previous,
@@ -354,7 +355,7 @@ impl ConversationMessageConnection {
         }
     }
 
-    /// Messages of the whole conversation.
+    /// Number of messages in the whole conversation.
     async fn total_count(&self) -> Option<async_graphql::Result<i32>> {
         let answer: async_graphql::Result<Option<i32>> = async {
             let count = of_conversation(self.chat.id())

@@ -1,6 +1,7 @@
 //! The subscription to the messages of a conversation.
 //!
-//! - A listener who falls too far behind is told so and hears no more, rather than missing some in silence.
+//! - A subscriber that falls too far behind receives an error and the stream ends, rather than losing messages
+//!   silently.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::{
     message_broadcast::Heard,
 };
 
-/// A listener with access that goes on.
+/// A subscriber whose access is re-checked.
 struct Listener {
     lasting: Lasting,
     chat: Chat<Viewer>,
@@ -30,16 +31,16 @@ struct Listener {
 }
 
 impl Listener {
-    /// Errors: 401, 400 (malformed id), 404, 403.
+    /// Errors: 401, 400 (malformed ID), 404, 403.
     async fn begin(ctx: &Context<'_>, id: &ID) -> Result<Self> {
         let (cx, lasting) = (ctx.cx()?, Lasting::begin(ctx.cx()?));
         let prove = || cx.chat("conversationId", id);
         let heard = cx.ports().told.listen(prove().await?.id());
-        // Again, now that it is listened to: one that was deleted in between would never end.
+        // Checked again after subscribing: a stream of a conversation deleted in between would never end.
         Ok(Self { lasting, chat: prove().await?, heard })
     }
 
-    /// The next message; `None` once the conversation is deleted. Errors: access that was lost, too far behind.
+    /// The next message; `None` once the conversation is deleted. Errors: lost access, or too far behind.
     async fn next(&mut self) -> Option<Result<ConversationMessage>> {
         let heard = loop {
             match tokio::time::timeout(IDLE, self.heard.recv()).await {
@@ -57,7 +58,7 @@ impl Listener {
             Err(RecvError::Closed) => None,
             Err(RecvError::Lagged(missed)) => Some(Err(Error::Unavailable {
                 retry_after: 1,
-                why: format!("This subscription is {missed} messages behind; read `messages` and subscribe again."),
+                why: format!("The subscription fell {missed} messages behind. Query `messages` and subscribe again."),
             })),
         }
     }
@@ -79,20 +80,20 @@ impl Listener {
 
 // Graph
 
-/// Root fields that go on: what is said in conversations.
+/// Conversation subscriptions.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ConversationSubscription;
 
 #[Subscription]
 impl ConversationSubscription {
-    /// Messages as they are appended to a conversation: each once, in order. It ends when the conversation is deleted, and
-    /// with an error when the caller loses access or falls 256 messages behind.
+    /// Messages appended to a conversation, each once, in order. The stream ends when the conversation is deleted, and
+    /// ends with an error when the caller loses access or falls 256 messages behind.
     #[doc = access_line!(CONVERSATION, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Conversation, Some(Role::Viewer), None))]
     async fn conversation_message_added(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The conversation: global id or UUID.")] conversation_id: ID,
+        #[graphql(desc = "The conversation: global ID or UUID.")] conversation_id: ID,
     ) -> async_graphql::Result<BoxStream<'static, Result<ConversationMessage>>> {
         let listener = Listener::begin(ctx, &conversation_id).await?;
         let messages = unfold(Some(listener), |state| async move {

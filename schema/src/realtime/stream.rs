@@ -1,7 +1,7 @@
-//! What goes on after a request: live counts and events as they happen, for those who may read the website.
+//! Live subscriptions: counts and events as they happen, for members with access to the website.
 //!
-//! - Access is proven at the start, and again before an item whenever something was changed since, or five seconds went by.
-//! - A stream ends with the refusal once access is lost.
+//! - Access is checked at the start, and again before an item if anything has changed or five seconds have passed.
+//! - A stream ends with an error once access is lost.
 
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ use crate::{
 
 // Vocabulary
 
-/// Something a visitor did, as it happened.
+/// A live event of a visitor.
 #[derive(Debug, Clone)]
 pub struct TrackedEvent(Arc<Event>);
 
-/// Access to a website that goes on, asked again while it does.
+/// Access to a website over the lifetime of a stream.
 struct Watch {
     lasting: Lasting,
     site: Site<Viewer>,
@@ -43,20 +43,20 @@ struct Watch {
 // Rules
 
 impl Watch {
-    /// Begins with the caller of the request. Errors: 401, 400 (malformed id), 404, 403.
+    /// Starts with the caller of the request. Errors: 401, 400 (malformed ID), 404, 403.
     async fn begin(ctx: &Context<'_>, website_id: &ID) -> Result<Self> {
         let lasting = Lasting::begin(ctx.cx()?);
         Ok(Self { lasting, site: ctx.site::<Viewer>(website_id).await? })
     }
 
-    /// Asks again where the last proof is too old. Errors: `Unauthenticated` for a credential that works no more, `NotFound`,
-    /// `Forbidden`.
+    /// Checks again if the last check is too old. Errors: `Unauthenticated` for a credential that no longer works,
+    /// `NotFound`, `Forbidden`.
     async fn go_on(&mut self) -> Result<PublicWebsite> {
         let due = self.lasting.is_due().await?;
         self.renewed(due).await
     }
 
-    /// The same while nothing happens.
+    /// The same check for an idle stream.
     async fn wait_on(&mut self) -> Result<PublicWebsite> {
         let due = self.lasting.is_due_when_idle().await?;
         self.renewed(due).await
@@ -70,7 +70,7 @@ impl Watch {
         Ok(self.site.public())
     }
 
-    /// The items for as long as access lasts, then the refusal.
+    /// The items for as long as access lasts, then the error.
     fn over<I, T>(
         self,
         items: BoxStream<'static, I>,
@@ -104,7 +104,7 @@ impl Watch {
     }
 }
 
-/// Whether an event is shown: heartbeats only lengthen visits, and machines are not visitors.
+/// Whether an event is shown. Heartbeats only extend visits, and bots are not visitors.
 fn is_shown(event: &Event) -> bool {
     event.kind != EventKind::Heartbeat && event.bot.is_empty()
 }
@@ -115,20 +115,20 @@ fn known(text: &str) -> Option<&str> {
 
 // Graph
 
-/// Something a visitor did, as it happened. It can no longer be lost when it is shown.
+/// A live event of a visitor. It is durable when it is published.
 #[Object]
 impl TrackedEvent {
-    /// The event's UUID: what the sender named it, else what the server did.
+    /// UUID of the event, assigned by the sender or else by the server.
     async fn id(&self) -> ID {
         ID(self.0.id.to_string())
     }
 
-    /// When it happened, UTC.
+    /// Time of the event, UTC.
     async fn at(&self) -> Instant {
         Instant(DateTime::from_timestamp_millis(self.0.time_ms).unwrap_or_default())
     }
 
-    /// What kind of thing happened; never `HEARTBEAT`.
+    /// Type of the event; never `HEARTBEAT`.
     #[graphql(name = "type")]
     async fn kind(&self) -> EventKind {
         self.0.kind
@@ -139,12 +139,12 @@ impl TrackedEvent {
         known(&self.0.name)
     }
 
-    /// Path of the page with its hash route (`/app#/orders`), without query and anchor.
+    /// Path of the page with its hash route (`/app#/orders`), without query and fragment.
     async fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// Title of the page; null where none was sent.
+    /// Title of the page; null if none was recorded.
     async fn title(&self) -> Option<&str> {
         known(&self.0.title)
     }
@@ -154,32 +154,32 @@ impl TrackedEvent {
         &self.0.hostname
     }
 
-    /// ISO 3166-1 alpha-2, upper case; null where unknown.
+    /// ISO 3166-1 alpha-2 code, upper case; null if unknown.
     async fn country(&self) -> Option<&str> {
         known(&self.0.place.country)
     }
 
-    /// English name of the country; null where unknown.
+    /// English name of the country; null if unknown.
     async fn country_name(&self) -> Option<&str> {
         country_name(&self.0.place.country)
     }
 
-    /// Device type; null where the user agent does not tell.
+    /// Device type; null if unknown.
     async fn device(&self) -> Option<Device> {
         Device::named(&self.0.agent.device)
     }
 
-    /// Browser family, as uap-core names it; null where unknown.
+    /// Browser family, as named by uap-core; null if unknown.
     async fn browser(&self) -> Option<&str> {
         known(&self.0.agent.browser)
     }
 
-    /// Operating system, as uap-core names it; null where unknown.
+    /// Operating system, as named by uap-core; null if unknown.
     async fn os(&self) -> Option<&str> {
         known(&self.0.agent.os)
     }
 
-    /// Host of the referring page, without `www.`; null where there is none, and for the website's own.
+    /// Host of the referring page, without `www.`; null if there is none or if it is the website's own host.
     async fn referrer(&self) -> Option<&str> {
         known(&self.0.acquisition.referrer)
     }
@@ -189,55 +189,56 @@ impl TrackedEvent {
         known(&self.0.acquisition.source)
     }
 
-    /// Channel, such as `Organic Search`; null where it is not known.
+    /// Channel, such as `Organic Search`; null if unknown.
     async fn channel(&self) -> Option<&str> {
         known(&self.0.acquisition.channel)
     }
 
-    /// The visitor's id on this website, as `analytics { visitors }` shows it. Where identity is cookieless it is another one
-    /// each UTC day.
+    /// ID of the visitor on this website, as in `analytics { visitors }`. On cookieless websites it changes each UTC
+    /// day.
     async fn visitor(&self) -> Uuid {
         visitor_uuid(self.0.visitor)
     }
 
-    /// Custom properties as a flat JSON object; null for none.
+    /// Custom properties as a flat JSON object; null if there are none.
     async fn properties(&self) -> Option<Json> {
         serde_json::from_str::<Value>(known(&self.0.properties)?).ok().map(Json)
     }
 
-    /// Money received, of a revenue event or as the value of a goal; null where the event is not about money.
+    /// Amount of a revenue event or value of a goal; null if the event has no amount.
     async fn revenue(&self) -> Option<Money> {
         known(&self.0.currency).map(|currency| Money::from_micros(i128::from(self.0.amount_micros), currency))
     }
 }
 
-/// Root fields that go on: who is there, and what they do.
+/// Live subscriptions.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct LiveSubscription;
 
 #[Subscription]
 impl LiveSubscription {
-    /// A website's live counts: now, and again whenever they change, at most five times a second.
+    /// Live counts of a website: the current counts, then an update whenever they change, at most five times per
+    /// second.
     #[doc = access_line!(WEBSITE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn live_visitors(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
     ) -> async_graphql::Result<BoxStream<'static, Result<LiveSite>>> {
         let watch = Watch::begin(ctx, &website_id).await?;
         let changes = watch.lasting.cx().ports().live.changes(watch.site.id());
         Ok(watch.over(changes, |website, figures, at| LiveSite { website, figures, at }))
     }
 
-    /// What visitors do on a website, as it happens: page views and events, but neither heartbeats nor machines. A client
-    /// that falls far behind misses some.
+    /// Page views and events of a website as they happen, excluding heartbeats and bots. A client that falls far behind
+    /// misses some.
     #[doc = access_line!(WEBSITE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn event_tracked(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
     ) -> async_graphql::Result<BoxStream<'static, Result<TrackedEvent>>> {
         let watch = Watch::begin(ctx, &website_id).await?;
         let events = watch.lasting.cx().ports().live.events(watch.site.id());

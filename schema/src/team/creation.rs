@@ -1,4 +1,4 @@
-//! How teams come to be, with the owner who is their first member.
+//! Creation of teams, with an owner as the first member.
 
 use entity::{membership, team};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction};
@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{access::Role, error::Result, plan::PlanName, ports::Ports};
 
-/// What the team that an account begins with is called.
+/// The name of an account's first team.
 pub(crate) fn own_name(full_name: Option<&str>, email: &str) -> String {
     let owner = full_name.or_else(|| email.split('@').next()).unwrap_or(email);
     format!("{owner}'s team").chars().filter(|one| !one.is_control()).take(100).collect()
 }
 
-/// Makes a team that a user owns.
+/// Creates a team that a user owns.
 pub(crate) async fn found(txn: &DatabaseTransaction, ports: &Ports, owner: Uuid, name: String) -> Result<team::Model> {
     let team = insert_team(txn, ports, name).await?;
     insert_owner(txn, ports, team.id, owner).await?;

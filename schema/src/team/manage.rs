@@ -1,4 +1,4 @@
-//! Teams made, renamed, left and handed over.
+//! Teams: create, rename, leave and transfer.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::{membership, team};
@@ -39,24 +39,24 @@ pub struct TeamUpdateInput {
     pub name: String,
 }
 
-/// Which team is left.
+/// Input for leaving a team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamLeaveInput {
-    /// The team: global id or UUID.
+    /// The team: global ID or UUID.
     pub team_id: ID,
 }
 
-/// Who becomes owner.
+/// Input for transferring a team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamTransferInput {
-    /// The membership of an active member: global id or UUID.
+    /// Membership of an active member: global ID or UUID.
     pub member_id: ID,
 }
 
 /// A new team.
 #[derive(SimpleObject)]
 pub struct TeamCreatePayload {
-    /// The team. The caller owns it.
+    /// The new team, owned by the caller.
     pub team: Team,
 }
 
@@ -67,31 +67,31 @@ pub struct TeamUpdatePayload {
     pub team: Team,
 }
 
-/// A part that ended.
+/// The result of leaving a team.
 #[derive(SimpleObject)]
 pub struct TeamLeavePayload {
-    /// Always true: who could not leave is told in an error.
+    /// Always true: a failure is reported as an error.
     pub left: bool,
-    /// The global id of the team that was left.
+    /// Global ID of the team that the caller left.
     pub team_id: ID,
 }
 
-/// A team that is offered to another member.
+/// The result of offering a team to another member.
 #[derive(SimpleObject)]
 pub struct TeamTransferPayload {
-    /// The membership of the owner-to-be, with a `pendingRole`.
+    /// The new owner's membership, with a `pendingRole` until they accept.
     pub membership: Membership,
-    /// The team, which the caller owns until the member accepts.
+    /// The team, owned by the caller until the member accepts.
     pub team: Team,
 }
 
 // Rules
 
-/// The most teams that one account owns.
+/// Maximum number of teams that one account can own.
 const MAX_TEAMS: u64 = 100;
 
-/// Makes a team that the caller owns, on the plan Free. Returns its id. Errors: `Invalid`, `Conflict` for whoever owns too
-/// many.
+/// Creates a team that the caller owns, on the Free plan. Returns its ID. Errors: `Invalid`, `Conflict` for a caller
+/// who owns too many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
     let name = text::name("name", name, 100)?;
     let txn = ports.begin(myself).await?;
@@ -102,7 +102,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         .count(&txn)
         .await?;
     if owned >= MAX_TEAMS {
-        return Err(Error::conflict(format!("You own {owned} teams; {MAX_TEAMS} are the most.")));
+        return Err(Error::conflict(format!("You already own {owned} teams; at most {MAX_TEAMS} are allowed.")));
     }
     let team = found(&txn, ports, myself.id(), name).await?;
     let line = Line {
@@ -118,7 +118,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
     Ok(team.id)
 }
 
-/// Renames a team. Errors: `Invalid`, `NotFound` when it is gone meanwhile.
+/// Renames a team. Errors: `Invalid`; `NotFound` if it was deleted concurrently.
 pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
     let name = text::name("name", name, 100)?;
     if name == team.team().name {
@@ -145,13 +145,13 @@ pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Re
 
 // Graph
 
-/// Mutations of teams.
+/// Team mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct TeamMutation;
 
 #[Object]
 impl TeamMutation {
-    /// Makes a team that the caller owns, on the plan Free.
+    /// Creates a team that the caller owns, on the Free plan.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn team_create(
@@ -174,8 +174,8 @@ impl TeamMutation {
     async fn team_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The team: global id or UUID.")] team_id: ID,
-        #[graphql(desc = "The changes.")] input: TeamUpdateInput,
+        #[graphql(desc = "The team: global ID or UUID.")] team_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: TeamUpdateInput,
     ) -> Option<async_graphql::Result<TeamUpdatePayload>> {
         let answer: async_graphql::Result<Option<TeamUpdatePayload>> = async {
             let team = rename(ctx.cx()?.ports(), &ctx.team(&team_id).await?, &input.name).await?;
@@ -185,13 +185,14 @@ impl TeamMutation {
         answer.transpose()
     }
 
-    /// Ends the caller's own part in a team. The last owner cannot leave. Who has no team left gets a new one of their own.
+    /// Ends the caller's membership in a team. The last owner cannot leave. A user without any other team gets a new
+    /// one of their own.
     #[doc = access_line!(TEAM, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_leave(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which team is left.")] input: TeamLeaveInput,
+        #[graphql(desc = "The team to leave.")] input: TeamLeaveInput,
     ) -> Option<async_graphql::Result<TeamLeavePayload>> {
         let answer: async_graphql::Result<Option<TeamLeavePayload>> = async {
             let team = ctx.team::<Viewer>(&input.team_id).await?;
@@ -202,15 +203,15 @@ impl TeamMutation {
         answer.transpose()
     }
 
-    /// Offers the team to an active member. Once they accept with `teamAcceptOwnership` they are its owner, and the caller is an admin
-    /// of it.
+    /// Offers ownership of a team to an active member, who accepts it with `teamAcceptOwnership`. The caller then
+    /// becomes an admin.
     #[doc = access_line!(TEAM, OWNER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Owner), None))]
     async fn team_transfer(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The team: global id or UUID.")] team_id: ID,
-        #[graphql(desc = "Who becomes owner.")] input: TeamTransferInput,
+        #[graphql(desc = "The team: global ID or UUID.")] team_id: ID,
+        #[graphql(desc = "The member to offer ownership to.")] input: TeamTransferInput,
     ) -> Option<async_graphql::Result<TeamTransferPayload>> {
         let answer: async_graphql::Result<Option<TeamTransferPayload>> = async {
             let (cx, team) = (ctx.cx()?, ctx.team::<Owner>(&team_id).await?);

@@ -1,8 +1,8 @@
-//! Members of a team: who has a part in it, and who may give, change and end one.
+//! Members of a team, and the rules for inviting, changing and removing them.
 //!
-//! - A member grants no role above their own, and changes no member above them.
-//! - A team has at least one owner and at most three. A member becomes an owner by accepting an offer.
-//! - A part ends by `deactivatedAt`; a later invitation revives the same one.
+//! - A member cannot grant a role above their own or change a member with a higher role.
+//! - A team has one to three owners. A member becomes an owner by accepting an offer.
+//! - A membership ends by `deactivatedAt`; a later invitation reactivates the same row.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use crate::{
 
 // Vocabulary
 
-/// The part that a user has in a team.
+/// The membership of a user in a team.
 #[derive(Debug, Clone)]
 pub struct Membership {
     row: Arc<membership::Model>,
@@ -55,12 +55,12 @@ impl Membership {
 
 // Rules
 
-/// The most owners of a team.
+/// Maximum number of owners of a team.
 const MAX_OWNERS: u64 = 3;
 
 const MISSING: &str = "The member";
 
-/// The active parts of a team.
+/// The active memberships of a team.
 pub(crate) fn active(team: Uuid) -> Select<membership::Entity> {
     membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))
@@ -70,14 +70,12 @@ pub(crate) fn active(team: Uuid) -> Select<membership::Entity> {
 /// Errors: `Forbidden` for an API key.
 pub(super) fn people_only(caller: Caller) -> Result<()> {
     match caller {
-        Caller::Key { .. } => {
-            Err(Error::forbidden("An API key reads figures, not people; sign in to see a team's members."))
-        }
+        Caller::Key { .. } => Err(Error::forbidden("API keys cannot access a team's members. Sign in instead.")),
         _ => Ok(()),
     }
 }
 
-/// The active members of a team. Errors: `Forbidden` for an API key: keys read figures, not people.
+/// The active members of a team. Errors: `Forbidden` for an API key: keys read analytics, not members.
 pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Membership>> {
     people_only(team.caller())?;
     let window = args.window(connection::MAX_PAGE)?;
@@ -87,7 +85,7 @@ pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &P
     page.try_map(|row| Membership::new(team, row))
 }
 
-/// One active membership, for those who may see its team. Errors: `NotFound`, `Forbidden`.
+/// One active membership, for members of its team. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
     people_only(cx.caller().known()?)?;
     let (row, team) = cx.of_team::<membership::Entity, Viewer>(id, "The membership").await?;
@@ -97,7 +95,7 @@ pub(crate) async fn membership(cx: &Cx, id: Uuid) -> Result<Membership> {
     Membership::new(&team, row)
 }
 
-/// A change of who has which part in a team, under the lock that keeps what it reads true until it commits.
+/// A change of a team's memberships, under a lock that keeps what it reads true until it commits.
 struct Change<'a> {
     ports: &'a Ports,
     txn: Transaction,
@@ -108,8 +106,8 @@ struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Begins one. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` where the team
-    /// or the caller's part is gone meanwhile.
+    /// Starts a change. `website`: the website through which the team was reached. Errors: `NotFound`, `Forbidden` if the team or
+    /// the caller's membership ended concurrently.
     async fn begin<R: Level>(ports: &'a Ports, team: &access::Team<R>, website: Option<Uuid>) -> Result<Self> {
         let txn = ports.begin(team).await?;
         // SQLite's transaction holds the write lock already; PostgreSQL takes the team's row.
@@ -126,11 +124,11 @@ impl<'a> Change<'a> {
         };
         match held.filter(|held| *held >= R::ROLE) {
             Some(held) => Ok(Self { ports, txn, team: row, caller, held, website }),
-            None => Err(Error::forbidden(format!("This needs the role {} or above in this team.", R::ROLE.name()))),
+            None => Err(Error::forbidden(format!("This requires the role {} or above in this team.", R::ROLE.name()))),
         }
     }
 
-    /// An active part of the team. Errors: `NotFound`.
+    /// An active membership of the team. Errors: `NotFound`.
     async fn part(&self, id: Uuid) -> Result<membership::Model> {
         let row = active(self.team.id).filter(membership::Column::Id.eq(id)).one(&self.txn).await?;
         row.ok_or_else(|| Error::not_found(MISSING))
@@ -142,19 +140,19 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let (asked, own) = (role.name(), self.held.name());
-        Err(Error::forbidden(format!(
-            "Nobody grants a role above their own: {asked} was asked for, and yours is {own}."
-        )))
+        Err(Error::forbidden(format!("You cannot grant a role above your own (got {asked}, yours is {own}).")))
     }
 
-    /// The role of a part that the caller may change. Errors: `Forbidden` for one above the caller's.
+    /// The role of a membership that the caller can change. Errors: `Forbidden` for one above the caller's.
     fn may_change(&self, part: &membership::Model) -> Result<Role> {
         let role = Role::of_level(part.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?;
         if role <= self.held {
             return Ok(role);
         }
         let (theirs, own) = (role.name(), self.held.name());
-        Err(Error::forbidden(format!("Nobody changes a member above them: this one is {theirs}, and you are {own}.")))
+        Err(Error::forbidden(format!(
+            "You cannot change a member with a role above your own (theirs is {theirs}, yours is {own})."
+        )))
     }
 
     async fn owners(&self) -> Result<u64> {
@@ -162,23 +160,27 @@ impl<'a> Change<'a> {
         Ok(owners.count(&self.txn).await?)
     }
 
-    /// Errors: `Conflict` where the team has three owners.
+    /// Errors: `Conflict` if the team has three owners.
     async fn room_for_owner(&self) -> Result<()> {
         if self.owners().await? < MAX_OWNERS {
             return Ok(());
         }
-        Err(Error::conflict(format!("The team has {MAX_OWNERS} owners, which is the most; lower one of them first.")))
+        Err(Error::conflict(format!(
+            "The team already has the maximum of {MAX_OWNERS} owners. Change the role of one of them first."
+        )))
     }
 
-    /// Errors: `Conflict` where the team has one owner only.
+    /// Errors: `Conflict` if the team has only one owner.
     async fn another_owner(&self) -> Result<()> {
         if self.owners().await? > 1 {
             return Ok(());
         }
-        Err(Error::conflict("This is the team's last owner; make another member owner first."))
+        Err(Error::conflict(
+            "The last owner of a team cannot be changed or removed. Make another member an owner first.",
+        ))
     }
 
-    /// Ends a part; the account keeps a default team that it has a part in.
+    /// Ends a membership; the account's default team stays one that it is a member of.
     async fn end(&self, part: membership::Model) -> Result<()> {
         let user = part.user_id;
         ownership_offer::withdraw(&self.txn, part.id).await?;
@@ -188,7 +190,8 @@ impl<'a> Change<'a> {
         settle_default(&self.txn, self.ports, user).await
     }
 
-    /// Offers ownership to a member. Errors: `Forbidden` for a caller who is no owner by account, `Conflict` for a fourth owner.
+    /// Offers ownership to a member. Errors: `Forbidden` for a caller who is not an owner by account, `Conflict` for a fourth
+    /// owner.
     async fn offer_ownership(&self, part: &membership::Model, is_transfer: bool) -> Result<()> {
         let Caller::User { user, .. } = self.caller else {
             return Err(Error::forbidden("Only a signed-in owner can offer ownership of a team."));
@@ -199,10 +202,10 @@ impl<'a> Change<'a> {
         ownership_offer::offer(&self.txn, self.ports, part, user, is_transfer).await
     }
 
-    /// The caller's own part. Errors: `Forbidden` for an API key, `NotFound`.
+    /// The caller's own membership. Errors: `Forbidden` for an API key, `NotFound`.
     async fn own_part(&self) -> Result<membership::Model> {
         let Caller::User { user, .. } = self.caller else {
-            return Err(Error::forbidden("An API key has no part in a team; sign in."));
+            return Err(Error::forbidden("API keys are not members of a team. Sign in instead."));
         };
         let part = active(self.team.id).filter(membership::Column::UserId.eq(user)).one(&self.txn).await?;
         part.ok_or_else(|| Error::not_found(MISSING))
@@ -213,7 +216,7 @@ impl<'a> Change<'a> {
         Ok(row.update(&self.txn).await?)
     }
 
-    /// Writes the line of the audit log and commits. `about`: the member's account.
+    /// Writes the audit entry and commits. `about`: the member's account.
     async fn done(self, action: AuditAction, about: Uuid, changed: &[&str]) -> Result<()> {
         let target = user::Entity::find_by_id(about).one(&self.txn).await?.map(|row| row.email).unwrap_or_default();
         let line = Line {
@@ -229,7 +232,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Errors: `Forbidden` where the plan of a team allows no more members.
+/// Errors: `Forbidden` if the team's plan does not allow more members.
 pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, team: &team::Model) -> Result<()> {
     let plan = PlanName::counting(ports.limits, &team.plan);
     let Some(most) = plan.limits().max_members else { return Ok(()) };
@@ -237,12 +240,12 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
         return Ok(());
     }
     Err(Error::forbidden(format!(
-        "The plan {} allows {most} active members; remove one, or change the plan.",
+        "The plan {} allows at most {most} active members. Remove a member or change the plan.",
         plan.text()
     )))
 }
 
-/// Begins the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
+/// Starts the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.
 pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, role: Role) -> Result<Transaction> {
     let change = Change::begin(ports, team, None).await?;
     change.may_grant(role)?;
@@ -250,7 +253,7 @@ pub(crate) async fn begin_invitation(ports: &Ports, team: &access::Team<Admin>, 
     Ok(change.txn)
 }
 
-/// Lets the default team of an account be one that it has a part in: the oldest, or a new one of its own where it has none.
+/// Sets the default team of an account to one that it is a member of: the oldest, or a new one of its own if there is none.
 async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) -> Result<()> {
     let parts = membership::Entity::find()
         .filter(membership::Column::UserId.eq(user))
@@ -275,9 +278,9 @@ async fn settle_default(txn: &DatabaseTransaction, ports: &Ports, user: Uuid) ->
     Ok(())
 }
 
-/// Gives a registered user a part in a team, or the one back that ended. An owner-to-be is an admin until they accept. Errors:
-/// `Forbidden` for a role above the caller's or a full team, `NotFound` for an address that no account has (or has proven, where mail
-/// is set up), `Conflict` for an active member or a fourth owner, `TooOften`.
+/// Adds a registered user to a team, or reactivates their former membership. A future owner is an admin until they accept. Errors:
+/// `Forbidden` for a role above the caller's or a full team, `NotFound` for an address without an account (or, if mail is
+/// configured, with an unconfirmed one), `Conflict` for an active member or a fourth owner, `TooOften`.
 pub async fn invite(
     ports: &Ports,
     team: &access::Team<Admin>,
@@ -290,7 +293,7 @@ pub async fn invite(
     let change = Change::begin(ports, team, website).await?;
     change.may_grant(role)?;
     let user = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&change.txn).await?;
-    // Where mail is set up an unproven address may be another person's.
+    // If mail is configured, an unconfirmed address may belong to another person.
     let user = user.filter(|user| user.email_verified_at.is_some() || !ports.mail.is_set_up());
     let user = user.ok_or_else(|| Error::not_found("A registered user with this e-mail address"))?;
     let known = membership::Entity::find()
@@ -298,7 +301,7 @@ pub async fn invite(
         .filter(membership::Column::UserId.eq(user.id))
         .one(&change.txn)
         .await?;
-    let taken = "This user is a member of the team already.";
+    let taken = "This user is already a member of the team.";
     if known.as_ref().is_some_and(|row| row.deactivated_at.is_none()) {
         return Err(Error::conflict(taken));
     }
@@ -334,8 +337,8 @@ pub async fn invite(
     Membership::new(team, row)
 }
 
-/// Gives an active member another role; that of an owner is offered, and the member keeps theirs until they accept. Errors:
-/// `NotFound`, `Forbidden` for a role or a member above the caller, `Conflict` for the last owner or a fourth one.
+/// Changes the role of an active member. `OWNER` is offered, and the member keeps their role until they accept. Errors: `NotFound`,
+/// `Forbidden` for a role or a member above the caller, `Conflict` for the last owner or a fourth one.
 pub async fn change_role(
     ports: &Ports,
     team: &access::Team<Admin>,
@@ -365,7 +368,7 @@ pub async fn change_role(
     Membership::new(team, row)
 }
 
-/// Ends an active member's part. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last owner.
+/// Removes an active member. Errors: `NotFound`, `Forbidden` for a member above the caller, `Conflict` for the last owner.
 pub async fn remove(ports: &Ports, team: &access::Team<Admin>, website: Option<Uuid>, id: Uuid) -> Result<()> {
     let change = Change::begin(ports, team, website).await?;
     let part = change.part(id).await?;
@@ -377,7 +380,7 @@ pub async fn remove(ports: &Ports, team: &access::Team<Admin>, website: Option<U
     change.done(AuditAction::MemberRemove, user, &["deactivatedAt"]).await
 }
 
-/// Ends the caller's own part. Errors: `Forbidden` for an API key, `Conflict` for the last owner.
+/// Ends the caller's own membership. Errors: `Forbidden` for an API key, `Conflict` for the last owner.
 pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
     let Caller::User { user, .. } = team.caller() else {
         return Err(Error::forbidden("Only a signed-in member can leave a team."));
@@ -392,28 +395,28 @@ pub async fn leave(ports: &Ports, team: &access::Team<Viewer>) -> Result<()> {
     change.done(AuditAction::TeamLeave, user, &["deactivatedAt"]).await
 }
 
-/// Offers the team to an active member, who becomes its owner by accepting, and the caller an admin. Errors: `Forbidden` for an API
-/// key, `NotFound`, `Conflict` for a member who owns it already.
+/// Offers the team to an active member. When they accept they become its owner, and the caller an admin. Errors: `Forbidden` for an
+/// API key, `NotFound`, `Conflict` for a member who is already an owner.
 pub async fn transfer(ports: &Ports, team: &access::Team<access::Owner>, to: Uuid) -> Result<Membership> {
     let Caller::User { user, .. } = team.caller() else {
-        return Err(Error::forbidden("Only a signed-in owner can hand a team over."));
+        return Err(Error::forbidden("Only a signed-in owner can transfer a team."));
     };
     let change = Change::begin(ports, team, None).await?;
     let part = change.part(to).await?;
     if part.user_id == user {
-        return Err(Error::conflict("You are an owner of the team already; name another member."));
+        return Err(Error::conflict("You already are an owner of the team. Choose another member."));
     }
     if part.role == Role::Owner.level() {
-        return Err(Error::conflict("This member is an owner already; lower your own role instead."));
+        return Err(Error::conflict("This member already is an owner. Lower your own role instead."));
     }
     change.offer_ownership(&part, true).await?;
     change.done(AuditAction::TeamTransfer, part.user_id, &["pendingRole"]).await?;
     Membership::new(team, part)
 }
 
-const NO_OFFER: &str = "An offer of ownership that stands";
+const NO_OFFER: &str = "A valid ownership offer";
 
-/// Makes the caller an owner, as an owner has offered. Errors: `Forbidden` for an API key, `NotFound` without an offer that stands,
+/// Makes the caller an owner, as offered by an owner. Errors: `Forbidden` for an API key, `NotFound` without a valid offer,
 /// `Conflict` for a fourth owner.
 pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
     let change = Change::begin(ports, team, None).await?;
@@ -433,7 +436,7 @@ pub(super) async fn accept_ownership(ports: &Ports, team: &access::Team<Viewer>)
     Membership::new(team, row)
 }
 
-/// Turns down what an owner has offered to the caller. Errors: `Forbidden` for an API key, `NotFound` without an offer.
+/// Declines an ownership offer to the caller. Errors: `Forbidden` for an API key, `NotFound` without an offer.
 pub(super) async fn decline_ownership(ports: &Ports, team: &access::Team<Viewer>) -> Result<Membership> {
     let change = Change::begin(ports, team, None).await?;
     let part = change.own_part().await?;
@@ -445,40 +448,40 @@ pub(super) async fn decline_ownership(ports: &Ports, team: &access::Team<Viewer>
 
 // Graph
 
-/// The part that a user has in a team.
+/// The membership of a user in a team.
 #[Object]
 impl Membership {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::Membership.global(self.row.id)
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.row.id
     }
 
-    /// The member's role.
+    /// Role of the member.
     async fn role(&self) -> async_graphql::Result<Role> {
         Ok(Role::of_level(self.row.role).ok_or_else(|| Error::broken("a membership with an unknown role"))?)
     }
 
-    /// The role that the member has once they accept it: `OWNER`, which they are offered. Null without an offer.
+    /// Role that was offered to the member and takes effect when they accept it: always `OWNER`. Null if there is no offer.
     async fn pending_role(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Role>> {
         Ok(ctx.cx()?.loaders().ownership_offer(&self.team, &self.row).await?.map(|_| Role::Owner))
     }
 
-    /// When the user joined, UTC; anew when another invitation brought them back.
+    /// Time when the user joined, UTC; reset when a later invitation reactivates the membership.
     async fn created_at(&self) -> Instant {
         Instant(self.row.created_at)
     }
 
-    /// When the part ended, UTC; null for an active member. Lists show active members.
+    /// Time when the membership ended, UTC; null for an active member. Lists contain only active members.
     async fn deactivated_at(&self) -> Option<Instant> {
         self.row.deactivated_at.map(Instant)
     }
 
-    /// The UUID of the member's account.
+    /// UUID of the member's account.
     async fn user_id(&self) -> Uuid {
         self.row.user_id
     }

@@ -1,6 +1,6 @@
-//! Offers of ownership: a member becomes an owner only by accepting.
+//! Ownership offers. A member becomes an owner only by accepting one.
 //!
-//! - An offer stands as long as the owner who made it is one, and the member has no other role given meanwhile.
+//! - An offer is valid as long as its author is an owner and the member's role has not been changed in the meantime.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
@@ -12,52 +12,52 @@ use crate::access::{self, On, Reach as _, Role, Viewer, access_directive};
 
 // Vocabulary
 
-/// Which offer is accepted.
+/// Input for accepting ownership of a team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamAcceptOwnershipInput {
-    /// The team: global id or UUID.
+    /// The team: global ID or UUID.
     pub team_id: ID,
 }
 
-/// Which offer is declined.
+/// Input for declining ownership of a team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamDeclineOwnershipInput {
-    /// The team: global id or UUID.
+    /// The team: global ID or UUID.
     pub team_id: ID,
 }
 
-/// An owner by acceptance.
+/// The result of accepting ownership.
 #[derive(SimpleObject)]
 pub struct TeamAcceptOwnershipPayload {
     /// The caller's membership.
     pub membership: Membership,
-    /// The team, which the caller owns now.
+    /// The team, now owned by the caller.
     pub team: Team,
 }
 
-/// An offer that was declined.
+/// The result of declining ownership.
 #[derive(SimpleObject)]
 pub struct TeamDeclineOwnershipPayload {
-    /// The caller's membership, with the role that it had.
+    /// The caller's membership, with its role unchanged.
     pub membership: Membership,
 }
 
 // Graph
 
-/// Mutations of offers of ownership.
+/// Ownership mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct OwnershipMutation;
 
 #[Object]
 impl OwnershipMutation {
-    /// Accepts the ownership of a team that an owner has offered to the caller. `NOT_FOUND` without an offer that stands. Where the
-    /// team is handed over, the owner who offered is an admin of it from then on.
+    /// Accepts ownership of a team that was offered to the caller. If the team was transferred, the owner who offered
+    /// it becomes an admin. Fails with `NOT_FOUND` if there is no valid offer.
     #[doc = access_line!(TEAM, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_accept_ownership(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which offer is accepted.")] input: TeamAcceptOwnershipInput,
+        #[graphql(desc = "The offer to accept.")] input: TeamAcceptOwnershipInput,
     ) -> Option<async_graphql::Result<TeamAcceptOwnershipPayload>> {
         let answer: async_graphql::Result<Option<TeamAcceptOwnershipPayload>> = async {
             let (cx, team) = (ctx.cx()?, ctx.team::<Viewer>(&input.team_id).await?);
@@ -69,13 +69,13 @@ impl OwnershipMutation {
         answer.transpose()
     }
 
-    /// Declines the ownership of a team that an owner has offered to the caller. `NOT_FOUND` without an offer.
+    /// Declines ownership of a team that was offered to the caller. Fails with `NOT_FOUND` if there is no offer.
     #[doc = access_line!(TEAM, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
     async fn team_decline_ownership(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which offer is declined.")] input: TeamDeclineOwnershipInput,
+        #[graphql(desc = "The offer to decline.")] input: TeamDeclineOwnershipInput,
     ) -> Option<async_graphql::Result<TeamDeclineOwnershipPayload>> {
         let answer: async_graphql::Result<Option<TeamDeclineOwnershipPayload>> = async {
             let team = ctx.team::<Viewer>(&input.team_id).await?;

@@ -1,4 +1,4 @@
-//! Offers of ownership as rows: at most one to a member.
+//! Rows of ownership offers: at most one per member.
 
 use entity::{membership, ownership_offer};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait as _, sea_query::OnConflict};
@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::{error::Result, ports::Ports};
 
-/// Offers ownership to a member; an earlier offer is replaced. `is_transfer`: the owner who offers becomes an admin by it.
+/// Offers ownership to a member; an earlier offer is replaced. `is_transfer`: the offering owner becomes an admin when
+/// it is accepted.
 pub(super) async fn offer(
     db: &impl ConnectionTrait,
     ports: &Ports,
@@ -31,12 +32,12 @@ pub(super) async fn offer(
     Ok(())
 }
 
-/// The offer to a member, where there is one.
+/// The offer to a member, if there is one.
 pub(super) async fn offer_to(db: &impl ConnectionTrait, part: Uuid) -> Result<Option<ownership_offer::Model>> {
     Ok(ownership_offer::Entity::find_by_id(part).one(db).await?)
 }
 
-/// Takes back the offer to a member, where there is one.
+/// Withdraws the offer to a member, if there is one.
 pub(super) async fn withdraw(db: &impl ConnectionTrait, part: Uuid) -> Result<()> {
     ownership_offer::Entity::delete_by_id(part).exec(db).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! What a team uses of its plan, and what the caller may do in it.
+//! A team's usage of its plan, and the caller's permissions in it.
 
 use async_graphql::{Context, Object, SimpleObject};
 use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
@@ -17,37 +17,37 @@ use crate::{
 
 // Vocabulary
 
-/// What the caller may do in a team.
+/// The caller's permissions in a team.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TeamPermissions {
-    /// Change plan and payment: owners.
+    /// Whether the caller can change the plan and payment. Requires OWNER.
     pub can_manage_billing: bool,
-    /// Invite, change and remove members, and rename the team: admins and above.
+    /// Whether the caller can rename the team and invite, change and remove members. Requires ADMIN or above.
     pub can_manage_team: bool,
-    /// Change settings of websites: editors and above.
+    /// Whether the caller can change website settings. Requires EDITOR or above.
     pub can_edit_settings: bool,
-    /// Read: every member.
+    /// Whether the caller can read. True for every member.
     pub can_view: bool,
 }
 
-/// What a team uses of its plan in the current billing period.
+/// A team's usage of its plan in the current billing period.
 #[derive(Debug, Clone)]
 pub struct TeamUsage {
     team: access::Team<Viewer>,
     at: DateTime<Utc>,
 }
 
-/// The billing period so far; the start is included and the end is not.
+/// The billing period so far. The start is inclusive, the end exclusive.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsagePeriod {
-    /// The first of the month, 00:00 UTC.
+    /// Start of the period: the first day of the month, 00:00 UTC.
     pub start: Instant,
-    /// Now, UTC.
+    /// End of the period: the current time, UTC.
     pub end: Instant,
 }
 
 impl TeamPermissions {
-    /// What a role may do.
+    /// The permissions of a role.
     pub(super) fn from_role(role: Role) -> Self {
         Self {
             can_manage_billing: role >= Role::Owner,
@@ -60,17 +60,17 @@ impl TeamPermissions {
 
 // Rules
 
-/// The first of the month of an instant, 00:00 UTC.
+/// The first day of an instant's month, 00:00 UTC.
 pub(crate) fn month_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.date_naive().with_day(1).map_or(at, |first| first.and_time(NaiveTime::MIN).and_utc())
 }
 
 impl TeamUsage {
-    /// The usage of now. Errors: `Forbidden` for an API key, which has figures of its own.
+    /// The current usage. Errors: `Forbidden` for an API key, which has its own usage.
     pub(super) fn load(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
         if matches!(team.caller(), Caller::Key { .. }) {
             return Err(Error::forbidden(
-                "An API key sees its own usage in `apiUsage`; sign in to see what the whole team uses.",
+                "API keys cannot access the team's usage. Query `apiUsage` for the key's own usage, or sign in.",
             ));
         }
         Ok(Self { team: team.clone(), at: ports.now() })
@@ -80,7 +80,7 @@ impl TeamUsage {
         PlanName::counting(ports.limits, &self.team.team().plan).limits()
     }
 
-    /// Events taken in since the first of the month.
+    /// Events accepted since the first day of the month.
     async fn events_of(&self, ports: &Ports) -> Result<u64> {
         let websites: Vec<Uuid> = website::Entity::find()
             .select_only()
@@ -99,7 +99,7 @@ fn whole(count: u64) -> i32 {
 
 // Graph
 
-/// What a team uses of its plan in the current billing period: the calendar month, UTC.
+/// A team's usage of its plan in the current billing period: the calendar month, UTC.
 #[Object]
 impl TeamUsage {
     /// The billing period so far.
@@ -107,34 +107,34 @@ impl TeamUsage {
         UsagePeriod { start: Instant(month_of(self.at)), end: Instant(self.at) }
     }
 
-    /// Events of the period, all websites of the team together: page views and all other events of people; neither heartbeats
-    /// nor machines. Events of websites that were deleted no longer count.
+    /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots. Events
+    /// of deleted websites do not count.
     async fn events(&self, ctx: &Context<'_>) -> async_graphql::Result<BigInt> {
         Ok(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))
     }
 
-    /// Events that the plan allows in a period; null means no fixed limit.
+    /// Maximum number of events per period; null if there is no fixed limit.
     async fn events_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<BigInt>> {
         Ok(self.limits(ctx.cx()?.ports()).events_per_month)
     }
 
-    /// Websites of the team.
+    /// Number of websites in the team.
     async fn websites(&self, ctx: &Context<'_>) -> Result<i32> {
         let websites = website::Entity::find().filter(website::Column::TeamId.eq(self.team.id()));
         Ok(whole(websites.count(ctx.cx()?.ports().database.reader(&self.team)).await?))
     }
 
-    /// Websites that the plan allows; null means unlimited.
+    /// Maximum number of websites; null if unlimited.
     async fn websites_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
         Ok(self.limits(ctx.cx()?.ports()).max_websites)
     }
 
-    /// Active members of the team.
+    /// Number of active members in the team.
     async fn members(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(whole(active(self.team.id()).count(ctx.cx()?.ports().database.reader(&self.team)).await?))
     }
 
-    /// Active members that the plan allows; null means unlimited.
+    /// Maximum number of active members; null if unlimited.
     async fn members_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
         Ok(self.limits(ctx.cx()?.ports()).max_members)
     }

@@ -1,4 +1,4 @@
-//! How accounts come to be: by signing up, by the operator, or with the first token of a trusted issuer.
+//! Creation of accounts: by sign-up, by the operator, or with the first token of a trusted issuer.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use entity::user;
@@ -32,25 +32,25 @@ use crate::{
 pub struct SignUpInput {
     /// The e-mail address to sign in with.
     pub email: EmailAddress,
-    /// A password of 8 to 200 characters.
+    /// Password, 8 to 200 characters.
     #[graphql(secret)]
     pub password: String,
-    /// The person's name, up to 100 characters; null leaves it open.
+    /// Full name, at most 100 characters; null for none.
     pub full_name: Option<String>,
-    /// The token of an invitation to this address: the account joins the team that invites. Null without one; needed where only
-    /// invited people may sign up.
+    /// Token of an invitation to this address. The account joins the inviting team. Required if signing up is by
+    /// invitation only; null for none.
     #[graphql(secret)]
     pub invitation: Option<String>,
 }
 
-/// A new account, signed in.
+/// The result of signing up.
 #[derive(SimpleObject)]
 pub struct SignUpPayload {
-    /// JWT for `Authorization: Bearer`; works until `expiresAt`.
+    /// JWT for `Authorization: Bearer`, valid until `expiresAt`.
     pub access_token: String,
-    /// Opaque token for `tokenRefresh`; works once, within 60 days.
+    /// Opaque token for `tokenRefresh`. Works once, within 60 days.
     pub refresh_token: String,
-    /// When the access token stops working, UTC.
+    /// Expiry of the access token, UTC.
     pub expires_at: Instant,
     /// The account.
     pub user: User,
@@ -58,31 +58,31 @@ pub struct SignUpPayload {
 
 // Rules
 
-/// An account to make.
+/// The account to create.
 pub(crate) struct NewAccount<'a> {
-    /// Checked address.
+    /// Checked e-mail address.
     pub(crate) email: &'a str,
-    /// Hash of the password; `None` for an account that signs in elsewhere.
+    /// Hash of the password; `None` for an account with external sign-in.
     pub(crate) password_hash: Option<String>,
     /// Checked name.
     pub(crate) full_name: Option<String>,
-    /// Address of a picture.
+    /// URL of a picture.
     pub(crate) avatar_url: Option<String>,
-    /// Identity provider and subject of an account that signs in elsewhere.
+    /// Identity provider and subject of an account with external sign-in.
     pub(crate) elsewhere: Option<(&'a str, &'a str)>,
-    /// Whether it is the operator's.
+    /// Whether it is the operator's account.
     pub(crate) is_operator: bool,
-    /// Whether the person has proven the address.
+    /// Whether the address is confirmed.
     pub(crate) is_proven: bool,
 }
 
-/// Makes an account and the team it owns. Errors: `Conflict` for a known address.
+/// Creates an account and the team it owns. Errors: `Conflict` for an address that is already in use.
 pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAccount<'_>) -> Result<user::Model> {
     let (user, now) = (ports.ids.uuid(), ports.now());
     if email_link::is_reserved(txn, ports, new.email, None).await? {
-        return Err(Error::conflict(format!("{TAKEN}; sign in instead.")));
+        return Err(Error::conflict(format!("{TAKEN}. Sign in instead.")));
     }
-    // Without mail an address is neither proven nor waits for it.
+    // Without mail an address is neither confirmed nor pending.
     let waits = !new.is_proven && ports.mail.is_set_up();
     let team =
         team_creation::insert_team(txn, ports, team_creation::own_name(new.full_name.as_deref(), new.email)).await?.id;
@@ -102,12 +102,12 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     }
     .insert(txn)
     .await
-    .map_err(|source| Error::of_write(source, format!("{TAKEN}; sign in instead.")))?;
+    .map_err(|source| Error::of_write(source, format!("{TAKEN}. Sign in instead.")))?;
     team_creation::insert_owner(txn, ports, team, user).await?;
     Ok(row)
 }
 
-/// Whether nobody has an account yet. Takes the lock that keeps it true until the transaction ends.
+/// Whether there are no accounts yet. Takes a lock that keeps this true until the transaction ends.
 pub(crate) async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
     // SQLite's transaction holds the write lock already.
     if txn.get_database_backend() == DbBackend::Postgres {
@@ -120,22 +120,22 @@ fn admitted(sign_up: SignUp, first: bool, is_invited: bool) -> Result<()> {
     match sign_up {
         _ if first || is_invited => Ok(()),
         SignUp::Open => Ok(()),
-        SignUp::Invite => Err(Error::forbidden(
-            "Only invited people may sign up here; ask an admin of a team, or the operator, for an invitation.",
-        )),
+        SignUp::Invite => {
+            Err(Error::forbidden("Signing up requires an invitation. Ask an admin of a team or the operator for one."))
+        }
         SignUp::Closed => Err(Error::forbidden(
-            "Signing up is closed here; the operator can make an account with `footfall user create`, or open it with FOOTFALL_SIGNUP=open.",
+            "Signing up is closed. The operator can create an account with `footfall user create`, or open signing up with FOOTFALL_SIGNUP=open.",
         )),
     }
 }
 
-/// Makes an account, its team, and signs in. The first account always may, and is the operator's. With an invitation the account
-/// joins the team that invites. Errors: `Forbidden` where signing up is closed, `Invalid`, `TooManyAttempts`, `TooOften`, `Conflict`
-/// for a known address.
+/// Creates an account and its team, and signs in. The first account is always allowed and is the operator's. With an
+/// invitation the account joins the inviting team. Errors: `Forbidden` if signing up is closed, `Invalid`,
+/// `TooManyAttempts`, `TooOften`, `Conflict` for an address that is already in use.
 pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash>) -> Result<(Issued, Myself)> {
     let SignUpInput { email, password, full_name, invitation } = input;
     let attempt = ports.attempts.begin(None, from, ports.now())?;
-    // Asked before the costly hash, and again under the lock.
+    // Checked before the costly hash, and again under the lock.
     if let Some(token) = &invitation {
         invitation::find(ports.database.reader(&Unproven::new()), ports, token, &email).await?;
     }
@@ -191,7 +191,8 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     Ok((issued, myself))
 }
 
-/// Makes an account from the command line. Returns its id. Errors: `Invalid`, `Conflict` for a known address.
+/// Creates an account from the command line. Returns its ID. Errors: `Invalid`, `Conflict` for an address that is
+/// already in use.
 pub async fn create(
     ports: &Ports,
     operator: &Operator,
@@ -200,7 +201,7 @@ pub async fn create(
     full_name: Option<String>,
 ) -> Result<Uuid> {
     let email = EmailAddress::checked(email)
-        .ok_or_else(|| Error::invalid("email", "is not an e-mail address such as ada@shop.example"))?;
+        .ok_or_else(|| Error::invalid("email", "must be an e-mail address such as ada@shop.example"))?;
     checked_password("password", &password)?;
     let full_name = checked_name(full_name)?;
     let hash = ports.passwords.hash(password).await?;
@@ -224,15 +225,15 @@ pub async fn create(
 
 // Graph
 
-/// Mutations that make accounts.
+/// Sign-up mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SignUpMutation;
 
 #[Object]
 impl SignUpMutation {
-    /// Makes an account with a team of its own, and signs in. The first account of an installation always may, and is the
-    /// operator's; later ones where signing up is open, and with an invitation. Where mail is set up, a link to confirm the
-    /// address is mailed.
+    /// Creates an account with its own team, and signs in. The first account of an installation is always allowed and
+    /// is the operator's; later accounts require open sign-up or an invitation. If mail is configured, a link to
+    /// confirm the address is mailed.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn sign_up(

@@ -1,7 +1,8 @@
-//! The end of an account: with the teams that nobody else is in, and not before the others were handed over.
+//! Deletion of an account with the teams that have no other members. Teams with other members must have another owner
+//! first.
 //!
-//! - Websites that go leave a row each, by which their events are erased.
-//! - Nobody else loses their own default team: who would gets another.
+//! - Each deleted website leaves a row from which its events are erased.
+//! - Other members who lose their default team get another one.
 
 use async_graphql::{Context, Object, SimpleObject};
 use entity::{audit_entry, departure, erasure, membership, team, user, website};
@@ -24,33 +25,34 @@ use crate::{
 
 // Vocabulary
 
-/// Teams and websites that the answer names at most.
+/// Maximum numbers of teams and websites listed in the response.
 const MAX_TEAMS: u32 = 100;
 const MAX_WEBSITES: u32 = 1_000;
 
-/// The end of an account.
+/// The result of deleting an account.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct UserDeletePayload {
-    /// Whether the account is gone: true.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// UUIDs of the teams that went with it, at most 100 of them.
+    /// UUIDs of the teams that were deleted with the account, at most 100.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
     pub deleted_team_ids: Vec<Uuid>,
-    /// UUIDs of the websites that went with those teams, at most 1,000 of them. Their events are erased behind the answer.
+    /// UUIDs of the websites that were deleted with those teams, at most 1,000. Their events are erased in the
+    /// background.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WEBSITES), None))]
     pub deleted_website_ids: Vec<Uuid>,
 }
 
 // Rules
 
-/// What becomes of the teams that the user owns.
+/// What happens to a team that the user owns.
 #[derive(Default)]
 struct Owned {
-    /// Nobody else is in them.
+    /// It has no other members.
     going: Vec<Uuid>,
-    /// Others are, and none of them is an owner.
+    /// It has other members, but no other owner.
     orphaned: Vec<Uuid>,
-    /// Those that go on without the user.
+    /// It continues without the user.
     staying: Vec<Uuid>,
 }
 
@@ -67,7 +69,8 @@ async fn active(txn: &DatabaseTransaction, user: Uuid) -> Result<Vec<membership:
 async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
     let mut owned = Owned::default();
     let parts = active(txn, user).await?;
-    // Of two last owners who leave at once, the second one sees that the first is gone (SQLite's transaction sees to it itself).
+    // Of two last owners who leave concurrently, the second one sees that the first is gone (in SQLite the transaction
+    // ensures it).
     let teams = parts.iter().map(|part| part.team_id);
     team::Entity::find().filter(team::Column::Id.is_in(teams)).lock_exclusive().all(txn).await?;
     for part in parts {
@@ -91,7 +94,7 @@ async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
     Ok(owned)
 }
 
-/// Errors: `Conflict` that names the teams which need another owner first.
+/// Errors: `Conflict`, naming the teams that need another owner first.
 async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Result<()> {
     if orphaned.is_empty() {
         return Ok(());
@@ -100,12 +103,12 @@ async fn nothing_orphaned(txn: &DatabaseTransaction, orphaned: &[Uuid]) -> Resul
     let teams = teams.order_by_asc(team::Column::CreatedAt).all(txn).await?;
     let names: Vec<String> = teams.iter().map(|team| format!("\"{}\"", team.name)).collect();
     Err(Error::conflict(format!(
-        "You are the last owner of {}, which others are in: make one of them an owner, or remove them, first.",
+        "You are the last owner of {}, which has other members. Make one of them an owner, or remove them first.",
         names.join(", ")
     )))
 }
 
-/// Gives those whose default team goes another one: the one where they may most, else one of their own.
+/// Gives members who lose their default team another one: that with their highest role, or else a new one.
 async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &[Uuid]) -> Result<()> {
     let stranded = user::Entity::find()
         .filter(user::Column::DefaultTeamId.is_in(going.iter().copied()))
@@ -126,7 +129,7 @@ async fn settle(txn: &DatabaseTransaction, ports: &Ports, myself: Uuid, going: &
     Ok(())
 }
 
-/// Notes that websites are gone while their events may not be, so that these are erased too.
+/// Records deleted websites whose events may remain, so that these are erased too.
 pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, websites: &[Uuid]) -> Result<()> {
     let now = ports.now();
     for website_id in websites {
@@ -137,8 +140,8 @@ pub(crate) async fn leave_erasures(txn: &DatabaseTransaction, ports: &Ports, web
     Ok(())
 }
 
-/// Deletes the account with its sessions and everything that is its alone: teams that nobody else is in, their websites, keys
-/// and data. Errors: `Conflict` while it is the last owner of a team that others are in.
+/// Deletes the account with its sessions and everything that belongs to it alone: teams without other members, their
+/// websites, keys and data. Errors: `Conflict` while it is the last owner of a team with other members.
 pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload> {
     let txn = ports.begin(myself).await?;
     let Owned { going, orphaned, staying } = owned(&txn, myself.id()).await?;
@@ -156,7 +159,7 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
         let line = Line::of_account(AuditAction::UserDelete, myself.caller(), email, &[]);
         audit::note(&txn, ports, Line { team: Some(team), ..line }).await?;
     }
-    // Lines that concern the account alone go with it: nobody may read them any more.
+    // Entries that concern only the account are deleted with it, because no one else can read them.
     audit_entry::Entity::delete_many()
         .filter(audit_entry::Column::TeamId.is_null())
         .filter(audit_entry::Column::UserId.eq(myself.id()))
@@ -167,7 +170,7 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
         depart(&txn, ports, subject).await?;
     }
     if user::Entity::delete_by_id(myself.id()).exec(&txn).await?.rows_affected != 1 {
-        return Err(Error::unauthenticated("This account does not exist any more."));
+        return Err(Error::unauthenticated("This account no longer exists."));
     }
     team::Entity::delete_many().filter(team::Column::Id.is_in(going.iter().copied())).exec(&txn).await?;
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
@@ -177,8 +180,8 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     Ok(UserDeletePayload { deleted: true, deleted_team_ids, deleted_website_ids })
 }
 
-/// Notes that an account which signed in elsewhere is gone, so that the tokens it had until now do not make it anew. Only a
-/// digest of whom they speak for is kept.
+/// Records the deletion of an account with external sign-in, so that tokens issued before do not create it again. Only
+/// a digest of issuer and subject is stored.
 async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Result<()> {
     let row = departure::ActiveModel { subject_hash: Set(digest(subject)), left_at: Set(ports.now()) };
     let again = OnConflict::column(departure::Column::SubjectHash).update_column(departure::Column::LeftAt).to_owned();
@@ -188,15 +191,15 @@ async fn depart(txn: &DatabaseTransaction, ports: &Ports, subject: &str) -> Resu
 
 // Graph
 
-/// Mutations that end accounts.
+/// Account deletion mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct AccountDeletionMutation;
 
 #[Object]
 impl AccountDeletionMutation {
-    /// Deletes the signed-in user's account at once and for good; a valid sign-in is all that is asked for. Teams that nobody
-    /// else is in go with it, their websites, API keys and events included. While the user is the last owner of a team that
-    /// others are in, it is refused as a conflict that names the team.
+    /// Deletes the signed-in user's account immediately and permanently. Teams without other members are deleted with
+    /// it, including their websites, API keys and events. Fails with `CONFLICT`, naming the team, while the user is the
+    /// last owner of a team with other members.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {

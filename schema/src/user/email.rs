@@ -1,6 +1,7 @@
-//! The e-mail address of an account: changed by its owner, unless an identity provider outside keeps it.
+//! The e-mail address of an account. The owner can change it, unless an external identity provider manages it.
 //!
-//! - Where mail is set up, a new address takes effect when its mailed link is opened, and the old one gets the way back.
+//! - If mail is configured, a new address takes effect when its mailed link is opened, and the old address receives a
+//!   link to undo the change.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::Duration;
@@ -32,15 +33,15 @@ use crate::{
 
 // Vocabulary
 
-/// Minutes for which a sign-in counts as a recent proof of identity.
+/// Minutes for which a sign-in counts as recent.
 const RECENT_MINUTES: i64 = 10;
 
-/// A new e-mail address.
+/// Input for changing the e-mail address.
 #[derive(InputObject, Debug, Clone)]
 pub struct UserUpdateEmailInput {
-    /// The new address, different from the current one.
+    /// New address, different from the current one.
     pub email: EmailAddress,
-    /// The account's password. Needed where mail is set up and the user signed in more than ten minutes ago.
+    /// Password of the account. Required if mail is configured and the user signed in more than ten minutes ago.
     #[graphql(secret)]
     pub password: Option<String>,
 }
@@ -54,19 +55,19 @@ pub struct UserUpdateEmailPayload {
 
 // Rules
 
-/// Errors: `Invalid` for an account that signs in elsewhere.
+/// Errors: `Invalid` for an account with external sign-in.
 pub(crate) fn may_change(user: &user::Model) -> Result<()> {
     match external_login(user) {
         None => Ok(()),
         Some(provider) => Err(Error::invalid(
             "email",
-            format!("cannot be changed here: this account signs in with {provider}; change the address there"),
+            format!("cannot be changed: this account signs in with {provider}; change the address there"),
         )),
     }
 }
 
-/// Errors: `Invalid` unless the password is given and right, or the user signed in less than ten minutes ago; `TooManyAttempts`.
-/// Without mail a recent sign-in is not asked for: the address is not a way back into the account then.
+/// Errors: `Invalid` unless the password is correct or the user signed in less than ten minutes ago; `TooManyAttempts`.
+/// Without mail no recent sign-in is required, because the address cannot be used to recover the account.
 async fn authenticate(
     ports: &Ports,
     myself: &Myself,
@@ -83,11 +84,11 @@ async fn authenticate(
     if signed_in_at.is_some_and(|at| ports.now() < at + Duration::minutes(RECENT_MINUTES)) {
         return Ok(());
     }
-    Err(Error::invalid("password", "is required, because you signed in more than ten minutes ago"))
+    Err(Error::invalid("password", "is required because you signed in more than ten minutes ago"))
 }
 
-/// Checks that the caller may change the address to `email` now. Errors: `Invalid` for an account that signs in elsewhere and
-/// without a recent sign-in or the password, `TooManyAttempts`, `TooOften`.
+/// Checks that the caller may change the address to `email` now. Errors: `Invalid` for an account with external sign-in
+/// and without a recent sign-in or the password, `TooManyAttempts`, `TooOften`.
 pub(crate) async fn allow(
     ports: &Ports,
     myself: &Myself,
@@ -99,8 +100,8 @@ pub(crate) async fn allow(
     ports.attempts.take(Quota::AddressChange, Some(myself.id()), from, ports.now())
 }
 
-/// Writes the new address into `row`: where mail is set up, as the one that waits for its proof. Returns the mails to send after the
-/// commit. Errors: `Conflict` for an address that another account has, or may get back.
+/// Writes the new address to `row`; if mail is configured, as the pending one. Returns the mails to send after the
+/// commit. Errors: `Conflict` for an address that another account has or can still restore.
 pub(crate) async fn assign(
     txn: &DatabaseTransaction,
     ports: &Ports,
@@ -109,7 +110,7 @@ pub(crate) async fn assign(
     row: &mut user::ActiveModel,
 ) -> Result<Vec<Letter>> {
     let (old, new) = (myself.user(), email.as_str());
-    let taken = || Error::conflict(format!("{TAKEN}; choose another."));
+    let taken = || Error::conflict(format!("{TAKEN}. Choose another one."));
     if email_link::is_reserved(txn, ports, new, Some(old.id)).await? {
         return Err(taken());
     }
@@ -118,7 +119,7 @@ pub(crate) async fn assign(
         row.email = Set(new.to_owned());
         row.email_verified_at = Set(None);
         row.pending_email = Set(None);
-        // Mails to the old address open nothing any more.
+        // Secrets mailed to the old address become invalid.
         password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(old.id)).exec(txn).await?;
         audit::note(txn, ports, Line::of_account(AuditAction::UserUpdateEmail, caller, &old.email, &["email"])).await?;
         return Ok(Vec::new());
@@ -128,7 +129,7 @@ pub(crate) async fn assign(
     }
     row.pending_email = Set(Some(new.to_owned()));
     let mut letters = vec![email_proof::confirmation(txn, ports, old.id, new).await?];
-    // Mail to an address that still waits for its first proof may reach anyone.
+    // Mail to an address that was never confirmed may reach anyone.
     if old.pending_email.as_ref() != Some(&old.email) {
         let token = email_link::create(txn, ports, old.id, Purpose::Undo, &old.email).await?;
         letters.push(Letter::address_changed(ports, &old.email, new, &token));
@@ -138,9 +139,9 @@ pub(crate) async fn assign(
     Ok(letters)
 }
 
-/// Changes the address; where mail is set up, once the new one is proven. Sessions go on. Errors: `Invalid` for an account that signs
-/// in elsewhere, for the current address, and without a recent sign-in or the password; `Conflict` for one that another account has;
-/// `TooManyAttempts`, `TooOften`.
+/// Changes the address; if mail is configured, once the new one is confirmed. Sessions stay valid. Errors: `Invalid`
+/// for an account with external sign-in, for the current address, and without a recent sign-in or the password;
+/// `Conflict` for an address of another account; `TooManyAttempts`, `TooOften`.
 pub async fn change(
     ports: &Ports,
     myself: &Myself,
@@ -150,7 +151,7 @@ pub async fn change(
 ) -> Result<Myself> {
     may_change(myself.user())?;
     if myself.user().email == email.as_str() {
-        return Err(Error::invalid("email", "is the account's address already; another one is expected"));
+        return Err(Error::invalid("email", "must differ from the current address"));
     }
     allow(ports, myself, password, from).await?;
     let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
@@ -164,15 +165,15 @@ pub async fn change(
 
 // Graph
 
-/// Mutations of e-mail addresses.
+/// E-mail address mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct EmailMutation;
 
 #[Object]
 impl EmailMutation {
-    /// Changes the signed-in user's e-mail address. An account that signs in with an identity provider changes it there. Where mail
-    /// is set up, the new address is `pendingEmail` until its mailed link is opened, and the old one is mailed a link that undoes the
-    /// change within seven days. Mails about a forgotten password that went to the old address open nothing after the change.
+    /// Changes the signed-in user's e-mail address. If mail is configured, the new address is `pendingEmail` until its
+    /// mailed link is opened, and the old address receives a link that undoes the change within seven days. Pending
+    /// password resets become invalid. Accounts with an external identity provider change the address there.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_update_email(

@@ -1,7 +1,8 @@
-//! Mailed links about an account's address: single use, kept as digests only.
+//! Mailed links about an account's address: single use, stored as digests only.
 //!
-//! - A confirmation proves that its reader has the mailbox. It works for a day.
-//! - An undo brings an old address back. It works for seven days, in which no other account can take that address.
+//! - A confirmation proves that its recipient controls the mailbox. It is valid for a day.
+//! - An undo link restores an old address. It is valid for seven days, during which no other account can use that
+//!   address.
 
 use chrono::Duration;
 use entity::email_link;
@@ -17,20 +18,20 @@ use crate::{
     ports::Ports,
 };
 
-/// Characters of a token.
+/// Number of characters in a token.
 const TOKEN: usize = 48;
 
-/// What opening a link does.
+/// The effect of opening a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Proves the address.
+    /// Confirms the address.
     Confirm,
-    /// Brings the address back.
+    /// Restores the address.
     Undo,
 }
 
 impl Purpose {
-    /// As rows spell it. Never changed.
+    /// Stored spelling. Never changed.
     fn text(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
@@ -46,7 +47,7 @@ impl Purpose {
     }
 }
 
-/// Makes a link that gives `user` the address. Returns its token, which is not kept.
+/// Creates a link that gives `user` the address. Returns its token, which is not stored.
 pub(crate) async fn create(
     db: &impl ConnectionTrait,
     ports: &Ports,
@@ -70,7 +71,7 @@ pub(crate) async fn create(
     Ok(token)
 }
 
-/// Links that still work.
+/// Links that are still valid.
 fn working(ports: &Ports, purpose: Purpose) -> Select<email_link::Entity> {
     email_link::Entity::find()
         .filter(email_link::Column::Purpose.eq(purpose.text()))
@@ -78,7 +79,7 @@ fn working(ports: &Ports, purpose: Purpose) -> Select<email_link::Entity> {
         .filter(email_link::Column::ExpiresAt.gt(ports.now()))
 }
 
-/// The link of a token. Errors: `Invalid` for one that is unknown, used or expired.
+/// The link for a token. Errors: `Invalid` if it is unknown, used or expired.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     ports: &Ports,
@@ -89,12 +90,12 @@ pub(crate) async fn find(
     found.ok_or_else(refused)
 }
 
-/// What a token that does not work is told.
+/// The message for an invalid token.
 pub(crate) fn refused() -> Error {
-    Error::invalid("token", "is unknown, was used or has expired; ask for a new mail")
+    Error::invalid("token", "is unknown, used or expired; request a new mail")
 }
 
-/// Uses a link up. Errors: `Invalid` when another request did so first.
+/// Uses up a link. Errors: `Invalid` when another request did so first.
 pub(crate) async fn use_up(txn: &DatabaseTransaction, ports: &Ports, link: &email_link::Model) -> Result<()> {
     let used = email_link::Entity::update_many()
         .col_expr(email_link::Column::UsedAt, Expr::value(ports.now()))
@@ -105,7 +106,7 @@ pub(crate) async fn use_up(txn: &DatabaseTransaction, ports: &Ports, link: &emai
     if used.rows_affected == 1 { Ok(()) } else { Err(refused()) }
 }
 
-/// Ends confirmations of an account: a newer one was mailed, or the address was decided otherwise.
+/// Invalidates confirmations of an account: a newer one was mailed, or the address changed in another way.
 pub(crate) async fn end_confirmations(db: &impl ConnectionTrait, user: Uuid) -> Result<()> {
     email_link::Entity::delete_many()
         .filter(email_link::Column::UserId.eq(user))
@@ -115,7 +116,7 @@ pub(crate) async fn end_confirmations(db: &impl ConnectionTrait, user: Uuid) -> 
     Ok(())
 }
 
-/// Ends undo links that were made at the time of `link` or later: what they would bring back came after it.
+/// Invalidates undo links created at the time of `link` or later: the addresses they restore came after it.
 pub(crate) async fn end_later_undos(db: &impl ConnectionTrait, link: &email_link::Model) -> Result<()> {
     email_link::Entity::delete_many()
         .filter(email_link::Column::UserId.eq(link.user_id))
@@ -127,7 +128,7 @@ pub(crate) async fn end_later_undos(db: &impl ConnectionTrait, link: &email_link
     Ok(())
 }
 
-/// Whether an undo link of another account can still bring this address back.
+/// Whether an undo link of another account can still restore this address.
 pub(crate) async fn is_reserved(
     db: &impl ConnectionTrait,
     ports: &Ports,

@@ -1,4 +1,4 @@
-//! Proof of e-mail addresses: mailed links that confirm one, or undo its change.
+//! Confirmation of e-mail addresses by mailed links, and undoing a change.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use entity::{password_reset, user};
@@ -28,46 +28,47 @@ use crate::{
 
 // Vocabulary
 
-/// A mailed confirmation.
+/// Input for confirming an e-mail address.
 #[derive(InputObject, Debug, Clone)]
 pub struct EmailConfirmInput {
-    /// The token of the mailed link. It works once, within a day.
+    /// Token of the mailed link. Works once, within a day.
     #[graphql(secret)]
     pub token: String,
 }
 
-/// A mailed way back.
+/// Input for undoing the change of an e-mail address.
 #[derive(InputObject, Debug, Clone)]
 pub struct EmailUndoInput {
-    /// The token of the mailed link. It works once, within seven days.
+    /// Token of the mailed link. Works once, within seven days.
     #[graphql(secret)]
     pub token: String,
 }
 
-/// The address is proven.
+/// The result of confirming an e-mail address.
 #[derive(SimpleObject)]
 pub struct EmailConfirmPayload {
-    /// The address that the account has now.
+    /// Current e-mail address of the account.
     pub email: EmailAddress,
 }
 
-/// The change is undone.
+/// The result of undoing the change of an e-mail address.
 #[derive(SimpleObject)]
 pub struct EmailUndoPayload {
-    /// The address that the account has again. All its sessions ended.
+    /// Restored e-mail address of the account. All its sessions ended.
     pub email: EmailAddress,
 }
 
-/// A confirmation was mailed.
+/// The result of mailing another confirmation.
 #[derive(SimpleObject)]
 pub struct EmailSendConfirmationPayload {
-    /// Where to. Links of earlier mails stopped working.
+    /// Recipient of the mail. Links in earlier mails stopped working.
     pub email: EmailAddress,
 }
 
 // Rules
 
-/// Makes `email`, which the account waits for or has already, its proven address. Errors: `Conflict` when another account has it.
+/// Makes `email`, the account's pending or current address, its confirmed address. Errors: `Conflict` when another
+/// account has it.
 async fn prove(txn: &DatabaseTransaction, ports: &Ports, user: &user::Model, email: &str) -> Result<()> {
     if user.email != email && email_link::is_reserved(txn, ports, email, Some(user.id)).await? {
         return Err(Error::conflict(TAKEN));
@@ -81,14 +82,14 @@ async fn prove(txn: &DatabaseTransaction, ports: &Ports, user: &user::Model, ema
     };
     row.update(txn).await.map_err(failed)?;
     if user.email != email {
-        // Mails about a forgotten password went to the old address.
+        // Password reset mails went to the old address.
         password_reset::Entity::delete_many().filter(password_reset::Column::UserId.eq(user.id)).exec(txn).await?;
     }
     email_link::end_confirmations(txn, user.id).await
 }
 
-/// Gives an account the address that a mailed link proves. Returns it. Errors: `Invalid` for a token that does not work, `Conflict`
-/// when another account has the address meanwhile, `TooManyAttempts`.
+/// Gives an account the address that a mailed link confirms. Returns it. Errors: `Invalid` for an invalid token,
+/// `Conflict` if another account has taken the address in the meantime, `TooManyAttempts`.
 pub async fn confirm(ports: &Ports, token: &str, from: Option<AddressHash>) -> Result<String> {
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     let link = email_link::find(ports.database.reader(&Unproven::new()), ports, Purpose::Confirm, token).await?;
@@ -106,8 +107,8 @@ pub async fn confirm(ports: &Ports, token: &str, from: Option<AddressHash>) -> R
     Ok(link.email)
 }
 
-/// Brings back the address that an account had, ends all its sessions, and mails a way to choose a new password. Returns the
-/// address. Errors: `Invalid` for a token that does not work, `TooManyAttempts`.
+/// Restores the former address of an account, ends all its sessions, and mails a link to choose a new password. Returns
+/// the address. Errors: `Invalid` for an invalid token, `TooManyAttempts`.
 pub async fn undo(ports: &Ports, token: &str, from: Option<AddressHash>) -> Result<String> {
     let attempt = ports.attempts.begin(None, from, ports.now())?;
     let link = email_link::find(ports.database.reader(&Unproven::new()), ports, Purpose::Undo, token).await?;
@@ -126,18 +127,18 @@ pub async fn undo(ports: &Ports, token: &str, from: Option<AddressHash>) -> Resu
     Ok(link.email)
 }
 
-/// Mails another confirmation for the address that is not proven yet. Returns that address. Errors: `Conflict` when nothing waits
-/// for a proof or no mail is set up, `TooOften`.
+/// Mails another confirmation for the unconfirmed address. Returns that address. Errors: `Conflict` if nothing awaits
+/// confirmation or mail is not configured, `TooOften`.
 pub async fn send_confirmation(ports: &Ports, myself: &Myself, from: Option<AddressHash>) -> Result<String> {
     if !ports.mail.is_set_up() {
         return Err(Error::conflict(
-            "No mail is set up on this server; the operator confirms an address with `footfall user confirm`.",
+            "Mail is not configured on this server. The operator can confirm the address with `footfall user confirm`.",
         ));
     }
     let user = myself.user();
     let unproven = user.email_verified_at.is_none().then_some(&user.email);
     let email = user.pending_email.as_ref().or(unproven);
-    let email = email.ok_or_else(|| Error::conflict("The account's e-mail address is confirmed already."))?.clone();
+    let email = email.ok_or_else(|| Error::conflict("The account's e-mail address is already confirmed."))?.clone();
     ports.attempts.take(Quota::AddressChange, Some(myself.id()), from, ports.now())?;
     let txn = ports.begin(myself).await?;
     let letter = confirmation(&txn, ports, myself.id(), &email).await?;
@@ -146,7 +147,7 @@ pub async fn send_confirmation(ports: &Ports, myself: &Myself, from: Option<Addr
     Ok(email)
 }
 
-/// Makes a mail that asks to confirm an address; links of earlier ones stop working.
+/// Creates a mail that asks to confirm an address; links in earlier ones stop working.
 pub(crate) async fn confirmation(
     txn: &DatabaseTransaction,
     ports: &Ports,
@@ -158,8 +159,8 @@ pub(crate) async fn confirmation(
     Ok(Letter::confirm_address(ports, email, &token))
 }
 
-/// Confirms an address from the command line: that of an account, or the one that an account waits for. Errors: `NotFound`,
-/// `Conflict` when several accounts wait for it.
+/// Confirms an address from the command line: an account's current or pending one. Errors: `NotFound`, `Conflict` when
+/// it is pending for several accounts.
 pub async fn confirm_by_operator(ports: &Ports, operator: &Operator, email: &str) -> Result<()> {
     let email = email.trim().to_lowercase();
     let txn = ports.begin(operator).await?;
@@ -170,12 +171,14 @@ pub async fn confirm_by_operator(ports: &Ports, operator: &Operator, email: &str
             let mut waiting = with(user::Column::PendingEmail).all(&txn).await?;
             let last = waiting.pop().ok_or_else(|| Error::not_found("An account with this e-mail address"))?;
             if !waiting.is_empty() {
-                return Err(Error::conflict("Several accounts wait for this address; its owner confirms it by mail."));
+                return Err(Error::conflict(
+                    "This address is pending for several accounts. Its owner must confirm it by mail.",
+                ));
             }
             last
         }
     };
-    // A change to another address goes on waiting when the current one is confirmed.
+    // A pending change to another address stays pending when the current one is confirmed.
     let waits_for = user.pending_email.clone().filter(|pending| *pending != email);
     prove(&txn, ports, &user, &email).await?;
     if let Some(pending) = waits_for {
@@ -190,19 +193,19 @@ pub async fn confirm_by_operator(ports: &Ports, operator: &Operator, email: &str
 
 // Graph
 
-/// Mutations that prove e-mail addresses.
+/// E-mail confirmation mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct EmailProofMutation;
 
 #[Object]
 impl EmailProofMutation {
-    /// Confirms an e-mail address with the token of a mailed link: the account has it from then on.
+    /// Confirms an e-mail address with the token of a mailed link. The address becomes the account's address.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn email_confirm(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The token.")] input: EmailConfirmInput,
+        #[graphql(desc = "The token from the mailed link.")] input: EmailConfirmInput,
     ) -> Option<async_graphql::Result<EmailConfirmPayload>> {
         let answer: async_graphql::Result<Option<EmailConfirmPayload>> = async {
             let cx = ctx.cx()?;
@@ -213,14 +216,14 @@ impl EmailProofMutation {
         answer.transpose()
     }
 
-    /// Undoes the change of an e-mail address with the token that was mailed to the old one, whether the new address was confirmed
-    /// or not. Ends all sessions of the account and mails a way to choose a new password.
+    /// Undoes the change of an e-mail address with the token mailed to the old address, even if the new address was
+    /// confirmed. Ends all sessions of the account and mails a link to choose a new password.
     #[doc = access_line!(PUBLIC)]
     #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
     async fn email_undo(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The token.")] input: EmailUndoInput,
+        #[graphql(desc = "The token from the mailed link.")] input: EmailUndoInput,
     ) -> Option<async_graphql::Result<EmailUndoPayload>> {
         let answer: async_graphql::Result<Option<EmailUndoPayload>> = async {
             let cx = ctx.cx()?;
@@ -231,8 +234,8 @@ impl EmailProofMutation {
         answer.transpose()
     }
 
-    /// Mails another link that confirms the signed-in user's unproven e-mail address. A `CONFLICT` when it is confirmed already, or no
-    /// mail is set up.
+    /// Mails another link to confirm the signed-in user's e-mail address. Fails with `CONFLICT` if it is already
+    /// confirmed or mail is not configured.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn email_send_confirmation(

@@ -1,4 +1,4 @@
-//! The profile of an account, changed in part: what a request leaves out stays as it is.
+//! The profile of an account. Partial updates: omitted fields stay unchanged.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::user;
@@ -23,20 +23,20 @@ use crate::{
 
 // Vocabulary
 
-/// Changes to the signed-in user's profile. A field that is left out stays as it is.
+/// Changes to the signed-in user's profile. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct UserUpdateInput {
-    /// The person's name, up to 100 characters; null or empty removes it.
+    /// Full name, at most 100 characters; null or empty removes it.
     pub full_name: MaybeUndefined<String>,
-    /// Says the same as `fullName`, for clients that call it so; give one of them.
+    /// Alias of `fullName`. Cannot be combined with it.
     pub name: MaybeUndefined<String>,
-    /// Address of a picture; null removes it.
+    /// URL of a picture; null removes it.
     pub avatar_url: MaybeUndefined<Url>,
-    /// E-mail address, under the rule of `userUpdateEmail`: an account that signs in with an identity provider changes it there.
-    /// The current one changes nothing. Null is refused: an account has one.
+    /// E-mail address, with the rules of `userUpdateEmail`. The current address is accepted and changes nothing.
+    /// Accounts with an external identity provider change the address there. Cannot be null.
     pub email: MaybeUndefined<EmailAddress>,
-    /// The account's password. Needed to change the e-mail address where mail is set up and the user signed in more than ten
-    /// minutes ago.
+    /// Password of the account. Required to change the e-mail address if mail is configured and the user signed in more
+    /// than ten minutes ago.
     #[graphql(secret)]
     pub password: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct UserUpdatePayload {
 
 // Rules
 
-/// Changes what the input names, all or nothing. Errors: `Invalid`, `Conflict` for an address that another account has,
+/// Applies the changes of the input, all or nothing. Errors: `Invalid`, `Conflict` for an address of another account,
 /// `TooManyAttempts`, `TooOften`.
 pub async fn update(
     ports: &Ports,
@@ -62,7 +62,7 @@ pub async fn update(
     let mut changed = Vec::new();
     let name = match (input.full_name, input.name) {
         (name, MaybeUndefined::Undefined) | (MaybeUndefined::Undefined, name) => name,
-        _ => return Err(Error::invalid("name", "says the same as fullName; give one of them")),
+        _ => return Err(Error::invalid("name", "cannot be combined with fullName")),
     };
     if !name.is_undefined() {
         row.full_name = Set(checked_name(name.take())?);
@@ -74,7 +74,7 @@ pub async fn update(
     }
     let address = match input.email {
         MaybeUndefined::Null => {
-            return Err(Error::invalid("email", "cannot be null; leave it out to keep it as it is"));
+            return Err(Error::invalid("email", "cannot be null; omit it to keep the current value"));
         }
         MaybeUndefined::Value(address) if address.as_str() != myself.user().email => {
             email::allow(ports, myself, input.password, from).await?;
@@ -102,19 +102,19 @@ pub async fn update(
 
 // Graph
 
-/// Mutations of profiles.
+/// Profile mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ProfileMutation;
 
 #[Object]
 impl ProfileMutation {
-    /// Changes the signed-in user's profile. What the input leaves out stays as it is; an empty input changes nothing.
+    /// Changes the signed-in user's profile. Omitted fields stay unchanged; an empty input changes nothing.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn user_update(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The changes.")] input: UserUpdateInput,
+        #[graphql(desc = "The changes to apply.")] input: UserUpdateInput,
     ) -> Option<async_graphql::Result<UserUpdatePayload>> {
         let answer: async_graphql::Result<Option<UserUpdatePayload>> = async {
             let (cx, myself) = (ctx.cx()?, ctx.myself().await?);

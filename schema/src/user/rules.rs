@@ -1,4 +1,4 @@
-//! What every account is held to: its name, its password, and an address that no other account has.
+//! Rules for every account: name, password, and unique e-mail address.
 
 use entity::user;
 
@@ -7,7 +7,7 @@ use crate::{
     text,
 };
 
-/// Characters that a password may have at least and at most.
+/// Minimum and maximum length of a password, in characters.
 const PASSWORD: std::ops::RangeInclusive<usize> = 8..=200;
 
 /// Errors: `Invalid` for `field` when the password is too short or too long.
@@ -16,18 +16,18 @@ pub(crate) fn checked_password(field: &str, password: &str) -> Result<()> {
     if PASSWORD.contains(&characters) {
         return Ok(());
     }
-    Err(Error::invalid(field, format!("has {characters} characters; 8 to 200 are right")))
+    Err(Error::invalid(field, format!("must have 8 to 200 characters (got {characters})")))
 }
 
-/// A person's name; an empty one is none. Errors: `Invalid` when it is longer than 100 characters, or on several lines.
+/// A person's name; `None` if empty. Errors: `Invalid` when it is longer than 100 characters, or has several lines.
 pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
     Ok(name.map(|name| text::line("fullName", &name, 100)).transpose()?.flatten())
 }
 
-/// What an address is told that another account has.
-pub(crate) const TAKEN: &str = "An account with this e-mail address exists already";
+/// The message for an address that another account has.
+pub(crate) const TAKEN: &str = "An account with this e-mail address already exists";
 
-/// How people call an identity provider: `google` is Google.
+/// The readable name of an identity provider: `google` is Google.
 pub(crate) fn called(provider: &str) -> String {
     match provider {
         "github" => "GitHub".to_owned(),
@@ -40,7 +40,7 @@ pub(crate) fn called(provider: &str) -> String {
     }
 }
 
-/// The provider that an account signs in with elsewhere, as people call it; `None` for one with a password here.
+/// The readable name of an account's external identity provider; `None` for an account with a password.
 pub(crate) fn external_login(user: &user::Model) -> Option<String> {
     match (&user.provider, &user.password_hash) {
         (Some(provider), _) => Some(called(provider)),
@@ -52,7 +52,7 @@ pub(crate) fn external_login(user: &user::Model) -> Option<String> {
 /// Classifies a failed change of an account.
 pub(crate) fn failed(source: sea_orm::DbErr) -> Error {
     match source {
-        sea_orm::DbErr::RecordNotUpdated => Error::unauthenticated("This account does not exist any more."),
-        source => Error::of_write(source, format!("{TAKEN}; choose another.")),
+        sea_orm::DbErr::RecordNotUpdated => Error::unauthenticated("This account no longer exists."),
+        source => Error::of_write(source, format!("{TAKEN}. Choose another one.")),
     }
 }

@@ -1,4 +1,4 @@
-//! What an account has used in the month to date: figures of its default team, whose plan limits them.
+//! An account's usage in the month to date: that of its default team, whose plan sets the limits.
 
 use async_graphql::{Context, Object, SimpleObject};
 use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
@@ -18,16 +18,16 @@ use crate::{
 
 // Vocabulary
 
-/// The month to date.
+/// Month to date.
 #[derive(SimpleObject, Debug, Clone, Copy)]
 pub struct AccountUsagePeriod {
-    /// The first instant of the month, UTC.
+    /// Start of the month, UTC.
     pub start: Instant,
-    /// Now, UTC.
+    /// End of the period: the current time, UTC.
     pub end: Instant,
 }
 
-/// What an account has used of its plan.
+/// An account's usage of its plan.
 #[derive(Debug, Clone)]
 pub struct AccountUsage {
     team: Team<Viewer>,
@@ -46,7 +46,7 @@ fn month_start(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 impl AccountUsage {
-    /// Counts what the team has; its events are counted when they are asked for.
+    /// Counts the team's objects; its events are counted on demand.
     pub(crate) async fn load(ports: &Ports, team: Team<Viewer>) -> Result<Self> {
         let plan = PlanName::counting(ports.limits, &team.team().plan);
         let websites = website::Entity::find()
@@ -71,7 +71,7 @@ impl AccountUsage {
         Ok(Self { team, websites, members, api_requests, limits, start, end })
     }
 
-    /// Counts what happened since the first of the month on all websites, in one pass over the store.
+    /// Counts the events since the first day of the month on all websites, in one pass over the store.
     async fn count_events(&self, cx: &Cx) -> Result<u64> {
         cx.ports().events.count_since(&self.websites, self.start.timestamp_millis()).await
     }
@@ -79,58 +79,58 @@ impl AccountUsage {
 
 // Graph
 
-/// What an account has used of its plan in this calendar month (UTC), and may use: the figures of its default team.
+/// An account's usage of its plan in the current calendar month (UTC). All numbers are those of its default team.
 #[Object]
 impl AccountUsage {
-    /// The UUID of the default team.
+    /// UUID of the default team.
     async fn team_id(&self) -> Uuid {
         self.team.id()
     }
 
-    /// The plan whose limits count.
+    /// The plan that determines the limits.
     async fn plan(&self) -> PlanName {
         self.limits.plan
     }
 
-    /// The time that is counted.
+    /// Period of the counts.
     async fn period(&self) -> AccountUsagePeriod {
         AccountUsagePeriod { start: Instant(self.start), end: Instant(self.end) }
     }
 
-    /// Page views and events of people (not of machines) that happened in the period, on all websites of the team together;
-    /// null with an error when the event store cannot tell.
+    /// Page views and events in the period over all websites of the team, excluding bots. Null with an error if the
+    /// event store is unavailable.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
             async { Ok(Some(BigInt::from_u64(self.count_events(ctx.cx()?).await?))) }.await;
         answer.transpose()
     }
 
-    /// Events allowed per calendar month (UTC); null without a limit.
+    /// Maximum number of events per calendar month (UTC); null if unlimited.
     async fn events_limit(&self) -> Option<BigInt> {
         self.limits.events_per_month
     }
 
-    /// Websites of the team.
+    /// Number of websites in the team.
     async fn websites(&self) -> BigInt {
         BigInt::from_u64(u64::try_from(self.websites.len()).unwrap_or(u64::MAX))
     }
 
-    /// Websites allowed; null without a limit.
+    /// Maximum number of websites; null if unlimited.
     async fn websites_limit(&self) -> Option<i32> {
         self.limits.max_websites
     }
 
-    /// Active members of the team.
+    /// Number of active members in the team.
     async fn members(&self) -> BigInt {
         BigInt::from_u64(self.members)
     }
 
-    /// Active members allowed; null without a limit.
+    /// Maximum number of active members; null if unlimited.
     async fn members_limit(&self) -> Option<i32> {
         self.limits.max_members
     }
 
-    /// Requests in the period of all API keys of the team together, revoked ones included.
+    /// Number of requests in the period by all API keys of the team, including revoked keys.
     async fn api_requests(&self) -> BigInt {
         BigInt(self.api_requests)
     }

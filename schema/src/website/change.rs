@@ -1,4 +1,4 @@
-//! How a setting changes: the row, its `updatedAt` and a line of the audit log, in one transaction.
+//! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
 use async_graphql::MaybeUndefined;
 use entity::website;
@@ -13,20 +13,20 @@ use crate::{
     transaction::Transaction,
 };
 
-/// What a field that cannot be null becomes. Errors: `Invalid` for null.
+/// The value of a field that cannot be null. Errors: `Invalid` for null.
 pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
     match value {
         MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; leave it out to keep it as it is")),
+        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; omit it to keep the current value")),
     }
 }
 
-/// What is changed: the role that it requires, and how the audit log calls it.
+/// A kind of change: the role that it requires, and its action in the audit log.
 pub trait Setting: Send + Sync + 'static {
-    /// The least role that may change it.
+    /// Minimum role.
     type Needs: Level;
-    /// What the audit log notes.
+    /// Action in the audit log.
     const ACTION: AuditAction;
 }
 
@@ -56,19 +56,19 @@ settings! {
     Domains: Admin, WebsiteUpdateDomains;
     /// The proof of the domain.
     Verification: Editor, WebsiteVerifyDomain;
-    /// One excluded address more.
+    /// A new IP exclusion.
     IpExcluded: Editor, WebsiteExcludeIp;
-    /// One excluded address less.
+    /// A removed IP exclusion.
     IpIncluded: Editor, WebsiteRemoveIpExclusion;
-    /// One exclusion of paths more.
+    /// A new path exclusion.
     PathExcluded: Editor, WebsiteExcludePath;
-    /// One exclusion of paths less.
+    /// A removed path exclusion.
     PathIncluded: Editor, WebsiteRemovePathExclusion;
 }
 
-/// A change of a website on its way. Dropped before it is committed, it never was.
+/// A change of a website in progress. Dropping it rolls it back.
 ///
-/// It begins with the role that it requires, and with no lower one:
+/// It takes a proof of the required role, and no lower one:
 ///
 /// ```compile_fail
 /// # use footfall_schema::{Ports, access::{Editor, Site}, website::change::{Change, Domains}};
@@ -91,7 +91,7 @@ pub struct Change<'a, S: Setting> {
 }
 
 impl<'a, S: Setting> Change<'a, S> {
-    /// Begins, and reads the row under the write lock: what others have set meanwhile stays. Errors: `NotFound`.
+    /// Starts a change and reads the row under the write lock, so that concurrent changes are kept. Errors: `NotFound`.
     pub async fn begin(ports: &'a Ports, site: &'a Site<S::Needs>) -> Result<Self> {
         let transaction = ports.begin(site).await?;
         let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
@@ -99,23 +99,23 @@ impl<'a, S: Setting> Change<'a, S> {
         Ok(Self { ports, site, transaction, row })
     }
 
-    /// What rows beside the website's are written with.
+    /// The connection for writing other rows.
     pub(crate) fn transaction(&self) -> &DatabaseTransaction {
         &self.transaction
     }
 
-    /// The row as it is now.
+    /// The current row.
     pub(crate) fn row(&self) -> &website::Model {
         &self.row
     }
 
-    /// Commits what was written beside the row; `changed` names it as the schema does.
+    /// Commits what was written to other rows; `changed` is its schema name.
     pub(crate) async fn commit(self, changed: &[&'static str]) -> Result<Site<S::Needs>> {
         self.commit_row(Default::default(), changed).await
     }
 
-    /// Commits the values of the row that differ from what they were, and what was written beside it. Where nothing differs,
-    /// nothing is written. Errors: `Conflict` when the team has the domain.
+    /// Commits the changed columns of the row and what was written to other rows. Writes nothing if nothing changed.
+    /// Errors: `Conflict` when the team already has the domain.
     pub(crate) async fn commit_row(
         self,
         mut given: website::ActiveModel,
@@ -127,7 +127,7 @@ impl<'a, S: Setting> Change<'a, S> {
             return self.site.changed(self.row);
         }
         if given.domain.is_set() {
-            // Whoever controls the new one has not been asked.
+            // The new domain is not verified yet.
             given.verified_at = Set(None);
         }
         given.id = self.row.clone().into_active_model().id;
@@ -147,7 +147,7 @@ impl<'a, S: Setting> Change<'a, S> {
     }
 }
 
-/// Columns that somebody changes, as the schema names them.
+/// The changed columns, by schema name.
 const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::Domain, "domain"),
     (website::Column::Name, "name"),
@@ -162,7 +162,7 @@ const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::VerifiedAt, "verifiedAt"),
 ];
 
-/// Takes back values that the row has already; names the others.
+/// Drops columns that already have the new value; names the others.
 fn leave_out_the_same(given: &mut website::ActiveModel, row: &website::Model) -> Vec<&'static str> {
     let now = row.clone().into_active_model();
     let mut changed = Vec::new();

@@ -1,4 +1,4 @@
-//! How a website is made.
+//! Creation of websites.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
@@ -20,13 +20,13 @@ use crate::{
 /// A new website.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteCreateInput {
-    /// Host name, such as `shop.example`. A scheme before it and a slash after it are dropped; letter case does not matter.
+    /// Host name, such as `shop.example`. A leading scheme and a trailing slash are removed. Not case-sensitive.
     pub domain: String,
     /// Name, 1 to 100 characters.
     pub name: String,
-    /// The team that owns it: global id or UUID; null means the caller's default team.
+    /// The team that owns the website: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
-    /// Zone in which its days begin; null means UTC.
+    /// Time zone in which the website's days begin; null means UTC.
     pub timezone: Option<TimeZone>,
 }
 
@@ -40,11 +40,11 @@ pub struct WebsiteCreatePayload {
 /// A new website, as rules take it.
 #[derive(Debug, Clone)]
 pub struct NewWebsite {
-    /// Host name; normalised and checked by the rule.
+    /// Host name; normalized and checked by the rule.
     pub domain: String,
     /// Name, 1 to 100 characters.
     pub name: String,
-    /// Zone in which its days begin; `None` means UTC.
+    /// Time zone in which the website's days begin; `None` means UTC.
     pub timezone: Option<chrono_tz::Tz>,
     /// ISO 4217 code in which revenue is shown; `None` means USD.
     pub currency: Option<String>,
@@ -52,7 +52,7 @@ pub struct NewWebsite {
 
 // Rules
 
-/// Makes a website of a team. Errors: `Invalid`, `Conflict` when the team has the domain.
+/// Creates a website of a team. Errors: `Invalid`, `Conflict` when the team already has the domain.
 pub async fn create<R>(ports: &Ports, team: &access::Team<R>, new: NewWebsite) -> Result<Site<R>>
 where
     R: Level + access::AtLeast<Admin>,
@@ -98,13 +98,13 @@ where
 
 // Graph
 
-/// Mutations that make websites.
+/// Website creation mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct WebsiteMutation;
 
 #[Object]
 impl WebsiteMutation {
-    /// Makes a website.
+    /// Creates a website.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn website_create(

@@ -1,7 +1,8 @@
-//! How a website ends: its row with everything below it at once, and what was sent to it right after.
+//! Deletion of a website: its row with everything below it at once, and its events right after.
 //!
-//! - The row goes in one transaction with a note that its events have yet to go: a crash between the two forgets neither.
-//! - Nobody can ask for the events from the commit on, as nothing leads to them any more.
+//! - The row is deleted in one transaction with a note that its events remain to be erased, so that a crash between the
+//!   two loses neither.
+//! - From the commit on, the events cannot be queried, as nothing refers to them any more.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use entity::{erasure, website};
@@ -20,22 +21,23 @@ use crate::{
 
 // Vocabulary
 
-/// What is left of a website.
+/// The result of deleting a website.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct WebsiteDeletePayload {
-    /// Always true: what could not be deleted is an error.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// The global id that the website had.
+    /// Global ID of the deleted website.
     pub deleted_id: ID,
-    /// Events that were erased with it; null when the event store did not answer in time. They cannot be reached any more and go as
-    /// soon as it does.
+    /// Number of events erased; null if the event store did not respond in time. The events are then inaccessible and
+    /// erased as soon as it responds.
     pub events_erased: Option<BigInt>,
 }
 
 // Rules
 
-/// Deletes a website's row and everything below it (keys of the website, exclusions, preferences), and notes that its events have
-/// yet to go: [`carry_out`] once the transaction is committed. Errors: `NotFound` when somebody was faster.
+/// Deletes a website's row and everything below it (its keys, exclusions, preferences), and records that its events
+/// remain to be erased: call [`carry_out`] once the transaction is committed. Errors: `NotFound` if it was deleted
+/// concurrently.
 pub(crate) async fn withdraw(
     transaction: &DatabaseTransaction,
     ports: &Ports,
@@ -58,16 +60,16 @@ pub(crate) async fn withdraw(
     audit::note(transaction, ports, line).await
 }
 
-/// Deletes a website and erases what was sent to it. Answers how many events went; `None` when they go later.
+/// Deletes a website and erases its events. Returns the number of events erased; `None` if they are erased later.
 pub async fn delete(ports: &Ports, site: &Site<Owner>) -> Result<Option<u64>> {
     let transaction = ports.begin(site).await?;
     withdraw(&transaction, ports, site.caller(), site.website()).await?;
-    // Beacons find the website no more.
+    // Beacons no longer find the website.
     transaction.commit_changing(&[site.website().team_id], &[site.id()]).await?;
     match erase(ports, site, site.id()).await {
         Ok(events) => Ok(Some(events)),
         Err(error) => {
-            tracing::warn!(website.id = %site.id(), error.code = error.code(), "a deleted website's events go later");
+            tracing::warn!(website.id = %site.id(), error.code = error.code(), "the events of a deleted website will be erased later");
             Ok(None)
         }
     }
@@ -84,7 +86,7 @@ async fn forget(ports: &Ports, proof: &impl Proof, website: Uuid) -> Result<()> 
     Ok(())
 }
 
-/// Websites that are gone while their events may not be.
+/// Deleted websites whose events may remain.
 pub async fn pending(ports: &Ports, operator: &Operator) -> Result<Vec<Uuid>> {
     Ok(erasure::Entity::find()
         .all(ports.database.reader(operator))
@@ -94,13 +96,13 @@ pub async fn pending(ports: &Ports, operator: &Operator) -> Result<Vec<Uuid>> {
         .collect())
 }
 
-/// Notes that a website's events are gone.
+/// Records that a website's events are erased.
 pub async fn done(ports: &Ports, operator: &Operator, website: Uuid) -> Result<()> {
     forget(ports, operator, website).await
 }
 
-/// Erases the events of every website that is gone. Call it every few seconds: it also finishes what another process, or a request
-/// that was broken off, began. Answers how many websites it was.
+/// Erases the events of every deleted website. Call it every few seconds: it also finishes what another process or an
+/// aborted request began. Returns the number of websites.
 pub async fn carry_out(ports: &Ports, operator: &Operator) -> Result<usize> {
     let websites = pending(ports, operator).await?;
     for website in &websites {
@@ -111,19 +113,19 @@ pub async fn carry_out(ports: &Ports, operator: &Operator) -> Result<usize> {
 
 // Graph
 
-/// Mutations that end websites.
+/// Website deletion mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct WebsiteDeletionMutation;
 
 #[Object]
 impl WebsiteDeletionMutation {
-    /// Deletes a website with its settings, its keys, and everything that was ever sent to it. There is no way back.
+    /// Deletes a website with its settings, its API keys and all its events. This cannot be undone.
     #[doc = access_line!(WEBSITE, OWNER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Owner), None))]
     async fn website_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
     ) -> Option<async_graphql::Result<WebsiteDeletePayload>> {
         let answer: async_graphql::Result<Option<WebsiteDeletePayload>> = async {
             let site = ctx.site::<Owner>(&website_id).await?;

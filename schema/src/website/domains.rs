@@ -1,6 +1,6 @@
-//! Domains of a website: where it lives, who else may send events, and the proof that its team controls it.
+//! Domains of a website: its host name, other hosts that can send events, and domain verification.
 //!
-//! - The proof is asked for outside of any transaction, and holds for the domain that was asked about only.
+//! - Verification runs outside any transaction, and applies only to the domain that was looked up.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
@@ -22,21 +22,21 @@ use crate::{
 
 // Vocabulary
 
-/// Whether a website's team has proven that it controls the domain.
+/// Verification state of a website's domain.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerificationStatus {
-    /// Not since the domain last changed.
+    /// Not verified since the domain last changed.
     Pending,
-    /// It has.
+    /// Verified.
     Verified,
 }
 
-/// Where a proof was found.
+/// Verification method of a domain.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DomainProofMethod {
-    /// In a TXT record.
+    /// A DNS TXT record.
     Dns,
-    /// In the file.
+    /// A file on the host.
     File,
 }
 
@@ -44,26 +44,26 @@ pub enum DomainProofMethod {
 #[derive(Debug, Clone)]
 pub struct Domains(pub(super) Site<Viewer>);
 
-/// How to prove that the team controls the domain: by the TXT record or by the file; either is enough.
+/// Instructions for verifying a domain, by either the TXT record or the file.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct DomainVerification {
-    /// Name of the TXT record, `_footfall.` and the domain. A record of the domain itself does as well.
+    /// Name of the TXT record: `_footfall.` followed by the domain. A record on the domain itself works as well.
     pub dns_name: String,
-    /// What the record says: `footfall-verification=` and a token that is this website's only.
+    /// Value of the TXT record: `footfall-verification=` followed by a token unique to this website.
     pub dns_value: String,
-    /// Address of the file; `http` does where `https` does not answer.
+    /// URL of the file. `http` is used if `https` does not respond.
     pub file_url: Url,
-    /// A line of the file: the same text as the record's.
+    /// Line that the file must contain, the same as the value of the TXT record.
     pub file_content: String,
 }
 
-/// Changes to the domains of a website. A field that is left out stays as it is.
+/// Changes to the domains of a website. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateDomainsInput {
-    /// Host name, such as `shop.example`. Another one is unproven until `websiteVerifyDomain`. Null is refused.
+    /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Cannot be null.
     pub domain: MaybeUndefined<String>,
-    /// Host names that may send events instead of `domain`, at most 100; `*.` stands for every subdomain. Null is refused; `[]`
-    /// empties the list.
+    /// Host names that can send events instead of `domain`, at most 100; `*.` matches every subdomain. `[]` clears the
+    /// list. Cannot be null.
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
 
@@ -74,10 +74,10 @@ pub struct WebsiteUpdateDomainsPayload {
     pub website: Website,
 }
 
-/// What came of looking for the proof.
+/// The result of verifying a domain.
 #[derive(SimpleObject)]
 pub struct WebsiteVerifyDomainPayload {
-    /// Where the proof was found; null when it was not: `website { domains { verification } }` says where it is looked for.
+    /// Method that succeeded; null if verification failed. `website { domains { verification } }` has the instructions.
     pub method: Option<DomainProofMethod>,
     /// The website.
     pub website: Website,
@@ -85,10 +85,10 @@ pub struct WebsiteVerifyDomainPayload {
 
 // Rules
 
-/// Where the file is looked for.
+/// Path of the file.
 pub const FILE_PATH: &str = "/.well-known/footfall-verification.txt";
 
-/// Characters of a token.
+/// Number of characters in a token.
 pub(super) const TOKEN_LENGTH: usize = 32;
 
 impl DomainVerification {
@@ -103,7 +103,7 @@ impl DomainVerification {
     }
 }
 
-/// Changes what the input names. Errors: `Invalid`, `Conflict` when the team has the domain.
+/// Applies the changes of the input. Errors: `Invalid`, `Conflict` when the team already has the domain.
 pub async fn update_domains(
     ports: &Ports,
     site: &Site<Admin>,
@@ -119,7 +119,7 @@ pub async fn update_domains(
     Change::<change::Domains>::begin(ports, site).await?.commit_row(row, &[]).await
 }
 
-/// The website's domain and token as they are now; the token is made where there is none.
+/// The website's current domain and token; the token is created if there is none.
 async fn domain_and_token(ports: &Ports, site: &Site<Editor>) -> Result<(String, String)> {
     let transaction = ports.begin(site).await?;
     let row = website::Entity::find_by_id(site.id()).one(&transaction).await?;
@@ -137,7 +137,7 @@ async fn domain_and_token(ports: &Ports, site: &Site<Editor>) -> Result<(String,
     Ok((row.domain, token))
 }
 
-/// Looks for the proof. Errors: `Unavailable` when it was not found and DNS does not answer.
+/// Looks for the token. Errors: `Unavailable` when it was not found and DNS does not respond.
 async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) -> Result<Option<DomainProofMethod>> {
     let (own, apex, file) =
         futures_util::join!(ports.proof.txt(&wanted.dns_name), ports.proof.txt(domain), ports.proof.well_known(domain));
@@ -152,18 +152,18 @@ async fn find_proof(ports: &Ports, domain: &str, wanted: &DomainVerification) ->
     {
         return Ok(Some(DomainProofMethod::File));
     }
-    // Not found is an answer only where everybody answered.
+    // "Not found" is conclusive only if every server responded.
     own.and(apex).and(file).map(|_| None)
 }
 
-/// Looks whether the domain shows the website's token, and remembers that it did. Errors: `Unavailable`; `Conflict` when the
-/// domain changed meanwhile.
+/// Checks whether the domain presents the website's token, and records success. Errors: `Unavailable`; `Conflict` if
+/// the domain changed in the meantime.
 pub async fn verify_domain(ports: &Ports, site: &Site<Editor>) -> Result<(Option<DomainProofMethod>, Site<Editor>)> {
     let (domain, token) = domain_and_token(ports, site).await?;
     let found = find_proof(ports, &domain, &DomainVerification::new(&domain, &token)).await?;
     let change = Change::<Verification>::begin(ports, site).await?;
     if change.row().domain != domain {
-        return Err(Error::conflict("The domain changed while it was being looked at; verify the new one."));
+        return Err(Error::conflict("The domain changed during verification. Verify the new domain."));
     }
     let mut row = website::ActiveModel::default();
     if found.is_some() {
@@ -182,44 +182,45 @@ impl Domains {
         &self.0.website().domain
     }
 
-    /// Host names that may send events instead of `primaryDomain`; `*.` stands for every subdomain. Empty: `primaryDomain` and its
-    /// subdomains may.
+    /// Host names that can send events instead of `primaryDomain`; `*.` matches every subdomain. If empty,
+    /// `primaryDomain` and its subdomains can.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_DOMAINS), None))]
     async fn allowed_domains(&self) -> Vec<String> {
         domains_of(self.0.website())
     }
 
-    /// Whether the team has proven that it controls `primaryDomain`.
+    /// Verification state of `primaryDomain`.
     async fn verification_status(&self) -> VerificationStatus {
         self.0.website().verified_at.map_or(VerificationStatus::Pending, |_| VerificationStatus::Verified)
     }
 
-    /// When it was last proven, UTC; null when it was not since the domain last changed.
+    /// Time of the last successful verification, UTC; null if there was none since the domain last changed.
     async fn verified_at(&self) -> Option<Instant> {
         self.0.website().verified_at.map(Instant)
     }
 
-    /// How to prove it; null before `websiteVerifyDomain` was first called for a website of an earlier version.
+    /// Instructions for verifying the domain; null for a website created by an earlier version until
+    /// `websiteVerifyDomain` is first called.
     async fn verification(&self) -> Option<DomainVerification> {
         let row = self.0.website();
         row.verification_token.as_deref().map(|token| DomainVerification::new(&row.domain, token))
     }
 }
 
-/// Mutations of domains.
+/// Domain mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct DomainMutation;
 
 #[Object]
 impl DomainMutation {
-    /// Changes the domains of a website. What the input leaves out stays as it is.
+    /// Changes the domains of a website. Omitted fields stay unchanged.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_domains(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "The changes.")] input: WebsiteUpdateDomainsInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: WebsiteUpdateDomainsInput,
     ) -> Option<async_graphql::Result<WebsiteUpdateDomainsPayload>> {
         let answer: async_graphql::Result<Option<WebsiteUpdateDomainsPayload>> = async {
             let site = ctx.site::<Admin>(&website_id).await?;
@@ -230,13 +231,13 @@ impl DomainMutation {
         answer.transpose()
     }
 
-    /// Looks for the proof that the team controls the domain, in DNS and in the file on it, for at most five seconds.
+    /// Verifies that the team controls the domain, by DNS and by the file on the host. Takes at most five seconds.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_verify_domain(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
     ) -> Option<async_graphql::Result<WebsiteVerifyDomainPayload>> {
         let answer: async_graphql::Result<Option<WebsiteVerifyDomainPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;

@@ -1,7 +1,7 @@
-//! What a website does not count: addresses and paths that its team excluded.
+//! Exclusions of a website: IP addresses and paths that are not counted.
 //!
-//! - An exclusion is reached through its website only, so that the id of another website's is unknown here.
-//! - Addresses and patterns are stored in one spelling, so that the same one is never excluded twice.
+//! - An exclusion is accessed only through its website, so that the ID of another website's exclusion is unknown here.
+//! - Addresses and patterns are stored normalized, so that the same one is never excluded twice.
 
 use async_graphql::{Context, Object};
 use sea_orm::{
@@ -26,26 +26,27 @@ pub use path::PathExclusion;
 
 // Vocabulary
 
-/// What a website does not count.
+/// Exclusions of a website.
 #[derive(Debug, Clone)]
 pub struct Exclusions(pub(super) Site<Viewer>);
 
 // Rules
 
-/// The most exclusions of each kind that a website may have.
+/// Maximum number of exclusions of each kind per website.
 const MAX_EXCLUSIONS: u32 = 500;
 
-/// Characters of a note at most.
+/// Maximum length of a note, in characters.
 const MAX_NOTE: usize = 200;
 
 const MISSING: &str = "The exclusion";
 
-/// A note; an empty one is none. Errors: `Invalid`.
+/// A note; `None` if empty. Errors: `Invalid`.
 fn note(note: Option<String>) -> Result<Option<String>> {
     Ok(note.map(|note| text::line("description", &note, MAX_NOTE)).transpose()?.flatten())
 }
 
-/// Inserts a row where the website has room for it. Errors: `Conflict` when it has the same one already or [`MAX_EXCLUSIONS`] of them.
+/// Inserts a row if the website has room for it. Errors: `Conflict` when it already has the same one or
+/// [`MAX_EXCLUSIONS`] of them.
 async fn insert<S, A>(
     ports: &Ports,
     site: &Site<Editor>,
@@ -67,7 +68,7 @@ where
     if A::Entity::find().filter(of_website.eq(site.id())).count(change.transaction()).await? > u64::from(MAX_EXCLUSIONS)
     {
         return Err(Error::conflict(format!(
-            "The website has {MAX_EXCLUSIONS} exclusions of this kind, which is the most; remove one, or let one stand for several."
+            "The website already has the maximum of {MAX_EXCLUSIONS} exclusions of this kind. Remove one, or combine several."
         )));
     }
     Ok((row, change.commit(&[list]).await?))
@@ -89,17 +90,17 @@ async fn remove<S: Setting<Needs = Editor>, E: EntityTrait>(
 
 // Graph
 
-/// What a website does not count, from the moment on at which it was excluded.
+/// Exclusions of a website. Each applies to events received after it was added.
 #[Object]
 impl Exclusions {
-    /// Addresses and networks whose visits are not counted, oldest first; at most 500.
+    /// Excluded IP addresses and networks, oldest first, at most 500.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn ip_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<List<IpExclusion>> {
         let rows = ctx.cx()?.loaders().ip_exclusions(&self.0).await?;
         Ok(rows.into_iter().map(|row| IpExclusion::new(&self.0, row)).collect::<Result<_>>()?)
     }
 
-    /// Patterns of paths whose views are not counted, oldest first; at most 500.
+    /// Excluded path patterns, oldest first, at most 500.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_EXCLUSIONS), None))]
     async fn path_exclusions(&self, ctx: &Context<'_>) -> async_graphql::Result<List<PathExclusion>> {
         let rows = ctx.cx()?.loaders().path_exclusions(&self.0).await?;

@@ -1,4 +1,4 @@
-//! General settings of a website, changed in part: what a request leaves out stays as it is.
+//! General settings of a website. Partial updates: omitted fields stay unchanged.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
@@ -21,32 +21,33 @@ use crate::{
 
 // Vocabulary
 
-/// Changes to a website's general settings. A field that is left out stays as it is.
+/// Changes to a website's general settings. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateGeneralInput {
-    /// Host name, such as `shop.example`. Another one is unproven until `websiteVerifyDomain`. Null is refused: a website has one.
+    /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Cannot be null.
     pub domain: MaybeUndefined<String>,
-    /// Name, 1 to 100 characters. Null is refused.
+    /// Name, 1 to 100 characters. Cannot be null.
     pub name: MaybeUndefined<String>,
-    /// Zone in which its days begin. Null is refused.
+    /// Time zone in which the website's days begin. Cannot be null.
     pub timezone: MaybeUndefined<TimeZone>,
-    /// Colour of the brand; null returns to the default look.
+    /// Brand color; null restores the default.
     pub primary_color: MaybeUndefined<HexColor>,
-    /// Visitors a month to aim at, 1 to 2,147,483,647; null drops the goal.
+    /// Target number of visitors per month, 1 to 2,147,483,647; null removes the goal.
     pub kpi_goal: MaybeUndefined<i32>,
-    /// Whether anyone may read aggregate figures. Null is refused.
+    /// Whether the dashboard is public: anonymous callers can read its aggregates. Cannot be null.
     pub public_dashboard: MaybeUndefined<bool>,
-    /// Whether pages on local hosts (`localhost`, private addresses) may send events. Null is refused.
+    /// Whether pages on local hosts (`localhost`, private addresses) can send events. Cannot be null.
     pub allow_localhost: MaybeUndefined<bool>,
-    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are open to anyone. Null is refused.
+    /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are public. Cannot be null.
     pub public_realtime: MaybeUndefined<bool>,
-    /// Whether the public dashboard shows page titles and names of events and goals. Null is refused.
+    /// Whether the public dashboard shows page titles, event names and goal names. Cannot be null.
     pub public_details: MaybeUndefined<bool>,
-    /// Whether events are taken in; false pauses tracking: beacons are answered and dropped. Null is refused.
+    /// Whether the website accepts events. False pauses tracking: beacons are acknowledged and dropped. Cannot be null.
     pub is_active: MaybeUndefined<bool>,
-    /// Switches of what is recorded of a visit, and how. Null is refused.
+    /// Tracking settings of the website. Cannot be null.
     pub settings: MaybeUndefined<WebsiteSettingsInput>,
-    /// Host names that may send events instead of `domain`, at most 100; `*.` stands for every subdomain. Null is refused; `[]` empties the list.
+    /// Host names that can send events instead of `domain`, at most 100; `*.` matches every subdomain. `[]` clears the
+    /// list. Cannot be null.
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
 
@@ -59,15 +60,15 @@ pub struct WebsiteUpdateGeneralPayload {
 
 // Rules
 
-/// The most host names in `allowedDomains`.
+/// Maximum number of host names in `allowedDomains`.
 pub(super) const MAX_DOMAINS: u32 = 100;
 
-/// Checks a list of host names; a leading `*.` is kept, doubles are dropped. Errors: `Invalid` for `field`.
+/// Checks a list of host names; a leading `*.` is kept, duplicates are dropped. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
     if domains.len() > MAX_DOMAINS as usize {
         return Err(Error::invalid(
             field,
-            format!("has {} host names; at most {MAX_DOMAINS} are right", domains.len()),
+            format!("must have at most {MAX_DOMAINS} host names (got {})", domains.len()),
         ));
     }
     let mut checked: Vec<String> = Vec::with_capacity(domains.len());
@@ -84,7 +85,7 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
     Ok(checked)
 }
 
-/// Changes what the input names. Errors: `Invalid`, `Conflict` when the team has the domain.
+/// Applies the changes of the input. Errors: `Invalid`, `Conflict` when the team already has the domain.
 pub async fn update_general(
     ports: &Ports,
     site: &Site<Editor>,
@@ -110,7 +111,7 @@ pub async fn update_general(
         MaybeUndefined::Null => Set(None),
         MaybeUndefined::Value(goal) if goal >= 1 => Set(Some(goal)),
         MaybeUndefined::Value(goal) => {
-            return Err(Error::invalid("kpiGoal", format!("is {goal}; 1 or more is right, or null for no goal")));
+            return Err(Error::invalid("kpiGoal", format!("must be at least 1, or null for no goal (got {goal})")));
         }
     };
     if let Some(public) = required("publicDashboard", input.public_dashboard)? {
@@ -140,20 +141,20 @@ pub async fn update_general(
 
 // Graph
 
-/// Mutations of general settings.
+/// General settings mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct GeneralMutation;
 
 #[Object]
 impl GeneralMutation {
-    /// Changes general settings of a website. What the input leaves out stays as it is; an empty input changes nothing.
+    /// Changes general settings of a website. Omitted fields stay unchanged; an empty input changes nothing.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_update_general(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "The changes.")] input: WebsiteUpdateGeneralInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: WebsiteUpdateGeneralInput,
     ) -> Option<async_graphql::Result<WebsiteUpdateGeneralPayload>> {
         let answer: async_graphql::Result<Option<WebsiteUpdateGeneralPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;

@@ -1,4 +1,4 @@
-//! What became of what was sent to a website: counts of the ledger, and what looks wrong in the set-up.
+//! Outcomes of a website's events: counts from the ledger, and configuration warnings.
 
 use async_graphql::{Context, Object, SimpleObject};
 
@@ -15,30 +15,30 @@ use crate::{
 
 // Vocabulary
 
-/// Minutes that are counted unless the caller says otherwise: a day.
+/// Default number of minutes: a day.
 pub const DEFAULT_MINUTES: i32 = 1_440;
 
-/// Minutes that are counted at most: the 30 days that the ledger keeps.
+/// Maximum number of minutes: the 30 days that the ledger keeps.
 pub const MAX_MINUTES: i32 = 43_200;
 
-/// Reasons and warnings at most. A reason that is added beyond that does not compile.
+/// Maximum number of reasons and warnings. A reason added beyond that does not compile.
 const MAX_REASONS: u32 = 20;
 const _: () = assert!(Outcome::ALL.len() <= MAX_REASONS as usize);
 const MAX_WARNINGS: u32 = 20;
 
-/// What became of everything that was sent to a website.
+/// Outcomes of all events received for a website.
 #[derive(Debug, Clone)]
 pub struct Ingest {
     site: Site<Viewer>,
     counts: Vec<(Outcome, u64)>,
 }
 
-/// Why something was not counted, and how often.
+/// A reason why events were not counted, and how often it occurred.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
-    /// Why.
+    /// Reason.
     pub reason: Outcome,
-    /// How often in the time that was asked for; never 0.
+    /// Number of occurrences in the period; never 0.
     pub count: BigInt,
 }
 
@@ -49,10 +49,7 @@ impl Ingest {
     pub(crate) async fn load(ports: &Ports, site: &Site<Viewer>, last_minutes: Option<i32>) -> Result<Self> {
         let minutes = last_minutes.unwrap_or(DEFAULT_MINUTES);
         if !(1..=MAX_MINUTES).contains(&minutes) {
-            return Err(Error::invalid(
-                "lastMinutes",
-                format!("is {minutes}; 1 to {MAX_MINUTES} is right (30 days are kept)"),
-            ));
+            return Err(Error::invalid("lastMinutes", format!("must be between 1 and {MAX_MINUTES} (got {minutes})")));
         }
         let since_ms = ports.now().timestamp_millis().saturating_sub(i64::from(minutes) * 60_000);
         // The ledger counts whole minutes.
@@ -64,7 +61,7 @@ impl Ingest {
         BigInt::from_u64(self.counts.iter().filter(|(outcome, _)| wanted(*outcome)).map(|(_, count)| count).sum())
     }
 
-    /// What was not counted by reason, the most frequent first, then in the order of the reasons.
+    /// Drop counts by reason, in descending order, then in the order of the reasons.
     fn reasons(&self) -> Vec<Dropped> {
         let is_counted = |outcome| matches!(outcome, Outcome::Accepted | Outcome::Duplicate);
         let dropped = Outcome::ALL.into_iter().filter(|outcome| !is_counted(*outcome));
@@ -79,38 +76,38 @@ impl Ingest {
 
 // Graph
 
-/// What became of everything that was sent to a website: page views, events and heartbeats alike.
+/// Outcomes of all events received for a website: page views, events and heartbeats.
 #[Object]
 impl Ingest {
-    /// Everything that was sent, whatever became of it.
+    /// Number of all received events, whatever their outcome.
     async fn received(&self) -> BigInt {
         self.count(|_| true)
     }
 
-    /// What was stored, or is on its way to the store and can no longer be lost.
+    /// Number of events that were stored or durably queued for storage.
     async fn accepted(&self) -> BigInt {
         self.count(|outcome| outcome == Outcome::Accepted)
     }
 
-    /// What had been sent before and was counted then.
+    /// Number of duplicates of events counted before.
     async fn duplicates(&self) -> BigInt {
         self.count(|outcome| outcome == Outcome::Duplicate)
     }
 
-    /// What was not counted, by reason, the most frequent first; reasons that did not occur are left out.
+    /// Counts of events that were not counted, by reason, in descending order. Reasons that did not occur are omitted.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_REASONS), None))]
     async fn dropped(&self) -> List<Dropped> {
         self.reasons().into()
     }
 
-    /// When the last event was accepted, UTC; null when none was within 30 days.
+    /// Time of the last accepted event, UTC; null if there was none within 30 days.
     async fn last_event_at(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<Instant>> {
         let answer: async_graphql::Result<Option<Instant>> =
             async { Ok(last_event_at(ctx.cx()?.ports(), self.site.id()).await?) }.await;
         answer.transpose()
     }
 
-    /// What looks wrong in the set-up, in sentences; empty when nothing does.
+    /// Warnings about the website's configuration; empty if there are none.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WARNINGS), None))]
     async fn warnings(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<String>> {
         let row = self.site.website();

@@ -1,4 +1,4 @@
-//! What ingest reads of the control plane: the rules of every website, and whether they were changed.
+//! The control-plane data that ingest needs: the rules of every website, and whether they have changed.
 
 use std::collections::HashMap;
 
@@ -15,24 +15,24 @@ use crate::{
     website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
 };
 
-/// Which websites' rules are read.
+/// Selection of websites whose rules are read.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
-    /// Those of every website.
+    /// Every website.
     All,
-    /// Those of these websites, and of the ones that were changed after this time.
+    /// These websites, and those that changed after this time.
     Changed {
-        /// Some websites.
+        /// IDs of websites.
         websites: &'a [Uuid],
-        /// `updatedAt` is later.
+        /// Lower bound of `updatedAt`, exclusive.
         since: DateTime<Utc>,
     },
 }
 
-/// What tells whether websites were changed: how many there are, and when the last one was.
+/// Detects changes of websites: their number, and the time of the last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State {
-    /// Websites.
+    /// Number of websites.
     pub count: u64,
     /// The latest `updatedAt`; `None` without websites.
     pub newest: Option<DateTime<Utc>>,

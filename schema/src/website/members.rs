@@ -1,4 +1,4 @@
-//! Members of a website's team, reached through the website: invited, given another role, removed.
+//! Members of a website's team, managed through the website.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
@@ -12,36 +12,36 @@ use crate::{
 
 // Vocabulary
 
-/// Who is invited, and as what.
+/// The user to invite and their role.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteInviteMemberInput {
-    /// The e-mail address of a registered user; letter case does not matter.
+    /// E-mail address of a registered user. Not case-sensitive.
     pub email: EmailAddress,
-    /// The role to give, at most the caller's own.
+    /// Role to grant, at most the caller's own.
     #[graphql(default_with = "Role::Viewer")]
     pub role: Role,
 }
 
-/// Which member gets which role.
+/// The member and their new role.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteUpdateMemberInput {
-    /// The membership: global id or UUID.
+    /// The membership: global ID or UUID.
     pub member_id: ID,
-    /// The role to give, at most the caller's own.
+    /// Role to grant, at most the caller's own.
     pub role: Role,
 }
 
-/// Which member is removed.
+/// Input for removing a member.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteRemoveMemberInput {
-    /// The membership: global id or UUID.
+    /// The membership: global ID or UUID.
     pub member_id: ID,
 }
 
-/// The new member, or one who is back.
+/// The result of inviting a member.
 #[derive(SimpleObject)]
 pub struct WebsiteInviteMemberPayload {
-    /// The membership. Who was a member before has the same one again.
+    /// The membership. A former member keeps the same one.
     pub membership: Membership,
     /// The website.
     pub website: Website,
@@ -56,12 +56,12 @@ pub struct WebsiteUpdateMemberPayload {
     pub website: Website,
 }
 
-/// What is left after a member was removed.
+/// The result of removing a member.
 #[derive(SimpleObject)]
 pub struct WebsiteRemoveMemberPayload {
-    /// Always true: what could not be removed is an error.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// The global id of the membership, which another invitation revives.
+    /// Global ID of the membership. A later invitation reactivates it.
     pub deleted_id: ID,
     /// The website.
     pub website: Website,
@@ -69,22 +69,23 @@ pub struct WebsiteRemoveMemberPayload {
 
 // Graph
 
-/// Mutations of who is a member.
+/// Member mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MemberMutation;
 
 #[Object]
 impl MemberMutation {
-    /// Gives a registered user a part in the website's team, at once. A caller grants no role above their own; a team has at most
-    /// three owners, and an owner-to-be is an admin until they accept. An address that no account has is `NOT_FOUND`, also one that
-    /// its account has not proven where mail is set up; an active member is a `CONFLICT`.
+    /// Adds a registered user to the website's team, effective immediately. Callers cannot grant a role above their
+    /// own. A team has at most three owners; a member invited as OWNER is an admin until they accept. Fails with
+    /// `NOT_FOUND` if no account has the address or, if mail is configured, the account has not confirmed it, and with
+    /// `CONFLICT` for an active member.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_invite_member(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "Who is invited, and as what.")] input: WebsiteInviteMemberInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The user to invite and their role.")] input: WebsiteInviteMemberInput,
     ) -> Option<async_graphql::Result<WebsiteInviteMemberPayload>> {
         let answer: async_graphql::Result<Option<WebsiteInviteMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
@@ -97,15 +98,16 @@ impl MemberMutation {
         answer.transpose()
     }
 
-    /// Gives a member of the website's team another role, which counts from the next request on; `OWNER` is offered, and counts once
-    /// the member accepts. A caller changes no member above them and grants no role above their own; the last owner stays one.
+    /// Changes the role of a member of the website's team, effective with their next request. `OWNER` is offered, and
+    /// takes effect once the member accepts. Callers cannot change a member with a higher role or grant a role above
+    /// their own. The last owner cannot be changed.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_member(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "Which member gets which role.")] input: WebsiteUpdateMemberInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The member and their new role.")] input: WebsiteUpdateMemberInput,
     ) -> Option<async_graphql::Result<WebsiteUpdateMemberPayload>> {
         let answer: async_graphql::Result<Option<WebsiteUpdateMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
@@ -118,15 +120,15 @@ impl MemberMutation {
         answer.transpose()
     }
 
-    /// Ends a member's part in the website's team; it counts from the next request on. Nobody removes a member above them, or
-    /// the last owner. Who has no team left gets a new one of their own.
+    /// Removes a member from the website's team, effective with their next request. Callers cannot remove a member with
+    /// a higher role, or the last owner. A user without any other team gets a new one of their own.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_remove_member(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "Which member is removed.")] input: WebsiteRemoveMemberInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The member to remove.")] input: WebsiteRemoveMemberInput,
     ) -> Option<async_graphql::Result<WebsiteRemoveMemberPayload>> {
         let answer: async_graphql::Result<Option<WebsiteRemoveMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);

@@ -1,4 +1,4 @@
-//! What a website's team wants to be told: an open record of the dashboard's own, whose keys stay as they were sent.
+//! Notification preferences of a website's team: an open record defined by the dashboard. Keys are stored unchanged.
 //!
 //! - A change merges its keys into the record; null is a value like any other.
 
@@ -22,22 +22,22 @@ use crate::{
 
 // Vocabulary
 
-/// What a website's team wants to be told.
+/// Notification preferences of a website's team.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct NotificationPreferences {
-    /// The UUID of the website.
+    /// UUID of the website.
     pub website_id: Uuid,
-    /// The record: an object whose keys and values are the dashboard's own, as they were sent; empty when none was ever set.
+    /// JSON object whose keys and values are defined by the dashboard; empty if nothing was set.
     pub preferences: Json,
-    /// When it last changed, UTC; null when it was never set.
+    /// Time of the last change, UTC; null if nothing was set.
     pub updated_at: Option<Instant>,
 }
 
-/// Changes to what a website's team wants to be told.
+/// Changes to the notification preferences of a website's team.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteUpdateNotificationsInput {
-    /// An object whose keys are set in the record; its other keys stay. Null is stored as null. Any keys but `website_id`;
-    /// the record takes at most 32,768 bytes of JSON.
+    /// JSON object whose keys are merged into the record, at most 32,768 bytes of JSON in total. Omitted keys stay
+    /// unchanged; null is stored as a value. The key `website_id` is not allowed.
     pub preferences: Json,
 }
 
@@ -52,10 +52,10 @@ pub struct WebsiteUpdateNotificationsPayload {
 
 // Rules
 
-/// Bytes of the record as JSON at most.
+/// Maximum size of the record as JSON, in bytes.
 const MAX_BYTES: usize = 32 * 1024;
 
-/// The key that answers put beside the record.
+/// The key that responses add to the record.
 const RESERVED: &str = "website_id";
 
 impl NotificationPreferences {
@@ -71,23 +71,23 @@ fn record_of(row: Option<&notification_preferences::Model>) -> Result<Map<String
     row.map_or_else(|| Ok(Map::new()), |row| serde_json::from_str(&row.preferences).map_err(Error::internal))
 }
 
-/// Takes the keys that are set. Errors: `Invalid` for what is no object, or sets the key that is not the record's.
+/// Reads the keys to set. Errors: `Invalid` for anything but an object, and for the reserved key.
 fn checked(preferences: Json) -> Result<Map<String, Value>> {
     let Ok(Value::Object(given)) = preferences.0.into_json() else {
         return Err(Error::invalid("preferences", "must be a JSON object"));
     };
     if given.contains_key(RESERVED) {
-        return Err(Error::invalid(RESERVED, "cannot be a preference: it names the website; leave it out"));
+        return Err(Error::invalid(RESERVED, "is reserved and cannot be used as a preference"));
     }
     Ok(given)
 }
 
-/// What the website's team wants to be told.
+/// The website's notification preferences.
 pub(crate) async fn preferences_of(cx: &Cx, site: &Site<Viewer>) -> Result<NotificationPreferences> {
     NotificationPreferences::from_row(site.id(), cx.loaders().notifications(site).await?)
 }
 
-/// Sets keys of the record, which is made where there is none. Errors: `Invalid`.
+/// Sets keys of the record, which is created if there is none. Errors: `Invalid`.
 pub async fn update_notifications(
     ports: &Ports,
     site: &Site<Editor>,
@@ -106,7 +106,7 @@ pub async fn update_notifications(
     if text.len() > MAX_BYTES {
         return Err(Error::invalid(
             "preferences",
-            format!("would make the record {} bytes long; at most {MAX_BYTES} are right", text.len()),
+            format!("the record must have at most {MAX_BYTES} bytes as JSON (got {})", text.len()),
         ));
     }
     let row = notification_preferences::Model { website_id: site.id(), preferences: text, updated_at: ports.now() };
@@ -128,20 +128,20 @@ pub async fn update_notifications(
 
 // Graph
 
-/// Mutations of notification preferences.
+/// Notification mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct NotificationMutation;
 
 #[Object]
 impl NotificationMutation {
-    /// Sets what the website's team wants to be told. Keys that the input leaves out stay as they are.
+    /// Sets notification preferences of the website's team. Omitted keys stay unchanged.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_update_notifications(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "The changes.")] input: WebsiteUpdateNotificationsInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: WebsiteUpdateNotificationsInput,
     ) -> Option<async_graphql::Result<WebsiteUpdateNotificationsPayload>> {
         let answer: async_graphql::Result<Option<WebsiteUpdateNotificationsPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;

@@ -1,4 +1,4 @@
-//! Where a website's revenue comes from, and in which currency it is shown.
+//! Source of a website's revenue and the currency in which it is shown.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
@@ -18,14 +18,14 @@ use crate::{
 
 macro_rules! providers {
     ($( $(#[$doc:meta])* $provider:ident = $text:literal, )+) => {
-        /// Where revenue comes from.
+        /// Source of revenue data.
         #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum RevenueProvider { $( $(#[$doc])* $provider, )+ }
 
         impl RevenueProvider {
             const ALL: &[Self] = &[$( Self::$provider, )+];
 
-            /// As rows and REST spell it. Never changed.
+            /// Stored and REST spelling. Never changed.
             fn text(self) -> &'static str {
                 match self { $( Self::$provider => $text, )+ }
             }
@@ -46,26 +46,26 @@ providers! {
     Polar = "polar",
     /// Shopify.
     Shopify = "shopify",
-    /// The website's own pages and servers, with `revenue` events.
+    /// `revenue` events sent by the website's own pages and servers.
     Manual = "manual",
 }
 
-/// Where a website's revenue comes from, and in which currency it is shown.
+/// Source of a website's revenue and the currency in which it is shown.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct RevenueSettings {
-    /// Where it comes from; null when nothing was set.
+    /// Source of revenue; null if none is set.
     pub provider: Option<RevenueProvider>,
-    /// ISO 4217 code of the currency in which it is shown; amounts in others are left out.
+    /// ISO 4217 code of the currency in which revenue is shown. Amounts in other currencies are excluded.
     pub currency: String,
 }
 
-/// Changes to where revenue comes from. A field that is left out stays as it is.
+/// Changes to revenue settings. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateRevenueInput {
-    /// Where it comes from; null for nowhere.
+    /// Source of revenue; null for none.
     pub revenue_provider: MaybeUndefined<RevenueProvider>,
-    /// ISO 4217 code such as `USD`, three capital letters. What was received in another currency is kept and no longer shown.
-    /// Null is refused.
+    /// ISO 4217 code such as `USD`, three capital letters. Amounts in other currencies are kept but no longer shown.
+    /// Cannot be null.
     pub revenue_currency: MaybeUndefined<String>,
 }
 
@@ -97,7 +97,7 @@ MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF 
 STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW \
 ZWG";
 
-/// The codes that a currency may have, for those who describe the API.
+/// The currency codes, for API descriptions.
 pub fn currencies() -> impl Iterator<Item = &'static str> {
     CURRENCIES.split(' ')
 }
@@ -107,13 +107,10 @@ fn checked_currency(field: &str, code: &str) -> Result<String> {
     if currencies().any(|known| known == code) {
         return Ok(code.to_owned());
     }
-    Err(Error::invalid(
-        field,
-        "is no ISO 4217 code of a currency in use; three capital letters such as USD or EUR are right",
-    ))
+    Err(Error::invalid(field, "must be the ISO 4217 code of a currency in use, such as USD or EUR"))
 }
 
-/// Changes what the input names. Errors: `Invalid`.
+/// Applies the changes of the input. Errors: `Invalid`.
 pub async fn update_revenue(
     ports: &Ports,
     site: &Site<Admin>,
@@ -133,20 +130,20 @@ pub async fn update_revenue(
 
 // Graph
 
-/// Mutations of revenue settings.
+/// Revenue settings mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RevenueMutation;
 
 #[Object]
 impl RevenueMutation {
-    /// Changes where a website's revenue comes from and in which currency it is shown. What the input leaves out stays as it is.
+    /// Changes the source of a website's revenue and the currency in which it is shown. Omitted fields stay unchanged.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
     async fn website_update_revenue(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "The changes.")] input: WebsiteUpdateRevenueInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The changes to apply.")] input: WebsiteUpdateRevenueInput,
     ) -> Option<async_graphql::Result<WebsiteUpdateRevenuePayload>> {
         let answer: async_graphql::Result<Option<WebsiteUpdateRevenuePayload>> = async {
             let site = ctx.site::<Admin>(&website_id).await?;

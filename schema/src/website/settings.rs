@@ -1,6 +1,6 @@
-//! Switches of a website: what is recorded of a visit, and how.
+//! Tracking settings of a website: switches for what is recorded.
 //!
-//! - They live in one open record of the row; keys that this version does not know stay in it.
+//! - They are stored in one open record of the row; unknown keys are kept.
 
 use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
 use entity::website;
@@ -14,38 +14,42 @@ use crate::{
 
 // Vocabulary
 
-/// What is recorded of a visit, and how.
+/// Tracking settings of the website.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebsiteSettings {
-    /// Clicks on links to other hosts: false drops the script's `outbound_link` events as `NOT_TRACKED`.
+    /// Whether clicks on links to other hosts are recorded. If false, the script's `outbound_link` events are dropped
+    /// as `NOT_TRACKED`.
     pub track_outbound_links: bool,
-    /// Clicks on links to files: false drops the script's `file_download` events as `NOT_TRACKED`.
+    /// Whether clicks on links to files are recorded. If false, the script's `file_download` events are dropped as
+    /// `NOT_TRACKED`.
     pub track_downloads: bool,
-    /// Recordings of visits.
+    /// Whether session replay is switched on. Stored for clients only: Footfall does not record sessions.
     pub session_replay: bool,
-    /// Clicks and scroll depth for maps.
+    /// Whether heatmaps are switched on. Stored for clients only: Footfall does not record heatmaps.
     pub heatmaps: bool,
-    /// Zero Client-Side Storage Mode: ids of visitors that senders keep are ignored, so that a visitor is an address and a user
-    /// agent for one UTC day, and neither is stored. False unless it was set.
+    /// Whether Zero Client-Side Storage Mode is on. Visitor IDs kept by senders are then ignored: a visitor is an IP
+    /// address and a user agent for one UTC day, and neither is stored. Defaults to false.
     pub cookieless: bool,
-    /// Whether a page may show the script's debug overlay (`?zenovay_debug=1`), where the script has one. False unless it was set.
+    /// Whether a page can show the script's debug overlay (`?zenovay_debug=1`), if the script has one. Defaults to
+    /// false.
     pub debug_overlay: bool,
 }
 
-/// Changes to what is recorded of a visit. A switch that is left out stays as it is.
+/// Changes to the tracking settings. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Copy, Default)]
 pub struct WebsiteSettingsInput {
-    /// Clicks on links to other hosts. Null is refused.
+    /// Whether to record clicks on links to other hosts. Cannot be null.
     pub track_outbound_links: MaybeUndefined<bool>,
-    /// Clicks on links to files. Null is refused.
+    /// Whether to record clicks on links to files. Cannot be null.
     pub track_downloads: MaybeUndefined<bool>,
-    /// Recordings of visits. Null is refused.
+    /// Whether session replay is switched on. Cannot be null.
     pub session_replay: MaybeUndefined<bool>,
-    /// Clicks and scroll depth for maps. Null is refused.
+    /// Whether heatmaps are switched on. Cannot be null.
     pub heatmaps: MaybeUndefined<bool>,
-    /// Zero Client-Side Storage Mode: ids of visitors that senders keep are ignored from the next event on. Null is refused.
+    /// Whether Zero Client-Side Storage Mode is on. Visitor IDs kept by senders are ignored from the next event on.
+    /// Cannot be null.
     pub cookieless: MaybeUndefined<bool>,
-    /// Whether a page may show the script's debug overlay. Null is refused.
+    /// Whether a page can show the script's debug overlay. Cannot be null.
     pub debug_overlay: MaybeUndefined<bool>,
 }
 
@@ -65,7 +69,7 @@ impl WebsiteSettings {
 
 // Rules
 
-/// Switches that somebody sets. Errors: `Invalid` for null.
+/// The switches to set. Errors: `Invalid` for null.
 pub(super) fn given(switches: &[(Switch, MaybeUndefined<bool>)]) -> Result<Vec<(Switch, bool)>> {
     let mut set = Vec::new();
     for (switch, value) in switches {
@@ -88,7 +92,7 @@ pub(super) fn switches_of(input: WebsiteSettingsInput) -> [(Switch, MaybeUndefin
     ]
 }
 
-/// The row's open record with these switches set, and the names of those that changed; `None` where none did.
+/// The row's open record with these switches set, and the names of those that changed; `None` if none did.
 pub(super) fn with_switches(row: &website::Model, set: &[(Switch, bool)]) -> Option<(Value, Vec<&'static str>)> {
     let changed: Vec<_> = set.iter().filter(|(switch, value)| switch.of(row) != *value).collect();
     if changed.is_empty() {

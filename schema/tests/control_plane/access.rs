@@ -31,7 +31,7 @@ async fn each_role_reaches_its_level_and_no_further() {
             } else {
                 let (code, _, message) = member.refusal(document, vars.clone()).await;
                 assert_eq!(code, "FORBIDDEN");
-                assert!(message.ends_with(&format!("yours is {}.", role.name())), "{message}");
+                assert!(message.ends_with(&format!("yours is {}).", role.name())), "{message}");
             }
         }
         app.deactivate(part).await;
@@ -70,7 +70,7 @@ async fn a_global_id_works_and_one_of_another_kind_does_not() {
     owner.ok(WEBSITE, json!({ "id": global })).await;
     let (code, field, message) = owner.refusal(WEBSITE, json!({ "id": team })).await;
     assert_eq!((code.as_str(), field.as_str()), ("VALIDATION_ERROR", "id"));
-    assert!(message.contains("of a Team"), "{message}");
+    assert!(message.contains("type Team"), "{message}");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ fn every_root_field_states_its_access_and_its_description_says_the_same() {
             (On::Public, _) => "Access: anyone.".to_owned(),
             (On::User, _) => "Access: a signed-in user.".to_owned(),
             (On::ApiKey, _) => "Access: an API key.".to_owned(),
-            (On::Node, _) => format!("Access: {role} of the thing's team; one's own account."),
+            (On::Node, _) => format!("Access: {role} or above in the object's team, or the user's own account."),
             (On::Team, _) => format!("Access: {role} or above in the team."),
             (On::Conversation, _) => {
                 format!("Access: {role} or above in the conversation's team; no API key.")
@@ -46,7 +46,7 @@ fn every_root_field_states_its_access_and_its_description_says_the_same() {
             }
             (On::Website, false) => format!("Access: {role} or above on the website."),
             (On::Website, true) => {
-                format!("Access: {role} or above on the website; anyone where the website is open to the public.")
+                format!("Access: {role} or above on the website; anyone if its dashboard is public.")
             }
         };
         assert_eq!(description.lines().last(), Some(line.as_str()), "{root}.{field}: {description}");

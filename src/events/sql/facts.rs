@@ -1,10 +1,10 @@
-//! Facts and metrics: what a visit or an event contributes to each column, and what the columns add up to.
+//! Facts and metrics: what a visit or an event contributes to each column, and how metrics are computed from the sums.
 
 use schema::analytics::{plan::MetricSet, query::Metric};
 
 use super::super::dialect;
 
-/// One column that facts have in common: the metrics that need it, and what a whole visit contributes.
+/// A column shared by all facts: the metrics that need it, and what a whole visit contributes.
 pub(super) struct Fact {
     pub(super) column: &'static str,
     pub(super) of_visit: &'static str,
@@ -41,7 +41,7 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
 ];
 
-/// Which events are money in the currency: revenue, and goals with a value.
+/// Condition for events with revenue in the currency: revenue events, and goals with a value.
 pub(super) fn is_money(currency: &str) -> String {
     format!("kind IN (3, 4) AND currency = {currency}")
 }
@@ -64,14 +64,14 @@ pub(super) fn needed(metrics: MetricSet) -> impl Iterator<Item = &'static Fact> 
     FACTS.iter().filter(move |fact| fact.metrics.iter().any(|metric| metrics.has(*metric)))
 }
 
-/// The sums of a row, in the order of [`FACTS`]; what was not asked for is 0.
+/// The sums of a row, in the order of [`FACTS`]; what was not requested is 0.
 pub(super) fn sums(metrics: MetricSet) -> String {
     FACTS
         .iter()
         .map(|fact| {
             let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
             match (wanted, fact.column) {
-                // Any number of amounts fits, so that no event can make the question fail.
+                // Any number of amounts fits, so that no event can make the query fail.
                 (true, "revenue_micros") => "coalesce(sum(revenue_micros), 0)::HUGEINT".to_owned(),
                 (false, "revenue_micros") => "0::HUGEINT".to_owned(),
                 (false, _) => "0::BIGINT".to_owned(),

@@ -1,11 +1,11 @@
-//! What pages have beside their metrics: title, entries, exits, time on the page.
+//! Page details: title, entries, exits, time on page.
 
 use schema::analytics::event::VISIT_GAP_MS;
 
 use super::{Compiler, Statement};
 
 impl Compiler<'_> {
-    /// When the visits that go on after the range end, the latest of them; the range's end without such visits.
+    /// The latest end of the visits that continue after the range; the range's end without such visits.
     #[must_use]
     pub fn last_end(&self, open: bool) -> Statement {
         let end = self.basis.span.end_ms;
@@ -17,8 +17,8 @@ impl Compiler<'_> {
         Statement { text, values: Vec::new() }
     }
 
-    /// One row per page, in the order of `paths`: title, entries, exits, mean milliseconds until the visit's next event, which is
-    /// looked for until `last_end_ms`.
+    /// One row per page, in the order of `paths`: title, entries, exits, mean milliseconds until the visit's next
+    /// event, searched until `last_end_ms`.
     #[must_use]
     pub fn pages(&self, paths: &[String], last_end_ms: i64, open: bool) -> Statement {
         let mut statement = Statement::default();

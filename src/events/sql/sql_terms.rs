@@ -1,4 +1,4 @@
-//! The words of statements: bound values, a dimension's expression, a filter's condition.
+//! Building blocks of statements: bound values, a dimension's expression, a filter's condition.
 
 use schema::analytics::query::{Dimension, FilterInput, FilterOperator};
 
@@ -53,10 +53,10 @@ pub(super) fn expression(dimension: Dimension) -> &'static str {
     }
 }
 
-/// Which events have a value of the dimension at all.
+/// Condition for events that have a value of the dimension.
 pub(super) fn holders(dimension: Dimension) -> &'static str {
     match dimension {
-        // A heartbeat says that a page is still looked at, not that something happened there.
+        // A heartbeat only reports that a page is still open.
         Dimension::Page | Dimension::Hostname => " AND kind <> 5",
         Dimension::Title => " AND kind = 0",
         Dimension::Event => " AND kind NOT IN (0, 5)",

@@ -1,4 +1,5 @@
-//! What runs ends when its client leaves: over HTTP, event streams and WebSocket, behind the real server.
+//! Running operations end when their client disconnects: over HTTP, event streams and WebSocket, behind the real
+//! server.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
-//! A generation of ids: a file of sorted 64-bit keys that never changes once it has its name.
+//! A generation of IDs: a file of sorted 64-bit keys that never changes once it has its name.
 //!
-//! - Most questions are about keys that are not there: a Bloom filter in memory answers them. The others read one page.
+//! - Most lookups are for keys that are not present: a Bloom filter in memory answers them. The others read one page.
 //! - Layout, little endian: the keys, the first key of each page, the filter, then the counts of keys and filter blocks and [`MAGIC`].
 
 use std::{
@@ -29,7 +29,7 @@ const EXTENSION: &str = "ids";
 /// Extension of a file that is being written.
 const UNFINISHED: &str = "new";
 
-/// Bits of the filter for each key: about one question in a hundred about a missing key reads a page.
+/// Bits of the filter for each key: about one lookup in a hundred of a missing key reads a page.
 const BITS: u64 = 10;
 
 /// Bits that a key sets.
@@ -89,7 +89,7 @@ impl Filter {
 pub struct Generation {
     /// Grows from each generation to the next.
     pub number: u64,
-    /// UTC day on which its ids arrived, by the server's clock (days since 1970).
+    /// UTC day on which its IDs arrived, by the server's clock (days since 1970).
     pub day: i64,
     /// How many keys it holds.
     pub count: u64,
@@ -97,15 +97,15 @@ pub struct Generation {
     file: Arc<File>,
     /// The first key of each page.
     fences: Arc<[u64]>,
-    /// `None` where memory is short: each question reads a page then.
+    /// `None` if memory is short: each lookup reads a page then.
     filter: Option<Arc<Filter>>,
 }
 
 impl Generation {
-    /// Writes keys (sorted, each once) and those of other generations into a new file. It is on disk when this returns.
+    /// Writes keys (sorted, unique) and those of other generations to a new file. It is on disk when this returns.
     ///
     /// # Errors
-    /// Whatever the disk refuses; a file that has its name is complete.
+    /// Disk errors; a file with its final name is complete.
     pub fn write(folder: &Path, number: u64, day: i64, keys: &[u64], merged: &[Self]) -> io::Result<Self> {
         let path = folder.join(format!("{number:016x}-{day}.{EXTENSION}"));
         let unfinished = path.with_extension(UNFINISHED);
@@ -141,7 +141,7 @@ impl Generation {
         Ok(Self { number, day, count, path, file, fences: fences.into(), filter: Some(Arc::new(filter)) })
     }
 
-    /// Opens the generations of a folder, in order. Removes what was not finished; warns of what cannot be read.
+    /// Opens the generations of a folder, in order. Deletes unfinished files; warns about unreadable ones.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -155,7 +155,7 @@ impl Generation {
                     Ok(generation) => generations.push(generation),
                     Err(error) => tracing::warn!(
                         error.source = %error,
-                        "{} cannot be read: events whose ids it remembers may count again",
+                        "cannot read {}; events whose IDs it contains may be counted again",
                         path.display()
                     ),
                 },
@@ -167,7 +167,7 @@ impl Generation {
     }
 
     fn open(path: PathBuf) -> io::Result<Self> {
-        let broken = || io::Error::other("it is no complete file of ids");
+        let broken = || io::Error::other("the file is incomplete");
         let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.split_once('-'));
         let (number, day) = name.ok_or_else(broken)?;
         let number = u64::from_str_radix(number, 16).map_err(io::Error::other)?;
@@ -213,15 +213,15 @@ impl Generation {
         self.filter.as_ref().map_or(0, |filter| filter.0.len() * size_of::<Block>())
     }
 
-    /// Gives up the filter's memory.
+    /// Frees the filter's memory.
     pub fn drop_filter(&mut self) {
         self.filter = None;
     }
 
-    /// Removes the file. What is open stays readable.
+    /// Deletes the file. Open handles stay readable.
     ///
     /// # Errors
-    /// Whatever the disk refuses.
+    /// Disk errors.
     pub fn remove(&self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
@@ -236,7 +236,7 @@ impl Generation {
     }
 }
 
-/// Reads an open file from its beginning, whatever else reads it.
+/// Reads an open file from its beginning, independently of other readers.
 struct Cursor {
     file: Arc<File>,
     at: u64,

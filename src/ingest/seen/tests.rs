@@ -1,4 +1,4 @@
-//! Holds the memory of ids against many of them, many days, clocks that jump, and disks that refuse.
+//! Tests the memory of IDs with many of them, many days, clock jumps, and failing disks.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! The parts of the description that all routes share: scalars, the error, responses, headers.
+//! The shared parts of the description: scalars, the error, responses, headers.
 
 use schema::error::Error;
 use serde_json::{Map, Value, json};
 
 use super::super::rest_names::camel;
 
-/// The schema of a scalar of the schema.
+/// The schema of a scalar.
 pub(super) fn scalar(name: &str) -> Value {
     match name {
         "Int" => json!({ "type": "integer", "format": "int32" }),
@@ -47,7 +47,7 @@ pub(super) fn or_null(mut schema: Value) -> Value {
     schema
 }
 
-/// The envelope of a refusal.
+/// The envelope of an error.
 pub(super) fn error_schema() -> Value {
     let mut codes: Vec<&str> = Vec::new();
     for (code, _) in Error::TABLE {
@@ -58,13 +58,13 @@ pub(super) fn error_schema() -> Value {
     }
     json!({
         "type": "object",
-        "description": "A refusal.",
+        "description": "An error.",
         "properties": {
             "success": { "type": "boolean", "const": false },
             "error": {
                 "type": "object",
                 "properties": {
-                    "message": { "type": "string", "description": "What is wrong and what would be right." },
+                    "message": { "type": "string", "description": "Description of the error and of what is allowed." },
                     "code": { "type": "string", "enum": codes },
                     "timestamp": { "type": "string", "format": "date-time" },
                 },
@@ -76,17 +76,17 @@ pub(super) fn error_schema() -> Value {
 }
 
 const RESPONSES: &[(u16, &str)] = &[
-    (400, "A parameter or the body is not valid."),
-    (401, "The credential is missing or not valid."),
-    (403, "The caller may not do this here."),
-    (404, "There is no such thing."),
-    (409, "It exists already, or its state forbids the change."),
+    (400, "A parameter or the body is invalid."),
+    (401, "The credential is missing or invalid."),
+    (403, "The caller does not have the required access."),
+    (404, "The object does not exist."),
+    (409, "The object already exists, or its state does not allow the change."),
     (413, "The body is too large."),
     (415, "The body is not application/json."),
-    (429, "A limit is used up; Retry-After says when to try again."),
-    (500, "Something went wrong on the server's side."),
-    (503, "The server cannot take this now."),
-    (504, "The answer took too long."),
+    (429, "A rate limit or quota is exceeded. Retry-After contains the seconds to wait."),
+    (500, "Internal server error."),
+    (503, "The server is temporarily unable to handle the request."),
+    (504, "The request took too long."),
 ];
 
 /// The name of a shared response.
@@ -110,12 +110,12 @@ pub(super) fn headers() -> Value {
     let integer = |about: &str| json!({ "description": about, "schema": { "type": "integer" } });
     json!({
         "X-RateLimit-Limit": integer("Requests per minute."),
-        "X-RateLimit-Remaining": integer("Requests left in this minute."),
-        "X-RateLimit-Reset": integer("When the minute ends, in Unix seconds."),
-        "X-Usage-Monthly": integer("Requests of this month."),
+        "X-RateLimit-Remaining": integer("Requests left in the current minute."),
+        "X-RateLimit-Reset": integer("End of the current minute, in Unix seconds."),
+        "X-Usage-Monthly": integer("Requests in the current month."),
         "X-Usage-Limit": integer("Requests per month."),
-        "X-Usage-Reset": { "description": "When the month ends.", "schema": { "type": "string", "format": "date-time" } },
-        "X-Usage-Total": integer("Requests since the key was made."),
-        "X-Request-Id": { "description": "Finds the request in the log.", "schema": { "type": "string", "format": "uuid" } },
+        "X-Usage-Reset": { "description": "End of the current month.", "schema": { "type": "string", "format": "date-time" } },
+        "X-Usage-Total": integer("Requests since the key was created."),
+        "X-Request-Id": { "description": "ID of the request in the server's log.", "schema": { "type": "string", "format": "uuid" } },
     })
 }

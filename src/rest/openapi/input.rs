@@ -19,31 +19,31 @@ use super::{
     components::{or_null, scalar},
 };
 
-/// How long a text may be, as its description says it: the rules say the same, and a reader reads it there.
+/// Length of a text, for its schema: the rules enforce the same.
 static LENGTHS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:(?P<least>[\d,]+) to|[Uu]p to|at most) (?P<most>[\d,]+) characters").ok());
 
-/// A name: on one line, and more than white space.
+/// A name: one line, not blank.
 const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
 
 /// A text on one line, which may be empty.
 const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 
-/// A text of several lines: more than white space.
+/// A text of several lines, not blank.
 const TEXT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
 
 /// A host name.
 const HOST: &str =
     r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*";
 
-/// A path whose views are not counted.
+/// A path pattern.
 const PATH: &str = r"^/[^?#\u0000-\u001F\u007F-\u009F]*$";
 
 /// IPv4 and IPv6 networks; addresses have formats of their own.
 const NETWORK_4: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])$";
 const NETWORK_6: &str = r"^([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$";
 
-/// Adds what a field may hold beyond its type, where its rule is narrower.
+/// Adds constraints of a field beyond its type, if its rule is narrower.
 fn narrow(schema: &mut Map<String, Value>, key: &str) {
     let rule = match key {
         "domain" => json!({ "pattern": format!("^{HOST}$") }),
@@ -65,7 +65,7 @@ fn narrow(schema: &mut Map<String, Value>, key: &str) {
     }
 }
 
-/// Adds the bounds of a text to its schema.
+/// Adds the length of a text to its schema.
 fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
     if schema.is_empty() && about.contains("JSON object") {
         schema.insert("type".to_owned(), "object".into());
@@ -99,7 +99,7 @@ pub(super) struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// The schema of a type; input objects are defined once and referred to.
+    /// The schema of a type; input objects are defined once and referenced.
     pub(super) fn of(&mut self, ty: &Type) -> Value {
         match &ty.base {
             BaseType::List(item) => {
@@ -116,7 +116,7 @@ impl Inputs<'_> {
                         choices(name, values.into_iter()).into_iter().map(|(rest, _)| rest).collect();
                     json!({ "type": "string", "enum": words })
                 }
-                // A global id does as well, but REST shows none.
+                // A global ID does as well, but REST shows none.
                 _ if name == "ID" => json!({ "type": "string", "format": "uuid" }),
                 _ => scalar(name),
             },
@@ -159,7 +159,7 @@ impl Inputs<'_> {
         if self.schemas.contains_key(name) {
             return;
         }
-        // Claims the name first, so that an input that holds itself ends.
+        // Reserves the name first, so that recursive inputs terminate.
         self.schemas.insert(name.to_owned(), Value::Null);
         let mut properties = Map::new();
         let mut required = Vec::new();
@@ -169,7 +169,7 @@ impl Inputs<'_> {
             let mut schema = self.of(ty);
             // What may be left out is nullable to GraphQL; a rule that refuses null says so in the description.
             let about = input.description.as_ref().map_or("", |about| about.node.as_str());
-            if ty.nullable && !about.contains("Null is refused") {
+            if ty.nullable && !about.contains("Cannot be null") {
                 schema = or_null(schema);
             }
             if let Some(members) = schema.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Schemas of answers, from projections: what a client may rely on.
+//! Schemas of responses, from projections: what a client can rely on.
 
 use async_graphql::parser::types::{BaseType, Type};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use super::{
     parameter,
 };
 
-/// The schema of a value in its shape, null aside.
+/// The schema of a value in its shape, ignoring null.
 pub(super) fn shape_schema(shape: &SchemaIndex, operation: &Operation, sdl: &Sdl) -> Value {
     match shape {
         SchemaIndex::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, sdl, false)),
@@ -33,7 +33,7 @@ fn wrap(ty: &Type, inner: &dyn Fn() -> Value) -> Value {
     }
 }
 
-/// `lifted`: the object that holds these members may itself be null, so each of them may be.
+/// `lifted`: the object that contains these members may itself be null, so each of them may be.
 fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
@@ -47,7 +47,7 @@ fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool)
     schema
 }
 
-/// Whether keys that are not known beforehand stand beside the others.
+/// Whether keys that are not known beforehand are allowed.
 fn is_open(slot: &Slot) -> bool {
     match &slot.source {
         Source::Open(_) => true,

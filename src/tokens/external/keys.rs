@@ -1,7 +1,7 @@
-//! The public keys of a trusted issuer: a JWK set, asked for when it is needed and kept.
+//! The public keys of a trusted issuer: a JWK set, fetched on demand and cached.
 //!
-//! - It is asked for at most once a minute, whatever tokens say; one that cannot be had leaves the old keys in force.
-//! - A key that is too short or of another kind is left out, before anything is checked with it.
+//! - It is fetched at most once a minute, whatever tokens contain; if it cannot be fetched, the old keys stay valid.
+//! - A key that is too short or of an unsupported type is skipped, before anything is verified with it.
 
 use std::{
     collections::HashMap,
@@ -16,22 +16,22 @@ use schema::ports::Clock;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-/// Seconds between two questions.
+/// Minimum interval between fetches, in seconds.
 const PAUSE_SECONDS: i64 = 60;
 
-/// Minutes after which keys are asked for again, so that one that was withdrawn is believed no longer.
+/// Minutes after which keys are fetched again, so that a withdrawn one is no longer accepted.
 const FRESH_MINUTES: i64 = 60;
 
-/// How long a question may take.
+/// Time limit of a fetch.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer.
+/// Maximum size of a response, in bytes.
 const BYTES: u64 = 256 * 1024;
 
-/// Keys that are read of an answer.
+/// Maximum number of keys read from a response.
 const MAX_KEYS: usize = 100;
 
-/// A key and the only algorithm that it checks.
+/// A key and the only algorithm that it verifies.
 pub(super) struct PublicKey {
     pub(super) algorithm: Algorithm,
     pub(super) verifying: DecodingKey,
@@ -43,16 +43,16 @@ struct Known {
     read_at: Option<DateTime<Utc>>,
 }
 
-/// The keys behind an address.
+/// The keys at a URL.
 pub(super) struct PublicKeys {
     url: String,
     clock: Arc<dyn Clock>,
     known: RwLock<Arc<Known>>,
-    /// When they were last asked for; held while they are.
+    /// Time of the last fetch; locked during a fetch.
     tried: Mutex<Option<DateTime<Utc>>>,
 }
 
-/// A key as it is published.
+/// A published key.
 #[derive(Deserialize)]
 struct Jwk {
     kid: Option<String>,
@@ -81,7 +81,7 @@ impl PublicKeys {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The key of that name, asked for where it is not known.
+    /// The key with this ID, fetched if it is not known.
     pub(super) async fn find(&self, kid: &str) -> Option<Arc<PublicKey>> {
         let (known, now) = (self.known(), self.clock.now());
         let is_fresh = known.read_at.is_some_and(|at| now - at < TimeDelta::minutes(FRESH_MINUTES));
@@ -89,7 +89,7 @@ impl PublicKeys {
             return Some(Arc::clone(key));
         }
         let mut tried = self.tried.lock().await;
-        // Whoever waited finds what the one before brought.
+        // A waiting request finds the keys fetched by the one before.
         if tried.is_none_or(|at| now - at >= TimeDelta::seconds(PAUSE_SECONDS)) {
             *tried = Some(now);
             let url = self.url.clone();
@@ -98,8 +98,8 @@ impl PublicKeys {
                     let known = Arc::new(Known { keys, read_at: Some(now) });
                     *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
                 }
-                Ok(Err(why)) => tracing::warn!(error.source = %why, "the external issuer's keys cannot be read"),
-                Err(_) => tracing::warn!("asking for the external issuer's keys was broken off"),
+                Ok(Err(why)) => tracing::warn!(error.source = %why, "cannot read the external issuer's keys"),
+                Err(_) => tracing::warn!("fetching the external issuer's keys was interrupted"),
             }
         }
         drop(tried);
@@ -117,16 +117,16 @@ fn ask(url: &str) -> Result<HashMap<String, Arc<PublicKey>>, String> {
         .into();
     let mut response = agent.get(url).call().map_err(|error| error.to_string())?;
     if response.status() != 200 {
-        return Err(format!("the answer has the status {}", response.status()));
+        return Err(format!("the response has status {}", response.status()));
     }
     let text = response.body_mut().with_config().limit(BYTES).read_to_string().map_err(|error| error.to_string())?;
     read(&text)
 }
 
-/// The keys of a set that can be used.
+/// The usable keys of a set.
 fn read(text: &str) -> Result<HashMap<String, Arc<PublicKey>>, String> {
-    let set: JwkSet = serde_json::from_str(text).map_err(|_| "the answer is no JWK set".to_owned())?;
-    // A kind of key that is not known keeps nobody from the others.
+    let set: JwkSet = serde_json::from_str(text).map_err(|_| "the response is not a JWK set".to_owned())?;
+    // An unsupported key type does not prevent the use of the others.
     let jwks = set.keys.into_iter().take(MAX_KEYS).filter_map(|jwk| serde_json::from_value::<Jwk>(jwk).ok());
     Ok(jwks.filter_map(|jwk| Some((jwk.kid.clone()?, Arc::new(usable(&jwk)?)))).collect())
 }

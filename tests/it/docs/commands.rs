@@ -37,7 +37,7 @@ trap '[ -z "$SERVER" ] || { kill "$SERVER"; wait "$SERVER"; } || true' EXIT
 
 /// What the guides take as given: an account, a website, a key, and a server that runs.
 const SET_UP: &str = r#"footfall user create --email you@example.com >/dev/null
-read -r _ _ _ ID _ _ _ _ CODE <<<"$(footfall website create example.com --email you@example.com)"
+read -r _ _ ID _ _ _ CODE <<<"$(footfall website create example.com --email you@example.com)"
 CODE=${CODE%.}
 KEY=$(footfall key create --name Test --email you@example.com)
 serve

@@ -1,8 +1,8 @@
-//! A breakdown: values of a dimension with their numbers, page by page.
+//! A breakdown: metrics per value of a dimension, in pages.
 
 use std::{borrow::Cow, sync::Arc};
 
-use async_graphql::{Object, SimpleObject, connection::PageInfo};
+use async_graphql::{Object, SimpleObject};
 
 use super::metrics::Metrics;
 use crate::{
@@ -13,26 +13,28 @@ use crate::{
         query::Dimension,
         query_input::row_cursor,
     },
+    connection::PageInfo,
     host,
     list::List,
     scalars::BigInt,
 };
 
-/// What a page has beside its metrics.
+/// Page details besides metrics.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Page {
-    /// Latest title in the range that is not empty; null where none was sent, and to the public unless the website's `publicDetails` is on.
+    /// Latest non-empty title in the range; null if none was recorded, and for anonymous callers unless the website's
+    /// `publicDetails` is true.
     pub title: Option<String>,
-    /// Visits that start in the range with this page as their first.
+    /// Visits that start in the range and enter on this page.
     pub entries: BigInt,
-    /// Visits that start in the range with this page as their last.
+    /// Visits that start in the range and exit on this page.
     pub exits: BigInt,
-    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, also after the range's
-    /// end, in seconds; views that end a visit are left out. Null without such views.
+    /// Mean time from a view of the page in the range to the visit's next event other than a heartbeat, even after the
+    /// end of the range, in seconds. Views that end a visit are excluded. Null if no such views exist.
     pub time_on_page_seconds: Option<f64>,
 }
 
-/// One value of a dimension with its numbers.
+/// One value of a dimension with its metrics.
 #[derive(Debug, Clone)]
 pub struct BreakdownRow {
     pub(super) by: Dimension,
@@ -42,16 +44,16 @@ pub struct BreakdownRow {
     pub(super) currency: Option<Arc<str>>,
 }
 
-/// One value of a dimension with its numbers.
+/// One value of a dimension with its metrics.
 #[Object]
 impl BreakdownRow {
-    /// The value, as filters take it; empty where there is none (no referrer, an unknown country).
+    /// Value of the dimension, as used in filters; empty if there is none (no referrer, an unknown country).
     async fn value(&self) -> &str {
         &self.row.key
     }
 
-    /// The value as people read it, such as `Netherlands` for `NL`, `/café` for `/caf%C3%A9` and `bücher.example` for
-    /// `xn--bcher-kva.example`; null where the value says it itself.
+    /// Readable form of the value, such as `Netherlands` for `NL`, `/café` for `/caf%C3%A9` and `bücher.example` for
+    /// `xn--bcher-kva.example`; null if the value is already readable.
     async fn label(&self) -> Option<Cow<'_, str>> {
         match (self.by, self.row.key.as_str()) {
             (Dimension::Referrer | Dimension::Source, "") => Some("Direct".into()),
@@ -66,18 +68,18 @@ impl BreakdownRow {
         }
     }
 
-    /// Visitors of this row divided by the visitors of the whole question, 0 to 1; null without visitors. A visitor may have
-    /// part in several rows.
+    /// Visitors of this row divided by the visitors of the whole query, 0 to 1. A visitor can appear in several rows.
+    /// Null if the query has no visitors.
     async fn share(&self) -> Option<f64> {
         self.share
     }
 
-    /// What the page has beside its metrics; null unless the breakdown is by PAGE.
+    /// Page details; null unless the breakdown is by PAGE.
     async fn page(&self) -> Option<&Page> {
         self.page.as_ref()
     }
 
-    /// Numbers of the row.
+    /// Metrics of the row.
     async fn metrics(&self) -> Metrics {
         Metrics { sums: self.row.sums, currency: self.currency.clone() }
     }
@@ -94,18 +96,19 @@ impl From<PageRow> for Page {
     }
 }
 
-/// A row with its place in the list.
+/// A breakdown row and its cursor.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct BreakdownEdge {
-    /// Opaque place in the list, for `after`.
+    /// Opaque cursor of the row, for `after`.
     pub cursor: String,
     /// The row.
     pub node: BreakdownRow,
 }
 
-/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive: page views, events, conversions
-/// and revenue by any dimension (by EVENT and GOAL, of the events that have one), and visits by a dimension that a visit has one value
-/// of. A visit or visitor with part in several rows counts once in each of them, and once in `other`.
+/// A page of a breakdown. Its rows and `other` add up to the totals for additive metrics: page views, events,
+/// conversions and revenue for any dimension (for EVENT and GOAL, over the events that have one), and visits for
+/// dimensions with one value per visit. A visit or visitor that belongs to several rows counts once in each of them,
+/// and once in `other`.
 #[derive(Debug, Clone)]
 pub struct BreakdownConnection {
     pub(super) rows: Vec<BreakdownRow>,
@@ -114,9 +117,10 @@ pub struct BreakdownConnection {
     pub(super) other: Option<Metrics>,
 }
 
-/// A page of a breakdown. Its rows and `other` add up to the totals where the metric is additive: page views, events, conversions
-/// and revenue by any dimension (by EVENT and GOAL, of the events that have one), and visits by a dimension that a visit has one value
-/// of. A visit or visitor with part in several rows counts once in each of them, and once in `other`.
+/// A page of a breakdown. Its rows and `other` add up to the totals for additive metrics: page views, events,
+/// conversions and revenue for any dimension (for EVENT and GOAL, over the events that have one), and visits for
+/// dimensions with one value per visit. A visit or visitor that belongs to several rows counts once in each of them,
+/// and once in `other`.
 #[Object]
 impl BreakdownConnection {
     /// The page's rows, in order.
@@ -124,12 +128,12 @@ impl BreakdownConnection {
         self.rows.iter().collect()
     }
 
-    /// The page's rows with their cursors, in order.
+    /// Rows of this page with their cursors, in order.
     async fn edges(&self) -> List<BreakdownEdge> {
         self.rows.iter().map(|row| BreakdownEdge { cursor: row.cursor(), node: row.clone() }).collect()
     }
 
-    /// Where the page lies in the list.
+    /// Position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo {
             has_previous_page: !self.is_first,
@@ -139,8 +143,8 @@ impl BreakdownConnection {
         }
     }
 
-    /// Numbers of all rows that are not on this page, taken together: a visit or visitor with part in several of them counts once.
-    /// Never null, zero where there are none.
+    /// Metrics of all rows that are not on this page, taken together; a visit or visitor that belongs to several of
+    /// them counts once. Never null; zero if there are no such rows.
     async fn other(&self) -> Option<Metrics> {
         self.other.clone()
     }

@@ -1,4 +1,4 @@
-//! The numbers of a period, a bucket or a row.
+//! The metrics of a period, bucket or row.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Money {
 }
 
 impl Money {
-    /// An amount in millionths of the currency.
+    /// The amount for a number of millionths of the currency.
     #[must_use]
     pub fn from_micros(micros: i128, currency: &str) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "millionths up to 2^53 are nine billion in major units")]
@@ -31,29 +31,29 @@ impl Money {
     }
 }
 
-/// The numbers of a period, a bucket or a row. Each has one definition, whatever else is asked for.
+/// The metrics of a period, bucket or row. The definition of each metric does not depend on which others are requested.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(super) sums: Sums,
-    /// `None`: money is not shown.
+    /// `None`: revenue is hidden.
     pub(super) currency: Option<Arc<str>>,
 }
 
-/// The numbers of a period, a bucket or a row. Each has one definition, whatever else is asked for.
+/// The metrics of a period, bucket or row. The definition of each metric does not depend on which others are requested.
 #[Object]
 impl Metrics {
-    /// Distinct visitors with an event in the period. Exact. Where identity is cookieless a visitor is new each UTC day, so
-    /// that a count over several days is of visitor-days.
+    /// Exact number of distinct visitors with an event in the period. On cookieless websites a visitor gets a new
+    /// identity each UTC day, so a count over several days is a count of visitor-days.
     async fn visitors(&self) -> BigInt {
         BigInt(self.sums.visitors)
     }
 
-    /// Visits (sessions) that start in the period. A visit ends after 30 minutes without an event, and for no other reason.
+    /// Visits (sessions) that start in the period. A visit ends after 30 minutes without an event.
     async fn visits(&self) -> BigInt {
         BigInt(self.sums.visits)
     }
 
-    /// Page views in the period, repeats counted.
+    /// Page views in the period, including repeated views.
     async fn pageviews(&self) -> BigInt {
         BigInt(self.sums.pageviews)
     }
@@ -63,18 +63,19 @@ impl Metrics {
         BigInt(self.sums.events)
     }
 
-    /// Share of visits with one page view and no interaction event, 0 to 1; null without visits. Scroll milestones are no
-    /// interaction.
+    /// Share of visits with one page view and no interaction event, 0 to 1. Scroll milestones are not interactions.
+    /// Null if there are no visits.
     async fn bounce_rate(&self) -> Option<f64> {
         self.sums.bounce_rate()
     }
 
-    /// Mean time from a visit's first to its last event in seconds, bounces included; null without visits.
+    /// Mean time from the first to the last event of a visit in seconds, including bounces. Null if there are no
+    /// visits.
     async fn visit_duration_seconds(&self) -> Option<f64> {
         self.sums.visit_duration_seconds()
     }
 
-    /// Page views of the visits divided by the visits; null without visits.
+    /// Page views per visit. Null if there are no visits.
     async fn views_per_visit(&self) -> Option<f64> {
         self.sums.views_per_visit()
     }
@@ -84,25 +85,25 @@ impl Metrics {
         BigInt(self.sums.conversions)
     }
 
-    /// Share of visits with at least one goal completion, 0 to 1; null without visits.
+    /// Share of visits with at least one goal completion, 0 to 1. Null if there are no visits.
     async fn conversion_rate(&self) -> Option<f64> {
         self.sums.conversion_rate()
     }
 
-    /// Money received in the period in the website's currency, from revenue events and the values of goals, less what was paid
-    /// back; other currencies are left out. Null without such events, and always for the public of a website that is open to it.
+    /// Revenue in the period in the website's currency, from revenue events and goal values, less refunds. Amounts in
+    /// other currencies are excluded. Null if there are no such events, and for anonymous callers.
     async fn revenue(&self) -> Option<Money> {
         let currency = self.currency.as_deref()?;
         (self.sums.payments > 0).then(|| Money::from_micros(self.sums.revenue_micros, currency))
     }
 
-    /// Mean value score of the visits, 0 to 100; null without visits.
+    /// Mean value score of the visits, 0 to 100. Null if there are no visits.
     async fn average_score(&self) -> Option<f64> {
         self.sums.average_score()
     }
 }
 
-/// The metrics that a selection of [`Metrics`] names.
+/// The metrics that a selection of [`Metrics`] requests.
 pub(super) fn metrics_in(selection: &Lookahead<'_>) -> MetricSet {
     [
         ("visitors", Metric::Visitors),

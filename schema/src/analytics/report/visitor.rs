@@ -1,27 +1,28 @@
-//! Visitors of a range, each described by the latest visit.
+//! Visitors in a range, each described by their latest visit.
 
-use async_graphql::{Enum, Object, SimpleObject, connection::PageInfo};
+use async_graphql::{Enum, Object, SimpleObject};
 use uuid::Uuid;
 
 use crate::{
     analytics::{country::country_name, plan::VisitorRow, query_input::visitor_cursor},
+    connection::PageInfo,
     list::List,
     scalars::{BigInt, Instant},
 };
 
-/// What kind of device a visitor used.
+/// Device type of a visitor.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// A computer with a keyboard.
+    /// Desktop or laptop computer.
     Desktop,
-    /// A phone.
+    /// Phone.
     Mobile,
-    /// A tablet.
+    /// Tablet.
     Tablet,
 }
 
 impl Device {
-    /// The device that a stored event names; `None` where the user agent does not tell.
+    /// The device type of a stored event; `None` if the user agent does not reveal it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
@@ -46,37 +47,37 @@ fn known(text: &str) -> Option<&str> {
 /// One visitor, described by the latest visit in the range.
 #[Object]
 impl Visitor {
-    /// The visitor's id on this website. Where identity is cookieless it is another one each UTC day.
+    /// ID of the visitor on this website. On cookieless websites it changes each UTC day.
     async fn visitor_id(&self) -> Uuid {
         visitor_uuid(self.row.visitor)
     }
 
-    /// ISO 3166-1 alpha-2, upper case; null where unknown.
+    /// ISO 3166-1 alpha-2 code, upper case; null if unknown.
     async fn country_code(&self) -> Option<&str> {
         known(&self.row.country)
     }
 
-    /// English name of the country; null where unknown.
+    /// English name of the country; null if unknown.
     async fn country_name(&self) -> Option<&str> {
         country_name(&self.row.country)
     }
 
-    /// City; null where unknown.
+    /// City; null if unknown.
     async fn city(&self) -> Option<&str> {
         known(&self.row.city)
     }
 
-    /// Device type; null where the user agent does not tell.
+    /// Device type; null if unknown.
     async fn device_type(&self) -> Option<Device> {
         Device::named(&self.row.device)
     }
 
-    /// Browser family, as uap-core names it; null where unknown.
+    /// Browser family, as named by uap-core; null if unknown.
     async fn browser(&self) -> Option<&str> {
         known(&self.row.browser)
     }
 
-    /// Operating system, as uap-core names it; null where unknown.
+    /// Operating system, as named by uap-core; null if unknown.
     async fn os(&self) -> Option<&str> {
         known(&self.row.os)
     }
@@ -86,43 +87,43 @@ impl Visitor {
         i32::try_from(self.row.score).unwrap_or(100)
     }
 
-    /// When the latest visit started, UTC.
+    /// Start time of the latest visit, UTC.
     async fn visited_at(&self) -> Instant {
         Instant::from_millis(self.row.visited_ms)
     }
 
-    /// When the last event of that visit happened, UTC.
+    /// Time of the last event in the latest visit, UTC.
     async fn last_seen_at(&self) -> Instant {
         Instant::from_millis(self.row.last_ms)
     }
 
-    /// Path of that visit's first page view; empty for a visit without one.
+    /// Path of the first page view in the latest visit; empty if it has none.
     async fn landing_page(&self) -> &str {
         &self.row.entry_page
     }
 
-    /// Host of the page that referred that visit; null for a direct one.
+    /// Host of the page that referred the latest visit; null for a direct visit.
     async fn referrer(&self) -> Option<&str> {
         known(&self.row.referrer)
     }
 
-    /// Whether that visit had an interaction event.
+    /// Whether the latest visit had an interaction event.
     async fn had_interaction(&self) -> bool {
         self.row.interacted
     }
 
-    /// Visits in the range.
+    /// Number of visits in the range.
     async fn visits(&self) -> BigInt {
         BigInt(self.row.visits)
     }
 
-    /// Page views of those visits.
+    /// Number of page views in those visits.
     async fn pageviews(&self) -> BigInt {
         BigInt(self.row.pageviews)
     }
 }
 
-/// A visitor's key in the shape of a UUID (version 8: own layout): clients expect one.
+/// A visitor's key in the form of a UUID (version 8, custom layout), as clients expect.
 #[must_use]
 pub fn visitor_uuid(visitor: u64) -> Uuid {
     let visitor = u128::from(visitor);
@@ -130,16 +131,16 @@ pub fn visitor_uuid(visitor: u64) -> Uuid {
     Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
 }
 
-/// A visitor with the place in the list.
+/// A visitor and its cursor.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct VisitorEdge {
-    /// Opaque place in the list, for `after`.
+    /// Opaque cursor of the row, for `after`.
     pub cursor: String,
     /// The visitor.
     pub node: Visitor,
 }
 
-/// A page of visitors, the latest visit first.
+/// A page of visitors, most recent visit first.
 #[derive(Debug, Clone)]
 pub struct VisitorConnection {
     pub(super) rows: Vec<Visitor>,
@@ -147,20 +148,20 @@ pub struct VisitorConnection {
     pub(super) is_first: bool,
 }
 
-/// A page of visitors, the latest visit first.
+/// A page of visitors, most recent visit first.
 #[Object]
 impl VisitorConnection {
-    /// The page's visitors, in order.
+    /// Visitors of this page, in order.
     async fn nodes(&self) -> List<&Visitor> {
         self.rows.iter().collect()
     }
 
-    /// The page's visitors with their cursors, in order.
+    /// Visitors of this page with their cursors, in order.
     async fn edges(&self) -> List<VisitorEdge> {
         self.rows.iter().map(|visitor| VisitorEdge { cursor: visitor.cursor(), node: visitor.clone() }).collect()
     }
 
-    /// Where the page lies in the list.
+    /// Position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo {
             has_previous_page: !self.is_first,

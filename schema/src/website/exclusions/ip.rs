@@ -1,4 +1,4 @@
-//! Addresses and networks whose visits a website does not count.
+//! Excluded IP addresses and networks of a website.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -26,14 +26,14 @@ use crate::{
 
 // Vocabulary
 
-/// An address or network whose visits a website does not count.
+/// An excluded IP address or network of a website.
 #[derive(Debug, Clone)]
 pub struct IpExclusion {
     row: Arc<ip_exclusion::Model>,
     site: Site<Viewer>,
 }
 
-/// An address or network that is not to be counted.
+/// An IP address or network to exclude.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludeIpInput {
     /// IPv4 or IPv6 address such as `203.0.113.7`, or network such as `203.0.113.0/24` or `2001:db8::/48`.
@@ -42,30 +42,30 @@ pub struct WebsiteExcludeIpInput {
     pub description: Option<String>,
 }
 
-/// Which address or network is to be counted again.
+/// Input for removing an IP exclusion.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteRemoveIpExclusionInput {
-    /// The exclusion: global id or UUID.
+    /// The exclusion: global ID or UUID.
     pub exclusion_id: ID,
 }
 
-/// The new exclusion of an address or network.
+/// The result of excluding an IP address or network.
 #[derive(SimpleObject)]
 pub struct WebsiteExcludeIpPayload {
     /// The exclusion.
     pub ip_exclusion: IpExclusion,
-    /// The website that it belongs to.
+    /// The website.
     pub website: Website,
 }
 
-/// What is left after an exclusion of an address or network was removed.
+/// The result of removing an IP exclusion.
 #[derive(SimpleObject)]
 pub struct WebsiteRemoveIpExclusionPayload {
-    /// Always true: what could not be removed is an error.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// The global id that the exclusion had.
+    /// Global ID of the deleted exclusion.
     pub deleted_id: ID,
-    /// The website that it belonged to, with the exclusions that are left.
+    /// The website, with its remaining exclusions.
     pub website: Website,
 }
 
@@ -80,16 +80,16 @@ impl IpExclusion {
 
 // Rules
 
-/// The list that changes, as the audit log calls it.
+/// Name of the list in the audit log.
 const LIST: &str = "ipExclusions";
 
-/// The one spelling of an address or network: host bits zero, a network of one address as that address, IPv4 inside IPv6 as
-/// IPv4. Errors: `Invalid` for `field`.
+/// The normalized form of an address or network: host bits zero, a network of one address as that address, IPv4 inside
+/// IPv6 as IPv4. Errors: `Invalid` for `field`.
 pub fn checked_network(field: &str, text: &str) -> Result<String> {
     let wrong = || {
         Error::invalid(
             field,
-            "is no IP address or network; an address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24 or 2001:db8::/48 is right",
+            "must be an IP address such as 203.0.113.7 or 2001:db8::7, or a network such as 203.0.113.0/24 or 2001:db8::/48",
         )
     };
     let text = text.trim();
@@ -104,10 +104,7 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let length = length.unwrap_or(bits);
     if length > bits {
-        return Err(Error::invalid(
-            field,
-            format!("has {length} network bits; 0 to {bits} are right for this address"),
-        ));
+        return Err(Error::invalid(field, format!("must have a prefix length between 0 and {bits} (got {length})")));
     }
     // ::ffff:0:0/96 holds the IPv4 addresses; a wider network holds more than them.
     let (address, length, bits) = match address {
@@ -130,7 +127,7 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     Ok(if length == bits { network.to_string() } else { format!("{network}/{length}") })
 }
 
-/// Counts an address or network no more. Errors: `Invalid`, `Conflict` when it is excluded already.
+/// Excludes an address or network. Errors: `Invalid`, `Conflict` when it is already excluded.
 pub async fn exclude_ip(
     ports: &Ports,
     site: &Site<Editor>,
@@ -143,13 +140,13 @@ pub async fn exclude_ip(
         description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
-    let taken = "This address or network is excluded already.";
+    let taken = "This address or network is already excluded.";
     let (row, site) =
         super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, row, LIST, taken).await?;
     Ok((IpExclusion::new(&site, row)?, site))
 }
 
-/// Counts an address or network again. Errors: `NotFound` when the website has no such exclusion.
+/// Removes the exclusion of an address or network. Errors: `NotFound` when the website has no such exclusion.
 pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -> Result<Site<Editor>> {
     let gone = ip_exclusion::Entity::delete_many()
         .filter(ip_exclusion::Column::Id.eq(id))
@@ -157,7 +154,7 @@ pub async fn remove_ip_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -
     super::remove::<IpIncluded, _>(ports, site, gone, LIST).await
 }
 
-/// An exclusion of an address, for those who see its website. Errors: `NotFound`, `Forbidden`.
+/// An IP exclusion, for members with access to its website. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<IpExclusion> {
     let (row, site) = cx.of_website::<ip_exclusion::Entity, Viewer>(field, id, MISSING).await?;
     IpExclusion::new(&site, row)
@@ -165,59 +162,59 @@ pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<IpExclusion> 
 
 // Graph
 
-/// An address or network whose visits a website does not count.
+/// An excluded IP address or network of a website.
 #[Object]
 impl IpExclusion {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::IpExclusion.global(self.row.id)
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.row.id
     }
 
-    /// IPv4 or IPv6 address, or network such as `203.0.113.0/24`, in its one spelling: host bits are zero.
+    /// IPv4 or IPv6 address, or network such as `203.0.113.0/24`, normalized: host bits are zero.
     async fn ip_address(&self) -> &str {
         &self.row.ip_address
     }
 
-    /// Note, at most 200 characters; null without one.
+    /// Note, at most 200 characters; null if there is none.
     async fn description(&self) -> Option<&str> {
         self.row.description.as_deref()
     }
 
-    /// When it was made, UTC.
+    /// Creation time, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.row.created_at)
     }
 
-    /// The UUID of the website that does not count it.
+    /// UUID of the website.
     async fn website_id(&self) -> Uuid {
         self.row.website_id
     }
 
-    /// The website that does not count it.
+    /// The website.
     async fn website(&self) -> Website {
         Website::from(self.site.clone())
     }
 }
 
-/// Mutations of exclusions of addresses.
+/// IP exclusion mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct IpExclusionMutation;
 
 #[Object]
 impl IpExclusionMutation {
-    /// Excludes an address or network: what it sends from now on is not counted. At most 500 per website.
+    /// Excludes an IP address or network. Events that it sends from now on are not counted. At most 500 per website.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_exclude_ip(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "What is excluded.")] input: WebsiteExcludeIpInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The exclusion to add.")] input: WebsiteExcludeIpInput,
     ) -> Option<async_graphql::Result<WebsiteExcludeIpPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludeIpPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
@@ -228,14 +225,14 @@ impl IpExclusionMutation {
         answer.transpose()
     }
 
-    /// Removes an exclusion: what the address or network sends from now on is counted.
+    /// Removes the exclusion of an IP address or network. Events that it sends from now on are counted.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_remove_ip_exclusion(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "Which exclusion goes.")] input: WebsiteRemoveIpExclusionInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The exclusion to remove.")] input: WebsiteRemoveIpExclusionInput,
     ) -> Option<async_graphql::Result<WebsiteRemoveIpExclusionPayload>> {
         let answer: async_graphql::Result<Option<WebsiteRemoveIpExclusionPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;

@@ -1,4 +1,4 @@
-//! Paths whose views a website does not count.
+//! Excluded path patterns of a website.
 
 use std::sync::Arc;
 
@@ -23,46 +23,46 @@ use crate::{
 
 // Vocabulary
 
-/// A pattern of paths whose views a website does not count.
+/// An excluded path pattern of a website.
 #[derive(Debug, Clone)]
 pub struct PathExclusion {
     row: Arc<path_exclusion::Model>,
     site: Site<Viewer>,
 }
 
-/// Paths that are not to be counted.
+/// A path pattern to exclude.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludePathInput {
-    /// Path such as `/admin/*`, 1 to 500 characters. It begins with a slash, and `*` stands for anything, slashes included.
+    /// Path such as `/admin/*`, 1 to 500 characters, starting with a slash. `*` matches any text, including slashes.
     pub path_pattern: String,
     /// Note, at most 200 characters; null or empty for none.
     pub description: Option<String>,
 }
 
-/// Which paths are to be counted again.
+/// Input for removing a path exclusion.
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteRemovePathExclusionInput {
-    /// The exclusion: global id or UUID.
+    /// The exclusion: global ID or UUID.
     pub exclusion_id: ID,
 }
 
-/// The new exclusion of paths.
+/// The result of excluding a path pattern.
 #[derive(SimpleObject)]
 pub struct WebsiteExcludePathPayload {
     /// The exclusion.
     pub path_exclusion: PathExclusion,
-    /// The website that it belongs to.
+    /// The website.
     pub website: Website,
 }
 
-/// What is left after an exclusion of paths was removed.
+/// The result of removing a path exclusion.
 #[derive(SimpleObject)]
 pub struct WebsiteRemovePathExclusionPayload {
-    /// Always true: what could not be removed is an error.
+    /// Always true: a failure is reported as an error.
     pub deleted: bool,
-    /// The global id that the exclusion had.
+    /// Global ID of the deleted exclusion.
     pub deleted_id: ID,
-    /// The website that it belonged to, with the exclusions that are left.
+    /// The website, with its remaining exclusions.
     pub website: Website,
 }
 
@@ -77,22 +77,22 @@ impl PathExclusion {
 
 // Rules
 
-/// Characters of a path pattern at most.
+/// Maximum length of a path pattern, in characters.
 const MAX_PATTERN: usize = 500;
 
-/// The list that changes, as the audit log calls it.
+/// Name of the list in the audit log.
 const LIST: &str = "pathExclusions";
 
-/// Checks a pattern of paths; several `*` in a row are one. Errors: `Invalid` for `field`.
+/// Checks a path pattern; consecutive `*` are merged. Errors: `Invalid` for `field`.
 pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
     let text = text.trim();
     if !text.starts_with('/') {
-        return Err(Error::invalid(field, "does not begin with a slash; a path such as /admin/* is right"));
+        return Err(Error::invalid(field, "must start with a slash, such as /admin/*"));
     }
     if text.chars().any(|letter| letter.is_control() || matches!(letter, '?' | '#')) {
         return Err(Error::invalid(
             field,
-            "holds `?`, `#` or a control character; paths are compared without query and fragment, so one such as /admin/* is right",
+            "cannot contain `?`, `#` or control characters; paths are compared without query and fragment",
         ));
     }
     let mut pattern = String::with_capacity(text.len());
@@ -103,13 +103,13 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
     }
     match pattern.chars().count() {
         length if length > MAX_PATTERN => {
-            Err(Error::invalid(field, format!("has {length} characters; 1 to {MAX_PATTERN} are right")))
+            Err(Error::invalid(field, format!("must have 1 to {MAX_PATTERN} characters (got {length})")))
         }
         _ => Ok(pattern),
     }
 }
 
-/// Counts paths no more. Errors: `Invalid`, `Conflict` when the same pattern is excluded already.
+/// Excludes a path pattern. Errors: `Invalid`, `Conflict` when it is already excluded.
 pub async fn exclude_path(
     ports: &Ports,
     site: &Site<Editor>,
@@ -122,13 +122,13 @@ pub async fn exclude_path(
         description: Set(note(input.description)?),
         created_at: Set(ports.now()),
     };
-    let taken = "This path pattern is excluded already.";
+    let taken = "This path pattern is already excluded.";
     let (row, site) =
         super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, row, LIST, taken).await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
 
-/// Counts paths again. Errors: `NotFound` when the website has no such exclusion.
+/// Removes the exclusion of a path pattern. Errors: `NotFound` when the website has no such exclusion.
 pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid) -> Result<Site<Editor>> {
     let gone = path_exclusion::Entity::delete_many()
         .filter(path_exclusion::Column::Id.eq(id))
@@ -136,7 +136,7 @@ pub async fn remove_path_exclusion(ports: &Ports, site: &Site<Editor>, id: Uuid)
     super::remove::<PathIncluded, _>(ports, site, gone, LIST).await
 }
 
-/// An exclusion of paths, for those who see its website. Errors: `NotFound`, `Forbidden`.
+/// A path exclusion, for members with access to its website. Errors: `NotFound`, `Forbidden`.
 pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<PathExclusion> {
     let (row, site) = cx.of_website::<path_exclusion::Entity, Viewer>(field, id, MISSING).await?;
     PathExclusion::new(&site, row)
@@ -144,59 +144,60 @@ pub(crate) async fn find(cx: &Cx, field: &str, id: Uuid) -> Result<PathExclusion
 
 // Graph
 
-/// A pattern of paths whose views a website does not count.
+/// An excluded path pattern of a website.
 #[Object]
 impl PathExclusion {
-    /// Global id.
+    /// Global ID.
     pub(crate) async fn id(&self) -> ID {
         Kind::PathExclusion.global(self.row.id)
     }
 
-    /// The UUID that REST and support use.
+    /// UUID, as used by REST and support.
     async fn database_id(&self) -> Uuid {
         self.row.id
     }
 
-    /// Path such as `/admin/*`, where `*` stands for anything, slashes included.
+    /// Path such as `/admin/*`. `*` matches any text, including slashes.
     async fn path_pattern(&self) -> &str {
         &self.row.path_pattern
     }
 
-    /// Note, at most 200 characters; null without one.
+    /// Note, at most 200 characters; null if there is none.
     async fn description(&self) -> Option<&str> {
         self.row.description.as_deref()
     }
 
-    /// When it was made, UTC.
+    /// Creation time, UTC.
     async fn created_at(&self) -> Instant {
         Instant(self.row.created_at)
     }
 
-    /// The UUID of the website that does not count it.
+    /// UUID of the website.
     async fn website_id(&self) -> Uuid {
         self.row.website_id
     }
 
-    /// The website that does not count it.
+    /// The website.
     async fn website(&self) -> Website {
         Website::from(self.site.clone())
     }
 }
 
-/// Mutations of exclusions of paths.
+/// Path exclusion mutations.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PathExclusionMutation;
 
 #[Object]
 impl PathExclusionMutation {
-    /// Excludes paths: views and events of pages there are not counted from now on. At most 500 per website.
+    /// Excludes a path pattern. Page views and events on matching pages are not counted from now on. At most 500 per
+    /// website.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_exclude_path(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "What is excluded.")] input: WebsiteExcludePathInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The exclusion to add.")] input: WebsiteExcludePathInput,
     ) -> Option<async_graphql::Result<WebsiteExcludePathPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludePathPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
@@ -207,14 +208,14 @@ impl PathExclusionMutation {
         answer.transpose()
     }
 
-    /// Removes an exclusion: views and events of pages there are counted from now on.
+    /// Removes a path exclusion. Page views and events on matching pages are counted from now on.
     #[doc = access_line!(WEBSITE, EDITOR)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Editor), None))]
     async fn website_remove_path_exclusion(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global id or UUID.")] website_id: ID,
-        #[graphql(desc = "Which exclusion goes.")] input: WebsiteRemovePathExclusionInput,
+        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The exclusion to remove.")] input: WebsiteRemovePathExclusionInput,
     ) -> Option<async_graphql::Result<WebsiteRemovePathExclusionPayload>> {
         let answer: async_graphql::Result<Option<WebsiteRemovePathExclusionPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
