@@ -249,7 +249,9 @@ impl Conversation {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<ConversationMessageConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(messages::page(ctx.cx()?.ports(), &self.0, &args).await?)
+        let cx = ctx.cx()?;
+        let _reading = cx.long_read().await?;
+        Ok(messages::page(cx.ports(), &self.0, &args).await?)
     }
 }
 
@@ -259,7 +261,9 @@ impl ConversationUpdatePayload {
     /// }`.
     #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
     async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
-        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
+        let cx = ctx.cx()?;
+        let _reading = cx.long_read().await?;
+        Ok(messages::all(cx.ports(), &self.conversation.0).await?.into())
     }
 }
 

@@ -157,6 +157,8 @@ impl Team {
     }
 
     /// Usage of the plan in the current billing period. Null with an error for an API key.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<TeamUsage>> {
         let answer: async_graphql::Result<Option<TeamUsage>> =
             async { Ok(Some(TeamUsage::load(ctx.cx()?.ports(), &self.0)?)) }.await;
@@ -178,6 +180,8 @@ impl Team {
     }
 
     /// The team's active members, oldest first. Null with an error for an API key.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn members(
         &self,
         ctx: &Context<'_>,
@@ -196,6 +200,8 @@ impl Team {
     }
 
     /// The team's conversations, oldest first. Null with an error for an API key.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn conversations(
         &self,
         ctx: &Context<'_>,
@@ -215,6 +221,8 @@ impl Team {
     }
 
     /// The team's API keys, including revoked keys, oldest first. Null with an error for roles below ADMIN.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn api_keys(
         &self,
         ctx: &Context<'_>,
@@ -235,6 +243,8 @@ impl Team {
 
     /// Changes made in the team and sign-ins of its members, oldest first. Use `last` for the newest entries. Null with
     /// an error for roles below ADMIN.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,

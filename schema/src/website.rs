@@ -143,6 +143,8 @@ impl Website {
     }
 
     /// Tracking code that pages send events with: `ZV_` followed by 24 characters. Not a secret.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn tracking_code(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().tracking_code)
     }
@@ -154,32 +156,44 @@ impl Website {
 
     /// Whether the website accepts events. If false, tracking is paused: beacons are acknowledged and dropped as
     /// `PAUSED`.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn is_active(&self) -> Result<bool> {
         Ok(self.0.member()?.website().is_active)
     }
 
     /// ID of the team that owns it.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
         Ok(Team(self.owner(ctx.cx()?).await?))
     }
 
     /// UUID of the team that owns the website.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn team_id(&self) -> Result<Uuid> {
         Ok(self.0.member()?.website().team_id)
     }
 
     /// UUID of the user who created the website; null if the operator created it from the command line or the account
     /// was deleted.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn user_id(&self) -> Option<Result<Uuid>> {
         self.0.member().map(|site| site.website().user_id).transpose()
     }
 
     /// Creation time, UTC.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn created_at(&self) -> Result<Instant> {
         Ok(Instant(self.0.member()?.website().created_at))
     }
 
     /// Time of the last change to a setting, UTC.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn updated_at(&self) -> Result<Instant> {
         Ok(Instant(self.0.member()?.website().updated_at))
     }
@@ -190,6 +204,8 @@ impl Website {
     }
 
     /// Target number of visitors per month; null if no goal is set.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn kpi_goal(&self) -> Option<Result<i32>> {
         self.0.member().map(|site| site.website().kpi_goal).transpose()
     }
@@ -201,53 +217,72 @@ impl Website {
 
     /// Host names that can send events instead of `domain`; `*.` matches every subdomain. If empty, `domain` and its
     /// subdomains can.
-    #[graphql(directive = crate::cost::list_size::apply(Some(general::MAX_DOMAINS), None))]
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = crate::cost::list_size::apply(Some(general::MAX_DOMAINS), None), directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn allowed_domains(&self) -> Result<Vec<String>> {
         Ok(domains_of(self.0.member()?.website()))
     }
 
     /// Whether pages on local hosts (`localhost`, private addresses) can send events. Defaults to false.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn allow_localhost(&self) -> Result<bool> {
         Ok(ALLOW_LOCALHOST.of(self.0.member()?.website()))
     }
 
     /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are public. Defaults to true.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn public_realtime(&self) -> Result<bool> {
         Ok(PUBLIC_REALTIME.of(self.0.member()?.website()))
     }
 
     /// Whether the public dashboard shows page titles, event names and goal names, which may contain names of people.
     /// Defaults to false.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn public_details(&self) -> Result<bool> {
         Ok(PUBLIC_DETAILS.of(self.0.member()?.website()))
     }
 
     /// Tracking settings of the website.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn settings(&self) -> Result<WebsiteSettings> {
         Ok(WebsiteSettings::from_row(self.0.member()?.website()))
     }
 
     /// IP addresses and paths that are not counted.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn exclusions(&self) -> Result<exclusions::Exclusions> {
         Ok(exclusions::Exclusions(self.0.member()?.clone()))
     }
 
     /// Notification preferences of the website's team.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn notifications(&self, ctx: &Context<'_>) -> Result<notifications::NotificationPreferences> {
         notifications::preferences_of(ctx.cx()?, self.0.member()?).await
     }
 
     /// Domains of the website and the verification of its primary domain.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn domains(&self) -> Result<domains::Domains> {
         Ok(domains::Domains(self.0.member()?.clone()))
     }
 
     /// Source of the website's revenue and the currency in which it is shown.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn revenue_settings(&self) -> Result<revenue::RevenueSettings> {
         revenue::RevenueSettings::from_row(self.0.member()?.website())
     }
 
     /// Active members of the website's team, oldest first. Null with an error for an API key.
+    #[doc = access_line!(USER)]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn members(
         &self,
         ctx: &Context<'_>,
@@ -267,6 +302,8 @@ impl Website {
     }
 
     /// ISO 4217 code of the currency in which revenue is shown.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn currency(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().currency)
     }
@@ -301,6 +338,8 @@ impl Website {
     }
 
     /// Outcomes of all events received for the website.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn ingest(
         &self,
         ctx: &Context<'_>,
@@ -314,6 +353,8 @@ impl Website {
     }
 
     /// Plan limits of the website's team.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         let team = self.owner(ctx.cx()?).await?;
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &team.team().plan).limits())

@@ -7,7 +7,7 @@ use async_graphql::{Enum, TypeDirective};
 use super::{Admin, Editor, Owner, Role, Viewer, cx::Cx};
 use crate::error::Result;
 
-/// The object that a root field checks access to.
+/// The object that a field checks access to.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[graphql(name = "AccessTarget")]
 pub enum On {
@@ -37,9 +37,9 @@ pub fn access(on: On, min: Option<Role>, public: Option<bool>) {}
 /// One row of the access matrix, as declared in the SDL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
-    /// `Query`, `Mutation` or `Subscription`.
-    pub root: String,
-    /// Name of the root field.
+    /// The type, such as `Query` or `Team`.
+    pub parent: String,
+    /// Name of the field.
     pub field: String,
     /// The object that the field checks access to.
     pub on: On,
@@ -80,7 +80,7 @@ macro_rules! access_line {
     };
 }
 
-/// Reads the access matrix from an SDL, in document order. Root fields without `@access` are omitted.
+/// Reads the access matrix from an SDL, in document order. Fields without `@access` are omitted.
 #[must_use]
 pub fn stated_in(sdl: &str) -> Vec<Stated> {
     use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
@@ -89,11 +89,8 @@ pub fn stated_in(sdl: &str) -> Vec<Stated> {
     let mut rows = Vec::new();
     for definition in &document.definitions {
         let TypeSystemDefinition::Type(definition) = definition else { continue };
-        let root = definition.node.name.node.as_str();
+        let parent = definition.node.name.node.as_str();
         let TypeKind::Object(object) = &definition.node.kind else { continue };
-        if !matches!(root, "Query" | "Mutation" | "Subscription") {
-            continue;
-        }
         for field in &object.fields {
             let Some(directive) = field.node.directives.iter().find(|each| each.node.name.node == "access") else {
                 continue;
@@ -103,7 +100,7 @@ pub fn stated_in(sdl: &str) -> Vec<Stated> {
                 continue;
             };
             rows.push(Stated {
-                root: root.to_owned(),
+                parent: parent.to_owned(),
                 field: field.node.name.node.to_string(),
                 on,
                 min: read("min").and_then(|value| async_graphql::InputType::parse(Some(value)).ok()),

@@ -1,9 +1,11 @@
 //! What a resolver can use: the ports, the caller, the request's loaders.
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{
     caller::{AddressHash, Caller},
+    error::{Error, Result},
     ports::Ports,
 };
 
@@ -19,6 +21,7 @@ pub struct Cx {
     caller: Caller,
     from: Option<AddressHash>,
     loaders: Loaders,
+    long_reads: Semaphore,
 }
 
 impl Cx {
@@ -26,7 +29,7 @@ impl Cx {
     #[must_use]
     pub fn new(ports: Ports, caller: Caller) -> Self {
         let loaders = Loaders::new(ports.database.reader(&Unproven::new()).clone(), ports.events.clone(), caller);
-        Self { ports, caller, from: None, loaders }
+        Self { ports, caller, from: None, loaders, long_reads: Semaphore::new(1) }
     }
 
     /// The same, for a request that came from this address.
@@ -51,6 +54,11 @@ impl Cx {
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.caller
+    }
+
+    /// Waits until no other field of the request reads rows of megabytes, so that one request leaves connections to others.
+    pub(crate) async fn long_read(&self) -> Result<SemaphorePermit<'_>> {
+        self.long_reads.acquire().await.map_err(Error::internal)
     }
 
     pub(crate) fn loaders(&self) -> &Loaders {

@@ -88,14 +88,16 @@ fn members(
             schema = or_null(schema);
         }
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
+            // What the whole route asks access to is described with the route.
+            let about = about.split("\n\nAccess: ").next().unwrap_or_default();
             let about = match &slot.source {
                 Source::Field { shape: SchemaIndex::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
                     match about.replace("0 to 1", "in percent, 0 to 100") {
-                        said if said == *about => format!("{said} In percent."),
+                        said if said == about => format!("{said} In percent."),
                         said => said,
                     }
                 }
-                _ => about.clone(),
+                _ => about.to_owned(),
             };
             schema.insert("description".to_owned(), about.into());
         }

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use super::questions::{Asked, Question};
 use crate::app::{NOW, Person, TestApp};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Anonymous,
     MalformedToken,

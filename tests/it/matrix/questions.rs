@@ -2,11 +2,11 @@
 
 use async_graphql::parser::{
     parse_schema,
-    types::{BaseType, Type, TypeKind, TypeSystemDefinition},
+    types::{BaseType, FieldDefinition, Type, TypeKind, TypeSystemDefinition},
 };
 use footfall::rest::Auth;
 use schema::access::{On, Role};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Fields and routes after which something is gone.
 const USES_UP: &[&str] = &["websiteDelete", "DELETE /api/websites/:websiteId"];
@@ -91,6 +91,46 @@ impl Types {
         }
     }
 
+    /// The fields of an object type.
+    fn fields(&self, parent: &str) -> impl Iterator<Item = &FieldDefinition> {
+        let TypeKind::Object(object) = &self.kinds[parent] else { panic!("{parent}") };
+        object.fields.iter().map(|field| &field.node)
+    }
+
+    /// The type without its lists.
+    fn named<'a>(&self, ty: &'a Type) -> &'a str {
+        match &ty.base {
+            BaseType::List(of) => self.named(of),
+            BaseType::Named(name) => name.as_str(),
+        }
+    }
+
+    /// A field with the arguments that it needs, and these fields below it.
+    fn selected(&self, parent: &str, field: &FieldDefinition, below: &str) -> String {
+        let name = field.name.node.as_str();
+        let needed = field.arguments.iter().filter(|argument| {
+            let first = argument.node.name.node == "first";
+            first || (!argument.node.ty.node.nullable && argument.node.default_value.is_none())
+        });
+        let arguments: Vec<String> = needed
+            .map(|argument| {
+                let called = argument.node.name.node.as_str();
+                format!("{called}: {}", self.argument(parent, called, &argument.node.ty.node))
+            })
+            .collect();
+        let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+        let below = if self.is_composite(&field.ty.node) { format!(" {{ {below} }}") } else { String::new() };
+        format!("{name}{arguments}{below}")
+    }
+
+    /// A value of an argument below the roots.
+    fn argument(&self, parent: &str, called: &str, ty: &Type) -> String {
+        match called {
+            "range" => "{ preset: LAST_7_DAYS }".to_owned(),
+            _ => self.value(parent, called, ty),
+        }
+    }
+
     /// Whether a field of this type needs a selection.
     fn is_composite(&self, ty: &Type) -> bool {
         match &ty.base {
@@ -144,7 +184,7 @@ pub fn root_fields() -> Vec<Question> {
                 .collect();
             let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
             let selection = if types.is_composite(&field.node.ty.node) { " { __typename }" } else { "" };
-            let access = stated.iter().find(|row| row.root == root && row.field == name);
+            let access = stated.iter().find(|row| row.parent == root && row.field == name);
             let access = access.unwrap_or_else(|| panic!("{root}.{name} states no access"));
             questions.push(Question {
                 name: format!("{root} {name}"),
@@ -177,7 +217,6 @@ pub fn open_fields() -> Vec<Question> {
         of_own_team: false,
         uses_up: false,
     };
-    let closed = |field: &str| Question { public: false, ..website(field) };
     let range = "range: { preset: LAST_7_DAYS }";
     let mut questions: Vec<Question> = root_fields()
         .into_iter()
@@ -188,72 +227,106 @@ pub fn open_fields() -> Vec<Question> {
             ..question
         })
         .collect();
-    questions
-        .extend(["id", "databaseId", "domain", "name", "timezone", "primaryColor", "publicDashboard"].map(website));
-    questions.push(website(&format!("analytics({range}) {{ totals {{ visitors }} }}")));
-    questions.extend(
-        [
-            "trackingCode",
-            "team { name }",
-            "teamId",
-            "userId",
-            "settings { heatmaps }",
-            "allowedDomains",
-            "exclusions { ipExclusions { id } }",
-            "notifications { __typename }",
-            "domains { primaryDomain }",
-            "revenueSettings { __typename }",
-            "ingest { received }",
-            "members { totalCount }",
-        ]
-        .map(closed),
-    );
+    let (types, stated) = (Types::read(), schema::stated());
+    for field in types.fields("Website") {
+        let name = field.name.node.as_str();
+        let is_closed = stated.iter().any(|row| row.parent == "Website" && row.field == name);
+        let asked = match name {
+            "analytics" => format!("analytics({range}) {{ totals {{ visitors }} }}"),
+            _ => types.selected("Website", field, "__typename"),
+        };
+        questions.push(Question { public: !is_closed, ..website(&asked) });
+    }
     questions.push(Question {
         name: "Query website { analytics { visitors } }".to_owned(),
-        ..closed(&format!("analytics({range}) {{ visitors(first: 1) {{ nodes {{ __typename }} }} }}"))
+        public: false,
+        ..website(&format!("analytics({range}) {{ visitors(first: 1) {{ nodes {{ __typename }} }} }}"))
     });
     questions
 }
 
-/// Fields below the roots that ask for more than the way to them.
-pub fn nested() -> Vec<Question> {
-    let team = |field: &str| format!("team(id: \"<<TEAM>>\") {{ {field} }}");
-    let website = |field: &str| format!("website(id: \"<<SITE>>\") {{ {field} }}");
-    let rows = [
-        ("Team.members", team("members { totalCount }"), vec![(On::Team, Some(Role::Viewer)), (On::User, None)]),
-        (
-            "Team.conversations",
-            team("conversations { edges { cursor } }"),
-            vec![(On::Team, Some(Role::Viewer)), (On::User, None)],
-        ),
-        ("Team.apiKeys", team("apiKeys { totalCount }"), vec![(On::Team, Some(Role::Admin))]),
-        ("Team.auditLog", team("auditLog { totalCount }"), vec![(On::Team, Some(Role::Admin))]),
-        (
-            "Website.team.members",
-            website("team { members { totalCount } }"),
-            vec![(On::Website, Some(Role::Viewer)), (On::User, None)],
-        ),
-        ("Website.team.apiKeys", website("team { apiKeys { totalCount } }"), vec![(On::Website, Some(Role::Admin))]),
-        (
-            "Node Website.team.auditLog",
-            "node(id: \"<<SITE_NODE>>\") { ... on Website { team { auditLog { totalCount } } } }".to_owned(),
-            vec![(On::Website, Some(Role::Admin))],
-        ),
-        ("User.teams.apiKeys", "viewer { defaultTeam { apiKeys { totalCount } } }".to_owned(), vec![(On::User, None)]),
-    ];
-    rows.into_iter()
-        .map(|(name, text, access)| Question {
-            name: name.to_owned(),
-            text: format!("{{ {text} }}"),
+/// A field below the roots, and the way to its parent.
+pub struct Nested {
+    /// `Team.auditLog`.
+    pub name: String,
+    pub parent: Question,
+    pub field: Question,
+    /// The field with its arguments and selection.
+    pub selected: String,
+}
+
+/// Where the ways to nested fields begin: the type, a document in which `%` stands for its fields, and what it asks access to.
+const WAYS: [(&str, &str, On); 5] = [
+    ("Website", "{ website(id: \"<<SITE>>\") { % } }", On::Website),
+    ("Team", "{ team(id: \"<<TEAM>>\") { % } }", On::Team),
+    ("User", "{ viewer { % } }", On::User),
+    ("Conversation", "{ conversation(id: \"<<CONVERSATION>>\") { % } }", On::Conversation),
+    ("ApiUsage", "{ apiUsage { % } }", On::ApiKey),
+];
+
+/// Every field of every object that queries lead to, each by the shortest way.
+pub fn nested() -> Vec<Nested> {
+    let types = Types::read();
+    let question = |name: &str, text: String, on: On| Question {
+        name: name.to_owned(),
+        text,
+        asked: Asked::GraphQl,
+        auth: None,
+        access: vec![(on, None)],
+        public: false,
+        is_open: false,
+        of_own_team: false,
+        uses_up: false,
+    };
+    let mut ways: VecDeque<(String, String, On)> =
+        WAYS.iter().map(|(name, way, on)| ((*name).to_owned(), (*way).to_owned(), *on)).collect();
+    let mut known: HashSet<String> = ways.iter().map(|(name, ..)| name.clone()).collect();
+    let mut found = Vec::new();
+    while let Some((parent, way, on)) = ways.pop_front() {
+        for field in types.fields(&parent) {
+            let name = format!("{parent}.{}", field.name.node);
+            let selected = types.selected(&parent, field, "__typename");
+            found.push(Nested {
+                parent: question(&parent, way.replace('%', "__typename"), on),
+                field: question(&name, way.replace('%', &selected), on),
+                selected,
+                name,
+            });
+            let below = types.named(&field.ty.node);
+            if matches!(types.kinds.get(below), Some(TypeKind::Object(_))) && known.insert(below.to_owned()) {
+                ways.push_back((below.to_owned(), way.replace('%', &types.selected(&parent, field, "%")), on));
+            }
+        }
+    }
+    found
+}
+
+/// Other ways to a team.
+const TEAM_AGAIN: [(&str, &str, On); 3] = [
+    ("Website.team", "{ website(id: \"<<SITE>>\") { team { % } } }", On::Website),
+    ("Node Website.team", "{ node(id: \"<<SITE_NODE>>\") { ... on Website { team { % } } } }", On::Website),
+    ("User.defaultTeam", "{ viewer { defaultTeam { % } } }", On::User),
+];
+
+/// A field of a team with a rule, by the other ways.
+pub fn by_other_ways(name: &str, selected: &str, on: On, min: Option<Role>) -> Vec<Question> {
+    let Some(field) = name.strip_prefix("Team.") else { return Vec::new() };
+    let question = |(way, text, way_on): (&str, &str, On)| {
+        // Everyone owns the default team.
+        let rule = if on == On::Team { (way_on, min.filter(|_| way_on != On::User)) } else { (on, min) };
+        Question {
+            name: format!("{way}.{field}"),
+            text: text.replace('%', selected),
             asked: Asked::GraphQl,
             auth: None,
-            access,
+            access: vec![(way_on, None), rule],
             public: false,
             is_open: false,
             of_own_team: false,
             uses_up: false,
-        })
-        .collect()
+        }
+    };
+    TEAM_AGAIN.into_iter().map(question).collect()
 }
 
 /// Every REST route.
