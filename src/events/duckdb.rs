@@ -413,6 +413,10 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         .with("preserve_insertion_order", "false")?
         // Done by hand, see `Database::checkpoint`.
         .with("checkpoint_threshold", "1TiB")?
+        // The engine's allocator keeps freed pages beyond its memory limit; by default hundreds of megabytes of them.
+        .with("allocator_background_threads", "true")?
+        .with("allocator_flush_threshold", "4MiB")?
+        .with("allocator_bulk_deallocation_flush_threshold", "16MiB")?
         .with("default_null_order", "nulls_last")?;
     if let Some(path) = path {
         config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
