@@ -139,7 +139,9 @@ fn check_beacon(beacon: &Beacon) {
     }
     if let Some(Money { micros, currency }) = &beacon.money {
         assert!(micros.unsigned_abs() <= MAX_MICROS, "{micros}");
-        assert!(currency.len() == 3 && currency.bytes().all(|letter| letter.is_ascii_uppercase()), "{currency:?}");
+        // Empty: the website's.
+        let is_code = currency.len() == 3 && currency.bytes().all(|letter| letter.is_ascii_uppercase());
+        assert!(is_code || currency.is_empty(), "{currency:?}");
     }
     check_properties(&beacon.properties, &beacon.name);
     check_acquisition(beacon);
