@@ -420,7 +420,7 @@ fn name_of(text: &str) -> String {
 fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
     let amount = properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number, such as 29.00"))?;
     if amount.abs() > MAX_AMOUNT {
-        return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT} (got {amount})")));
+        return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT}")));
     }
     let currency = match properties.text("currency") {
         None => default.to_owned(),

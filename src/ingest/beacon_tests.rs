@@ -68,12 +68,14 @@ fn what_is_missing_or_wrong_is_named() {
         (json!({ "type": "revenue" }), "amount"),
         (json!({ "type": "revenue", "data": { "amount": 1.1e11 } }), "amount"),
         (json!({ "type": "revenue", "data": { "amount": -1.1e11 } }), "amount"),
+        (json!({ "type": "revenue", "data": { "amount": 1e300 } }), "amount"),
         (json!({ "type": "goal", "name": "Order", "data": { "value": 1e15 } }), "value"),
         (json!({ "type": "revenue", "data": { "amount": 5, "currency": "euros" } }), "currency"),
         (json!({ "type": "identify", "data": { "plan": "pro" } }), "data"),
     ] {
         let error = with(changes.clone()).unwrap_err();
         assert_eq!(error.field(), Some(field), "{changes} {}", error.message());
+        assert!(error.message().len() <= 250, "{changes} {}", error.message());
     }
     for body in [&b""[..], b"[]", b"null", b"{", b"\xff\xfe", b"\"x\"", br#"{"url":"\ud800"}"#] {
         assert_eq!(read(body).unwrap_err().field(), Some("body"), "{body:?}");
