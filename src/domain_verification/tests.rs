@@ -24,7 +24,7 @@ fn only_addresses_of_the_public_internet_are_connected_to() {
         "64:ff9b::808:808",
         "2002:808:808::1",
     ] {
-        assert!(is_public(public.parse().unwrap()), "{public}");
+        assert!(is_global(public.parse().unwrap()), "{public}");
     }
     for private in [
         "0.0.0.0",
@@ -64,7 +64,7 @@ fn only_addresses_of_the_public_internet_are_connected_to() {
         "2002:a00:1::1",
         "100::1",
     ] {
-        assert!(!is_public(private.parse().unwrap()), "{private}");
+        assert!(!is_global(private.parse().unwrap()), "{private}");
     }
 }
 
@@ -213,6 +213,6 @@ async fn the_file_is_read_from_the_address_that_was_checked_and_no_further_than_
     assert!(text.starts_with("footfall-verification=abc\n"));
     assert!(text.len() < 16 * 1024, "{}", text.len());
     // The same server behind the real rule is not spoken to.
-    let guarded = Internet { allowed: is_public, ..open };
+    let guarded = Internet { allowed: is_global, ..open };
     assert_eq!(guarded.well_known("localhost").await.unwrap(), None);
 }
