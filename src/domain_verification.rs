@@ -20,6 +20,8 @@ use schema::{
 };
 use tokio::sync::Semaphore;
 
+use crate::ingest::address::is_public;
+
 /// Time limit of one lookup.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -46,7 +48,7 @@ impl Internet {
             ids,
             looks: Arc::new(Semaphore::new(LOOKS)),
             servers: None,
-            allowed: is_public,
+            allowed: is_global,
             ports: file::Doors { https: 443, http: 80 },
         }
     }
@@ -79,35 +81,29 @@ impl DomainProof for Internet {
     }
 }
 
-/// Whether an address is one of the public internet.
+/// Whether an address may be connected to: one of the public internet, of no special use (IANA's registries). Stricter
+/// than [`is_public`], which tells where a visitor is not.
 #[must_use]
-pub fn is_public(address: IpAddr) -> bool {
+pub fn is_global(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(four) => is_public_four(four),
-        IpAddr::V6(six) => is_public_six(six),
+        IpAddr::V4(four) => is_global_four(four),
+        IpAddr::V6(six) => is_global_six(six),
     }
 }
 
-fn is_public_four(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || a == 0
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 192 && b == 88 && c == 99)
-        || (a == 198 && (18..20).contains(&b))
-        || a >= 224;
-    !special
+fn is_global_four(address: Ipv4Addr) -> bool {
+    let is_special = match address.octets() {
+        [0, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18..=19, ..] | [224..=255, ..] => true,
+        _ => address.is_documentation(),
+    };
+    is_public(address.into()) && !is_special
 }
 
-fn is_public_six(address: Ipv6Addr) -> bool {
+fn is_global_six(address: Ipv6Addr) -> bool {
     let parts = address.segments();
     let four = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_public_four(Ipv4Addr::new(a, b, c, d))
+        is_global_four(Ipv4Addr::new(a, b, c, d))
     };
     match parts {
         // Translated to IPv4 on the way: what it is translated to counts.

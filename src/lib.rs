@@ -15,6 +15,7 @@ pub mod domain_verification;
 pub mod erasure;
 pub mod events;
 pub mod fair_queue;
+pub mod form_encoding;
 pub mod health;
 pub mod http;
 pub mod import;

@@ -1,22 +1,28 @@
 //! Mail to account holders: plain text over SMTP, if a server is configured; and links to pages of this server.
 
+mod clear_text;
 mod smtp;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lettre::{
+    Address, Message,
+    message::{
+        Body, Mailbox,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
+    },
+};
 use schema::{
     Error, Result,
     ports::{Clock, Ids, Mail, Page},
-    scalars::EmailAddress,
 };
 
 use self::smtp::Server;
 use crate::{StartError, config::mail::MailSettings};
 
-/// Characters of a line of base64.
-const LINE: usize = 76;
+/// Maximum length of a line that stays as it is, in bytes; SMTP allows 998.
+const MAX_LINE: usize = 900;
 
 /// The placeholder for the secret in `mail_reset_page`.
 const PLACE: &str = "{secret}";
@@ -34,8 +40,10 @@ pub fn sender(
     let public_url = public_url.to_owned();
     let Some(settings) = settings else { return Ok(Arc::new(LinksOnly { public_url })) };
     let server = Server::new(settings)?;
-    let (settings, clock, ids) = (settings.clone(), Arc::clone(clock), Arc::clone(ids));
-    Ok(Arc::new(Post { server, settings, public_url, clock, ids }))
+    let from = settings.from.parse().map_err(|_| StartError::new("mail_from: must be an e-mail address".to_owned()))?;
+    let from = Mailbox::new(Some("Footfall".to_owned()), from);
+    let (reset_page, clock, ids) = (settings.reset_page.clone(), Arc::clone(clock), Arc::clone(ids));
+    Ok(Arc::new(Post { server, from, reset_page, public_url, clock, ids }))
 }
 
 fn link(public_url: &str, page: Page, token: &str) -> String {
@@ -69,7 +77,8 @@ impl Mail for LinksOnly {
 /// Sends mail through a server.
 struct Post {
     server: Server,
-    settings: MailSettings,
+    from: Mailbox,
+    reset_page: Option<String>,
     public_url: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -82,7 +91,7 @@ impl Mail for Post {
     }
 
     fn reset_page(&self, secret: &str) -> Option<String> {
-        self.settings.reset_page.as_ref().map(|page| page.replace(PLACE, secret))
+        self.reset_page.as_ref().map(|page| page.replace(PLACE, secret))
     }
 
     fn page(&self, page: Page, token: &str) -> String {
@@ -90,66 +99,96 @@ impl Mail for Post {
     }
 
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()> {
-        // It stands between angle brackets in a line of its own: nothing may end either.
-        let to = EmailAddress::checked(to).ok_or_else(|| Error::broken("a mail to what is no e-mail address"))?;
-        let message = self.message(to.as_str(), subject, text);
-        self.server.deliver(&self.settings.from, to.as_str(), &message).await
+        let to = to.parse().map_err(|_| Error::broken("a mail to what is no e-mail address"))?;
+        let message = self.message(to, subject, text)?;
+        self.server.deliver(message.envelope(), &message.formatted()).await
     }
 }
 
 impl Post {
-    /// The message with its headers, lines ended by CRLF.
-    fn message(&self, to: &str, subject: &str, text: &str) -> String {
-        let from = &self.settings.from;
-        let domain = from.rsplit('@').next().unwrap_or_default();
-        let (encoding, body) = encoded(text);
-        let mut message = String::new();
-        for (name, value) in [
-            ("From", format!("Footfall <{from}>")),
-            ("To", format!("<{to}>")),
-            ("Subject", subject.to_owned()),
-            ("Date", self.clock.now().to_rfc2822()),
-            ("Message-ID", format!("<{}@{domain}>", self.ids.uuid())),
-            ("Auto-Submitted", "auto-generated".to_owned()),
-            ("MIME-Version", "1.0".to_owned()),
-            ("Content-Type", "text/plain; charset=utf-8".to_owned()),
-            ("Content-Transfer-Encoding", encoding.to_owned()),
-        ] {
-            // Writing into a string does not fail.
-            let _ = write!(message, "{name}: {value}\r\n");
-        }
-        message + "\r\n" + &body
+    fn message(&self, to: Address, subject: &str, text: &str) -> Result<Message> {
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(subject)
+            .date(self.clock.now().into())
+            .message_id(Some(format!("<{}@{}>", self.ids.uuid(), self.from.email.domain())))
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            .body(body(text))
+            .map_err(Error::internal)
     }
 }
 
-/// The body in a form that every server accepts, and its encoding.
-fn encoded(text: &str) -> (&'static str, String) {
-    if text.is_ascii() && text.lines().all(|line| line.len() <= 900) {
-        return ("7bit", text.lines().map(|line| format!("{line}\r\n")).collect());
+/// The text in a form that every server accepts. Plain lines stay as they are; lettre alone would break links after 76
+/// characters.
+fn body(text: &str) -> Body {
+    if text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE) {
+        let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();
+        return Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit);
     }
-    let packed = STANDARD.encode(text);
-    let mut rest = packed.as_str();
-    let mut lines = String::with_capacity(packed.len() + packed.len() / LINE * 2 + 2);
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at_checked(LINE).unwrap_or((rest, ""));
-        lines.push_str(line);
-        lines.push_str("\r\n");
-        rest = after;
-    }
-    ("base64", lines)
+    Body::new(text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
+    use crate::{
+        config::mail::MailTls,
+        system::{SystemClock, SystemIds},
+    };
+
+    /// The message as it is sent; `None` for an address that is none.
+    fn message(to: &str, subject: &str, text: &str) -> Option<String> {
+        let settings = MailSettings {
+            host: "localhost".to_owned(),
+            port: 25,
+            tls: MailTls::None,
+            login: None,
+            from: "footfall@shop.example".to_owned(),
+            reset_page: None,
+        };
+        let post = Post {
+            server: Server::new(&settings).unwrap(),
+            from: settings.from.parse().unwrap(),
+            reset_page: None,
+            public_url: String::new(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+        };
+        let message = post.message(to.parse().ok()?, subject, text).unwrap();
+        Some(String::from_utf8(message.formatted()).unwrap())
+    }
 
     #[test]
     fn plain_text_stays_readable_and_other_text_is_packed() {
-        assert_eq!(encoded("a\nb\n"), ("7bit", "a\r\nb\r\n".to_owned()));
-        let (encoding, body) = encoded(&"Größe ".repeat(40));
-        assert_eq!(encoding, "base64");
-        assert!(body.lines().all(|line| line.len() <= LINE && line.is_ascii()), "{body}");
-        let packed: String = body.lines().collect();
-        assert_eq!(String::from_utf8(STANDARD.decode(packed).unwrap()).unwrap(), "Größe ".repeat(40));
+        let long = format!("https://shop.example/?{}", "a=".repeat(400));
+        let plain = message("ada@shop.example", "Hello", &format!("a\n{long}\n")).unwrap();
+        let (head, body) = plain.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Content-Transfer-Encoding: 7bit"), "{head}");
+        assert_eq!(body, format!("a\r\n{long}\r\n"));
+        let packed = message("ada@shop.example", "Größe", &"Größe ".repeat(40)).unwrap();
+        assert!(packed.is_ascii() && packed.lines().all(|line| line.len() <= 78), "{packed}");
+        let (head, body) = packed.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Content-Transfer-Encoding: base64"), "{head}");
+        let body: String = body.lines().collect();
+        assert_eq!(String::from_utf8(STANDARD.decode(body).unwrap()).unwrap(), "Größe ".repeat(40));
+    }
+
+    #[test]
+    fn nothing_ends_a_header_or_an_address() {
+        let sent = message("ada@shop.example", "Hello\r\nBcc: eve@evil.example\r\n\r\nHi", "text").unwrap();
+        let (head, _) = sent.split_once("\r\n\r\n").unwrap();
+        assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
+        assert!(head.contains("Auto-Submitted: auto-generated") && head.contains("MIME-Version: 1.0"), "{head}");
+        for bad in
+            ["ada@shop.example>", "ada@shop.example\r\nRCPT TO:<eve@evil.example", "a>@shop.example", "a b@x.example"]
+        {
+            assert!(message(bad, "Hello", "text").is_none(), "{bad}");
+        }
     }
 }

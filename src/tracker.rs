@@ -22,8 +22,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
 /// Mounts the files.
 pub fn routes() -> Router {
     FILES.iter().fold(Router::new(), |router, (path, media_type, bytes)| {
-        let digest = Sha256::digest(bytes);
-        let tag = digest.iter().take(8).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\"";
+        let digest = hex::encode(Sha256::digest(bytes));
+        let tag = format!("\"{digest:.16}\"");
         router.route(path, get(async move |headers: HeaderMap| serve(media_type, bytes, &tag, &headers)))
     })
 }

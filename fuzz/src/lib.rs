@@ -10,6 +10,8 @@ pub mod channel;
 pub mod crawler;
 #[path = "../../src/ingest/fields.rs"]
 pub mod fields;
+#[path = "../../src/form_encoding.rs"]
+pub mod form_encoding;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
 pub mod http;

@@ -5,12 +5,21 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::{Arc, LazyLock},
 };
 
+use axum::http::{Request, Response, header};
+use futures_util::future::{Either, select};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
 use schema::website::domains::FILE_PATH;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::{
@@ -88,37 +97,46 @@ async fn ask(host: &str, addresses: &[IpAddr], doors: Doors, place: &Place) -> O
     None
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, place: &Place) -> Option<Answer> {
-    // HTTP/1.0: the answer comes in one piece and ends with the connection.
-    let request = format!(
-        "GET {} HTTP/1.0\r\nHost: {host}\r\nAccept: text/plain\r\nUser-Agent: Footfall\r\nConnection: close\r\n\r\n",
-        place.path
-    );
-    stream.write_all(request.as_bytes()).await.ok()?;
-    stream.flush().await.ok()?;
-    let mut bytes = Vec::new();
-    // A connection closed without close_notify has delivered its data.
-    let _ = stream.take(MAX_BYTES).read_to_end(&mut bytes).await;
-    Some(read(&String::from_utf8_lossy(&bytes), host, place))
+/// Asks for the place over an open connection. `None` if the answer is not HTTP.
+pub(super) async fn exchange(stream: impl AsyncRead + AsyncWrite + Send, host: &str, place: &Place) -> Option<Answer> {
+    let (reader, writer) = io::split(stream);
+    let bounded = TokioIo::new(io::join(reader.take(MAX_BYTES), writer));
+    let (mut sender, connection) = http1::Builder::new().title_case_headers(true).handshake(bounded).await.ok()?;
+    let request = Request::get(&place.path)
+        .header(header::HOST, host)
+        .header(header::ACCEPT, "text/plain")
+        .header(header::USER_AGENT, "Footfall")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .ok()?;
+    let answer = pin!(async { Some(read(sender.send_request(request).await.ok()?, host, place).await) });
+    match select(answer, pin!(connection)).await {
+        Either::Left((answer, _)) => answer,
+        // What was received before the connection ended is still to be read.
+        Either::Right((_, answer)) => answer.await,
+    }
 }
 
-/// Parses a response.
-pub(super) fn read(answer: &str, host: &str, place: &Place) -> Answer {
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return Answer::Nothing };
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-    match status {
-        "200" => Answer::Text(body.to_owned()),
-        "301" | "302" | "303" | "307" | "308" => {
-            let header = |line: &str| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
-            };
-            let target = lines.find_map(header).and_then(|target| place_of(&target, host, place));
-            target.map_or(Answer::Nothing, Answer::Elsewhere)
+async fn read(response: Response<Incoming>, host: &str, place: &Place) -> Answer {
+    match response.status().as_u16() {
+        200 => Answer::Text(text(response.into_body()).await),
+        301 | 302 | 303 | 307 | 308 => {
+            let target = response.headers().get(header::LOCATION).and_then(|target| target.to_str().ok());
+            target.and_then(|target| place_of(target, host, place)).map_or(Answer::Nothing, Answer::Elsewhere)
         }
         _ => Answer::Nothing,
     }
+}
+
+async fn text(mut body: Incoming) -> String {
+    let mut bytes = Vec::new();
+    // A body cut short, by its server or by the limit, has delivered its data.
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The target of a redirect, if it stays on the host.

@@ -24,7 +24,7 @@ fn only_addresses_of_the_public_internet_are_connected_to() {
         "64:ff9b::808:808",
         "2002:808:808::1",
     ] {
-        assert!(is_public(public.parse().unwrap()), "{public}");
+        assert!(is_global(public.parse().unwrap()), "{public}");
     }
     for private in [
         "0.0.0.0",
@@ -64,7 +64,7 @@ fn only_addresses_of_the_public_internet_are_connected_to() {
         "2002:a00:1::1",
         "100::1",
     ] {
-        assert!(!is_public(private.parse().unwrap()), "{private}");
+        assert!(!is_global(private.parse().unwrap()), "{private}");
     }
 }
 
@@ -164,15 +164,27 @@ async fn a_silent_server_is_no_answer() {
     assert_eq!(error.code(), "SERVICE_UNAVAILABLE");
 }
 
-#[test]
-fn redirects_stay_on_the_host() {
+/// What the client makes of a response.
+async fn answer_to(response: &str, here: &Place) -> Answer {
+    let (ours, mut theirs) = tokio::io::duplex(4_096);
+    let serving = async move {
+        let mut request = [0; 1_024];
+        assert!(theirs.read(&mut request).await.unwrap() > 0);
+        theirs.write_all(response.as_bytes()).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(file::exchange(ours, "shop.example", here), serving);
+    answer.unwrap_or(Answer::Nothing)
+}
+
+#[tokio::test]
+async fn redirects_stay_on_the_host() {
     let here = Place { secure: false, path: "/a".into() };
-    let answer = |location: &str| {
-        file::read(&format!("HTTP/1.1 301 Moved\r\nX: y\r\nLOCATION: {location}\r\n\r\n"), "shop.example", &here)
+    let answer = async |location: &str| {
+        answer_to(&format!("HTTP/1.1 301 Moved\r\nX: y\r\nLOCATION: {location}\r\n\r\n"), &here).await
     };
     let to = |secure, path: &str| Answer::Elsewhere(Place { secure, path: path.into() });
-    assert_eq!(answer("https://Shop.Example/a?b"), to(true, "/a?b"));
-    assert_eq!(answer("/b"), to(false, "/b"));
+    assert_eq!(answer("https://Shop.Example/a?b").await, to(true, "/a?b"));
+    assert_eq!(answer("/b").await, to(false, "/b"));
     for bad in [
         "https://evil.example/a",
         "https://shop.example.evil.example/",
@@ -183,10 +195,23 @@ fn redirects_stay_on_the_host() {
         "/a b",
         "",
     ] {
-        assert_eq!(answer(bad), Answer::Nothing, "{bad}");
+        assert_eq!(answer(bad).await, Answer::Nothing, "{bad}");
     }
-    assert_eq!(file::read("HTTP/1.1 404 No\r\n\r\nfootfall", "shop.example", &here), Answer::Nothing);
-    assert_eq!(file::read("nonsense", "shop.example", &here), Answer::Nothing);
+    assert_eq!(answer_to("HTTP/1.1 404 No\r\n\r\nfootfall", &here).await, Answer::Nothing);
+    assert_eq!(answer_to("nonsense", &here).await, Answer::Nothing);
+}
+
+#[tokio::test]
+async fn a_file_counts_as_far_as_it_was_received() {
+    let here = Place { secure: false, path: "/a".into() };
+    for (response, text) in [
+        ("HTTP/1.0 200 OK\r\n\r\nfootfall", "footfall"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfootfall", "foot"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfootfall", "footfall"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfoot\r\n4\r\nfall\r\n0\r\n\r\n", "footfall"),
+    ] {
+        assert_eq!(answer_to(response, &here).await, Answer::Text(text.into()), "{response}");
+    }
 }
 
 #[tokio::test]
@@ -213,6 +238,6 @@ async fn the_file_is_read_from_the_address_that_was_checked_and_no_further_than_
     assert!(text.starts_with("footfall-verification=abc\n"));
     assert!(text.len() < 16 * 1024, "{}", text.len());
     // The same server behind the real rule is not spoken to.
-    let guarded = Internet { allowed: is_public, ..open };
+    let guarded = Internet { allowed: is_global, ..open };
     assert_eq!(guarded.well_known("localhost").await.unwrap(), None);
 }

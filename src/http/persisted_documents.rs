@@ -29,7 +29,7 @@ pub struct PersistedDocuments {
 /// The ID of a document's text.
 #[must_use]
 pub fn document_id(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+    format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes())))
 }
 
 impl PersistedDocuments {

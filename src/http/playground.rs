@@ -95,8 +95,7 @@ pub fn page() -> Response {
 /// A file of the bundle. Browsers cache it and revalidate it on each use.
 fn asset(file: &str, asked: &HeaderMap) -> Response {
     let Some(found) = Bundle::get(file).filter(|_| file != "index.html") else { return plain("Not found.\n") };
-    let hash = found.metadata.sha256_hash();
-    let tag = hash.iter().take(16).fold(String::from("W/\""), |text, byte| text + &format!("{byte:02x}")) + "\"";
+    let tag = format!("W/\"{:.32}\"", hex::encode(found.metadata.sha256_hash()));
     let same = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response =
         if same { StatusCode::NOT_MODIFIED.into_response() } else { found.data.into_owned().into_response() };

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
+use crate::form_encoding::decode;
 
 /// A well-formed GraphQL request; its document is not parsed yet.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -108,24 +109,6 @@ fn object_or_null(value: Option<Value>, name: &str) -> Result<Map<String, Value>
 
 fn bad_request(message: impl Into<String>) -> Refusal {
     Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
-}
-
-/// Decodes `application/x-www-form-urlencoded`; `None` where an escape is broken or the result is not UTF-8.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next()?)? * 16 + hex(rest.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -79,9 +79,9 @@ fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = field;
     while let [first, tail @ ..] = rest {
         let (byte, after) = match (first, tail) {
-            (b'\\', [b'x', high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => (*first, tail),
+            (b'\\', [b'x', high, low, after @ ..]) => match byte_of([*high, *low]) {
+                Some(byte) => (byte, after),
+                None => (*first, tail),
             },
             (b'\\', [letter, after @ ..]) => match letter {
                 b'n' => (b'\n', after),
@@ -101,8 +101,11 @@ fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-pub(super) fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+/// The byte for two hexadecimal digits.
+fn byte_of(digits: [u8; 2]) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(digits, &mut byte).ok()?;
+    Some(u8::from_be_bytes(byte))
 }
 
 /// The client in a field: a normalized address, with or without port, or the first public one of a list. `None` without

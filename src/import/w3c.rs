@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode;
+
 use super::{
-    record::{Field, Record, behind_proxy, client, hex},
+    record::{Field, Record, behind_proxy, client},
     time,
 };
 
@@ -113,26 +115,9 @@ fn user_agent(logged: &[u8], separator: u8) -> String {
     if separator == b' ' {
         return String::from_utf8_lossy(logged).replace('+', " ");
     }
-    let once = unescape(logged);
-    let twice = if once.windows(3).any(|part| part == b"%20") { unescape(&once) } else { once };
+    let once: Vec<u8> = percent_decode(logged).collect();
+    let twice = if once.windows(3).any(|part| part == b"%20") { percent_decode(&once).collect() } else { once };
     String::from_utf8_lossy(&twice).into_owned()
-}
-
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        let (byte, after) = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => (*first, tail),
-            },
-            _ => (*first, tail),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    bytes
 }
 
 #[cfg(test)]

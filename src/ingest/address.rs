@@ -6,13 +6,11 @@
 use std::{net::IpAddr, str::FromStr};
 
 use axum::http::HeaderMap;
+use ipnet::IpNet;
 
 /// An address or a network in CIDR notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
+pub struct Network(IpNet);
 
 impl FromStr for Network {
     type Err = ();
@@ -22,10 +20,10 @@ impl FromStr for Network {
             Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| ())?)),
             None => (text.trim(), None),
         };
+        // The address is read by the standard library, which takes no leading zeros.
         let address: IpAddr = address.parse().map_err(|_| ())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        if bits > most { Err(()) } else { Ok(Self { address, bits }) }
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        IpNet::new(address, bits.unwrap_or(all)).map(Self).map_err(|_| ())
     }
 }
 
@@ -33,40 +31,21 @@ impl Network {
     /// Whether the network contains the address. An IPv4-mapped IPv6 address is the IPv4 address.
     #[must_use]
     pub fn holds(&self, address: IpAddr) -> bool {
-        let bits = u32::from(self.bits);
-        match (self.address.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let bits = if self.address.is_ipv6() { bits.saturating_sub(96) } else { bits };
-                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-                u32::from(ours) & mask == u32::from(theirs) & mask
+        match (self.0, address.to_canonical()) {
+            (IpNet::V6(ours), IpAddr::V4(theirs)) => {
+                ours.addr().to_ipv4_mapped().is_some() && ours.contains(&theirs.to_ipv6_mapped())
             }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-                u128::from(ours) & mask == u128::from(theirs) & mask
-            }
-            _ => false,
+            (ours, theirs) => ours.contains(&theirs),
         }
     }
-}
 
-impl Network {
     /// Its first and last address. A network of IPv4-mapped IPv6 addresses is one of IPv4 addresses.
     #[must_use]
     pub fn ends(&self) -> (IpAddr, IpAddr) {
-        let bits = u32::from(self.bits);
-        match self.address {
-            IpAddr::V4(address) => {
-                let rest = u32::MAX.checked_shr(bits).unwrap_or(0);
-                let first = u32::from(address) & !rest;
-                (IpAddr::V4(first.into()), IpAddr::V4((first | rest).into()))
-            }
-            IpAddr::V6(address) => {
-                let rest = u128::MAX.checked_shr(bits).unwrap_or(0);
-                let first = u128::from(address) & !rest;
-                let ends: [IpAddr; 2] = [first, first | rest].map(|end| IpAddr::V6(end.into()));
-                let [first, last] = if bits >= 96 { ends.map(|end| end.to_canonical()) } else { ends };
-                (first, last)
-            }
+        let (first, last) = (self.0.network(), self.0.broadcast());
+        match self.0 {
+            IpNet::V6(net) if net.prefix_len() < 96 => (first, last),
+            _ => (first.to_canonical(), last.to_canonical()),
         }
     }
 }
@@ -117,22 +96,20 @@ pub fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether the address is globally unique: neither private, nor link-local, nor loopback.
+/// Whether the address exists only on this machine or its network: private, link-local, loopback or unspecified.
+#[must_use]
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Whether the address is globally unique: neither [`is_private`] nor shared behind a provider's NAT (100.64.0.0/10).
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || (first == 100 && second & 0xc0 == 64))
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
-        }
-    }
+    let is_shared = matches!(address.to_canonical(), IpAddr::V4(v4) if matches!(v4.octets(), [100, 64..=127, ..]));
+    !is_private(address) && !is_shared
 }
 
 /// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`.
@@ -169,7 +146,9 @@ mod tests {
             let network: Network = network.parse().unwrap();
             assert!(network.holds(ip(inside)) && !network.holds(ip(outside)), "{network:?}");
         }
-        for wrong in ["", "192.0.2", "192.0.2.0/33", "2001:db8::/129", "shop.example", "10.0.0.0/-1"] {
+        for wrong in
+            ["", "192.0.2", "192.0.2.0/33", "2001:db8::/129", "shop.example", "10.0.0.0/-1", "192.0.02.1/24", "::1/"]
+        {
             wrong.parse::<Network>().unwrap_err();
         }
     }

@@ -449,7 +449,7 @@ pub fn page_of(url: &str) -> Result<Page> {
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-    let host = host_of(authority).ok_or_else(wrong)?;
+    let host = page_host(authority).ok_or_else(wrong)?;
     let path = if path.is_empty() { "/" } else { path };
     let path = match hash_route(fragment) {
         Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
@@ -464,18 +464,12 @@ fn hash_route(fragment: &str) -> Option<&str> {
     (route.starts_with('/') || route.starts_with("!/")).then_some(route)
 }
 
-/// The host of an authority such as `user@Shop.Example:8080`, lower case, non-ASCII letters in their `xn--` form.
-pub(super) fn host_of(authority: &str) -> Option<String> {
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split_once(']')?.0,
-        None => host.split(':').next()?,
+/// The host of a page's authority; `None` if it cannot be a host name or address.
+pub(super) fn page_host(authority: &str) -> Option<String> {
+    let is_usable = |host: &String| {
+        host.len() <= 253 && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'))
     };
-    let host = host::to_ascii(&host.trim_end_matches('.').to_lowercase()).into_owned();
-    let usable = !host.is_empty()
-        && host.len() <= 253
-        && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));
-    usable.then_some(host)
+    host::from_authority(authority).filter(is_usable)
 }
 
 /// `1920x1080`, or empty if it is invalid.

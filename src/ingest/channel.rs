@@ -4,7 +4,7 @@
 //! - Campaign parameters take precedence over the referrer: the link was tagged on purpose.
 //! - Sources are one readable list, `sources.txt`.
 
-use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock};
 
 use schema::{analytics::event::Acquisition, host};
 
@@ -148,9 +148,8 @@ impl Campaign {
     #[must_use]
     pub fn of_query(query: &str) -> Self {
         let mut campaign = Self::default();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).to_ascii_lowercase();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let name = name.to_ascii_lowercase();
             let slot = match name.as_str() {
                 "utm_source" => &mut campaign.source,
                 "utm_medium" => &mut campaign.medium,
@@ -165,7 +164,7 @@ impl Campaign {
                 }
             };
             if slot.is_empty() {
-                let value = clean(&decode(value), MAX_BYTES);
+                let value = clean(&value, MAX_BYTES);
                 let value = value.trim();
                 value.get(..value.floor_char_boundary(MAX_BYTES)).unwrap_or(value).clone_into(slot);
             }
@@ -174,47 +173,19 @@ impl Campaign {
     }
 }
 
-/// Decodes form encoding: `+` is a space, `%41` is `A`; invalid escapes stay.
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['+', '%']) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low)
-            }
-            _ => None,
-        };
-        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The host of a URL in lower case, without user, port, trailing dot and `www.`, non-ASCII letters in their `xn--`
-/// form; `None` if there is no host.
+/// The host of a URL, as [`host::from_authority`] returns it, without `www.`; `None` if there is no host.
 #[must_use]
-pub fn host_of(url: &str) -> Option<String> {
+pub fn url_host(url: &str) -> Option<String> {
     let (scheme, rest) = url.trim().split_once("://")?;
     if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
         return None;
     }
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => host.split(':').next()?,
-    };
-    let host = host.trim_end_matches('.').to_lowercase();
-    let host = host::to_ascii(host.strip_prefix("www.").unwrap_or(&host));
-    (!host.is_empty()).then(|| host.into_owned())
+    let host = host::from_authority(rest.split(['/', '?', '#']).next()?)?;
+    let host = host.strip_prefix("www.").unwrap_or(&host);
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
-/// Whether `host` (from [`host_of`]) is the site's own domain or a subdomain.
+/// Whether `host` (from [`url_host`]) is the site's own domain or a subdomain.
 #[must_use]
 pub fn is_own(host: &str, domain: &str) -> bool {
     let domain = domain.trim_end_matches('.').to_lowercase();
@@ -225,7 +196,7 @@ pub fn is_own(host: &str, domain: &str) -> bool {
 /// The referring host of a page view: empty without a referrer and for the site's own pages.
 #[must_use]
 pub fn referrer_host(referrer: &str, domain: &str) -> String {
-    host_of(referrer).filter(|host| !is_own(host, domain)).unwrap_or_default()
+    url_host(referrer).filter(|host| !is_own(host, domain)).unwrap_or_default()
 }
 
 /// Source and channel of an arrival; `referrer` is the result of [`referrer_host`].

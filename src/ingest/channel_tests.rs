@@ -108,7 +108,7 @@ fn hosts_of_strange_urls() {
         ("a b://x", None),
         ("://x", None),
     ] {
-        assert_eq!(host_of(url).as_deref(), host, "{url}");
+        assert_eq!(url_host(url).as_deref(), host, "{url}");
     }
 }
 

@@ -16,7 +16,7 @@ use schema::{
 use sea_orm::sqlx::{self, Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::{beacon::host_of, journal, rules::may_send};
+use super::{address::is_private, beacon::page_host, journal, rules::may_send};
 
 /// Minimum number of hits for a warning.
 const ENOUGH: u64 = 20;
@@ -45,20 +45,16 @@ impl Notes {
 
     /// A browser's hit from this address, with this clock error in milliseconds.
     pub fn hit(&self, website: Uuid, address: IpAddr, skew_ms: i64) {
-        let private = match address.to_canonical() {
-            IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        };
         let mut all = self.signs();
         let signs = all.entry(website).or_default();
         signs.hits += 1;
-        signs.private += u64::from(private);
+        signs.private += u64::from(is_private(address));
         signs.skewed += u64::from(skew_ms.abs() > 5 * 60 * 1000);
     }
 
     /// A page of this host was refused.
     pub fn foreign(&self, website: Uuid, host: &str) {
-        if let Some(host) = host_of(host) {
+        if let Some(host) = page_host(host) {
             self.signs().entry(website).or_default().foreign = Some(host);
         }
     }

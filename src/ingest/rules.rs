@@ -8,8 +8,8 @@ use schema::{
 };
 
 use super::{
-    address::Network,
-    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK, host_of},
+    address::{Network, is_private},
+    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK, page_host},
 };
 
 /// One website's rules.
@@ -64,7 +64,7 @@ impl Site {
         match origin {
             Origin::Missing => Err(Outcome::MissingOrigin),
             Origin::Hidden => Ok(()),
-            Origin::Host(authority) => self.admits_page(&host_of(authority).ok_or(Outcome::ForeignOrigin)?),
+            Origin::Host(authority) => self.admits_page(&page_host(authority).ok_or(Outcome::ForeignOrigin)?),
         }
     }
 
@@ -128,12 +128,8 @@ fn is_or_under(host: &str, domain: &str) -> bool {
 
 /// Hosts that exist only on this machine or its network.
 fn is_local(host: &str) -> bool {
-    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
-    match address {
-        Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-        Ok(IpAddr::V6(v6)) => {
-            v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local()
-        }
+    match host.parse() {
+        Ok(address) => is_private(address),
         Err(_) => host == "localhost" || host.ends_with(".localhost") || host.ends_with(".local"),
     }
 }

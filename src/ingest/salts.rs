@@ -88,24 +88,14 @@ fn read(path: &Path) -> io::Result<BTreeMap<i64, [u8; 32]>> {
     let line = |line: &str| {
         let (day, digits) = line.split_once(' ')?;
         let mut salt = [0; 32];
-        for (at, byte) in salt.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()?;
-        }
+        hex::decode_to_slice(digits.get(..64)?, &mut salt).ok()?;
         Some((day.parse().ok()?, salt))
     };
     Ok(text.lines().filter_map(line).collect())
 }
 
 fn write(path: &Path, salts: &BTreeMap<i64, [u8; 32]>) -> io::Result<()> {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for (day, salt) in salts {
-        let _ = write!(text, "{day} ");
-        for byte in salt {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
-    }
+    let text: String = salts.iter().map(|(day, salt)| format!("{day} {}\n", hex::encode(salt))).collect();
     write_private(path, text.as_bytes())
 }
 

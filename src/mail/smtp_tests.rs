@@ -1,12 +1,17 @@
 //! The client against a TLS server: what is sent unencrypted and encrypted, and which certificates it rejects.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use tokio::net::TcpListener;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
+        crypto::ring,
         pki_types::{CertificateDer, PrivatePkcs8KeyDer},
     },
 };
@@ -91,31 +96,54 @@ async fn serve(listener: TcpListener, says: Option<&'static str>, auth: &'static
     }
 }
 
-/// Sends a mail to such a server. Returns the result, and what the server received.
-async fn send(says: Option<&'static str>, auth: &'static str, trusts: bool) -> (Result<()>, Vec<String>, Vec<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = MailSettings {
+fn settings(port: u16, tls: MailTls) -> MailSettings {
+    MailSettings {
         host: "localhost".to_owned(),
-        port: listener.local_addr().unwrap().port(),
-        tls: if says.is_some() { MailTls::Starttls } else { MailTls::Tls },
+        port,
+        tls,
         login: Some(("me".to_owned(), "secret".to_owned())),
         from: "footfall@shop.example".to_owned(),
         reset_page: None,
-    };
+    }
+}
+
+fn envelope() -> Envelope {
+    let to = vec!["ada@shop.example".parse().unwrap()];
+    Envelope::new(Some("footfall@shop.example".parse().unwrap()), to).unwrap()
+}
+
+/// Sends a mail to such a server. Returns the result, and what the server received.
+async fn send(says: Option<&'static str>, auth: &'static str, trusts: bool) -> (Result<()>, Vec<String>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = if says.is_some() { MailTls::Starttls } else { MailTls::Tls };
+    let settings = settings(listener.local_addr().unwrap().port(), tls);
     let server = if trusts {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate().0).unwrap();
-        Server::trusting(&settings, roots).unwrap()
+        let root = Certificate::from_der(certificate().0.to_vec()).unwrap();
+        Server::trusting(&settings, CertificateStore::None, Some(root)).unwrap()
     } else {
         Server::new(&settings).unwrap()
     };
     let heard = Heard::default();
     let serving = tokio::spawn(serve(listener, says, auth, heard.clone()));
-    let outcome = server.deliver("footfall@shop.example", "ada@shop.example", "Hello\r\n.dot\r\n").await;
+    let outcome = server.deliver(&envelope(), b"Hello\r\n.dot\r\n").await;
     drop(server);
     serving.await.unwrap();
     let heard = heard.lock().unwrap().clone();
     (outcome, heard.0, heard.1)
+}
+
+#[tokio::test]
+async fn a_server_whose_line_never_ends_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(listener.local_addr().unwrap().port(), MailTls::Starttls);
+    let endless = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while stream.write_all(&[b'2'; 4_096]).await.is_ok() {}
+    });
+    let server = Server::new(&settings).unwrap();
+    let outcome = tokio::time::timeout(PATIENCE / 2, server.deliver(&envelope(), b"Hello\r\n")).await;
+    outcome.unwrap().unwrap_err();
+    endless.await.unwrap();
 }
 
 const MESSAGE: [&str; 7] =

@@ -140,8 +140,7 @@ impl Operation {
         let unread = |error| format!("its text cannot be read: {error}");
         let probe = probe(definition, &variables).map(|text| parse_query(text).map_err(unread)).transpose()?;
         let document = parse_query(&source.text).map_err(unread)?;
-        let digest = Sha256::digest(source.text.as_bytes());
-        let id = digest.iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"));
+        let id = format!("sha256:{}", hex::encode(Sha256::digest(source.text.as_bytes())));
         Ok(Self {
             name: source.name,
             about: source.about,

@@ -16,6 +16,7 @@ use super::{
     rest_names::{ALIASES, RANGE_ENUM, choices, snake},
     sdl::{Sdl, base_name, is_list},
 };
+use crate::form_encoding;
 
 /// Source of a variable's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,22 +239,9 @@ pub fn echoes(operation: &Operation, variables: &Variables) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Decodes `%41` and `+`. `None` if it is not valid UTF-8 or an escape is malformed.
+/// Decodes `%41` and `+`. `None` if it is not valid UTF-8, an escape is malformed, or it contains a NUL.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+    form_encoding::decode(text).filter(|text| !text.contains('\0'))
 }
 
 #[cfg(test)]

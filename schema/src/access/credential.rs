@@ -22,7 +22,7 @@ pub(crate) const TOKEN_REFUSED: &str = "The access token is invalid or expired. 
 /// SHA-256 of a secret in lower-case hex, as stored. Secrets are random, so no salt is needed.
 #[must_use]
 pub fn digest(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 /// Checks that the caller's credential still works, for long-lived streams. Errors: `Unauthenticated`.

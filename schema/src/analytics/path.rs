@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{percent_decode_str, percent_encode_byte};
+
 /// Maximum length of a stored path, in bytes of its normalized form.
 pub const MAX_PATH: usize = 2_000;
 
@@ -52,14 +54,8 @@ pub fn decoded(path: &str) -> Option<String> {
     if !path.contains('%') {
         return None;
     }
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = if *first == b'%' { escape(tail) } else { None };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8(bytes).ok().filter(|text| text != path && !text.chars().any(char::is_control))
+    let text = percent_decode_str(path).decode_utf8().ok()?;
+    (text != path && !text.chars().any(char::is_control)).then(|| text.into_owned())
 }
 
 /// Characters that need no escape: unreserved characters, sub-delimiters, and `/`, `:`, `@`.
@@ -91,10 +87,14 @@ fn respelled(path: &[u8]) -> String {
             (b'%', _) => match escape(tail) {
                 Some(byte) => {
                     rest = tail.get(2..).unwrap_or_default();
-                    if is_unreserved(byte) { out.push(char::from(byte)) } else { push_escape(&mut out, byte) }
+                    if is_unreserved(byte) {
+                        out.push(char::from(byte))
+                    } else {
+                        out.push_str(percent_encode_byte(byte))
+                    }
                 }
                 // A percent sign that escapes nothing stands for itself.
-                None => push_escape(&mut out, b'%'),
+                None => out.push_str(percent_encode_byte(b'%')),
             },
             // Before a hash route.
             (b'#', [b'/', ..] | [b'!', b'/', ..]) => out.push('#'),
@@ -102,18 +102,10 @@ fn respelled(path: &[u8]) -> String {
             (byte, _) if byte.is_ascii_control() => {}
             // The control characters of Latin-1, in UTF-8.
             (0xc2, [second @ 0x80..=0x9f, after @ ..]) if (0x80..=0x9f).contains(second) => rest = after,
-            (byte, _) => push_escape(&mut out, byte),
+            (byte, _) => out.push_str(percent_encode_byte(byte)),
         }
     }
     out
-}
-
-fn push_escape(out: &mut String, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push('%');
-    for digit in [byte >> 4, byte & 15] {
-        out.push(char::from(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0')));
-    }
 }
 
 /// RFC 3986, section 5.2.4, for a path that begins with a slash. Other paths and hash routes stay as they are.

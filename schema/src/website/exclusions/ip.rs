@@ -1,12 +1,10 @@
 //! Excluded IP addresses and networks of a website.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::ip_exclusion;
+use ipnet::{IpNet, Ipv4Net};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
@@ -103,28 +101,19 @@ pub fn checked_network(field: &str, text: &str) -> Result<String> {
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let length = length.unwrap_or(bits);
-    if length > bits {
-        return Err(Error::invalid(field, format!("must have a prefix length between 0 and {bits} (got {length})")));
-    }
-    // ::ffff:0:0/96 holds the IPv4 addresses; a wider network holds more than them.
-    let (address, length, bits) = match address {
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) if length >= 96 => (IpAddr::V4(four), length - 96, 32),
-            _ => (address, length, bits),
-        },
-        IpAddr::V4(_) => (address, length, bits),
-    };
-    let network = match address {
-        IpAddr::V4(four) => {
-            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(four.to_bits() & mask))
-        }
-        IpAddr::V6(six) => {
-            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & mask))
-        }
-    };
-    Ok(if length == bits { network.to_string() } else { format!("{network}/{length}") })
+    let network = u8::try_from(length).ok().and_then(|length| IpNet::new(address, length).ok()).ok_or_else(|| {
+        Error::invalid(field, format!("must have a prefix length between 0 and {bits} (got {length})"))
+    })?;
+    let network = mapped(network).unwrap_or(network).trunc();
+    let is_one = network.prefix_len() == network.max_prefix_len();
+    Ok(if is_one { network.addr().to_string() } else { network.to_string() })
+}
+
+/// The network of IPv4 addresses inside IPv6. `::ffff:0:0/96` holds them all; a wider network holds more than them.
+fn mapped(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(six) = network else { return None };
+    let length = six.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(six.addr().to_ipv4_mapped()?, length).ok().map(IpNet::V4)
 }
 
 /// Excludes an address or network. Errors: `Invalid`, `Conflict` when it is already excluded.
