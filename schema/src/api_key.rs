@@ -16,7 +16,7 @@ use crate::{
     access::cx::Cx,
     access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
     key_usage::month,
@@ -134,7 +134,8 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &Pa
     let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
     let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
     let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
-    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
+    let page =
+        connection::page(ports.database.reader(team), list, ListOrder::OldestFirst, columns, place, window).await?;
     page.try_map(|row| ApiKey::of_team(team, row))
 }
 
