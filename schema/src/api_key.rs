@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     access::cx::Cx,
-    access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
+    access::{self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
@@ -124,6 +124,24 @@ impl ApiKey {
         }
         Ok(Self { row: Arc::new(row), team: team.lower() })
     }
+
+    /// UUID of the record.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Label of the key.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.row.name
+    }
+
+    /// First characters of the key, for recognition.
+    #[must_use]
+    pub fn first_characters(&self) -> &str {
+        &self.row.prefix
+    }
 }
 
 // Rules
@@ -200,6 +218,15 @@ async fn insert<R: Level>(
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ApiKey> {
     let (row, team) = cx.of_team::<api_key::Entity, Admin>(id, "The API key").await?;
     ApiKey::of_team(&team, row)
+}
+
+/// A key's record and its team, for the operator. Errors: `NotFound`.
+pub async fn of_operator(ports: &Ports, operator: &Operator, id: Uuid) -> Result<(access::Team<Admin>, ApiKey)> {
+    let row = api_key::Entity::find_by_id(id).one(ports.database.reader(operator)).await?;
+    let row = row.ok_or_else(|| Error::not_found("The API key"))?;
+    let team = operator.team(ports, row.team_id).await?.lower();
+    let key = ApiKey::of_team(&team, row)?;
+    Ok((team, key))
 }
 
 /// Revokes a key at once. A key that was already revoked stays unchanged.

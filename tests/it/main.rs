@@ -20,6 +20,7 @@ mod domains;
 mod email;
 mod examples;
 mod exclusions;
+mod first_hour;
 mod health;
 mod ingest;
 mod invitations;
