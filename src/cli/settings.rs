@@ -17,10 +17,16 @@ const OF_IMPORTS: &[&str] =
 /// Hides settings from the help of commands that do not use them. They are accepted all the same, so that one
 /// environment suits every command.
 pub(super) fn with_relevant_help(command: Command) -> Command {
-    command.mut_subcommands(|group| match group.get_name() {
-        "user" | "key" | "website" => group.mut_subcommands(|command| showing(command, OF_CONTROL_PLANE)),
-        "import" => group.mut_subcommands(|command| showing(command, OF_IMPORTS)),
-        _ => group,
+    command.mut_subcommands(|group| {
+        let settings = match group.get_name() {
+            "user" | "key" | "website" => Some(OF_CONTROL_PLANE),
+            "import" => Some(OF_IMPORTS),
+            _ => None,
+        };
+        match settings {
+            Some(settings) => group.mut_subcommands(|command| showing(command, settings)),
+            None => group,
+        }
     })
 }
 

@@ -55,19 +55,35 @@ pub(super) async fn obey(command: WebsiteCommand) -> Result<(), StartError> {
 }
 
 async fn create(asked: WebsiteCreate) -> Result<(), StartError> {
-    let (_, ports, operator) = beside(asked.flags).await?;
+    let (config, ports, operator) = beside(asked.flags).await?;
     let team = asked.owner.find(&ports, &operator).await?;
     let name = asked.name.unwrap_or_else(|| asked.domain.clone());
     let new = NewWebsite { domain: asked.domain, name, timezone: Some(asked.timezone), currency: None };
     let site = website::create(&ports, &team, new).await?;
     let row = site.website();
+    let base = &config.public_url;
+    let script_tag = format!(r#"<script defer data-id="{}" src="{base}/z.js"></script>"#, row.tracking_code);
     if asked.format.json {
         return say_json(&json!({
             "id": row.id, "domain": row.domain, "name": row.name, "trackingCode": row.tracking_code,
             "timezone": row.timezone, "teamId": row.team_id, "createdAt": instant(row.created_at),
+            "scriptTag": script_tag,
         }));
     }
-    say(&format!("Created website {} with tracking code {}.", row.id, row.tracking_code))
+    say(&format!(
+        "Created website {id} with tracking code {}.
+
+Put the tracker on its pages:
+
+  {script_tag}
+
+Only pages of {} are counted. To try it on this machine first, allow pages of localhost in GraphiQL ({base}/graphql):
+
+  mutation {{ websiteUpdateGeneral(websiteId: \"{id}\", input: {{ allowLocalhost: true }}) {{ website {{ id }} }} }}",
+        row.tracking_code,
+        row.domain,
+        id = row.id
+    ))
 }
 
 async fn list(asked: WebsiteList) -> Result<(), StartError> {

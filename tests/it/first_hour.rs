@@ -74,7 +74,8 @@ async fn localhost_is_listened_on_in_both_families() {
     }
     let (ok, _, err) = run(footfall(&folder.path().join("other")).args(["serve", "--listen", "localhost"]));
     assert!(!ok && err.contains("localhost:8787"), "{err}");
-    let (ok, _, err) = run(footfall(&folder.path().join("other")).args(["serve", "--listen", "no-such-host.invalid:1"]));
+    let (ok, _, err) =
+        run(footfall(&folder.path().join("other")).args(["serve", "--listen", "no-such-host.invalid:1"]));
     assert!(!ok && err.contains("cannot listen on no-such-host.invalid:1"), "{err}");
     let taken = format!("localhost:{port}");
     let (ok, _, err) = run(footfall(&folder.path().join("other")).args(["serve", "--listen", &taken]));
@@ -103,6 +104,8 @@ fn at_a_terminal(data: &Path, arguments: &str, lines: &[&str]) -> (bool, String)
         }
         shown += &String::from_utf8_lossy(&buffer[..length]);
         if shown.ends_with(": ") {
+            // The prompt is shown a moment before the terminal stops echoing.
+            std::thread::sleep(std::time::Duration::from_millis(300));
             typed.write_all(format!("{}\n", lines.next().unwrap_or_else(|| panic!("{shown}"))).as_bytes()).unwrap();
         }
     }
@@ -195,6 +198,54 @@ async fn accounts_websites_and_keys_are_listed_and_a_revoked_key_is_refused() {
     assert!(keys[0]["revokedAt"].is_string() && keys[1]["revokedAt"].is_null(), "{keys}");
     let (ok, _, err) = run(footfall(&data).args(["key", "revoke", "00000000-0000-4000-8000-000000000000"]));
     assert!(!ok && err.contains("API key"), "{err}");
+}
+
+/// The script tag and the mutation that `website create` prints, tried out.
+#[tokio::test]
+async fn a_new_website_is_visited_on_localhost_by_what_its_creation_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    set_up(&data);
+    let mut create = footfall(&data);
+    create.args([
+        "website",
+        "create",
+        "blog.example",
+        "--email",
+        "ops@shop.example",
+        "--public-url",
+        "https://a.example",
+    ]);
+    let (ok, out, err) = run(&mut create);
+    assert!(ok, "{err}");
+    let website = &json_of(&data, &["website", "list"])[1];
+    let code = website["trackingCode"].as_str().unwrap();
+    assert!(
+        out.contains(&format!(r#"<script defer data-id="{code}" src="https://a.example/z.js"></script>"#)),
+        "{out}"
+    );
+    assert!(out.contains("Only pages of blog.example are counted."), "{out}");
+    let mutation = out.lines().find(|line| line.trim().starts_with("mutation")).unwrap_or_else(|| panic!("{out}"));
+
+    let server = Server::start(footfall(&data).arg("serve"));
+    let client = reqwest::Client::new();
+    let visit = async || {
+        let beacon = crate::ingest::view("/").to_string();
+        let request = client.post(format!("{}/e/{code}", server.base)).header("origin", "http://localhost:3000");
+        let answer = request.body(beacon).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, why) = visit().await;
+    assert!(status == 403 && why.contains("allowLocalhost"), "{status} {why}");
+    let sign_in = "mutation { signIn(input: { email: \"ops@shop.example\", password: \"correct horse battery\" }) { accessToken } }";
+    let url = format!("{}/graphql", server.base);
+    let answer = client.post(&url).json(&serde_json::json!({ "query": sign_in })).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let token = answer["data"]["signIn"]["accessToken"].as_str().unwrap();
+    let request = client.post(&url).bearer_auth(token).json(&serde_json::json!({ "query": mutation }));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(visit().await.0, 200);
 }
 
 #[test]

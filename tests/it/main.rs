@@ -31,6 +31,7 @@ mod matrix;
 mod members;
 mod numbers;
 mod onboarding;
+mod playground;
 mod prices;
 mod public_dashboard;
 mod reference;
