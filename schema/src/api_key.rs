@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use crate::{
     access::cx::Cx,
-    access::{self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
+    access::{
+        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest,
+    },
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
