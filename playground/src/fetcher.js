@@ -2,12 +2,14 @@
 import { getOperationAST, parse } from 'graphql';
 import { keep, send } from './session.js';
 
-function isSubscription({ query, operationName }) {
+/** The operation to run, or null. Right after a change of tabs GraphiQL still names the operation of the tab before. */
+function operationOf({ query, operationName }) {
   try {
-    return getOperationAST(parse(query), operationName)?.operation === 'subscription';
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document);
   } catch {
     // The server says what is wrong with the document.
-    return false;
+    return null;
   }
 }
 
@@ -57,9 +59,11 @@ function subscription(params, headers) {
 }
 
 /** GraphiQL's fetcher. `onAnswer` sees the data of each answer. */
-export const fetcher = (onAnswer) => async (params, options) => {
+export const fetcher = (onAnswer) => async (given, options) => {
   const headers = options?.headers ?? {};
-  if (isSubscription(params)) return subscription(params, headers);
+  const operation = operationOf(given);
+  const params = operation ? { ...given, operationName: operation.name?.value } : given;
+  if (operation?.operation === 'subscription') return subscription(params, headers);
   const answer = await (await send(params, headers)).json();
   for (const payload of Object.values(answer.data ?? {})) {
     if (typeof payload?.accessToken === 'string') keep(payload.accessToken);

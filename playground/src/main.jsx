@@ -121,5 +121,7 @@ if (given.token) {
 const account = await whoIsSignedIn();
 const website = given.website ?? account?.website ?? null;
 const tabs = await exampleTabs(website);
+// GraphiQL takes the first tab's document from the tab, but its variables from what it stored.
+if (!storage.getItem('graphiql:tabState')) storage.setItem('graphiql:variables', tabs[0].variables);
 
 createRoot(document.getElementById('playground')).render(<Playground tabs={tabs} first={account} given={given.website} />);
