@@ -17,7 +17,7 @@ pub(super) enum KeyCommand {
     Create(KeyCreate),
     /// Lists the API keys of all teams, one per line; the keys themselves are not stored
     List(KeyList),
-    /// Revokes an API key at once
+    /// Revokes an API key; a running server refuses it within a second
     Revoke(KeyRevoke),
 }
 
