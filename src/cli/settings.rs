@@ -37,7 +37,7 @@ fn showing(command: Command, settings: &[&str]) -> Command {
             let is_used = settings.contains(&argument.get_id().as_str());
             if is_setting && !is_used { argument.hide(true) } else { argument }
         })
-        .after_help("The other settings of `footfall serve` are accepted too and have no effect.")
+        .after_help("The other settings of `footfall serve` are accepted too.")
 }
 
 /// Environment variables that look like settings but are declared by no argument.

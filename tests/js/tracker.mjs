@@ -503,7 +503,7 @@ const scenarios = {
     await track(page, 'track', 'also');
     await eventually(() => assert.equal(site.proxy.beacons.filter(({ status }) => status === 401).length, 2));
     const explained = () => site.console.filter((text) => text.startsWith('Footfall'));
-    await eventually(() => assert.match(explained()[0] ?? '', /401.*The tracking code is not known/));
+    await eventually(() => assert.match(explained()[0] ?? '', /401.*Unknown tracking code/));
     assert.equal(explained().length, 1);
   },
 
