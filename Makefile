@@ -86,7 +86,7 @@ playground/node_modules/.stamp: playground/package.json playground/package-lock.
 	$(NPM) --prefix playground
 	touch $@
 
-playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/*.html)
+playground/dist/index.html: playground/node_modules/.stamp playground/build.mjs $(wildcard playground/src/* playground/*.html) docs/API.md docs/METRICS.md
 	npm run --silent build --prefix playground
 
 playground/dist/z.min.js: playground/node_modules/.stamp $(wildcard src/tracker/*)

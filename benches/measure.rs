@@ -120,16 +120,15 @@ pub fn set_up(data: &Path, domains: &[String]) -> (Vec<String>, String) {
 /// As [`set_up`], for an account of this address with a team of its own.
 pub fn set_up_as(data: &Path, email: &str, domains: &[String]) -> (Vec<String>, String) {
     let say = |arguments: &[&str]| {
-        let output = footfall(data).args(arguments).args(["--email", email]).output().expect("the command runs");
+        let mut command = footfall(data);
+        let output = command.args(arguments).args(["--email", email, "--json"]).output().expect("the command runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
     };
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     say(&["user", "create"]);
-    let websites = domains.iter().map(|domain| {
-        let made = say(&["website", "create", domain]);
-        made.split_whitespace().nth(2).unwrap_or_default().to_owned()
-    });
+    let websites = domains.iter().map(|domain| text(&say(&["website", "create", domain])["id"]));
     let websites = websites.collect();
     let key = say(&["key", "create", "--name", "bench"]);
-    (websites, key.trim().to_owned())
+    (websites, text(&key["secret"]))
 }

@@ -20,6 +20,10 @@ await build({
 });
 await copyFile(here('index.html'), here('dist/index.html'));
 await copyFile(here('src/icon.svg'), here('dist/icon.svg'));
+await mkdir(here('dist/docs'), { recursive: true });
+for (const name of ['API.md', 'METRICS.md']) {
+  await copyFile(here(`../docs/${name}`), here(`dist/docs/${name}`));
+}
 for (const file of ['tracker.html', 'src/tracker.css', 'src/tracker.js', 'reference.html', 'src/reference.css', 'src/reference.js']) {
   await copyFile(here(file), here(`dist/${file.replace('src/', '')}`));
 }

@@ -1,16 +1,22 @@
 //! The command line: arguments and commands. `--help` is the manual.
 
+mod accounts;
 mod import;
+mod keys;
+mod password;
+mod print;
 mod serve;
+mod settings;
+mod websites;
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use schema::{
     Ports,
     access::{Operator, Owner, Team},
@@ -18,13 +24,13 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
-    api_key, error, password,
+    error,
     ports::{Appended, Events},
-    user,
-    website::{self, NewWebsite},
 };
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
+
+use self::{accounts::UserCommand, keys::KeyCommand, print::say, websites::WebsiteCommand};
 
 use crate::{
     StartError, Surroundings,
@@ -54,13 +60,13 @@ enum Command {
     /// Imports traffic recorded by other software
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Creates accounts, sets passwords and confirms addresses; works beside a running server
+    /// Creates and lists accounts, sets passwords and confirms addresses; works beside a running server
     #[command(subcommand)]
     User(UserCommand),
-    /// Creates API keys; works beside a running server
+    /// Creates, lists and revokes API keys; works beside a running server
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Creates websites; works beside a running server
+    /// Creates and lists websites; works beside a running server
     #[command(subcommand)]
     Website(WebsiteCommand),
     /// Prints the API descriptions
@@ -86,135 +92,6 @@ enum ImportCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum UserCommand {
-    /// Creates an account with its own team
-    Create(UserCreate),
-    /// Sets the password of an account and ends its sessions
-    Password(UserPassword),
-    /// Confirms the e-mail address of an account, like the mailed link
-    Confirm(UserConfirm),
-}
-
-#[derive(Debug, Args)]
-struct UserConfirm {
-    /// Current or pending e-mail address of the account
-    email: String,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-struct UserCreate {
-    /// E-mail address to sign in with
-    #[arg(long)]
-    email: String,
-    /// Full name
-    #[arg(long)]
-    name: Option<String>,
-    #[command(flatten)]
-    password: Password,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-struct UserPassword {
-    /// E-mail address of the account
-    email: String,
-    #[command(flatten)]
-    password: Password,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-struct Password {
-    /// Password; safer in the environment variable. Read from standard input if omitted
-    #[arg(long, env = "FOOTFALL_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
-}
-
-impl Password {
-    fn read(self) -> Result<String, StartError> {
-        if let Some(password) = self.password {
-            return Ok(password);
-        }
-        if io::stdin().is_terminal() {
-            return rpassword::prompt_password("Password (not shown): ")
-                .map_err(|error| StartError::new(format!("cannot read the password from the terminal: {error}")));
-        }
-        let mut line = String::new();
-        io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(|error| StartError::new(format!("cannot read the password from standard input: {error}")))?;
-        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum KeyCommand {
-    /// Creates an API key and prints it; it is shown only once
-    Create(KeyCreate),
-}
-
-#[derive(Debug, Args)]
-struct KeyCreate {
-    /// Label of the key, up to 64 characters
-    #[arg(long)]
-    name: String,
-    /// Website to limit the key to (ID or domain); by default the key reads all websites of the team
-    #[arg(long, value_name = "ID|DOMAIN")]
-    website: Option<String>,
-    #[command(flatten)]
-    owner: TeamChoice,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-struct TeamChoice {
-    /// Team (ID)
-    #[arg(long, value_name = "ID")]
-    team: Option<Uuid>,
-    /// E-mail address of an account, to select its default team
-    #[arg(long, conflicts_with = "team")]
-    email: Option<String>,
-}
-
-impl TeamChoice {
-    async fn find(&self, ports: &Ports, operator: &Operator) -> Result<Team<Owner>, StartError> {
-        match (&self.team, &self.email) {
-            (Some(team), _) => Ok(operator.team(ports, *team).await?),
-            (None, Some(email)) => Ok(operator.default_team(ports, email).await?),
-            (None, None) => Err(StartError::new("specify --team or --email".to_owned())),
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-enum WebsiteCommand {
-    /// Creates a website and prints its ID and tracking code
-    Create(WebsiteCreate),
-}
-
-#[derive(Debug, Args)]
-struct WebsiteCreate {
-    /// Host name, such as shop.example
-    domain: String,
-    /// Display name [default: the domain]
-    #[arg(long)]
-    name: Option<String>,
-    /// IANA time zone in which the website's days begin
-    #[arg(long, default_value = "UTC")]
-    timezone: chrono_tz::Tz,
-    #[command(flatten)]
-    owner: TeamChoice,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Subcommand)]
 enum SchemaCommand {
     /// Prints the GraphQL schema (SDL)
     Print,
@@ -225,7 +102,8 @@ enum SchemaCommand {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = settings::with_relevant_help(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     data_folder::make_new_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -257,47 +135,9 @@ async fn obey(command: Command) -> Result<(), StartError> {
         Command::Serve(flags) => serve::serve(configured(flags)?).await,
         Command::Demo(flags) => serve::demo(flags).await,
         Command::Import(ImportCommand::AccessLog(import)) => import::access_log(import).await,
-        Command::User(UserCommand::Create(asked)) => {
-            // The first account may come before the first start.
-            let config = configured(asked.flags)?;
-            let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
-            let operator = config.data.operator()?;
-            let password = asked.password.read()?;
-            let id = user::creation::create(&ports, &operator, &asked.email, password, asked.name).await?;
-            say(&format!("Created account {} ({id}).", asked.email))
-        }
-        Command::User(UserCommand::Password(asked)) => {
-            let (ports, operator) = beside(asked.flags).await?;
-            password::set_by_operator(&ports, &operator, &asked.email, asked.password.read()?).await?;
-            say("The password was set and the account's sessions were ended.")
-        }
-        Command::User(UserCommand::Confirm(asked)) => {
-            let (ports, operator) = beside(asked.flags).await?;
-            user::email_proof::confirm_by_operator(&ports, &operator, &asked.email).await?;
-            say(&format!("The address {} was confirmed.", asked.email.trim().to_lowercase()))
-        }
-        Command::Key(KeyCommand::Create(asked)) => {
-            let (ports, operator) = beside(asked.flags).await?;
-            let site = match &asked.website {
-                Some(website) => Some(operator.site(&ports, website).await?),
-                None => None,
-            };
-            let team = match &site {
-                Some(site) => operator.team(&ports, site.website().team_id).await?,
-                None => asked.owner.find(&ports, &operator).await?,
-            };
-            let site = site.map(|site| site.lower());
-            let (_, secret) = api_key::create(&ports, &team, &asked.name, site.as_ref()).await?;
-            say(&secret)
-        }
-        Command::Website(WebsiteCommand::Create(asked)) => {
-            let (ports, operator) = beside(asked.flags).await?;
-            let team = asked.owner.find(&ports, &operator).await?;
-            let name = asked.name.unwrap_or_else(|| asked.domain.clone());
-            let new = NewWebsite { domain: asked.domain, name, timezone: Some(asked.timezone), currency: None };
-            let site = website::create(&ports, &team, new).await?;
-            say(&format!("Created website {} with tracking code {}.", site.id(), site.website().tracking_code))
-        }
+        Command::User(command) => accounts::obey(command).await,
+        Command::Key(command) => keys::obey(command).await,
+        Command::Website(command) => websites::obey(command).await,
         Command::Schema(SchemaCommand::Print) => say(schema::sdl().trim_end()),
         Command::Schema(SchemaCommand::Openapi) => say(&openapi()?),
         Command::Migrate(flags) => {
@@ -319,28 +159,22 @@ pub fn openapi() -> Result<String, StartError> {
     serde_json::to_string_pretty(&description).map_err(|error| StartError::new(error.to_string()))
 }
 
-/// Prints a line. A closed pipe is not an error.
-fn say(line: &str) -> Result<(), StartError> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(StartError::new(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Reads the settings and starts logging.
 fn configured(flags: Flags) -> Result<Config, StartError> {
     let config = Config::layered(flags)?;
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| StartError::new(format!("log: must be a level such as info, or a filter ({error})")))?;
     log::start(filter);
+    for name in settings::unknown_variables(&Cli::command(), std::env::vars_os()) {
+        tracing::warn!("the environment variable {name} is not a setting of Footfall and has no effect");
+    }
     Ok(config)
 }
 
 /// Refuses a folder without an installation, so that a mistyped path does not create a new one.
 fn installed(config: &Config) -> Result<(), StartError> {
-    if config.database_url.is_some() || config.data.control_plane().exists() {
+    let sign = if config.database_url.is_some() { config.data.keys() } else { config.data.control_plane() };
+    if sign.exists() {
         return Ok(());
     }
     Err(StartError::new(format!(
@@ -350,11 +184,32 @@ fn installed(config: &Config) -> Result<(), StartError> {
 }
 
 /// Opens only the control plane, possibly beside a running server.
-async fn beside(flags: Flags) -> Result<(Ports, Operator), StartError> {
+async fn beside(flags: Flags) -> Result<(Config, Ports, Operator), StartError> {
     let config = configured(flags)?;
     installed(&config)?;
     let (ports, _) = control_plane(&config, Arc::new(NotOpened), &Surroundings::default()).await?;
-    Ok((ports, config.data.operator()?))
+    let operator = config.data.operator()?;
+    Ok((config, ports, operator))
+}
+
+#[derive(Debug, Args)]
+struct TeamChoice {
+    /// Team (ID)
+    #[arg(long, value_name = "ID")]
+    team: Option<Uuid>,
+    /// E-mail address of an account, to select its default team
+    #[arg(long, conflicts_with = "team")]
+    email: Option<String>,
+}
+
+impl TeamChoice {
+    async fn find(&self, ports: &Ports, operator: &Operator) -> Result<Team<Owner>, StartError> {
+        match (&self.team, &self.email) {
+            (Some(team), _) => Ok(operator.team(ports, *team).await?),
+            (None, Some(email)) => Ok(operator.default_team(ports, email).await?),
+            (None, None) => Err(StartError::new("specify --team or --email".to_owned())),
+        }
+    }
 }
 
 /// The event store of commands that do not use one.
@@ -387,10 +242,10 @@ impl Events for NotOpened {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        settings::with_relevant_help(Cli::command()).debug_assert();
     }
 }

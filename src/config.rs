@@ -1,10 +1,10 @@
 //! Settings. The default file is the manual; a file, the environment and flags override it.
 
 pub mod issuer;
+pub mod listen;
 pub mod mail;
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use self::{
     issuer::{IssuerFlags, IssuerSettings},
+    listen::ListenAddress,
     mail::{MailFlags, MailSettings, MailTls},
 };
 use crate::{
@@ -67,9 +68,9 @@ pub struct Flags {
     /// Configuration file (TOML) [default: footfall.toml in the data folder, if it exists]
     #[arg(long, value_name = "FILE", env = "FOOTFALL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on [default: 127.0.0.1:8787]
+    /// Address or host name, and port, to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", env = "FOOTFALL_LISTEN")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// Public URL of this server, for links in mails and invitations [default: http:// and the listen address]
     #[arg(long, value_name = "URL", env = "FOOTFALL_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -151,7 +152,7 @@ pub struct Flags {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Layer {
-    listen: Option<SocketAddr>,
+    listen: Option<ListenAddress>,
     public_url: Option<String>,
     database_url: Option<String>,
     signup: Option<SignUpSetting>,
@@ -261,8 +262,8 @@ impl Layer {
 pub struct Config {
     /// The data folder.
     pub data: DataFolder,
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
+    /// Address or host name, and port, to listen on.
+    pub listen: ListenAddress,
     /// Public URL of this server, without a trailing slash.
     pub public_url: String,
     /// A PostgreSQL URL, or `None` for SQLite in the data folder.
@@ -308,12 +309,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Merges all sources. Creates the data folder if it does not exist.
+    /// Merges all sources. The data folder may not exist yet.
     ///
     /// # Errors
     /// When a file cannot be read or a value is invalid; the message names the file and the line.
     pub fn layered(flags: Flags) -> Result<Self, StartError> {
-        let data = DataFolder::open(flags.data.as_deref().unwrap_or(Path::new("footfall-data")))?;
+        let data = DataFolder::new(flags.data.as_deref().unwrap_or(Path::new("footfall-data")));
         let file = match &flags.config {
             Some(path) => Some(read(path)?),
             None => Some(data.configuration()).filter(|path| path.exists()).map(|path| read(&path)).transpose()?,
@@ -373,8 +374,8 @@ impl Config {
             issuer,
             connections,
             trusted_proxies,
+            public_url: public_url(layer.public_url, &listen)?,
             listen,
-            public_url: public_url(layer.public_url, listen)?,
             database_url: layer.database_url.filter(|url| !url.is_empty()).map(postgres).transpose()?,
             sign_up: match layer.signup.ok_or_else(missing)? {
                 SignUpSetting::Open => SignUp::Open,
@@ -406,10 +407,9 @@ impl Config {
 }
 
 /// Errors: a URL that browsers cannot open.
-fn public_url(given: Option<String>, listen: SocketAddr) -> Result<String, StartError> {
+fn public_url(given: Option<String>, listen: &ListenAddress) -> Result<String, StartError> {
     let Some(url) = given.filter(|url| !url.trim().is_empty()) else {
-        let is_everywhere = listen.ip().is_unspecified();
-        return Ok(if is_everywhere {
+        return Ok(if listen.is_unspecified() {
             format!("http://localhost:{}", listen.port())
         } else {
             format!("http://{listen}")
@@ -491,8 +491,10 @@ mod tests {
         for bad in ["a.example", "https://", "ftp://a.example", "https://a.example/?x", "https://a b.example"] {
             assert!(with(bad).unwrap_err().contains("public_url"), "{bad}");
         }
-        let flags = Flags { listen: Some("0.0.0.0:99".parse().unwrap()), ..flags(folder.path()) };
-        assert_eq!(Config::layered(flags).unwrap().public_url, "http://localhost:99");
+        let everywhere = Flags { listen: Some("0.0.0.0:99".parse().unwrap()), ..flags(folder.path()) };
+        assert_eq!(Config::layered(everywhere).unwrap().public_url, "http://localhost:99");
+        let named = Flags { listen: Some("stats.example:99".parse().unwrap()), ..flags(folder.path()) };
+        assert_eq!(Config::layered(named).unwrap().public_url, "http://stats.example:99");
     }
 
     #[test]

@@ -28,23 +28,25 @@ impl Held {
 }
 
 impl DataFolder {
-    /// Opens the folder; creates it (mode 0700) if it does not exist.
+    /// The folder at this path, which may not exist yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
+    /// Creates the folder (mode 0700) if it does not exist, and restricts what it contains to this user.
     ///
     /// # Errors
     /// When it cannot be created, or is not a folder.
-    pub fn open(path: &Path) -> Result<Self, StartError> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-        match made {
-            Ok(()) => {
-                let folder = Self(path.to_path_buf());
-                folder.make_private();
-                Ok(folder)
-            }
-            Err(error) => Err(StartError::new(format!(
+    pub fn create(&self) -> Result<(), StartError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(|error| {
+            StartError::new(format!(
                 "cannot create the data folder {} ({error}); choose another with --data",
-                path.display()
-            ))),
-        }
+                self.0.display()
+            ))
+        })?;
+        self.make_private();
+        Ok(())
     }
 
     /// Restricts the folder (mode 0700) and, if it contains an installation, every file in it (0600) to this user:
@@ -84,11 +86,12 @@ impl DataFolder {
         Ok(Operator::new(&self.lock_file()?))
     }
 
-    /// Locks the folder for this process.
+    /// Creates the folder if it does not exist, and locks it for this process.
     ///
     /// # Errors
     /// When another process holds it, or it is not writable.
     pub fn hold(&self) -> Result<Held, StartError> {
+        self.create()?;
         let file = self.lock_file()?;
         match file.lock() {
             Ok(true) => Ok(Held(file)),

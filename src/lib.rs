@@ -53,7 +53,7 @@ use schema::{
     ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
     website::deletion,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     auth::Door,
@@ -83,7 +83,7 @@ use crate::{
     live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
     rest::{Rest, Shell},
-    server::connections::Connections,
+    server::{connections::Connections, listeners::Listeners},
     system::{SystemClock, SystemIds},
     tasks::Tasks,
     tokens::{Keyring, external::External},
@@ -207,9 +207,15 @@ pub async fn control_plane(
     events: Arc<dyn Events>,
     around: &Surroundings,
 ) -> Result<(Ports, Arc<Keyring>), StartError> {
-    let place =
-        config.database_url.clone().unwrap_or_else(|| config.data.control_plane().to_string_lossy().into_owned());
+    let place = match &config.database_url {
+        Some(url) => url.clone(),
+        None => {
+            config.data.create()?;
+            config.data.control_plane().to_string_lossy().into_owned()
+        }
+    };
     let (writer, reader) = database::open(&place).await.map_err(|error| StartError::new(error.to_string()))?;
+    config.data.create()?;
     let keyring = Keyring::open(config.data.keys(), around.clock.clone())
         .map_err(|error| StartError::new(format!("cannot open the signing keys: {error}")))?;
     let keyring = Arc::new(keyring.with_minutes(i64::from(config.token_minutes)));
@@ -312,7 +318,7 @@ impl App {
     /// When the socket for imports cannot be created.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listeners: impl Into<Listeners>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
         let mut jobs = JoinSet::new();
@@ -352,7 +358,7 @@ impl App {
             delivery
         });
         let connections = Arc::new(Connections::new(self.config.connections.clone()));
-        let serving = server::serve(listener, self.service, connections, async move {
+        let serving = server::serve(listeners, self.service, connections, async move {
             stop.await;
             drop(told);
         });

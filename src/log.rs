@@ -4,7 +4,8 @@
 //!   number of dropped ones.
 
 use std::{
-    io::{self, Write},
+    ffi::OsStr,
+    io::{self, IsTerminal as _, Write},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -26,9 +27,16 @@ static LINES: OnceLock<Lines> = OnceLock::new();
 /// Starts logging what the filter allows. A second call changes nothing.
 pub fn start(filter: EnvFilter) {
     let lines = LINES.get_or_init(|| Lines::new(io::stderr()));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    let has_colours = has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(has_colours).with_writer(lines.clone());
     // Errors of the log itself would go to standard error too, and panic if that is not writable.
     let _ = subscriber.log_internal_errors(false).try_init();
+}
+
+/// Whether lines are coloured: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 /// Waits until the log is written, for a second at most.
@@ -136,6 +144,13 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_and_can_be_refused() {
+        assert!(has_colours(true, None) && has_colours(true, Some(OsStr::new(""))));
+        assert!(!has_colours(true, Some(OsStr::new("1"))));
+        assert!(!has_colours(false, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - WebSockets and event streams are not idle: they have their own pings.
 
 pub mod connections;
+pub mod listeners;
 mod socket;
 
 use std::{
@@ -27,15 +28,12 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{net::TcpStream, sync::mpsc, time::Instant};
 use tower::{Service, ServiceExt as _};
 
 use self::{
     connections::{Connection, Connections, Full, Order},
+    listeners::Listeners,
     socket::{RequestBody, ResponseBody, Socket},
 };
 
@@ -49,16 +47,21 @@ const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 5\r\n\r\n";
 
 /// Serves until `stop` resolves, and returns when running requests have ended.
-pub async fn serve<S>(listener: TcpListener, service: S, connections: Arc<Connections>, stop: impl Future<Output = ()>)
-where
+pub async fn serve<S>(
+    listeners: impl Into<Listeners>,
+    service: S,
+    connections: Arc<Connections>,
+    stop: impl Future<Output = ()>,
+) where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     // Each connection holds a sender: the last one to go ends the wait below.
     let (running, mut ended) = mpsc::channel::<()>(1);
     let mut stop = pin!(stop);
+    let listeners = listeners.into();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listeners.accept() => accepted,
             () = &mut stop => break,
         };
         match accepted {
@@ -82,7 +85,7 @@ where
             }
         }
     }
-    drop((listener, running));
+    drop((listeners, running));
     connections.finish();
     let _ = ended.recv().await;
 }

@@ -12,7 +12,7 @@ trap 'kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$fol
 export FOOTFALL_DATA=$folder/data FOOTFALL_PASSWORD='correct horse battery' FOOTFALL_SIGNUP=open FOOTFALL_TOKEN_MINUTES=120
 export FOOTFALL_TRUSTED_PROXIES=127.0.0.1/32 # so that tests/schemathesis_accounts.py can come from many addresses
 "$footfall" user create --email owner@shop.example >/dev/null
-site=$("$footfall" website create shop.example --email owner@shop.example | grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' | head -1)
+site=$("$footfall" website create shop.example --email owner@shop.example --json | grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' | head -1)
 key=$("$footfall" key create --name Check --email owner@shop.example | grep -o 'zv_[A-Za-z0-9]*' | head -1)
 "$footfall" serve --listen 127.0.0.1:0 >"$folder/log" 2>&1 &
 server=$!

@@ -1,52 +1,18 @@
-// The playground page: GraphiQL over the endpoint this page came from, with the example operations in tabs.
+// The playground page: a sign-in, then GraphiQL over the endpoint this page came from, with the example operations in tabs.
 //
-// - `#token=...` puts a credential into the headers editor, `#website=...` an id into the examples' variables. A fragment never
-//   leaves the browser; it is taken out of the address at once and lives as long as the browser tab.
-// - The access token of a sign-in is kept as long, and sent where the Headers name no credential.
-// - The endpoint is relative to the page, so it also works below a path prefix.
+// - `#token=...` signs in, `#website=...` is an ID for the examples' variables. A fragment never leaves the browser; it is taken out of
+//   the address at once.
+// - Addresses are relative to the page, so it also works below a path prefix.
+import { useEditorContext } from '@graphiql/react';
 import { GraphiQL } from 'graphiql';
+import { useEffect, useMemo, useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { fetcher } from './fetcher.js';
+import { file, keep, onChange, signIn, signOut, token, whoIsSignedIn } from './session.js';
+import { storage } from './storage.js';
 import './main.css';
 
 const PLACEHOLDER = '<website id>';
-const endpoint = new URL('graphql', window.location.href);
-endpoint.search = '';
-endpoint.hash = '';
-
-const storage = window.sessionStorage;
-const HEADERS = 'footfall:headers';
-const SIGNED_IN = 'footfall:signed-in';
-
-function post(params, headers) {
-  return fetch(endpoint, {
-    method: 'POST',
-    headers: {
-      accept: 'application/graphql-response+json, application/json;q=0.9',
-      'content-type': 'application/json',
-      ...headers,
-    },
-    body: JSON.stringify(params),
-  });
-}
-
-async function fetcher(params, options) {
-  const headers = options?.headers ?? {};
-  const named = Object.keys(headers).some((name) => ['authorization', 'x-api-key'].includes(name.toLowerCase()));
-  const kept = named ? null : storage.getItem(SIGNED_IN);
-  let response = await post(params, kept ? { ...headers, authorization: `Bearer ${kept}` } : headers);
-  if (kept && response.status === 401) {
-    // It expired or was signed out. Signing in again must not fail for carrying it.
-    storage.removeItem(SIGNED_IN);
-    response = await post(params, headers);
-  }
-  const answer = await response.json();
-  for (const payload of Object.values(answer.data ?? {})) {
-    if (typeof payload?.accessToken === 'string') {
-      storage.setItem(SIGNED_IN, payload.accessToken);
-    }
-  }
-  return answer;
-}
 
 /** Credential and website from the fragment, which is then taken out of the address. */
 function takeFragment() {
@@ -57,47 +23,105 @@ function takeFragment() {
   return { token: given.get('token'), website: given.get('website') };
 }
 
-/** Id of the first website that the credential reaches, or null. */
-async function firstWebsite(headers) {
-  try {
-    const answer = await fetcher({ query: '{ viewer { websites(first: 1) { nodes { id } } } }' }, { headers });
-    return answer.data?.viewer?.websites?.nodes?.[0]?.id ?? null;
-  } catch {
-    return null;
-  }
-}
-
-async function exampleTabs(headers, website) {
-  const response = await fetch(new URL('playground/examples.json', endpoint));
+async function exampleTabs(website) {
+  const response = await fetch(file('examples.json'));
   const examples = await response.json();
-  const id = website ?? (headers ? await firstWebsite(JSON.parse(headers)) : null);
+  // The first one signs in.
+  if (token()) examples.push(examples.shift());
   return examples.map(({ query, variables }) => {
     const text = JSON.stringify(variables, null, 2);
-    return {
-      query,
-      variables: text === '{}' ? '' : id ? text.replaceAll(PLACEHOLDER, id) : text,
-      headers,
-    };
+    return { query, variables: text === '{}' ? '' : website ? text.replaceAll(PLACEHOLDER, website) : text };
   });
+}
+
+/** Puts the website's ID into the variables of the tab that is shown. */
+function FillIn({ website }) {
+  const { variableEditor, activeTabIndex } = useEditorContext();
+  useEffect(() => {
+    const text = variableEditor?.getValue() ?? '';
+    if (website && text.includes(PLACEHOLDER)) variableEditor.setValue(text.replaceAll(PLACEHOLDER, website));
+  }, [variableEditor, activeTabIndex, website]);
+  return null;
+}
+
+function SignIn() {
+  const [state, setState] = useState({});
+  const submit = async (event) => {
+    event.preventDefault();
+    const { email, password } = event.target;
+    setState({ isBusy: true });
+    try {
+      await signIn(email.value.trim(), password.value);
+    } catch (error) {
+      password.value = '';
+      setState({ error: error.message });
+    }
+  };
+  return (
+    <form onSubmit={submit}>
+      <input name="email" type="email" required autoComplete="username" placeholder="E-mail" aria-label="E-mail address" />
+      <input name="password" type="password" required autoComplete="current-password" placeholder="Password" aria-label="Password" />
+      <button disabled={state.isBusy}>Sign in</button>
+      <output role="status">{state.error ?? 'No account yet? Run footfall user create.'}</output>
+    </form>
+  );
+}
+
+function Bar({ account }) {
+  return (
+    <header>
+      <nav aria-label="Documentation">
+        <strong>Footfall</strong>
+        <a href="reference">REST reference</a>
+        <a href="playground/docs/API.md">API guide</a>
+        <a href="playground/docs/METRICS.md">Metrics</a>
+      </nav>
+      {account ? (
+        <p>
+          Signed in as <b>{account.email}</b> <button onClick={signOut}>Sign out</button>
+        </p>
+      ) : (
+        <SignIn />
+      )}
+    </header>
+  );
+}
+
+function Playground({ tabs, first, given }) {
+  const [account, setAccount] = useState(first);
+  const [website, setWebsite] = useState(given ?? first?.website ?? null);
+  useEffect(
+    () =>
+      onChange(async () => {
+        const now = await whoIsSignedIn();
+        setAccount(now);
+        setWebsite(now?.website ?? null);
+      }),
+    [],
+  );
+  const ask = useMemo(() => fetcher((data) => setWebsite((known) => known ?? data.websiteCreate?.website?.id ?? null)), []);
+  return (
+    <>
+      <Bar account={account} />
+      <GraphiQL fetcher={ask} storage={storage} defaultTabs={tabs} defaultEditorToolsVisibility="variables" isHeadersEditorEnabled showPersistHeadersSettings={false}>
+        <GraphiQL.Logo>
+          <FillIn website={website} />
+        </GraphiQL.Logo>
+      </GraphiQL>
+    </>
+  );
 }
 
 const given = takeFragment();
 if (given.token) {
-  // A new credential begins with the examples again; tabs of an older one would still carry that one.
+  // A new credential begins with the examples again: tabs of an older one would name other websites.
   storage.clear();
-  storage.setItem(HEADERS, JSON.stringify({ Authorization: `Bearer ${given.token}` }, null, 2));
+  keep(given.token);
 }
-const headers = storage.getItem(HEADERS) ?? '';
-const tabs = await exampleTabs(headers, given.website);
+const account = await whoIsSignedIn();
+const website = given.website ?? account?.website ?? null;
+const tabs = await exampleTabs(website);
+// GraphiQL takes the first tab's document from the tab, but its variables from what it stored.
+if (!storage.getItem('graphiql:tabState')) storage.setItem('graphiql:variables', tabs[0].variables);
 
-createRoot(document.getElementById('playground')).render(
-  <GraphiQL
-    fetcher={fetcher}
-    storage={storage}
-    defaultTabs={tabs}
-    defaultHeaders={headers}
-    defaultEditorToolsVisibility={given.token ? 'headers' : 'variables'}
-    isHeadersEditorEnabled
-    shouldPersistHeaders
-  />,
-);
+createRoot(document.getElementById('playground')).render(<Playground tabs={tabs} first={account} given={given.website} />);

@@ -107,8 +107,14 @@ function credentialOf({ security }) {
   return names.includes('accessToken') ? 'Credential: a user’s access token.' : 'Credential: an API key.';
 }
 
+/** What the search looks at. */
+function wordsOf(path, method, { summary, description, operationId, tags, parameters = [] }) {
+  const names = parameters.map((one) => resolve(one).name);
+  return [method, path, summary, description, operationId, ...(tags ?? []), ...names].join(' ').toLowerCase();
+}
+
 function show(path, method, operation) {
-  const section = element('section', { id: operation.operationId, 'data-words': `${method} ${path} ${operation.summary} ${operation.operationId}`.toLowerCase() });
+  const section = element('section', { id: operation.operationId, 'data-words': wordsOf(path, method, operation) });
   section.append(
     element('h3', {}, element('span', { class: `method ${method}` }, method.toUpperCase()), ' ', element('code', {}, path), element('a', { class: 'anchor', href: `#${operation.operationId}`, 'aria-label': 'Link to this operation' }, '#')),
     element('p', { class: 'summary' }, operation.summary ?? ''),
@@ -154,22 +160,60 @@ for (const { name, description } of api.tags) {
   const links = operations.map(([path, method, operation]) =>
     element('li', { 'data-for': operation.operationId }, element('a', { href: `#${operation.operationId}` }, element('span', { class: `method ${method}` }, method.toUpperCase()), ' ', operation.summary ?? path)),
   );
-  contents.append(element('h2', {}, name), element('ul', {}, ...links));
-  main.append(element('h2', { id: `tag-${name}` }, name), description ? element('p', {}, description) : '', ...operations.map((operation) => show(...operation)));
+  contents.append(element('div', { class: 'tag' }, element('h2', {}, name), element('ul', {}, ...links)));
+  const heading = element('h2', { id: `tag-${name}` }, name);
+  main.append(element('div', { class: 'tag' }, heading, description ? element('p', {}, description) : '', ...operations.map((operation) => show(...operation))));
 }
 
-byId('find').addEventListener('input', ({ target }) => {
-  const words = target.value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const section of main.querySelectorAll('section')) {
-    const hidden = !words.every((word) => section.dataset.words.includes(word));
-    section.hidden = hidden;
-    contents.querySelector(`[data-for="${section.id}"]`).hidden = hidden;
+/** Marks words where they are seen. Browsers without highlights show the hits without marks. */
+function mark(words, roots) {
+  const ranges = [];
+  for (const root of roots) {
+    const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode.data.toLowerCase();
+      for (const word of words) {
+        for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
+          const range = new Range();
+          range.setStart(texts.currentNode, at);
+          range.setEnd(texts.currentNode, at + word.length);
+          ranges.push(range);
+        }
+      }
+    }
   }
-  for (const heading of [...contents.querySelectorAll('h2'), ...main.querySelectorAll('h2')]) {
-    const listed = contents.contains(heading) ? [...heading.nextElementSibling.children] : [...main.querySelectorAll(`#${CSS.escape(heading.id)} ~ section`)];
-    if (contents.contains(heading)) heading.hidden = listed.every((item) => item.hidden);
+  globalThis.CSS.highlights?.set('hit', new Highlight(...ranges));
+}
+
+const find = byId('find');
+const sections = [...main.querySelectorAll('section')];
+const hits = () => sections.filter((section) => !section.hidden);
+
+function search() {
+  const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const section of sections) {
+    section.hidden = !words.every((word) => section.dataset.words.includes(word));
+    contents.querySelector(`[data-for="${section.id}"]`).hidden = section.hidden;
   }
+  for (const group of document.querySelectorAll('.tag')) {
+    group.hidden = [...group.querySelectorAll('section, li[data-for]')].every((item) => item.hidden);
+  }
+  const found = hits();
+  const isSearch = words.length > 0;
+  byId('hits').textContent = isSearch ? `${found.length} of ${sections.length} operations` : '';
+  byId('none').hidden = found.length > 0;
+  byId('none').textContent = found.length ? '' : `No operation matches “${find.value.trim()}”. The search looks at methods, paths, names of parameters and descriptions.`;
+  mark(words, found.flatMap((section) => [...section.querySelectorAll(':scope > h3, :scope > p, :scope th')]));
+  // What was read before may be hidden now.
+  if (isSearch) scrollTo({ top: 0, behavior: 'instant' });
+}
+
+find.addEventListener('input', search);
+find.addEventListener('keydown', ({ key }) => {
+  if (key === 'Enter') hits()[0]?.scrollIntoView();
 });
+// A browser restores what was typed when the page is loaded again.
+search();
 
 // The address named an operation before it was on the page.
 if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();

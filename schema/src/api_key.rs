@@ -14,9 +14,11 @@ use uuid::Uuid;
 
 use crate::{
     access::cx::Cx,
-    access::{self, Admin, AtLeast, Level, On, Reach as _, Role, Site, Viewer, access_directive, credential::digest},
+    access::{
+        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest,
+    },
     audit::{self, AuditAction, Line},
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
     key_usage::month,
@@ -124,6 +126,24 @@ impl ApiKey {
         }
         Ok(Self { row: Arc::new(row), team: team.lower() })
     }
+
+    /// UUID of the record.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Label of the key.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.row.name
+    }
+
+    /// First characters of the key, for recognition.
+    #[must_use]
+    pub fn first_characters(&self) -> &str {
+        &self.row.prefix
+    }
 }
 
 // Rules
@@ -134,7 +154,8 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &Pa
     let list = api_key::Entity::find().filter(api_key::Column::TeamId.eq(team.id()));
     let place = |row: &api_key::Model| Place { at: row.created_at, id: row.id };
     let columns = (api_key::Column::CreatedAt, api_key::Column::Id);
-    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
+    let page =
+        connection::page(ports.database.reader(team), list, ListOrder::OldestFirst, columns, place, window).await?;
     page.try_map(|row| ApiKey::of_team(team, row))
 }
 
@@ -199,6 +220,15 @@ async fn insert<R: Level>(
 pub(crate) async fn find(cx: &Cx, id: Uuid) -> Result<ApiKey> {
     let (row, team) = cx.of_team::<api_key::Entity, Admin>(id, "The API key").await?;
     ApiKey::of_team(&team, row)
+}
+
+/// A key's record and its team, for the operator. Errors: `NotFound`.
+pub async fn of_operator(ports: &Ports, operator: &Operator, id: Uuid) -> Result<(access::Team<Admin>, ApiKey)> {
+    let row = api_key::Entity::find_by_id(id).one(ports.database.reader(operator)).await?;
+    let row = row.ok_or_else(|| Error::not_found("The API key"))?;
+    let team = operator.team(ports, row.team_id).await?.lower();
+    let key = ApiKey::of_team(&team, row)?;
+    Ok((team, key))
 }
 
 /// Revokes a key at once. A key that was already revoked stays unchanged.

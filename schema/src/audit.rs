@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     access::cx::Cx,
     access::{self, Admin, Caller, Reach as _, VisibleLine},
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -126,7 +126,7 @@ actions! {
 #[derive(Debug, Clone)]
 pub struct AuditEntry(VisibleLine);
 
-connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "audit entries");
+connection!(AuditEntryConnection, AuditEntryEdge, AuditEntry, "audit entries", "newest first");
 
 /// An entry to write.
 #[derive(Debug, Clone)]
@@ -235,7 +235,8 @@ pub(crate) async fn lines_of(ports: &Ports, team: &access::Team<Admin>, args: &P
         .filter(Condition::any().add(audit_entry::Column::TeamId.eq(team.id())).add(of_accounts));
     let place = |row: &audit_entry::Model| Place { at: row.created_at, id: row.id };
     let columns = (audit_entry::Column::CreatedAt, audit_entry::Column::Id);
-    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
+    let page =
+        connection::page(ports.database.reader(team), list, ListOrder::NewestFirst, columns, place, window).await?;
     page.try_map(|row| Ok(AuditEntry(team.line(row)?)))
 }
 

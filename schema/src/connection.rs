@@ -133,11 +133,20 @@ impl<T> Page<T> {
     }
 }
 
-/// Reads one page of `list`, oldest first. `made` and `id` are the columns that define the order; `place` reads them
-/// from a row.
+/// Order of a list by creation time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOrder {
+    /// The oldest row is the first.
+    OldestFirst,
+    /// The newest row is the first.
+    NewestFirst,
+}
+
+/// Reads one page of `list`. `made` and `id` are the columns that define the order; `place` reads them from a row.
 pub async fn page<E>(
     db: &DatabaseConnection,
     list: Select<E>,
+    order: ListOrder,
     (made, id): (E::Column, E::Column),
     place: fn(&E::Model) -> Place,
     window: Window,
@@ -147,14 +156,18 @@ where
     E::Model: Send + Sync,
     Select<E>: Clone + Send + Sync + 'static,
 {
-    let after =
+    let newer =
         |at: Place| Condition::any().add(made.gt(at.at)).add(Condition::all().add(made.eq(at.at)).add(id.gt(at.id)));
-    let before =
+    let older =
         |at: Place| Condition::any().add(made.lt(at.at)).add(Condition::all().add(made.eq(at.at)).add(id.lt(at.id)));
+    let newest_first = order == ListOrder::NewestFirst;
+    let (newer_than, older_than) =
+        if newest_first { (window.before, window.after) } else { (window.after, window.before) };
     let mut cut = list.clone();
-    cut = window.after.into_iter().fold(cut, |cut, at| cut.filter(after(at)));
-    cut = window.before.into_iter().fold(cut, |cut, at| cut.filter(before(at)));
-    cut = if window.backward {
+    cut = newer_than.into_iter().fold(cut, |cut, at| cut.filter(newer(at)));
+    cut = older_than.into_iter().fold(cut, |cut, at| cut.filter(older(at)));
+    // Counted from the end of the list, rows are read against its order.
+    cut = if newest_first != window.backward {
         cut.order_by_desc(made).order_by_desc(id)
     } else {
         cut.order_by_asc(made).order_by_asc(id)
@@ -196,7 +209,10 @@ pub struct PageInfo {
 /// Declares `<Node>Connection` and `<Node>Edge` over a [`Page`].
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty, $what:literal) => {
-        #[doc = concat!("A page of ", $what, ", oldest first.")]
+        connection!($connection, $edge, $node, $what, "oldest first");
+    };
+    ($connection:ident, $edge:ident, $node:ty, $what:literal, $order:literal) => {
+        #[doc = concat!("A page of ", $what, ", ", $order, ".")]
         pub struct $connection($crate::connection::Page<$node>);
 
         #[doc = concat!("An edge in a page of ", $what, ": a node and its cursor.")]
@@ -216,7 +232,7 @@ macro_rules! connection {
             }
         }
 
-        #[doc = concat!("A page of ", $what, ", oldest first.")]
+        #[doc = concat!("A page of ", $what, ", ", $order, ".")]
         #[async_graphql::Object]
         impl $connection {
             /// Rows of this page with their cursors, in list order.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::cx::Cx,
     access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
     list::List,
@@ -120,7 +120,8 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
     let list = conversation::Entity::find().filter(conversation::Column::TeamId.eq(team.id()));
     let place = |row: &conversation::Model| Place { at: row.created_at, id: row.id };
     let columns = (conversation::Column::CreatedAt, conversation::Column::Id);
-    let page = connection::page(ports.database.reader(team), list, columns, place, window).await?;
+    let page =
+        connection::page(ports.database.reader(team), list, ListOrder::OldestFirst, columns, place, window).await?;
     page.try_map(|row| Ok(Conversation(team.chat(row)?)))
 }
 

@@ -36,6 +36,7 @@ mod letters;
 pub mod list;
 pub mod node;
 pub mod onboarding;
+pub mod operator_lists;
 pub mod password;
 pub mod plan;
 pub mod realtime;

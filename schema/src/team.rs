@@ -12,7 +12,7 @@ use crate::{
     access::{self, Admin, Level, Myself, On, Reach as _, Role, Viewer, access_directive},
     api_key::ApiKeyConnection,
     audit::{self, AuditEntryConnection},
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     conversation::ConversationConnection,
     error::{Error, Result},
     id::Kind,
@@ -92,6 +92,7 @@ pub(crate) async fn teams_of(ports: &Ports, myself: &Myself, args: &PageArgs) ->
     let page = connection::page(
         ports.database.reader(myself),
         list,
+        ListOrder::OldestFirst,
         (team::Column::CreatedAt, team::Column::Id),
         place,
         window,
@@ -241,8 +242,7 @@ impl Team {
         answer.transpose()
     }
 
-    /// Changes made in the team and sign-ins of its members, oldest first. Use `last` for the newest entries. Null with
-    /// an error for roles below ADMIN.
+    /// Changes made in the team and sign-ins of its members, newest first. Null with an error for roles below ADMIN.
     #[doc = access_line!(TEAM, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
     async fn audit_log(

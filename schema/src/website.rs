@@ -12,7 +12,7 @@ use crate::{
         query_input::Question,
         report::Analytics,
     },
-    connection::{self, Page, PageArgs, Place, Window},
+    connection::{self, ListOrder, Page, PageArgs, Place, Window},
     database::Proof,
     error::{Error, Result},
     id::Kind,
@@ -88,7 +88,7 @@ pub(crate) async fn page(
 ) -> Result<Page<website::Model>> {
     let place = |row: &website::Model| Place { at: row.created_at, id: row.id };
     let columns = (website::Column::CreatedAt, website::Column::Id);
-    connection::page(ports.database.reader(proof), list, columns, place, window).await
+    connection::page(ports.database.reader(proof), list, ListOrder::OldestFirst, columns, place, window).await
 }
 
 /// The websites of a team that the caller can access.

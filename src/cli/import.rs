@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{configured, installed, say};
+use super::{configured, installed, print::say};
 use crate::{
     App, StartError, Surroundings,
     config::Flags,

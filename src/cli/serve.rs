@@ -1,6 +1,6 @@
 //! `serve` and `demo`: a server until a signal stops it.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc};
 
 use async_graphql::MaybeUndefined;
 use schema::{
@@ -15,17 +15,15 @@ use schema::{
         general::{WebsiteUpdateGeneralInput, update_general},
     },
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::{configured, say};
+use super::{configured, print::say};
 use crate::{
     App, StartError, Surroundings,
-    config::{Config, Flags, SignUpSetting},
+    config::{Config, Flags, SignUpSetting, listen::ListenAddress},
     demo,
+    server::listeners::Listeners,
 };
 
 /// The demo account.
@@ -42,14 +40,22 @@ pub(super) async fn serve(config: Config) -> Result<(), StartError> {
             "sign-up is open and mail is not configured, so e-mail addresses are not confirmed: set mail_host, or signup = \"invite\""
         );
     }
-    let listener = listen(config.listen).await?;
-    let app = App::build(config, Surroundings::default()).await?;
-    let base = format!("http://{}", address(&listener)?);
+    let (listeners, base) = listen(&config.listen).await?;
+    let app = App::build(config.clone(), Surroundings::default()).await?;
+    let has_accounts = user::count(&app.ports, &app.operator()).await? > 0;
     // Installed before the address is printed, so that a signal after that stops the server cleanly.
     let stop = stopped()?;
     say(&format!("Footfall listens on {base}"))?;
     say(&format!("GraphiQL is at {base}/graphql"))?;
-    app.serve(listener, stop).await
+    let data = absolute(config.data.path());
+    say(&format!("Version {}, data folder {data}", env!("CARGO_PKG_VERSION")))?;
+    if !has_accounts {
+        say(&format!(
+            "No account exists yet. Create the first one, the operator's, in another terminal:\n  footfall user create --email you@example.com --data {}",
+            shell_word(&data)
+        ))?;
+    }
+    app.serve(listeners, stop).await
 }
 
 /// Runs the demo until it is stopped.
@@ -72,7 +78,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     flags.token_minutes = flags.token_minutes.or(Some(24 * 60));
     let config = configured(flags)?;
     raise_file_limit();
-    let listener = listen(config.listen).await?;
+    let (listeners, base) = listen(&config.listen).await?;
+    let data = absolute(config.data.path());
     let app = App::build(config, Surroundings::default()).await?;
     let ports = app.ports.clone();
     let operator = app.operator();
@@ -102,7 +109,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     let email = EmailAddress::checked(DEMO_EMAIL)
         .ok_or_else(|| StartError::new("the demo's e-mail address is invalid".to_owned()))?;
     let token = session::sign_in(&ports, &email, password.clone(), None).await?.0.access_token;
-    let base = format!("http://{}", address(&listener)?);
+    let version = env!("CARGO_PKG_VERSION");
+    let lifetime = if temporary.is_some() { "  (deleted when the demo ends)" } else { "" };
     let first = sites.first().map(|(_, id)| id.to_string()).unwrap_or_default();
     let stop = stopped()?;
     say(&format!(
@@ -114,6 +122,8 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
   Sign in     {DEMO_EMAIL}  password {password}
   API key     {key}
   Website     {first}  (bergkaffee.example)
+  Version     {version}
+  Data        {data}{lifetime}
 
 Commands to try:
 
@@ -127,7 +137,7 @@ Commands to try:
 Press Ctrl-C to stop."
     ))?;
     let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock)));
-    let served = app.serve(listener, stop).await;
+    let served = app.serve(listeners, stop).await;
     visitors.abort();
     drop(temporary);
     served
@@ -150,17 +160,28 @@ fn raise_file_limit() {
     }
 }
 
-async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(at).await.map_err(|error| {
+/// Listens, and returns the base URL too, with the port that the system chose for 0.
+async fn listen(at: &ListenAddress) -> Result<(Listeners, String), StartError> {
+    let listeners = Listeners::bind(at).await.map_err(|error| {
         StartError::new(match error.kind() {
             std::io::ErrorKind::AddrInUse => format!("{at} is already in use; choose another address with --listen"),
             _ => format!("cannot listen on {at} ({error}); choose another address with --listen"),
         })
-    })
+    })?;
+    let address =
+        listeners.address().map_err(|error| StartError::new(format!("cannot read the listener's address: {error}")))?;
+    Ok((listeners, format!("http://{}", at.with_port(address.port()))))
 }
 
-fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::new(format!("cannot read the listener's address: {error}")))
+/// The path from the root, to be understood in another folder too.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
+/// The text as one word of a shell command.
+fn shell_word(text: &str) -> String {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Resolves at SIGINT or SIGTERM.

@@ -22,7 +22,6 @@ use axum::{
     response::Response,
     routing::any,
 };
-use chrono::SecondsFormat;
 use futures_util::FutureExt;
 use schema::{AddressHash, access::Caller, error::Error, ports::Clock};
 use serde_json::json;
@@ -290,13 +289,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         rendered.has_acted = operation == OperationType::Mutation && !refused;
         rendered.extensions.insert(
             "cost".into(),
-            json!({
-                "requested": cost,
-                "limit": limit,
-                "remaining": limit.saturating_sub(cost),
-                // The budget is per document, so it is whole again as soon as this answer is out.
-                "resetAt": self.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true),
-            }),
+            json!({ "requested": cost, "limit": limit, "remaining": limit.saturating_sub(cost) }),
         );
         Ok(rendered)
     }

@@ -100,7 +100,9 @@ fn asset(file: &str, asked: &HeaderMap) -> Response {
     let mut response =
         if same { StatusCode::NOT_MODIFIED.into_response() } else { found.data.into_owned().into_response() };
     let headers = response.headers_mut();
-    for (name, value) in [(header::ETAG, tag.as_str()), (header::CONTENT_TYPE, found.metadata.mimetype())] {
+    // Browsers save Markdown instead of showing it.
+    let media_type = if file.ends_with(".md") { "text/plain; charset=utf-8" } else { found.metadata.mimetype() };
+    for (name, value) in [(header::ETAG, tag.as_str()), (header::CONTENT_TYPE, media_type)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -128,11 +130,12 @@ mod tests {
         assert_eq!(
             names,
             [
+                "Sign in",
                 "Your websites",
                 "A dashboard in one request",
                 "Visitors",
                 "Filter and break down",
-                "Sign in",
+                "Events as they happen",
                 "Create a website",
                 "Create an API key"
             ]

@@ -49,13 +49,13 @@ fn text<'a>(body: &'a Value, key: &str) -> &'a str {
     body["data"][key].as_str().unwrap_or_else(|| panic!("{body}"))
 }
 
-/// Actions in a team's audit log, and the names of their actors.
+/// Actions in a team's audit log, oldest first, and the names of their actors.
 pub async fn log(app: &TestApp, token: &str, team: &str) -> Vec<(String, String)> {
-    let query = "query($id: ID!) { team(id: $id) { auditLog(last: 100) { nodes { action actor } } } }";
+    let query = "query($id: ID!) { team(id: $id) { auditLog(first: 100) { nodes { action actor } } } }";
     let answer = app.token(token).gql(query, json!({ "id": team })).await;
     let nodes = answer["data"]["team"]["auditLog"]["nodes"].as_array().unwrap_or_else(|| panic!("{answer}"));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    nodes.iter().map(|node| (text(&node["action"]), text(&node["actor"]))).collect()
+    nodes.iter().rev().map(|node| (text(&node["action"]), text(&node["actor"]))).collect()
 }
 
 #[tokio::test]

@@ -70,18 +70,21 @@ async fn pageviews(base: &str, key: &str, site: &str) -> serde_json::Value {
     answer["data"]["website"]["analytics"]["totals"].clone()
 }
 
+/// Runs a command with `--json`; answers what it prints.
+pub fn json_of(data: &Path, arguments: &[&str]) -> serde_json::Value {
+    let mut command = footfall(data);
+    let (ok, out, err) = run(command.args(arguments).arg("--json").env("FOOTFALL_PASSWORD", "correct horse battery"));
+    assert!(ok, "{err}");
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
 /// Makes an account, a website and a key; answers id and key.
 pub fn set_up(data: &Path) -> (String, String) {
-    let made = run(footfall(data)
-        .args(["user", "create", "--email", "ops@shop.example"])
-        .env("FOOTFALL_PASSWORD", "correct horse battery"));
-    assert!(made.0, "{}", made.2);
-    let made = run(footfall(data).args(["website", "create", "shop.example", "--email", "ops@shop.example"]));
-    assert!(made.0, "{}", made.2);
-    let site = made.1.split_whitespace().find(|word| uuid::Uuid::parse_str(word).is_ok()).unwrap().to_owned();
-    let made = run(footfall(data).args(["key", "create", "--name", "CI", "--email", "ops@shop.example"]));
-    assert!(made.0 && made.1.starts_with("zv_"), "{}{}", made.1, made.2);
-    (site, made.1.trim().to_owned())
+    json_of(data, &["user", "create", "--email", "ops@shop.example"]);
+    let site = json_of(data, &["website", "create", "shop.example", "--email", "ops@shop.example"]);
+    let key = json_of(data, &["key", "create", "--name", "CI", "--email", "ops@shop.example"]);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    (text(&site["id"]), text(&key["secret"]))
 }
 
 #[tokio::test]

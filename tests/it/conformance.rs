@@ -1,5 +1,8 @@
 //! Suites by others, and every example of the playground.
 
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, node};
@@ -25,11 +28,24 @@ async fn every_example_of_the_playground_runs() {
     let owner = app.sign_up("you@example.com").await;
     let site = app.website(&owner, "example.com", "UTC").await;
     let examples = footfall::http::playground::examples();
-    assert!(examples.len() >= 7);
+    assert!(examples.len() >= 8);
     for example in examples {
         let variables = example.variables.to_string();
         let variables = variables.replace("<website id>", &site).replace("your password", "correct horse battery");
         let variables: Value = serde_json::from_str(&variables).unwrap();
+        if example.query.contains("\nsubscription ") {
+            let request =
+                app.token(&owner.token).request(Method::POST, "/graphql").header("accept", "text/event-stream");
+            let body = json!({ "query": example.query, "variables": variables });
+            let mut answer = request.json(&body).send().await.unwrap();
+            assert_eq!(
+                (answer.status(), &answer.headers()["content-type"]),
+                (StatusCode::OK, &"text/event-stream".parse().unwrap())
+            );
+            let refusal = tokio::time::timeout(Duration::from_millis(300), answer.chunk()).await;
+            assert!(refusal.is_err(), "{}: {refusal:?}", example.name);
+            continue;
+        }
         let answer = app.token(&owner.token).gql(&example.query, variables).await;
         assert!(answer.get("errors").is_none(), "{}: {answer}", example.name);
         assert_ne!(answer["data"], json!(null), "{}", example.name);
@@ -39,7 +55,7 @@ async fn every_example_of_the_playground_runs() {
 #[tokio::test]
 async fn a_browser_finds_the_playground_and_it_names_no_other_host() {
     let app = TestApp::new().await;
-    let ask = |path: &str| app.anon().request(reqwest::Method::GET, path).header("accept", "text/html").send();
+    let ask = |path: &str| app.anon().request(Method::GET, path).header("accept", "text/html").send();
     let page = ask("/graphql").await.unwrap();
     assert_eq!(page.status(), 200);
     assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");

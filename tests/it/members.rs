@@ -344,12 +344,77 @@ async fn every_change_is_in_the_audit_log_and_admins_read_it() {
     let lines: Vec<&Value> =
         lines.iter().filter(|line| line["action"].as_str().unwrap().starts_with("MEMBER_")).collect();
     let actions: Vec<&str> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["MEMBER_INVITE", "MEMBER_UPDATE", "MEMBER_REMOVE"], "what changes nothing writes nothing");
+    assert_eq!(actions, ["MEMBER_REMOVE", "MEMBER_UPDATE", "MEMBER_INVITE"], "what changes nothing writes nothing");
     assert_eq!(
         lines[1],
         &json!({ "action": "MEMBER_UPDATE", "actor": "owner@shop.example", "target": "ada@shop.example",
                  "websiteId": site, "changed": ["role"] })
     );
+}
+
+/// One page of the audit log: its actions, `hasPreviousPage`, `hasNextPage`, and its first and last cursor.
+async fn audit_page(caller: &Caller<'_>, team: &str, arguments: &str) -> (Vec<String>, bool, bool, [String; 2]) {
+    let query = format!(
+        "{{ team(id: \"{team}\") {{ auditLog({arguments}) {{ nodes {{ action }} \
+         pageInfo {{ hasPreviousPage hasNextPage startCursor endCursor }} }} }} }}"
+    );
+    let answer = caller.gql(&query, json!({})).await;
+    let log = &answer["data"]["team"]["auditLog"];
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let info = &log["pageInfo"];
+    let flag = |name: &str| info[name].as_bool().unwrap();
+    (
+        log["nodes"].as_array().unwrap().iter().map(|node| text(&node["action"])).collect(),
+        flag("hasPreviousPage"),
+        flag("hasNextPage"),
+        [text(&info["startCursor"]), text(&info["endCursor"])],
+    )
+}
+
+#[tokio::test]
+async fn the_audit_log_is_paged_from_the_newest_entry_and_back() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let caller = app.token(&owner.token);
+    for name in ["one", "two", "three"] {
+        // Entries of the same instant, and of different ones.
+        if name == "three" {
+            app.pass(chrono::Duration::seconds(1));
+        }
+        app.website(&owner, &format!("{name}.example"), "UTC").await;
+        let query = format!("mutation {{ apiKeyCreate(input: {{ name: \"{name}\" }}) {{ secret }} }}");
+        caller.gql(&query, json!({})).await;
+    }
+    let (all, previous, next, [_, oldest]) = audit_page(&caller, &owner.team, "first: 100").await;
+    let pair = ["API_KEY_CREATE", "WEBSITE_CREATE"];
+    assert_eq!(all, [&pair[..], &pair[..], &pair[..], &["SIGN_UP"][..]].concat());
+    assert!(!previous && !next);
+
+    let mut walked = Vec::new();
+    let mut arguments = "first: 2".to_owned();
+    loop {
+        let (actions, previous, next, [_, end]) = audit_page(&caller, &owner.team, &arguments).await;
+        assert_eq!(previous, !walked.is_empty());
+        walked.extend(actions);
+        if !next {
+            break;
+        }
+        arguments = format!("first: 2, after: \"{end}\"");
+    }
+    assert_eq!(walked, all);
+
+    let mut walked = Vec::new();
+    let mut arguments = format!("last: 3, before: \"{oldest}\"");
+    loop {
+        let (actions, previous, next, [start, _]) = audit_page(&caller, &owner.team, &arguments).await;
+        assert!(next);
+        walked.splice(0..0, actions);
+        if !previous {
+            break;
+        }
+        arguments = format!("last: 3, before: \"{start}\"");
+    }
+    assert_eq!(walked, all[..6]);
 }
 
 #[tokio::test]

@@ -276,11 +276,11 @@ async fn a_team_is_made_renamed_handed_over_and_left() {
             .cloned()
             .collect::<Vec<_>>(),
         [
-            json!({ "action": "TEAM_CREATE", "target": "Second" }),
-            json!({ "action": "TEAM_UPDATE", "target": "Renamed" }),
-            json!({ "action": "TEAM_TRANSFER", "target": "ada@shop.example" }),
+            json!({ "action": "TEAM_LEAVE", "target": "owner@shop.example" }),
             json!({ "action": "TEAM_ACCEPT_OWNERSHIP", "target": "ada@shop.example" }),
-            json!({ "action": "TEAM_LEAVE", "target": "owner@shop.example" })
+            json!({ "action": "TEAM_TRANSFER", "target": "ada@shop.example" }),
+            json!({ "action": "TEAM_UPDATE", "target": "Renamed" }),
+            json!({ "action": "TEAM_CREATE", "target": "Second" })
         ],
         "{answer}"
     );

@@ -507,6 +507,14 @@ const scenarios = {
     assert.equal(explained().length, 1);
   },
 
+  async 'a local page is told of allowLocalhost'(site) {
+    site.world.sites.set('localhost', site);
+    const page = await (await site.visitor()).newPage();
+    await page.goto(`http://localhost:${site.world.port}/`);
+    const explained = () => site.console.find((text) => text.startsWith('Footfall'));
+    await eventually(() => assert.match(explained() ?? '', /403.*allowLocalhost/));
+  },
+
   // Firefox then hides the origin of what it sends while a page is left.
   async 'referrer policies'(site) {
     for (const policy of ['no-referrer', 'same-origin']) {

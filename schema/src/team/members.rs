@@ -23,7 +23,7 @@ use crate::{
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
-    connection::{self, Page, PageArgs, Place},
+    connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
     plan::PlanName,
@@ -81,7 +81,15 @@ pub(crate) async fn members(ports: &Ports, team: &access::Team<Viewer>, args: &P
     let window = args.window(connection::MAX_PAGE)?;
     let place = |row: &membership::Model| Place { at: row.created_at, id: row.id };
     let columns = (membership::Column::CreatedAt, membership::Column::Id);
-    let page = connection::page(ports.database.reader(team), active(team.id()), columns, place, window).await?;
+    let page = connection::page(
+        ports.database.reader(team),
+        active(team.id()),
+        ListOrder::OldestFirst,
+        columns,
+        place,
+        window,
+    )
+    .await?;
     page.try_map(|row| Membership::new(team, row))
 }
 

@@ -191,6 +191,14 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     Ok((issued, myself))
 }
 
+/// Checks the input of [`create`]. Errors: `Invalid`.
+pub fn check(email: &str, password: &str, full_name: Option<&str>) -> Result<(EmailAddress, Option<String>)> {
+    let email = EmailAddress::checked(email)
+        .ok_or_else(|| Error::invalid("email", "must be an e-mail address such as ada@shop.example"))?;
+    checked_password("password", password)?;
+    Ok((email, checked_name(full_name.map(str::to_owned))?))
+}
+
 /// Creates an account from the command line. Returns its ID. Errors: `Invalid`, `Conflict` for an address that is
 /// already in use.
 pub async fn create(
@@ -200,10 +208,7 @@ pub async fn create(
     password: String,
     full_name: Option<String>,
 ) -> Result<Uuid> {
-    let email = EmailAddress::checked(email)
-        .ok_or_else(|| Error::invalid("email", "must be an e-mail address such as ada@shop.example"))?;
-    checked_password("password", &password)?;
-    let full_name = checked_name(full_name)?;
+    let (email, full_name) = check(email, &password, full_name.as_deref())?;
     let hash = ports.passwords.hash(password).await?;
     let txn = ports.begin(operator).await?;
     let first = nobody_yet(&txn).await?;

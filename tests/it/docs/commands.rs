@@ -37,9 +37,10 @@ trap '[ -z "$SERVER" ] || { kill "$SERVER"; wait "$SERVER"; } || true' EXIT
 
 /// What the guides take as given: an account, a website, a key, and a server that runs.
 const SET_UP: &str = r#"footfall user create --email you@example.com >/dev/null
-read -r _ _ ID _ _ _ CODE <<<"$(footfall website create example.com --email you@example.com)"
-CODE=${CODE%.}
-KEY=$(footfall key create --name Test --email you@example.com)
+WEBSITE=$(footfall website create example.com --email you@example.com --json)
+ID=$(jq -r .id <<<"$WEBSITE")
+CODE=$(jq -r .trackingCode <<<"$WEBSITE")
+KEY=$(footfall key create --name Test --email you@example.com --json | jq -r .secret)
 serve
 "#;
 
