@@ -181,7 +181,7 @@ fn allowed() -> Vec<Kind> {
         kind("exclusions, by aliases", 10, |target, size, _| {
             let each = times(size, |number| {
                 format!(
-                    "e{number}: exclusions {{ ipExclusions {{ id databaseId ipAddress description createdAt websiteId }} }}"
+                    "e{number}: exclusions {{ ipExclusions {{ id databaseId ipAddress description createdAt websiteDatabaseId }} }}"
                 )
             });
             target.query(format!("{{ website(id: \"{}\") {{ {each} }} }}", target.site))
@@ -219,7 +219,7 @@ fn allowed() -> Vec<Kind> {
         }),
         kind("visitors, by rows", 1_000, |target, size, number| {
             let rows = format!(
-                "visitors(first: {size}, offset: {}) {{ nodes {{ visitorId countryCode countryName city deviceType browser os valueScore visitedAt lastSeenAt landingPage referrer visits pageviews }} }}",
+                "visitors(first: {size}, offset: {}) {{ nodes {{ visitorId country countryName city device browser os valueScore visitedAt lastSeenAt landingPage referrer visits pageviews }} }}",
                 number % 1_000
             );
             target.query(format!("{{ {} }}", target.question(88, number, "", &rows)))

@@ -112,8 +112,6 @@ pub struct ApiKeyRotatePayload {
 /// The API key after it was revoked.
 #[derive(SimpleObject)]
 pub struct ApiKeyRevokePayload {
-    /// Always true: a failure is reported as an error.
-    pub revoked: bool,
     /// The API key's record.
     pub api_key: ApiKey,
 }
@@ -320,7 +318,7 @@ impl ApiKey {
     }
 
     /// UUID of the only website the key can read; null if it can read all websites of the team.
-    async fn website_id(&self) -> Option<Uuid> {
+    async fn website_database_id(&self) -> Option<Uuid> {
         self.row.website_id
     }
 
@@ -330,7 +328,7 @@ impl ApiKey {
     }
 
     /// UUID of the team whose websites the key can read.
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         self.row.team_id
     }
 
@@ -441,7 +439,7 @@ impl ApiKeyMutation {
         let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
             let cx = ctx.cx()?;
             let (key, team) = named(cx, &input.api_key_id).await?;
-            Ok(Some(ApiKeyRevokePayload { revoked: true, api_key: revoke(cx.ports(), &team, &key).await? }))
+            Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
         }
         .await;
         answer.transpose()

@@ -18,7 +18,6 @@ use crate::{
     connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
-    list::List,
     ports::Ports,
     scalars::Instant,
     team::{Team, team_meant},
@@ -80,7 +79,6 @@ pub struct ConversationCreatePayload {
 
 /// The conversation after the change.
 #[derive(SimpleObject)]
-#[graphql(complex)]
 pub struct ConversationUpdatePayload {
     /// The conversation.
     pub conversation: Conversation,
@@ -89,15 +87,12 @@ pub struct ConversationUpdatePayload {
 /// The result of deleting a conversation.
 #[derive(SimpleObject)]
 pub struct ConversationDeletePayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the deleted conversation.
     pub deleted_id: ID,
 }
 
 /// The new message and its conversation.
 #[derive(SimpleObject)]
-#[graphql(complex)]
 pub struct ConversationAppendMessagePayload {
     /// The message.
     pub message: ConversationMessage,
@@ -215,7 +210,7 @@ impl Conversation {
     }
 
     /// UUID of the team that the conversation belongs to.
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         self.0.conversation().team_id
     }
 
@@ -225,7 +220,7 @@ impl Conversation {
     }
 
     /// UUID of the user who created the conversation; null if the account was deleted.
-    async fn user_id(&self) -> Option<Uuid> {
+    async fn user_database_id(&self) -> Option<Uuid> {
         self.0.conversation().user_id
     }
 
@@ -253,28 +248,6 @@ impl Conversation {
         let cx = ctx.cx()?;
         let _reading = cx.long_read().await?;
         Ok(messages::page(cx.ports(), &self.0, &args).await?)
-    }
-}
-
-#[async_graphql::ComplexObject]
-impl ConversationUpdatePayload {
-    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
-    /// }`.
-    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
-        let cx = ctx.cx()?;
-        let _reading = cx.long_read().await?;
-        Ok(messages::all(cx.ports(), &self.conversation.0).await?.into())
-    }
-}
-
-#[async_graphql::ComplexObject]
-impl ConversationAppendMessagePayload {
-    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
-    /// }`.
-    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
-        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
     }
 }
 
@@ -360,7 +333,7 @@ impl ConversationMutation {
             let chat = cx.authored_chat("conversationId", &input.conversation_id).await?;
             delete(cx.ports(), &chat).await?;
             let deleted_id = Kind::Conversation.global(chat.chat().id());
-            Ok(Some(ConversationDeletePayload { deleted: true, deleted_id }))
+            Ok(Some(ConversationDeletePayload { deleted_id }))
         }
         .await;
         answer.transpose()

@@ -15,8 +15,8 @@ use crate::{
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::{EmailAddress, Instant, Url},
-    team::{Team, TeamConnection, team_meant},
-    website::{Website, WebsiteConnection},
+    team::{Team, TeamConnection, team_meant, usage::TeamUsage},
+    website::WebsiteConnection,
 };
 
 pub mod creation;
@@ -26,9 +26,6 @@ pub(crate) mod email_link;
 pub mod email_proof;
 pub mod profile;
 pub(crate) mod rules;
-pub mod usage;
-
-use usage::AccountUsage;
 
 // Vocabulary
 
@@ -93,11 +90,6 @@ impl User {
         self.0.user().full_name.as_deref()
     }
 
-    /// Short name of the person: the first word of the full name; null if no name is given.
-    async fn name(&self) -> Option<&str> {
-        self.0.user().full_name.as_deref().and_then(|name| name.split_whitespace().next())
-    }
-
     /// URL of a picture; null if there is none.
     async fn avatar_url(&self) -> Option<Url> {
         self.0.user().avatar_url.clone().map(Url::stored)
@@ -148,8 +140,7 @@ impl User {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        let page = crate::website::websites_of_user(ctx.cx()?.ports(), &self.0, &args).await?;
-        Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website::from(site)))?))
+        Ok(WebsiteConnection::new(crate::website::of_user(ctx.cx()?.ports(), &self.0, &args, None).await?))
     }
 
     /// Conversations of one of the user's teams, oldest first. Null with an error for a team in which the user is not a
@@ -185,9 +176,9 @@ impl User {
     }
 
     /// Plan usage of the default team in the current calendar month (UTC).
-    async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
+    async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<TeamUsage> {
         let cx = ctx.cx()?;
-        Ok(AccountUsage::load(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
+        Ok(TeamUsage::load(cx.ports(), &crate::team::default_of(cx, &self.0).await?)?)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
+use schema::error_code::ErrorCode;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
@@ -85,7 +86,9 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
         None | Some(Value::Null) if document_id.is_some() => String::new(),
         None | Some(Value::Null) if extensions.contains_key("persistedQuery") => {
             // The message and the code by which clients of automatic persisted queries know to send the whole document from now on.
-            return Err(Refusal::document("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported").about("query"));
+            return Err(
+                Refusal::document(ErrorCode::PersistedQueryNotSupported, "PersistedQueryNotSupported").about("query")
+            );
         }
         None | Some(Value::Null) => return Err(Refusal::parameter("query", "is required: a GraphQL document")),
         Some(_) => return Err(Refusal::parameter("query", "must be a string that contains a GraphQL document")),
@@ -108,7 +111,7 @@ fn object_or_null(value: Option<Value>, name: &str) -> Result<Map<String, Value>
 }
 
 fn bad_request(message: impl Into<String>) -> Refusal {
-    Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    Refusal::transport(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
 }
 
 #[cfg(test)]
@@ -138,7 +141,7 @@ mod tests {
         let refusal = from_json(body).expect_err("a refusal");
         assert_eq!(
             (refusal.message.as_str(), refusal.code),
-            ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+            ("PersistedQueryNotSupported", ErrorCode::PersistedQueryNotSupported)
         );
         assert!(!refusal.transport, "an answer of the media type that was asked for");
         let whole = br#"{"query":"{a}","extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}"#;

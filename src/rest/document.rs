@@ -7,11 +7,13 @@ use async_graphql::{
         types::{Directive, ExecutableDocument, OperationDefinition, OperationType, Selection},
     },
 };
+use async_graphql_value::Value as Argument;
 use axum::http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     auth::Auth,
+    body_keys::BodyKeys,
     document_source::{self, Source},
     pagination::Walk,
     projection::{SchemaIndex, Slot, Source as From},
@@ -57,7 +59,9 @@ pub struct Operation {
     pub access: Vec<Access>,
     /// Whether each member of the body is a variable of its own, instead of the body being one.
     pub spread: bool,
-    /// Arguments of root fields and the variables they take, by name.
+    /// Keys of the body that are not the names of their fields.
+    pub keys: BodyKeys,
+    /// Arguments of root fields, and fields of their input objects, and the variables they take, by name.
     pub named: Vec<(String, String)>,
     /// The executed text, without the adapter's directives.
     pub text: String,
@@ -67,21 +71,22 @@ pub struct Operation {
     pub document: ExecutableDocument,
     /// A query that only checks whether the caller has access to the object in the path.
     pub probe: Option<ExecutableDocument>,
+    /// The query whose result is the answer, once this has succeeded.
+    pub then: Option<Box<Self>>,
 }
 
 /// Reads all operations of a document. Errors: a message that names the operation.
 pub fn read(document: &str, sdl: &Sdl) -> Result<Vec<Operation>, String> {
-    document_source::cut(document)?
-        .into_iter()
-        .map(|source| {
-            let name = source.name.clone();
-            Operation::read(source, sdl).map_err(|why| format!("operation {name}: {why}"))
-        })
+    let sources = document_source::cut(document)?;
+    sources
+        .iter()
+        .map(|source| Operation::read(source, &sources, sdl).map_err(|why| format!("operation {}: {why}", source.name)))
         .collect()
 }
 
 impl Operation {
-    fn read(source: Source, sdl: &Sdl) -> Result<Self, String> {
+    /// `others`: the operations of the document, of which one may be answered by.
+    fn read(source: &Source, others: &[Source], sdl: &Sdl) -> Result<Self, String> {
         let definition = &source.operation;
         if definition.ty == OperationType::Subscription {
             return Err("a subscription cannot be a REST operation".to_owned());
@@ -108,6 +113,7 @@ impl Operation {
         let remember = arguments.flag("remember")?;
         let body = arguments.text("body")?;
         let pick = arguments.text("pick")?;
+        let then = arguments.text("then")?;
         arguments.end()?;
 
         let root = sdl.root(definition.ty);
@@ -123,27 +129,28 @@ impl Operation {
         let slots = selecting.root(&definition.selection_set.node, root)?;
         let Selecting { uses, walks, .. } = selecting;
         let mut variables = variables(definition, &path, body.as_deref(), &walks, uses, sdl)?;
-        bounds(definition, &mut variables)?;
+        let keys = on_operation(definition, &mut variables, sdl)?;
         let access = root_fields(definition)
             .filter_map(|field| access_of(&sdl.field(root, &field.name.node)?.directives))
             .collect();
         let named = root_fields(definition)
             .flat_map(|field| &field.arguments)
-            .filter_map(|(argument, value)| match &value.node {
-                async_graphql_value::Value::Variable(variable) => {
-                    Some((argument.node.to_string(), variable.to_string()))
+            .flat_map(|(argument, value)| match &value.node {
+                Argument::Object(fields) => {
+                    fields.iter().filter_map(|(field, value)| taken(field, value)).collect::<Vec<_>>()
                 }
-                _ => None,
+                value => taken(&argument.node, value).into_iter().collect(),
             })
             .collect();
+        let then = then.map(|name| following(&name, others, &variables, sdl)).transpose()?.map(Box::new);
         let (data_path, shape) = pick_out(slots, pick.as_deref(), root)?;
         let unread = |error| format!("its text cannot be read: {error}");
         let probe = probe(definition, &variables).map(|text| parse_query(text).map_err(unread)).transpose()?;
         let document = parse_query(&source.text).map_err(unread)?;
         let id = format!("sha256:{}", hex::encode(Sha256::digest(source.text.as_bytes())));
         Ok(Self {
-            name: source.name,
-            about: source.about,
+            name: source.name.clone(),
+            about: source.about.clone(),
             method,
             path,
             auth,
@@ -158,11 +165,13 @@ impl Operation {
             walks,
             access,
             spread: body.as_deref() == Some(SPREAD),
+            keys,
             named,
-            text: source.text,
+            text: source.text.clone(),
             id,
             document,
             probe,
+            then,
         })
     }
 
@@ -191,6 +200,20 @@ impl Operation {
     #[must_use]
     pub fn body(&self) -> Option<&Variable> {
         self.variables.iter().find(|variable| variable.origin == Origin::Body)
+    }
+}
+
+/// The query of this name, which takes nothing but variables of the path. Errors: there is none, or it takes others.
+fn following(name: &str, others: &[Source], path: &[Variable], sdl: &Sdl) -> Result<Operation, String> {
+    let found = others.iter().find(|other| other.name == name);
+    let query = Operation::read(found.ok_or_else(|| format!("@rest: there is no operation `{name}`"))?, &[], sdl)?;
+    let is_known =
+        |asked: &&Variable| path.iter().any(|given| given.origin == Origin::Path && given.name == asked.name);
+    let mut asked = query.variables.iter().filter(|variable| variable.origin != Origin::Cursor);
+    match asked.find(|variable| !is_known(variable)) {
+        _ if query.changes => Err(format!("@rest: `{name}` is no query")),
+        Some(variable) => Err(format!("@rest: the path has no `{}` for `{name}`", variable.name)),
+        None => Ok(query),
     }
 }
 
@@ -226,11 +249,16 @@ fn variables(
     Ok(variables)
 }
 
-/// Reads `@between(variable:, min:, max:)`.
-fn bounds(definition: &OperationDefinition, variables: &mut [Variable]) -> Result<(), String> {
+/// Reads `@between(variable:, min:, max:)` and `@key(of:, field:, is:)`.
+fn on_operation(definition: &OperationDefinition, variables: &mut [Variable], sdl: &Sdl) -> Result<BodyKeys, String> {
+    let mut keys = BodyKeys::default();
     for directive in &definition.directives {
         match directive.node.name.node.as_str() {
             "rest" => continue,
+            "key" => {
+                keys.add(Arguments::from_directive(&directive.node), sdl)?;
+                continue;
+            }
             "between" => {}
             other => return Err(format!("@{other} cannot stand on an operation")),
         }
@@ -243,7 +271,7 @@ fn bounds(definition: &OperationDefinition, variables: &mut [Variable]) -> Resul
         arguments.end()?;
         variable.limit(min, max)?;
     }
-    Ok(())
+    Ok(keys)
 }
 
 fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_graphql::parser::types::Field> {
@@ -251,6 +279,14 @@ fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_
         Selection::Field(field) => Some(&field.node),
         _ => None,
     })
+}
+
+/// A name and the variable that is its value.
+fn taken(name: &Name, value: &Argument) -> Option<(String, String)> {
+    match value {
+        Argument::Variable(variable) => Some((name.to_string(), variable.to_string())),
+        _ => None,
+    }
 }
 
 /// A root field with the alias `data` is the value of `data`, or the part of it that `pick` names; otherwise the whole
@@ -368,6 +404,11 @@ impl Arguments {
             Some(Value::Boolean(flag)) => Ok(flag),
             Some(_) => Err(format!("@{}: `{name}` must be true or false", self.directive)),
         }
+    }
+
+    /// An argument of any type.
+    pub fn value(&mut self, name: &str) -> Result<Option<Value>, String> {
+        self.take(name)
     }
 
     /// An integer argument.

@@ -27,6 +27,8 @@ pub enum Source {
     },
     /// The value of a variable, by index.
     Echo(usize),
+    /// A value that is always the same.
+    Constant(Value),
     /// An object made of members of the same object.
     Nest(Vec<Slot>),
     /// Members of an open JSON object, by response key of the field that holds it, inlined with their own keys. A key
@@ -68,6 +70,8 @@ pub enum Step {
     Lower,
     /// `@spell(as: TITLE)`.
     Title,
+    /// `@firstWord`: the text up to its first white space.
+    FirstWord,
     /// `@percent`: times 100, one decimal.
     Percent,
     /// `@round(digits:)`.
@@ -76,6 +80,8 @@ pub enum Step {
     Prefix(String),
     /// `@optional`: the member is omitted if it is null.
     OmitNull,
+    /// `@nonNull`: described as never null.
+    NonNull,
 }
 
 impl SchemaIndex {
@@ -161,6 +167,10 @@ impl Writing<'_> {
                     open(out, slot, first);
                     out.extend_from_slice(echo);
                 }
+                Source::Constant(value) => {
+                    open(out, slot, first);
+                    write_value(out, value);
+                }
                 Source::Open(name) => {
                     let Value::Object(members) = member(object, name) else { continue };
                     for (key, value) in members {
@@ -225,7 +235,8 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::rest_names::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
-            Self::Percent | Self::Round(_) | Self::OmitNull => text.to_owned(),
+            Self::FirstWord => text.split_whitespace().next().unwrap_or_default().to_owned(),
+            Self::Percent | Self::Round(_) | Self::OmitNull | Self::NonNull => text.to_owned(),
         })
     }
 }
@@ -338,6 +349,8 @@ mod tests {
         let written = |step, value: Value| written(&leaf(vec![step]), &value, false);
         assert_eq!(written(Step::Lower, Value::Enum(async_graphql::Name::new("FULL_ACCESS"))), "\"full_access\"");
         assert_eq!(written(Step::Title, value!("PRO")), "\"Pro\"");
+        assert_eq!(written(Step::FirstWord, value!(" Ada Lovelace")), "\"Ada\"");
+        assert_eq!(written(Step::FirstWord, Value::Null), "null");
         assert_eq!(written(Step::Percent, value!(0.42345)), "42.3");
         assert_eq!(written(Step::Percent, value!(1)), "100.0");
         assert_eq!(written(Step::Percent, Value::Null), "null");
@@ -352,13 +365,14 @@ mod tests {
         let shape = SchemaIndex::Object {
             slots: vec![
                 Slot::new("range", Source::Echo(0), false, None),
+                Slot::new("is_whole", Source::Constant(value!(true)), false, None),
                 Slot::new("site", Source::Nest(vec![field("id", "id", leaf(vec![]))]), false, None),
                 Slot::new("", Source::Flat { name: "metrics".into(), slots: metrics, nullable: true }, false, None),
             ],
             ty: Type::new("T").unwrap(),
         };
         let value = value!([{ "id": 1, "metrics": { "views": 5 } }, { "id": 2, "metrics": null }]);
-        let row = |id, views| format!(r#"{{"range":"7d","site":{{"id":{id}}},"views":{views}}}"#);
+        let row = |id, views| format!(r#"{{"range":"7d","is_whole":true,"site":{{"id":{id}}},"views":{views}}}"#);
         assert_eq!(written(&shape, &value, false), format!("[{},{}]", row(1, "5"), row(2, "null")));
     }
 

@@ -19,7 +19,7 @@ query Note($websiteId: ID!, $input: NoteInput!, $loud: Boolean = false)
   website(id: $websiteId) @skip(if: $loud) { id: databaseId }
   note(input: $input)
 }
-query Bare @rest(method: GET, path: "/e/bare", auth: NONE, envelope: BARE, nulls: OMIT) { nothing  u: apiUsage { name website_id: websiteId } }
+query Bare @rest(method: GET, path: "/e/bare", auth: NONE, envelope: BARE, nulls: OMIT) { nothing  u: apiUsage { name website_id: websiteDatabaseId } }
 query Picked @rest(method: GET, path: "/api/picked", auth: NONE, pick: "websites.nodes") {
   data: apiUsage { websites(first: 1) { nodes { domain } } }
 }
@@ -390,6 +390,10 @@ fn a_broken_document_stops_the_server_with_a_sentence() {
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @flatten }} }}"), "operation A: @flatten cannot stand there"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @spell(as: UPPER) }} }}"), "operation A: @spell needs `as: LOWER` or `as: TITLE`"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ t: __typename @echo(variable: \"x\") }} }}"), "operation A: there is no variable `$x`"),
+        (format!("query A($id: ID!) {route} {{ website(id: $id) {{ t: __typename @constant }} }}"), "operation A: @constant needs `value`"),
+        (format!("query A($id: ID!) {route} @key(of: \"NoteInput\", field: \"x\", is: \"y\") {{ website(id: $id) {{ name }} }}"), "operation A: @key: `NoteInput` has no field `x`"),
+        (r#"query A @rest(method: GET, path: "/a", auth: NONE, then: "B") { nothing }"#.to_owned(), "operation A: @rest: there is no operation `B`"),
+        (r#"query A @rest(method: GET, path: "/a", auth: NONE, then: "B") { nothing } query B($id: ID!) @rest(method: GET, path: "/b/:id", auth: NONE) { data: website(id: $id) { name } }"#.to_owned(), "operation A: @rest: the path has no `id` for `B`"),
         (r#"query A @rest(method: GET, path: "/a", auth: NONE, role: ADMIN) { nothing }"#.to_owned(), "operation A: @rest has no argument `role`"),
         (r#"query A @rest(method: GET, path: "/a", auth: ADMIN) { nothing }"#.to_owned(), "operation A: @rest needs `auth`: KEY, BEARER or NONE"),
         (r#"query A @rest(method: GET, path: "/a", auth: NONE) { nothing } query B @rest(method: GET, path: "/a", auth: NONE) { nothing }"#.to_owned(), "operations A and B clash in name or route"),

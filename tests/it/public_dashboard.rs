@@ -49,7 +49,7 @@ async fn anyone_reads_the_aggregates_and_the_same_numbers_as_members() {
     let team = open().await;
     let selection = format!(
         "id databaseId domain name timezone primaryColor publicDashboard
-         realtime {{ visitors {{ current today }} pageViews {{ current }} countries {{ code }} topPages {{ path }} }}
+         realtime {{ visitors {{ current today }} pageviews {{ current }} countries {{ country }} topPages {{ path }} }}
          analytics({RANGE}, compare: PREVIOUS_PERIOD, filters: [{{ dimension: PAGE, operator: STARTS_WITH, values: [\"/\"] }}]) {{
            range {{ start end }} filters {{ dimension }} totals {{ visitors visits pageviews bounceRate conversions }}
            previous {{ visitors }} series(interval: DAY) {{ date metrics {{ visitors }} }}
@@ -73,8 +73,8 @@ async fn everything_else_is_for_members() {
         "trackingCode",
         "isActive",
         "team { name }",
-        "teamId",
-        "userId",
+        "teamDatabaseId",
+        "userDatabaseId",
         "createdAt",
         "updatedAt",
         "kpiGoal",
@@ -180,7 +180,7 @@ async fn no_other_way_leads_in() {
         format!(
             "mutation {{ websiteUpdateGeneral(websiteId: \"{site}\", input: {{ name: \"Mine\" }}) {{ website {{ name }} }} }}"
         ),
-        format!("mutation {{ websiteDelete(websiteId: \"{site}\") {{ deleted }} }}"),
+        format!("mutation {{ websiteDelete(input: {{ websiteId: \"{site}\" }}) {{ deletedId }} }}"),
     ];
     for query in &ways {
         for caller in team.public() {

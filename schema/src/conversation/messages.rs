@@ -38,9 +38,6 @@ const MAX_MESSAGES: usize = 10_000;
 /// Maximum length of all messages of a conversation together, in characters.
 const MAX_CHARACTERS: u64 = 4_000_000;
 
-/// Number of messages charged where all of them are returned: messages of 4,000 characters, by [`MAX_CHARACTERS`].
-pub(super) const PRICED_MESSAGES: u32 = 1_000;
-
 /// Cost of the text of one message.
 const CONTENT_COST: u32 = 20;
 
@@ -75,7 +72,7 @@ pub struct ConversationMessageInput {
     /// Text, 1 to 100,000 characters.
     pub content: String,
     /// Time of the message; null means now.
-    pub timestamp: Option<Instant>,
+    pub created_at: Option<Instant>,
 }
 
 /// A checked message and its time.
@@ -163,7 +160,7 @@ pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) ->
     let now = ports.now();
     let one = |(index, input): (usize, ConversationMessageInput)| {
         let (role, content) = checked_message(&format!("messages[{index}]."), &input.role, input.content)?;
-        let at = input.timestamp.map_or(now, |at| at.0.trunc_subsecs(3));
+        let at = input.created_at.map_or(now, |at| at.0.trunc_subsecs(3));
         Ok(Checked { role, content, at })
     };
     messages.into_iter().enumerate().map(one).collect()
@@ -247,13 +244,6 @@ pub async fn append(
     Ok((chat.changed(conversation)?, row))
 }
 
-/// All messages, in order.
-pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
-    let rows =
-        of_conversation(chat.id()).order_by_asc(message::Column::Position).all(ports.database.reader(chat)).await?;
-    rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
-}
-
 /// One page of messages. Errors: `Invalid` for invalid page arguments.
 pub(super) async fn page(ports: &Ports, chat: &Chat<Viewer>, args: &PageArgs) -> Result<ConversationMessageConnection> {
     let sizes = PageArgs { first: args.first, last: args.last, ..PageArgs::default() };
@@ -322,7 +312,7 @@ impl ConversationMessage {
     }
 
     /// Time of the message, UTC.
-    async fn timestamp(&self) -> Instant {
+    async fn created_at(&self) -> Instant {
         Instant(self.row.sent_at)
     }
 

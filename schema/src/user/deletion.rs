@@ -19,6 +19,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     cost::first_of,
     error::{Error, Result},
+    error_code::{ErrorCode, errors},
     ports::Ports,
     team::creation,
 };
@@ -32,15 +33,13 @@ const MAX_WEBSITES: u32 = 1_000;
 /// The result of deleting an account.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct UserDeletePayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// UUIDs of the teams that were deleted with the account, at most 100.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
-    pub deleted_team_ids: Vec<Uuid>,
+    pub deleted_team_database_ids: Vec<Uuid>,
     /// UUIDs of the websites that were deleted with those teams, at most 1,000. Their events are erased in the
     /// background.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WEBSITES), None))]
-    pub deleted_website_ids: Vec<Uuid>,
+    pub deleted_website_database_ids: Vec<Uuid>,
 }
 
 // Rules
@@ -176,8 +175,10 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
     audit::note(&txn, ports, line).await?;
     txn.commit_changing(&going, &websites).await?;
-    let (deleted_team_ids, deleted_website_ids) = (first_of(going, MAX_TEAMS), first_of(websites, MAX_WEBSITES));
-    Ok(UserDeletePayload { deleted: true, deleted_team_ids, deleted_website_ids })
+    Ok(UserDeletePayload {
+        deleted_team_database_ids: first_of(going, MAX_TEAMS),
+        deleted_website_database_ids: first_of(websites, MAX_WEBSITES),
+    })
 }
 
 /// Records the deletion of an account with external sign-in, so that tokens issued before do not create it again. Only
@@ -201,7 +202,7 @@ impl AccountDeletionMutation {
     /// it, including their websites, API keys and events. Fails with `CONFLICT`, naming the team, while the user is the
     /// last owner of a team with other members.
     #[doc = access_line!(USER)]
-    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None), directive = errors::apply(vec![ErrorCode::Conflict]))]
     async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {
         let answer: async_graphql::Result<Option<UserDeletePayload>> =
             async { Ok(Some(delete(ctx.cx()?.ports(), &ctx.myself().await?).await?)) }.await;

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use super::Website;
 use crate::{
     access::{Admin, On, Reach as _, Role, access_directive},
+    error_code::{ErrorCode, errors},
     id::Kind,
     scalars::EmailAddress,
     team::members::{self, Membership},
@@ -59,8 +60,6 @@ pub struct WebsiteUpdateMemberPayload {
 /// The result of removing a member.
 #[derive(SimpleObject)]
 pub struct WebsiteRemoveMemberPayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the membership. A later invitation reactivates it.
     pub deleted_id: ID,
     /// The website.
@@ -80,7 +79,7 @@ impl MemberMutation {
     /// `NOT_FOUND` if no account has the address or, if mail is configured, the account has not confirmed it, and with
     /// `CONFLICT` for an active member.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None), directive = errors::apply(vec![ErrorCode::NotFound, ErrorCode::Conflict]))]
     async fn website_invite_member(
         &self,
         ctx: &Context<'_>,
@@ -136,7 +135,7 @@ impl MemberMutation {
             let team = cx.loaders().team_of_site(&site).await?;
             members::remove(cx.ports(), &team, Some(site.id()), id).await?;
             let deleted_id = Kind::Membership.global(id);
-            Ok(Some(WebsiteRemoveMemberPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+            Ok(Some(WebsiteRemoveMemberPayload { deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

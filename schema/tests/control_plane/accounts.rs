@@ -33,11 +33,11 @@ async fn a_new_account_owns_a_team_and_is_signed_in() {
     assert_eq!(data["signUp"]["expiresAt"], json!("2026-03-04T05:21:07.000Z"));
     let client = app.token(data["signUp"]["accessToken"].as_str().unwrap());
     let data = client
-        .ok("{ viewer { email name authProvider planLimits { plan maxWebsites requestsPerMonth } } }", json!({}))
+        .ok("{ viewer { email fullName authProvider planLimits { plan maxWebsites requestsPerMonth } } }", json!({}))
         .await;
     assert_eq!(
         data["viewer"],
-        json!({ "email": "ada@shop.example", "name": null, "authProvider": "PASSWORD",
+        json!({ "email": "ada@shop.example", "fullName": null, "authProvider": "PASSWORD",
                 "planLimits": { "plan": "ENTERPRISE", "maxWebsites": null, "requestsPerMonth": 1_000_000 } })
     );
     assert_eq!(app.anonymous().code(SIGN_UP, who("ADA@shop.example")).await, "CONFLICT");
@@ -222,6 +222,6 @@ async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passw
     assert_eq!(operator.site(&app.ports, "other.example").await.unwrap_err().status(), 404);
     let (_, secret) =
         footfall_schema::api_key::create(&app.ports, &team, "Nightly", Some(&site.lower())).await.unwrap();
-    let data = app.key(&secret).ok("{ apiUsage { websiteId } }", json!({})).await;
-    assert_eq!(data["apiUsage"]["websiteId"], json!(site.id().to_string()));
+    let data = app.key(&secret).ok("{ apiUsage { websiteDatabaseId } }", json!({})).await;
+    assert_eq!(data["apiUsage"]["websiteDatabaseId"], json!(site.id().to_string()));
 }

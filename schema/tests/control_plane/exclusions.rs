@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use crate::app::{App, Client};
 
 const LIST: &str = "query($id: ID!) { website(id: $id) { exclusions {
-    ipExclusions { id databaseId ipAddress description createdAt websiteId }
+    ipExclusions { id databaseId ipAddress description createdAt websiteDatabaseId }
     pathExclusions { id databaseId pathPattern description createdAt website { databaseId } }
 } } }";
 const IP: &str = "mutation($id: ID!, $input: WebsiteExcludeIpInput!) { websiteExcludeIp(websiteId: $id, input: $input) {
-    ipExclusion { id databaseId ipAddress description createdAt websiteId } website { exclusions { ipExclusions { ipAddress } } } } }";
+    ipExclusion { id databaseId ipAddress description createdAt websiteDatabaseId } website { exclusions { ipExclusions { ipAddress } } } } }";
 const PATH: &str = "mutation($id: ID!, $input: WebsiteExcludePathInput!) { websiteExcludePath(websiteId: $id, input: $input) {
     pathExclusion { id databaseId pathPattern description } website { exclusions { pathExclusions { pathPattern } } } } }";
 const REMOVE_IP: &str =
     "mutation($id: ID!, $gone: ID!) { websiteRemoveIpExclusion(websiteId: $id, input: { exclusionId: $gone }) {
-    deleted deletedId website { exclusions { ipExclusions { ipAddress } } } } }";
+    deletedId website { exclusions { ipExclusions { ipAddress } } } } }";
 const REMOVE_PATH: &str =
     "mutation($id: ID!, $gone: ID!) { websiteRemovePathExclusion(websiteId: $id, input: { exclusionId: $gone }) {
-    deleted deletedId website { exclusions { pathExclusions { pathPattern } } } } }";
+    deletedId website { exclusions { pathExclusions { pathPattern } } } } }";
 
 async fn exclude_ip(client: &Client<'_>, site: &str, address: &str) -> Value {
     let vars = json!({ "id": site, "input": { "ipAddress": address, "description": " Office " } });
@@ -42,7 +42,7 @@ async fn what_was_excluded_is_listed_until_it_is_removed() {
     assert_eq!(owner.ok(LIST, json!({ "id": site })).await["website"]["exclusions"], nothing);
     let ip = exclude_ip(&owner, &site, "203.0.113.77/24").await;
     assert_eq!(
-        (&ip["ipAddress"], &ip["description"], &ip["createdAt"], &ip["websiteId"]),
+        (&ip["ipAddress"], &ip["description"], &ip["createdAt"], &ip["websiteDatabaseId"]),
         (&json!("203.0.113.0/24"), &json!("Office"), &json!("2026-03-04T05:06:07.000Z"), &json!(site))
     );
     let path = exclude_path(&owner, &site, "/admin/*").await;
@@ -57,7 +57,7 @@ async fn what_was_excluded_is_listed_until_it_is_removed() {
     let gone = owner.ok(REMOVE_IP, json!({ "id": site, "gone": ip["databaseId"] })).await;
     assert_eq!(
         gone["websiteRemoveIpExclusion"],
-        json!({ "deleted": true, "deletedId": ip["id"], "website": { "exclusions": { "ipExclusions": [] } } })
+        json!({ "deletedId": ip["id"], "website": { "exclusions": { "ipExclusions": [] } } })
     );
     let gone = owner.ok(REMOVE_PATH, json!({ "id": site, "gone": path["id"] })).await;
     assert_eq!(gone["websiteRemovePathExclusion"]["deletedId"], path["id"]);

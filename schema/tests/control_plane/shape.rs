@@ -38,6 +38,7 @@ fn every_access_is_stated_and_described() {
             (On::Public, _) => "Access: anyone.".to_owned(),
             (On::User, _) => "Access: a signed-in user.".to_owned(),
             (On::ApiKey, _) => "Access: an API key.".to_owned(),
+            (On::Caller, _) => "Access: a signed-in user or an API key.".to_owned(),
             (On::Node, _) => format!("Access: {role} or above in the object's team, or the user's own account."),
             (On::Team, _) => format!("Access: {role} or above in the team."),
             (On::Conversation, _) => {
@@ -96,7 +97,7 @@ fn everything_has_a_description() {
 #[test]
 fn scalars_name_their_specification_and_root_queries_are_nullable() {
     let sdl = schema::sdl();
-    for scalar in ["DateTime", "EmailAddress", "HexColor", "TimeZone", "URL", "UUID", "BigInt"] {
+    for scalar in ["DateTime", "EmailAddress", "HexColor", "TimeZone", "URL", "UUID", "BigInt", "Decimal"] {
         assert!(sdl.contains(&format!("scalar {scalar} @specifiedBy(url: ")), "{scalar}\n{sdl}");
     }
     for field in ["viewer: User\n", "team(\n", "apiUsage: ApiUsage\n"] {
@@ -105,6 +106,141 @@ fn scalars_name_their_specification_and_root_queries_are_nullable() {
     }
     assert!(sdl.contains("viewer: User @access(on: USER)"), "{sdl}");
     assert!(sdl.contains("plans: [Plan!]! @access(on: PUBLIC)"), "{sdl}");
+}
+
+/// `visitDurationSeconds` becomes `VISIT_DURATION_SECONDS`.
+fn upper(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[test]
+fn each_metric_is_the_name_of_its_field() {
+    let sdl = async_graphql::parser::parse_schema(schema::sdl()).unwrap();
+    let (mut fields, mut values) = (Vec::new(), Vec::new());
+    for definition in sdl.definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        match (definition.node.name.node.as_str(), definition.node.kind) {
+            ("Metrics", TypeKind::Object(object)) => {
+                fields.extend(object.fields.into_iter().map(|field| upper(&field.node.name.node)));
+            }
+            ("Metric", TypeKind::Enum(metric)) => {
+                values.extend(metric.values.into_iter().map(|value| value.node.value.node.to_string()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(values, fields);
+    assert!(fields.len() >= 11, "{fields:?}");
+}
+
+/// Visitors are no nodes: their ids are UUIDs.
+const NO_NODES: [&str; 2] = ["Visitor.visitorId", "TrackedEvent.visitorId"];
+
+/// Whether a name ends like this, in the singular or the plural; `id` and `databaseId` are whole names of the kind.
+fn ends_with(name: &str, end: &str) -> bool {
+    let name = name.strip_suffix('s').unwrap_or(name);
+    name.ends_with(end) || name == end[..1].to_lowercase() + &end[1..]
+}
+
+#[test]
+fn ids_of_one_name_are_of_one_kind() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for definition in async_graphql::parser::parse_schema(schema::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let parent = definition.node.name.node.to_string();
+        let fields: Vec<(String, String)> = match definition.node.kind {
+            TypeKind::Object(object) => object
+                .fields
+                .into_iter()
+                .map(|field| (field.node.name.node.to_string(), field.node.ty.node.to_string()))
+                .collect(),
+            TypeKind::InputObject(input) => input
+                .fields
+                .into_iter()
+                .map(|field| (field.node.name.node.to_string(), field.node.ty.node.to_string()))
+                .collect(),
+            _ => continue,
+        };
+        for (field, ty) in fields {
+            let place = format!("{parent}.{field}");
+            let base = ty.trim_matches(['[', ']', '!'].as_slice());
+            let right = match () {
+                () if NO_NODES.contains(&place.as_str()) || ends_with(&field, "DatabaseId") => "UUID",
+                () if ends_with(&field, "Id") => "ID",
+                () if base == "UUID" || base == "ID" => "a name that ends in Id or DatabaseId",
+                () => continue,
+            };
+            checked += 1;
+            if base != right {
+                wrong.push(format!("{place}: {ty} must be {right}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn mutations_take_an_input_beside_the_id_of_their_parent_and_nothing_else() {
+    let mut checked = 0;
+    for definition in async_graphql::parser::parse_schema(schema::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        if definition.node.name.node != "Mutation" {
+            continue;
+        }
+        let TypeKind::Object(mutation) = definition.node.kind else { panic!("Mutation is no object") };
+        for field in mutation.fields {
+            let name = field.node.name.node.to_string();
+            let ty = name[..1].to_uppercase() + &name[1..];
+            assert_eq!(field.node.ty.node.to_string(), format!("{ty}Payload"), "{name}");
+            let arguments = field
+                .node
+                .arguments
+                .iter()
+                .map(|argument| (argument.node.name.node.to_string(), argument.node.ty.node.to_string()));
+            let arguments: Vec<_> = arguments.collect();
+            let input = ("input".to_owned(), format!("{ty}Input!"));
+            let fits = match &arguments[..] {
+                [] => true,
+                [only] => *only == input,
+                [(parent, kind), last] => parent.ends_with("Id") && kind == "ID!" && *last == input,
+                _ => false,
+            };
+            assert!(fits, "{name}: {arguments:?}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn the_published_codes_are_those_of_the_table() {
+    use schema::ErrorCode;
+
+    let document = async_graphql::parser::parse_schema(schema::sdl()).unwrap();
+    let published = document.definitions.into_iter().find_map(|definition| match definition {
+        TypeSystemDefinition::Type(definition) if definition.node.name.node == "ErrorCode" => {
+            match definition.node.kind {
+                TypeKind::Enum(codes) => Some(codes.values),
+                _ => None,
+            }
+        }
+        _ => None,
+    });
+    let published: Vec<_> = published.unwrap().into_iter().map(|value| value.node.value.node.to_string()).collect();
+    assert_eq!(published, ErrorCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>());
+    for (code, status) in schema::Error::TABLE {
+        let row = ErrorCode::ALL.iter().find(|row| row.as_str() == *code).unwrap();
+        assert_eq!(row.status(), *status);
+    }
 }
 
 #[tokio::test]

@@ -47,13 +47,14 @@ fn known(text: &str) -> Option<&str> {
 /// One visitor, described by the latest visit in the range.
 #[Object]
 impl Visitor {
-    /// ID of the visitor on this website. On cookieless websites it changes each UTC day.
+    /// UUID of the visitor on this website, who is no node and has no global ID. On cookieless websites it changes each
+    /// UTC day.
     async fn visitor_id(&self) -> Uuid {
         visitor_uuid(self.row.visitor)
     }
 
     /// ISO 3166-1 alpha-2 code, upper case; null if unknown.
-    async fn country_code(&self) -> Option<&str> {
+    async fn country(&self) -> Option<&str> {
         known(&self.row.country)
     }
 
@@ -68,7 +69,7 @@ impl Visitor {
     }
 
     /// Device type; null if unknown.
-    async fn device_type(&self) -> Option<Device> {
+    async fn device(&self) -> Option<Device> {
         Device::named(&self.row.device)
     }
 
