@@ -219,7 +219,7 @@ fn allowed() -> Vec<Kind> {
         }),
         kind("visitors, by rows", 1_000, |target, size, number| {
             let rows = format!(
-                "visitors(first: {size}, offset: {}) {{ nodes {{ visitorId countryCode countryName city deviceType browser os valueScore visitedAt lastSeenAt landingPage referrer visits pageviews }} }}",
+                "visitors(first: {size}, offset: {}) {{ nodes {{ visitorId country countryName city device browser os valueScore visitedAt lastSeenAt landingPage referrer visits pageviews }} }}",
                 number % 1_000
             );
             target.query(format!("{{ {} }}", target.question(88, number, "", &rows)))

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod auth;
 pub mod body;
+pub mod body_keys;
 pub mod document;
 pub mod document_source;
 pub mod envelope;

@@ -31,7 +31,7 @@ pub struct Onboarding {
     /// Name of the current step, as defined by the dashboard; null before the first step.
     pub current_step: Option<String>,
     /// Whether onboarding is complete. False if nothing was saved.
-    pub completed: bool,
+    pub is_completed: bool,
     /// The dashboard's own object, unchanged; `{}` if nothing was saved.
     pub data: Json,
     /// Time when onboarding was first saved, UTC; null if it was never saved.
@@ -40,7 +40,7 @@ pub struct Onboarding {
     pub updated_at: Option<Instant>,
 }
 
-/// Onboarding progress to save. Omitted fields stay unchanged, except `completed`.
+/// Onboarding progress to save. Omitted fields stay unchanged, except `isCompleted`.
 #[derive(InputObject, Debug, Clone)]
 pub struct OnboardingSaveInput {
     /// Name of the current step, as defined by the dashboard, 1 to 100 characters; null for none.
@@ -49,7 +49,7 @@ pub struct OnboardingSaveInput {
     pub data: MaybeUndefined<Json>,
     /// Whether onboarding is complete. Defaults to false.
     #[graphql(default = false)]
-    pub completed: bool,
+    pub is_completed: bool,
 }
 
 /// The result of saving onboarding progress.
@@ -66,7 +66,7 @@ fn face(row: onboarding::Model) -> Result<Onboarding> {
     Ok(Onboarding {
         user_id: row.user_id,
         current_step: row.current_step,
-        completed: row.completed,
+        is_completed: row.completed,
         data: Json(data),
         created_at: Some(Instant(row.created_at)),
         updated_at: Some(Instant(row.updated_at)),
@@ -80,7 +80,7 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
         None => Ok(Onboarding {
             user_id: myself.id(),
             current_step: None,
-            completed: false,
+            is_completed: false,
             data: Json(Value::Object(Default::default())),
             created_at: None,
             updated_at: None,
@@ -139,7 +139,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
             if let Some(data) = data {
                 row.data = Set(data);
             }
-            row.completed = Set(input.completed);
+            row.completed = Set(input.is_completed);
             row.updated_at = Set(now);
             row.update(&txn).await?
         }
@@ -147,7 +147,7 @@ pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) ->
             let row = onboarding::ActiveModel {
                 user_id: Set(myself.id()),
                 current_step: Set(step.flatten()),
-                completed: Set(input.completed),
+                completed: Set(input.is_completed),
                 data: Set(data.unwrap_or_else(|| "{}".to_owned())),
                 created_at: Set(now),
                 updated_at: Set(now),

@@ -68,9 +68,9 @@ pub struct RealtimeCount {
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct LiveCountry {
     /// ISO 3166-1 alpha-2 code, upper case; empty if unknown.
-    pub code: String,
-    /// English name; `Unknown` if unknown.
-    pub name: String,
+    pub country: String,
+    /// English name of the country; `Unknown` if unknown.
+    pub country_name: String,
     /// Visitors of the last five minutes.
     pub count: BigInt,
 }
@@ -101,7 +101,7 @@ pub struct SiteStats {
     /// Exact number of distinct visitors. On cookieless websites a visitor gets a new identity each UTC day.
     pub visitors: PeriodCounts,
     /// Page views, including repeated views.
-    pub page_views: PeriodCounts,
+    pub pageviews: PeriodCounts,
     /// Time of the count, UTC.
     pub at: Instant,
 }
@@ -110,7 +110,7 @@ pub struct SiteStats {
 #[derive(SimpleObject, Debug, Clone, PartialEq, Eq)]
 pub struct SiteStatus {
     /// Whether the website accepts events. False while tracking is paused.
-    pub active: bool,
+    pub is_active: bool,
     /// Tracking code that pages send events with: `ZV_` followed by 24 characters.
     pub tracking_code: String,
     /// Host name, lower case, without scheme and path.
@@ -196,8 +196,8 @@ fn mismatch() -> Error {
 
 fn countries(figures: &LiveFigures) -> List<LiveCountry> {
     let country = |(code, count): &(String, u64)| LiveCountry {
-        code: code.clone(),
-        name: country_name(code).unwrap_or("Unknown").to_owned(),
+        country: code.clone(),
+        country_name: country_name(code).unwrap_or("Unknown").to_owned(),
         count: BigInt::from_u64(*count),
     };
     first_of(figures.countries.iter().map(country).collect(), MAX_COUNTRIES).into()
@@ -221,18 +221,14 @@ pub(crate) async fn stats(cx: &Cx, tracked: &TrackedWebsite) -> Result<SiteStats
         week: BigInt(of(&week)),
         month: BigInt(of(&month)),
     };
-    Ok(SiteStats {
-        visitors: counts(|sums| sums.visitors),
-        page_views: counts(|sums| sums.pageviews),
-        at: Instant(now),
-    })
+    Ok(SiteStats { visitors: counts(|sums| sums.visitors), pageviews: counts(|sums| sums.pageviews), at: Instant(now) })
 }
 
 /// Tracking status of the website.
 pub(crate) async fn status(ports: &Ports, tracked: &TrackedWebsite) -> Result<SiteStatus> {
     let website = tracked.website();
     Ok(SiteStatus {
-        active: website.is_active(),
+        is_active: website.is_active(),
         tracking_code: website.tracking_code().to_owned(),
         domain: website.domain().to_owned(),
         last_event_at: last_event_at(ports, website.id()).await?,
@@ -298,7 +294,7 @@ impl Realtime {
     }
 
     /// Page views, including repeated views.
-    async fn page_views(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
+    async fn pageviews(&self, ctx: &Context<'_>) -> Result<RealtimeCount> {
         self.count(ctx, self.figures.pageviews, |sums| sums.pageviews).await
     }
 

@@ -3,17 +3,19 @@
 //!
 //! - An absent key stays absent and null stays null, so that a partial update erases nothing.
 //! - An unknown key is refused, so that a misspelled one is not silently ignored.
+//! - A key that an operation names by `@key` stands for its field.
 //! - If the body is spread, each member is a variable, by the same rules.
 
 use async_graphql::{
     Name, Value,
     indexmap::IndexMap,
-    parser::types::{BaseType, Type},
+    parser::types::{BaseType, InputValueDefinition, Type},
 };
 use schema::error::{Error, Result};
 use serde_json::Value as Json;
 
 use super::{
+    body_keys::BodyKeys,
     document::Operation,
     rest_names::{choices, snake},
     scalars,
@@ -21,24 +23,32 @@ use super::{
     variables::{Origin, Variable},
 };
 
+/// What a body is read by.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    sdl: &'a Sdl,
+    keys: &'a BodyKeys,
+}
+
 /// Reads a body into its variables. Errors: `Invalid`, naming the field as spelled by the caller.
 pub fn variables(bytes: &[u8], operation: &Operation, sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
+    let reading = Reading { sdl, keys: &operation.keys };
     let open: Vec<&Variable> = operation.variables.iter().filter(|variable| variable.origin == Origin::Body).collect();
     match open.as_slice() {
-        [variable] if !operation.spread => Ok(vec![(variable.name.clone(), read(bytes, variable, sdl)?)]),
-        _ => spread(bytes, &open, sdl),
+        [variable] if !operation.spread => Ok(vec![(variable.name.clone(), read(bytes, variable, reading)?)]),
+        _ => spread(bytes, &open, reading),
     }
 }
 
 /// Reads a body whose members are variables.
-fn spread(bytes: &[u8], open: &[&Variable], sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
+fn spread(bytes: &[u8], open: &[&Variable], reading: Reading<'_>) -> Result<Vec<(Name, Value)>> {
     let mut given: Vec<(Name, Value)> = Vec::new();
     for (key, json) in parsed(bytes)? {
         let Some(variable) = open.iter().find(|variable| snake(&variable.name) == key) else {
             let names: Vec<String> = open.iter().map(|variable| snake(&variable.name)).collect();
             return Err(unknown(&key, &names));
         };
-        given.push((variable.name.clone(), convert(json, &variable.ty, &key, sdl)?));
+        given.push((variable.name.clone(), convert(json, &variable.ty, &key, reading)?));
     }
     let missing = open.iter().find(|open| open.is_required() && !given.iter().any(|(name, _)| *name == open.name));
     match missing {
@@ -66,11 +76,12 @@ fn parsed(bytes: &[u8]) -> Result<serde_json::Map<String, Json>> {
 }
 
 /// Reads a body as one variable.
-fn read(bytes: &[u8], variable: &Variable, sdl: &Sdl) -> Result<Value> {
-    convert(Json::Object(parsed(bytes)?), &variable.ty, "body", sdl)
+fn read(bytes: &[u8], variable: &Variable, reading: Reading<'_>) -> Result<Value> {
+    convert(Json::Object(parsed(bytes)?), &variable.ty, "body", reading)
 }
 
-fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
+fn convert(json: Json, ty: &Type, field: &str, reading: Reading<'_>) -> Result<Value> {
+    let sdl = reading.sdl;
     let wrong = |why: &str| Err(Error::invalid(field, why));
     match (&ty.base, json) {
         (_, Json::Null) if ty.nullable => Ok(Value::Null),
@@ -78,13 +89,13 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
         (BaseType::List(item), Json::Array(items)) => items
             .into_iter()
             .enumerate()
-            .map(|(index, json)| convert(json, item, &format!("{field}[{index}]"), sdl))
+            .map(|(index, json)| convert(json, item, &format!("{field}[{index}]"), reading))
             .collect::<Result<_>>()
             .map(Value::List),
         (BaseType::List(_), _) => wrong("must be an array"),
         (BaseType::Named(name), json) => {
             if sdl.input_fields(name).is_some() {
-                return object(json, name, field, sdl);
+                return object(json, name, field, reading);
             }
             if let Some(values) = sdl.enum_values(name) {
                 let choices = choices(name, values.into_iter());
@@ -118,24 +129,34 @@ fn convert(json: Json, ty: &Type, field: &str, sdl: &Sdl) -> Result<Value> {
     }
 }
 
-fn object(json: Json, name: &str, field: &str, sdl: &Sdl) -> Result<Value> {
+fn object(json: Json, name: &str, field: &str, Reading { sdl, keys }: Reading<'_>) -> Result<Value> {
     let Json::Object(members) = json else { return Err(Error::invalid(field, "must be a JSON object")) };
     let known = sdl.input_fields(name).unwrap_or_default();
     let within = |key: &str| if field == "body" { key.to_owned() } else { format!("{field}.{key}") };
     let mut object = IndexMap::new();
+    let names = known.iter().flat_map(|input| {
+        let own = keys.key(name, &input.name.node);
+        let second = keys.second(name, &input.name.node).map(str::to_owned);
+        std::iter::once((own, *input)).chain(second.map(|key| (key, *input)))
+    });
+    let names: Vec<(String, &InputValueDefinition)> = names.collect();
     for (key, json) in members {
-        let Some(input) = known.iter().find(|input| snake(&input.name.node) == key) else {
-            let names: Vec<String> = known.iter().map(|input| snake(&input.name.node)).collect();
+        let Some((_, input)) = names.iter().find(|(known, _)| *known == key) else {
+            let names: Vec<String> = names.iter().map(|(known, _)| known.clone()).collect();
             return Err(unknown(&within(&key), &names));
         };
-        let value = convert(json, &input.ty.node, &within(&key), sdl)?;
+        let value = convert(json, &input.ty.node, &within(&key), Reading { sdl, keys })?;
+        if object.contains_key(&input.name.node) {
+            let second = keys.second(name, &input.name.node).unwrap_or(&key);
+            return Err(Error::invalid(within(second), format!("cannot be combined with {}", input.name.node)));
+        }
         object.insert(input.name.node.clone(), value);
     }
     let missing = known.iter().find(|input| {
         !input.ty.node.nullable && input.default_value.is_none() && !object.contains_key(&input.name.node)
     });
     match missing {
-        Some(input) => Err(Error::invalid(within(&snake(&input.name.node)), MISSING)),
+        Some(input) => Err(Error::invalid(within(&keys.key(name, &input.name.node)), MISSING)),
         None => Ok(Value::Object(object)),
     }
 }
@@ -168,21 +189,27 @@ fn plain(json: Json) -> Value {
 mod tests {
     use async_graphql::{parser::types::VariableDefinition, value};
 
-    use super::super::variables::Origin;
+    use super::super::{document::Arguments, variables::Origin};
     use super::*;
 
     fn read(body: &str) -> std::result::Result<Value, String> {
         let sdl = Sdl::parse(
             "type Query { a: Int } scalar JSON scalar HexColor enum Role { OWNER VIEWER }
              input In { websiteName: String!, primaryColor: HexColor, role: Role, data: JSON, tags: [String!], deep: Deep, kpiGoal: Int = 3 }
-             input Deep { someId: ID! }",
+             input Deep { someId: ID!, isRare: Boolean }",
         )
         .unwrap();
-        let parsed = async_graphql::parser::parse_query("query A($input: In!) { a }").unwrap();
+        let parsed = async_graphql::parser::parse_query(
+            "query A($input: In!) @key(of: \"Deep\", field: \"isRare\", is: \"rare\") @key(of: \"In\", field: \"kpiGoal\", is: \"goal\", also: true) { a }",
+        ).unwrap();
         let (_, operation) = parsed.operations.iter().next().unwrap();
         let definition: &VariableDefinition = &operation.node.variable_definitions[0].node;
         let variable = Variable::read(definition, Origin::Body, String::new(), &sdl).unwrap();
-        super::read(body.as_bytes(), &variable, &sdl).map_err(|error| error.message())
+        let mut keys = BodyKeys::default();
+        for directive in &operation.node.directives {
+            keys.add(Arguments::from_directive(&directive.node), &sdl).unwrap();
+        }
+        super::read(body.as_bytes(), &variable, Reading { sdl: &sdl, keys: &keys }).map_err(|error| error.message())
     }
 
     #[test]
@@ -197,6 +224,10 @@ mod tests {
         assert_eq!(
             read(r#"{"website_name":"A","kpi_goal":3.0}"#).unwrap(),
             value!({ "websiteName": "A", "kpiGoal": 3 })
+        );
+        assert_eq!(
+            read(r#"{"website_name":"A","goal":4,"deep":{"some_id":"1","rare":true}}"#).unwrap(),
+            value!({ "websiteName": "A", "kpiGoal": 4, "deep": { "someId": "1", "isRare": true } })
         );
         assert_eq!(read(r#"{"website_name":"A"}"#).unwrap(), value!({ "websiteName": "A" }), "absent stays absent");
     }
@@ -219,8 +250,15 @@ mod tests {
             (r#"{"website_name":"A","tags":"x"}"#, "tags: must be an array"),
             (r#"{"website_name":"A","tags":["x",null]}"#, "tags[1]: must not be null"),
             (r#"{"website_name":"A","deep":{}}"#, "deep.some_id: is required"),
-            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is unknown; must be one of some_id"),
-            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is unknown; must be one of some_id"),
+            (
+                r#"{"website_name":"A","deep":{"some_id":"1","is_rare":true}}"#,
+                "deep.is_rare: is unknown; must be one of some_id, rare",
+            ),
+            (r#"{"website_name":"A","deep":{"some_id":"1","rare":1}}"#, "deep.rare: must be true or false"),
+            (r#"{"website_name":"A","kpi_goal":3,"goal":4}"#, "goal: cannot be combined with kpiGoal"),
+            (r#"{"website_name":"A","goal":4,"kpi_goal":3}"#, "goal: cannot be combined with kpiGoal"),
+            (r#"{"website_name":"A","deep":{"x_y":1}}"#, "deep.x_y: is unknown; must be one of some_id, rare"),
+            (r#"{"website_name":"A","deep":{"someId":"1"}}"#, "deep.someId: is unknown; must be one of some_id, rare"),
         ] {
             assert_eq!(read(body).unwrap_err(), message, "{body}");
         }

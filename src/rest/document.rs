@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     auth::Auth,
+    body_keys::BodyKeys,
     document_source::{self, Source},
     pagination::Walk,
     projection::{SchemaIndex, Slot, Source as From},
@@ -57,6 +58,8 @@ pub struct Operation {
     pub access: Vec<Access>,
     /// Whether each member of the body is a variable of its own, instead of the body being one.
     pub spread: bool,
+    /// Keys of the body that are not the names of their fields.
+    pub keys: BodyKeys,
     /// Arguments of root fields and the variables they take, by name.
     pub named: Vec<(String, String)>,
     /// The executed text, without the adapter's directives.
@@ -123,7 +126,7 @@ impl Operation {
         let slots = selecting.root(&definition.selection_set.node, root)?;
         let Selecting { uses, walks, .. } = selecting;
         let mut variables = variables(definition, &path, body.as_deref(), &walks, uses, sdl)?;
-        bounds(definition, &mut variables)?;
+        let keys = on_operation(definition, &mut variables, sdl)?;
         let access = root_fields(definition)
             .filter_map(|field| access_of(&sdl.field(root, &field.name.node)?.directives))
             .collect();
@@ -159,6 +162,7 @@ impl Operation {
             walks,
             access,
             spread: body.as_deref() == Some(SPREAD),
+            keys,
             named,
             text: source.text,
             id,
@@ -227,11 +231,16 @@ fn variables(
     Ok(variables)
 }
 
-/// Reads `@between(variable:, min:, max:)`.
-fn bounds(definition: &OperationDefinition, variables: &mut [Variable]) -> Result<(), String> {
+/// Reads `@between(variable:, min:, max:)` and `@key(of:, field:, is:)`.
+fn on_operation(definition: &OperationDefinition, variables: &mut [Variable], sdl: &Sdl) -> Result<BodyKeys, String> {
+    let mut keys = BodyKeys::default();
     for directive in &definition.directives {
         match directive.node.name.node.as_str() {
             "rest" => continue,
+            "key" => {
+                keys.add(Arguments::from_directive(&directive.node), sdl)?;
+                continue;
+            }
             "between" => {}
             other => return Err(format!("@{other} cannot stand on an operation")),
         }
@@ -244,7 +253,7 @@ fn bounds(definition: &OperationDefinition, variables: &mut [Variable]) -> Resul
         arguments.end()?;
         variable.limit(min, max)?;
     }
-    Ok(())
+    Ok(keys)
 }
 
 fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_graphql::parser::types::Field> {

@@ -12,7 +12,7 @@ use async_graphql::{
 
 /// Directives that the adapter obeys and the schema never sees.
 pub const OWN_DIRECTIVES: &[&str] =
-    &["rest", "between", "nest", "flatten", "echo", "walk", "spell", "percent", "round", "prefix", "optional"];
+    &["rest", "between", "key", "nest", "flatten", "echo", "walk", "spell", "percent", "round", "prefix", "optional"];
 
 /// One operation of a document.
 pub struct Source {

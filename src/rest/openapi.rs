@@ -16,6 +16,7 @@ use self::{
 };
 use super::{
     auth::Auth,
+    body_keys::BodyKeys,
     document::Operation,
     sdl::{Sdl, base_name},
     variables::{Kind, Origin, Variable},
@@ -29,7 +30,7 @@ pub type Beside = BTreeMap<String, BTreeMap<String, Value>>;
 pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, beside: &Beside) -> Value {
     let mut paths: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     let mut tags = BTreeSet::new();
-    let mut inputs = Inputs { sdl, schemas: BTreeMap::new() };
+    let mut inputs = Inputs { sdl, keys: BodyKeys::default(), schemas: BTreeMap::new() };
     for operation in operations {
         let path = operation.path.split('/').map(|segment| match segment.strip_prefix(':') {
             Some(name) => format!("{{{name}}}"),
@@ -102,6 +103,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     if !parameters.is_empty() {
         described.insert("parameters".to_owned(), parameters.into());
     }
+    inputs.keys.clone_from(&operation.keys);
     if let Some(body) = operation.body() {
         // A body is always an object; of an open one that is all that is known.
         let schema = match base_name(&body.ty) {

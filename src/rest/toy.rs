@@ -245,10 +245,10 @@ struct Page {
 #[derive(SimpleObject)]
 struct Visitor {
     visitor_id: Uuid,
-    country_code: Option<String>,
+    country: Option<String>,
     country_name: Option<String>,
     city: Option<String>,
-    device_type: Option<Device>,
+    device: Option<Device>,
     browser: Option<String>,
     os: Option<String>,
     value_score: i32,
@@ -317,10 +317,10 @@ impl Analytics {
     ) -> Connection<Visitor> {
         let row = |n: u128| Visitor {
             visitor_id: Uuid::from_u128(n),
-            country_code: Some("NL".into()),
+            country: Some("NL".into()),
             country_name: Some("Netherlands".into()),
             city: None,
-            device_type: Some(Device::Mobile),
+            device: Some(Device::Mobile),
             browser: Some("Safari".into()),
             os: Some("iOS".into()),
             value_score: 63,

@@ -45,7 +45,7 @@ async fn anyone_reads_the_aggregates_and_the_same_numbers_as_members() {
     let team = open().await;
     let selection = format!(
         "id databaseId domain name timezone primaryColor publicDashboard
-         realtime {{ visitors {{ current today }} pageViews {{ current }} countries {{ code }} topPages {{ path }} }}
+         realtime {{ visitors {{ current today }} pageviews {{ current }} countries {{ country }} topPages {{ path }} }}
          analytics({RANGE}, compare: PREVIOUS_PERIOD, filters: [{{ dimension: PAGE, operator: STARTS_WITH, values: [\"/\"] }}]) {{
            range {{ start end }} filters {{ dimension }} totals {{ visitors visits pageviews bounceRate conversions }}
            previous {{ visitors }} series(interval: DAY) {{ date metrics {{ visitors }} }}

@@ -5,7 +5,7 @@ import { createClient as createSse } from 'graphql-sse';
 import { WebSocket } from 'ws';
 
 const [base, owner, member, conversation, website, membership] = process.argv.slice(2);
-const query = 'subscription($id: ID!) { conversationMessageAdded(conversationId: $id) { position role content timestamp } }';
+const query = 'subscription($id: ID!) { conversationMessageAdded(conversationId: $id) { position role content createdAt } }';
 const path = `/api/conversations/${conversation}`;
 
 async function rest(method, where, body, token = owner) {

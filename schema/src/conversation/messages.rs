@@ -75,7 +75,7 @@ pub struct ConversationMessageInput {
     /// Text, 1 to 100,000 characters.
     pub content: String,
     /// Time of the message; null means now.
-    pub timestamp: Option<Instant>,
+    pub created_at: Option<Instant>,
 }
 
 /// A checked message and its time.
@@ -163,7 +163,7 @@ pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) ->
     let now = ports.now();
     let one = |(index, input): (usize, ConversationMessageInput)| {
         let (role, content) = checked_message(&format!("messages[{index}]."), &input.role, input.content)?;
-        let at = input.timestamp.map_or(now, |at| at.0.trunc_subsecs(3));
+        let at = input.created_at.map_or(now, |at| at.0.trunc_subsecs(3));
         Ok(Checked { role, content, at })
     };
     messages.into_iter().enumerate().map(one).collect()
@@ -322,7 +322,7 @@ impl ConversationMessage {
     }
 
     /// Time of the message, UTC.
-    async fn timestamp(&self) -> Instant {
+    async fn created_at(&self) -> Instant {
         Instant(self.row.sent_at)
     }
 

@@ -196,7 +196,7 @@ impl TrackedEvent {
 
     /// ID of the visitor on this website, as in `analytics { visitors }`. On cookieless websites it changes each UTC
     /// day.
-    async fn visitor(&self) -> Uuid {
+    async fn visitor_id(&self) -> Uuid {
         visitor_uuid(self.0.visitor)
     }
 

@@ -26,8 +26,8 @@ use uuid::Uuid;
 use crate::app::{App, Client};
 
 const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
-const REALTIME: &str = "visitors { current today change } pageViews { current today change }
-    countries { code name count } topPages { path visitors } minutes at";
+const REALTIME: &str = "visitors { current today change } pageviews { current today change }
+    countries { country countryName count } topPages { path visitors } minutes at";
 
 /// What the test says is there.
 struct Traffic {
@@ -147,18 +147,18 @@ async fn whoever_knows_the_tracking_code_sees_counts_and_nothing_else() {
     let site = owner.site("shop.example").await;
     let code = code_of(&owner, &site).await;
     let document = "query($code: String!) {
-        liveSite(trackingCode: $code) { trackingCode domain liveCount pageviews minutes countries { code name count } at }
-        siteStatus(trackingCode: $code) { active trackingCode domain lastEventAt at } }";
+        liveSite(trackingCode: $code) { trackingCode domain liveCount pageviews minutes countries { country countryName count } at }
+        siteStatus(trackingCode: $code) { isActive trackingCode domain lastEventAt at } }";
     let data = app.anonymous().ok(document, json!({ "code": code })).await;
     assert_eq!(
         data["liveSite"],
         json!({ "trackingCode": code, "domain": "shop.example", "liveCount": 7, "pageviews": 19, "minutes": [0, 5, 14],
-                "countries": [{ "code": "NL", "name": "Netherlands", "count": 4 }, { "code": "", "name": "Unknown", "count": 3 }],
+                "countries": [{ "country": "NL", "countryName": "Netherlands", "count": 4 }, { "country": "", "countryName": "Unknown", "count": 3 }],
                 "at": "2026-03-04T05:06:07.000Z" })
     );
     assert_eq!(
         data["siteStatus"],
-        json!({ "active": true, "trackingCode": code, "domain": "shop.example",
+        json!({ "isActive": true, "trackingCode": code, "domain": "shop.example",
                 "lastEventAt": "2026-03-04T04:53:20.000Z", "at": "2026-03-04T05:06:07.000Z" })
     );
     for field in ["liveSite", "siteStats", "siteStatus"] {
@@ -183,8 +183,8 @@ async fn realtime_is_open_until_the_website_keeps_it_to_its_team() {
     let member = format!("query($id: ID!) {{ website(id: $id) {{ realtime {{ {REALTIME} }} }} }}");
     let expected = json!({
         "visitors": { "current": 7, "today": 5, "change": 0.25 },
-        "pageViews": { "current": 19, "today": 6, "change": -0.25 },
-        "countries": [{ "code": "NL", "name": "Netherlands", "count": 4 }, { "code": "", "name": "Unknown", "count": 3 }],
+        "pageviews": { "current": 19, "today": 6, "change": -0.25 },
+        "countries": [{ "country": "NL", "countryName": "Netherlands", "count": 4 }, { "country": "", "countryName": "Unknown", "count": 3 }],
         "topPages": [{ "path": "/", "visitors": 5 }, { "path": "/pricing", "visitors": 2 }],
         "minutes": [0, 5, 14],
         "at": "2026-03-04T05:06:07.000Z"
@@ -227,11 +227,11 @@ async fn stats_count_calendar_units_of_the_websites_zone() {
     let site = owner.site("shop.example").await;
     update(&owner, &site, json!({ "timezone": "America/New_York" })).await;
     let code = code_of(&owner, &site).await;
-    let document = "query($code: String!) { siteStats(trackingCode: $code) { visitors { today week month } pageViews { today week month } at } }";
+    let document = "query($code: String!) { siteStats(trackingCode: $code) { visitors { today week month } pageviews { today week month } at } }";
     let data = app.anonymous().ok(document, json!({ "code": code })).await;
     assert_eq!(
         data["siteStats"],
-        json!({ "visitors": { "today": 5, "week": 5, "month": 5 }, "pageViews": { "today": 6, "week": 6, "month": 6 },
+        json!({ "visitors": { "today": 5, "week": 5, "month": 5 }, "pageviews": { "today": 6, "week": 6, "month": 6 },
                 "at": "2026-03-04T05:06:07.000Z" })
     );
     let mut starts: Vec<String> =
@@ -275,7 +275,7 @@ async fn the_ledger_says_what_became_of_everything() {
 
 const COUNTS: &str = "subscription($id: ID!) { liveVisitors(websiteId: $id) { liveCount domain at } }";
 const EVENTS: &str = "subscription($id: ID!) { eventTracked(websiteId: $id) {
-    id at type name path title hostname country countryName device browser os referrer source channel visitor properties
+    id at type name path title hostname country countryName device browser os referrer source channel visitorId properties
     revenue { amount currency } } }";
 
 async fn subscribe(app: &App, client: &Client<'_>, document: &str, site: &str) -> BoxStream<'static, Response> {
@@ -405,7 +405,7 @@ async fn events_arrive_without_heartbeats_and_machines() {
         json!({ "id": "00000000-0000-0000-0000-000000000002", "at": "2026-03-04T05:06:07.123Z", "type": "REVENUE",
                 "name": "purchase", "path": "/thanks", "title": null, "hostname": "shop.example", "country": "NL",
                 "countryName": "Netherlands", "device": "MOBILE", "browser": "Firefox", "os": null, "referrer": null,
-                "source": null, "channel": "Direct", "visitor": "01234567-89ab-8cde-8000-00000000000f",
+                "source": null, "channel": "Direct", "visitorId": "01234567-89ab-8cde-8000-00000000000f",
                 "properties": { "plan": "pro", "seats": 3 }, "revenue": { "amount": 49.9, "currency": "EUR" } }),
         "{item}"
     );

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
+        body_keys::BodyKeys,
         rest_names::{choices, snake},
         sdl::{Sdl, base_name},
         variables::{Origin, Variable},
@@ -95,6 +96,8 @@ fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
 /// Schemas of input objects, by name, as bodies spell them.
 pub(super) struct Inputs<'a> {
     pub(super) sdl: &'a Sdl,
+    /// The keys of the operation whose body is described.
+    pub(super) keys: BodyKeys,
     pub(super) schemas: BTreeMap<String, Value>,
 }
 
@@ -165,7 +168,7 @@ impl Inputs<'_> {
         let mut required = Vec::new();
         for input in self.sdl.input_fields(name).unwrap_or_default() {
             let ty = &input.ty.node;
-            let key = snake(&input.name.node);
+            let key = self.keys.key(name, &input.name.node);
             let mut schema = self.of(ty);
             // What may be left out is nullable to GraphQL; a rule that refuses null says so in the description.
             let about = input.description.as_ref().map_or("", |about| about.node.as_str());
@@ -184,6 +187,15 @@ impl Inputs<'_> {
             }
             if !ty.nullable && input.default_value.is_none() {
                 required.push(key.clone());
+            }
+            if let Some(second) = self.keys.second(name, &input.name.node).map(str::to_owned) {
+                let about = format!("Alias of `{key}`. Cannot be combined with it.");
+                let mut schema = or_null(self.of(ty));
+                if let Some(members) = schema.as_object_mut() {
+                    bind(members, &second, &about);
+                    members.insert("description".to_owned(), about.into());
+                }
+                properties.insert(second, schema);
             }
             properties.insert(key, schema);
         }

@@ -53,7 +53,7 @@ impl Visitor {
     }
 
     /// ISO 3166-1 alpha-2 code, upper case; null if unknown.
-    async fn country_code(&self) -> Option<&str> {
+    async fn country(&self) -> Option<&str> {
         known(&self.row.country)
     }
 
@@ -68,7 +68,7 @@ impl Visitor {
     }
 
     /// Device type; null if unknown.
-    async fn device_type(&self) -> Option<Device> {
+    async fn device(&self) -> Option<Device> {
         Device::named(&self.row.device)
     }
 

@@ -1,0 +1,54 @@
+//! `@key(of:, field:, is:)` on an operation: a key of the body that is not the snake_case name of its input field.
+//!
+//! With `also: true` the body can have the field under both keys, but not at once.
+
+use super::{document::Arguments, rest_names::snake, sdl::Sdl};
+
+/// A key of its own for a field of an input object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct BodyKey {
+    input: String,
+    field: String,
+    key: String,
+    /// Whether it stands beside the snake_case name, instead of in its place.
+    also: bool,
+}
+
+/// The keys of an operation's body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BodyKeys(Vec<BodyKey>);
+
+impl BodyKeys {
+    /// Reads one directive. Errors: a message if the input object has no such field.
+    pub fn add(&mut self, mut arguments: Arguments, sdl: &Sdl) -> Result<(), String> {
+        let input = arguments.text("of")?.ok_or("@key needs `of`")?;
+        let field = arguments.text("field")?.ok_or("@key needs `field`")?;
+        let key = arguments.text("is")?.ok_or("@key needs `is`")?;
+        let also = arguments.flag("also")?;
+        arguments.end()?;
+        if !sdl.input_fields(&input).unwrap_or_default().iter().any(|known| known.name.node == field.as_str()) {
+            return Err(format!("@key: `{input}` has no field `{field}`"));
+        }
+        self.0.push(BodyKey { input, field, key, also });
+        Ok(())
+    }
+
+    fn find(&self, input: &str, field: &str) -> Option<&BodyKey> {
+        self.0.iter().find(|known| known.input == input && known.field == field)
+    }
+
+    /// The key of a field.
+    #[must_use]
+    pub fn key(&self, input: &str, field: &str) -> String {
+        match self.find(input, field) {
+            Some(own) if !own.also => own.key.clone(),
+            _ => snake(field),
+        }
+    }
+
+    /// The second key of a field, if it has one.
+    #[must_use]
+    pub fn second(&self, input: &str, field: &str) -> Option<&str> {
+        self.find(input, field).filter(|own| own.also).map(|own| own.key.as_str())
+    }
+}
