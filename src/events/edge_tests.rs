@@ -61,7 +61,7 @@ fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
         Metric::Conversions => (sums.conversions.into(), 1),
         Metric::Revenue => (sums.revenue_micros, 1),
         Metric::BounceRate => ratio(sums.bounces),
-        Metric::VisitDuration => ratio(sums.duration_ms),
+        Metric::VisitDurationSeconds => ratio(sums.duration_ms),
         Metric::ViewsPerVisit => ratio(sums.visit_pageviews),
         Metric::ConversionRate => ratio(sums.converted),
         Metric::AverageScore => ratio(sums.score),

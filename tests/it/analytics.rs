@@ -174,7 +174,7 @@ async fn what_a_page_has_beside_its_metrics() {
     .concat();
     app.import(&site, log.into_bytes(), false).await;
     let caller = app.token(&owner.token);
-    let selection = "breakdown(by: PAGE) { nodes { value page { title entries exits timeOnPageSeconds } metrics { pageviews visits bounceRate } } } \
+    let selection = "breakdown(by: PAGE) { nodes { value page { title entries exits timeOnPageSeconds } metrics { pageviews visits bounceRate } } other { visits bounceRate revenue { currency } } } \
         sources: breakdown(by: SOURCE) { nodes { value label share } } previous { visits }";
     let answer = caller.analytics(&site, "range: { preset: LAST_7_DAYS }, compare: PREVIOUS_PERIOD", selection).await;
     assert_eq!(
@@ -190,6 +190,7 @@ async fn what_a_page_has_beside_its_metrics() {
         answer["sources"]["nodes"],
         json!([{ "value": "", "label": "Direct", "share": 0.5 }, { "value": "Google", "label": null, "share": 0.5 }])
     );
+    assert_eq!(answer["breakdown"]["other"], json!({ "visits": 0, "bounceRate": null, "revenue": null }));
     assert_eq!(answer["previous"], json!({ "visits": 0 }));
 }
 

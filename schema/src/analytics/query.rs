@@ -19,7 +19,7 @@ pub enum Metric {
     /// Share of visits with one page view and no interaction, 0 to 1.
     BounceRate,
     /// Mean length of a visit in seconds, bounces included.
-    VisitDuration,
+    VisitDurationSeconds,
     /// Page views per visit.
     ViewsPerVisit,
     /// Goal completions.

@@ -289,7 +289,7 @@ impl Analytics {
                 .collect(),
             more,
             is_first,
-            other: other.map(|sums| Metrics { sums, currency: self.currency.clone() }),
+            other: Metrics { sums: other.unwrap_or_default(), currency: self.currency.clone() },
         })
     }
 

@@ -107,6 +107,38 @@ fn scalars_name_their_specification_and_root_queries_are_nullable() {
     assert!(sdl.contains("plans: [Plan!]! @access(on: PUBLIC)"), "{sdl}");
 }
 
+/// `visitDurationSeconds` becomes `VISIT_DURATION_SECONDS`.
+fn upper(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[test]
+fn each_metric_is_the_name_of_its_field() {
+    let sdl = async_graphql::parser::parse_schema(schema::sdl()).unwrap();
+    let (mut fields, mut values) = (Vec::new(), Vec::new());
+    for definition in sdl.definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        match (definition.node.name.node.as_str(), definition.node.kind) {
+            ("Metrics", TypeKind::Object(object)) => {
+                fields.extend(object.fields.into_iter().map(|field| upper(&field.node.name.node)));
+            }
+            ("Metric", TypeKind::Enum(metric)) => {
+                values.extend(metric.values.into_iter().map(|value| value.node.value.node.to_string()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(values, fields);
+    assert!(fields.len() >= 11, "{fields:?}");
+}
+
 #[tokio::test]
 async fn introspection_knows_every_type_that_directives_use() {
     let document = "{ __schema { types { name } directives { name args { type { name ofType { name ofType { name ofType { name } } } } } } } }";

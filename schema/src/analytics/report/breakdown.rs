@@ -114,7 +114,7 @@ pub struct BreakdownConnection {
     pub(super) rows: Vec<BreakdownRow>,
     pub(super) more: bool,
     pub(super) is_first: bool,
-    pub(super) other: Option<Metrics>,
+    pub(super) other: Metrics,
 }
 
 /// A page of a breakdown. Its rows and `other` add up to the totals for additive metrics: page views, events,
@@ -143,10 +143,10 @@ impl BreakdownConnection {
         }
     }
 
-    /// Metrics of all rows that are not on this page, taken together; a visit or visitor that belongs to several of
-    /// them counts once. Never null; zero if there are no such rows.
-    async fn other(&self) -> Option<Metrics> {
-        self.other.clone()
+    /// Metrics of all rows that are not on this page, on earlier and later pages, taken together; a visit or visitor
+    /// that belongs to several of them counts once. If there are no such rows, counts are 0, and ratios and revenue null.
+    async fn other(&self) -> &Metrics {
+        &self.other
     }
 }
 

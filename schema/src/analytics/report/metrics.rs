@@ -111,7 +111,7 @@ pub(super) fn metrics_in(selection: &Lookahead<'_>) -> MetricSet {
         ("pageviews", Metric::Pageviews),
         ("events", Metric::Events),
         ("bounceRate", Metric::BounceRate),
-        ("visitDurationSeconds", Metric::VisitDuration),
+        ("visitDurationSeconds", Metric::VisitDurationSeconds),
         ("viewsPerVisit", Metric::ViewsPerVisit),
         ("conversions", Metric::Conversions),
         ("conversionRate", Metric::ConversionRate),
