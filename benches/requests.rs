@@ -181,7 +181,7 @@ fn allowed() -> Vec<Kind> {
         kind("exclusions, by aliases", 10, |target, size, _| {
             let each = times(size, |number| {
                 format!(
-                    "e{number}: exclusions {{ ipExclusions {{ id databaseId ipAddress description createdAt websiteId }} }}"
+                    "e{number}: exclusions {{ ipExclusions {{ id databaseId ipAddress description createdAt websiteDatabaseId }} }}"
                 )
             });
             target.query(format!("{{ website(id: \"{}\") {{ {each} }} }}", target.site))

@@ -290,7 +290,7 @@ impl ApiKey {
     }
 
     /// UUID of the only website the key can read; null if it can read all websites of the team.
-    async fn website_id(&self) -> Option<Uuid> {
+    async fn website_database_id(&self) -> Option<Uuid> {
         self.row.website_id
     }
 
@@ -300,7 +300,7 @@ impl ApiKey {
     }
 
     /// UUID of the team whose websites the key can read.
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         self.row.team_id
     }
 

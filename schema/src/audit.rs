@@ -279,7 +279,7 @@ impl AuditEntry {
     }
 
     /// UUID of the website concerned, which may have been deleted; null if no website is involved.
-    async fn website_id(&self) -> Option<Uuid> {
+    async fn website_database_id(&self) -> Option<Uuid> {
         self.0.row().website_id
     }
 

@@ -214,7 +214,7 @@ impl Conversation {
     }
 
     /// UUID of the team that the conversation belongs to.
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         self.0.conversation().team_id
     }
 
@@ -224,7 +224,7 @@ impl Conversation {
     }
 
     /// UUID of the user who created the conversation; null if the account was deleted.
-    async fn user_id(&self) -> Option<Uuid> {
+    async fn user_database_id(&self) -> Option<Uuid> {
         self.0.conversation().user_id
     }
 

@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 32 * 1024;
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Onboarding {
     /// UUID of the user.
-    pub user_id: Uuid,
+    pub user_database_id: Uuid,
     /// Name of the current step, as defined by the dashboard; null before the first step.
     pub current_step: Option<String>,
     /// Whether onboarding is complete. False if nothing was saved.
@@ -64,7 +64,7 @@ pub struct OnboardingSavePayload {
 fn face(row: onboarding::Model) -> Result<Onboarding> {
     let data: Value = serde_json::from_str(&row.data).map_err(Error::internal)?;
     Ok(Onboarding {
-        user_id: row.user_id,
+        user_database_id: row.user_id,
         current_step: row.current_step,
         is_completed: row.completed,
         data: Json(data),
@@ -78,7 +78,7 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
     match onboarding::Entity::find_by_id(myself.id()).one(ports.database.reader(myself)).await? {
         Some(row) => face(row),
         None => Ok(Onboarding {
-            user_id: myself.id(),
+            user_database_id: myself.id(),
             current_step: None,
             is_completed: false,
             data: Json(Value::Object(Default::default())),

@@ -162,7 +162,7 @@ impl Website {
         Ok(self.0.member()?.website().is_active)
     }
 
-    /// ID of the team that owns it.
+    /// The team that owns the website.
     #[doc = access_line!(WEBSITE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn team(&self, ctx: &Context<'_>) -> async_graphql::Result<Team> {
@@ -172,7 +172,7 @@ impl Website {
     /// UUID of the team that owns the website.
     #[doc = access_line!(WEBSITE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
-    async fn team_id(&self) -> Result<Uuid> {
+    async fn team_database_id(&self) -> Result<Uuid> {
         Ok(self.0.member()?.website().team_id)
     }
 
@@ -180,7 +180,7 @@ impl Website {
     /// was deleted.
     #[doc = access_line!(WEBSITE, VIEWER)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
-    async fn user_id(&self) -> Option<Result<Uuid>> {
+    async fn user_database_id(&self) -> Option<Result<Uuid>> {
         self.0.member().map(|site| site.website().user_id).transpose()
     }
 

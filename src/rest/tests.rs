@@ -19,7 +19,7 @@ query Note($websiteId: ID!, $input: NoteInput!, $loud: Boolean = false)
   website(id: $websiteId) @skip(if: $loud) { id: databaseId }
   note(input: $input)
 }
-query Bare @rest(method: GET, path: "/e/bare", auth: NONE, envelope: BARE, nulls: OMIT) { nothing  u: apiUsage { name website_id: websiteId } }
+query Bare @rest(method: GET, path: "/e/bare", auth: NONE, envelope: BARE, nulls: OMIT) { nothing  u: apiUsage { name website_id: websiteDatabaseId } }
 query Picked @rest(method: GET, path: "/api/picked", auth: NONE, pick: "websites.nodes") {
   data: apiUsage { websites(first: 1) { nodes { domain } } }
 }

@@ -97,7 +97,7 @@ struct ApiUsage;
 
 #[Object]
 impl ApiUsage {
-    async fn api_key_id(&self) -> Uuid {
+    async fn api_key_database_id(&self) -> Uuid {
         Uuid::from_u128(0xAB)
     }
     async fn name(&self) -> &str {
@@ -106,7 +106,7 @@ impl ApiUsage {
     async fn permission(&self) -> Permission {
         Permission::FullAccess
     }
-    async fn website_id(&self) -> Option<Uuid> {
+    async fn website_database_id(&self) -> Option<Uuid> {
         None
     }
     async fn monthly_requests(&self) -> BigInt {
@@ -171,10 +171,10 @@ impl Website {
     async fn created_at(&self) -> Instant {
         Instant("2026-01-09T08:00:00Z".parse().unwrap())
     }
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         Uuid::from_u128(1)
     }
-    async fn user_id(&self) -> Option<Uuid> {
+    async fn user_database_id(&self) -> Option<Uuid> {
         None
     }
     async fn settings(&self) -> Settings {
@@ -190,13 +190,12 @@ impl Website {
         match range {
             RangeInput::Preset(RangePreset::LastYear) => Err(Error::TimedOut { seconds: 5, is_mutation: false }),
             RangeInput::Preset(RangePreset::Last24Hours) => panic!("the toy panics on 24 hours"),
-            _ => Ok(Analytics { website: self.id, known_only: filters.is_some() }),
+            _ => Ok(Analytics { known_only: filters.is_some() }),
         }
     }
 }
 
 struct Analytics {
-    website: Uuid,
     known_only: bool,
 }
 
@@ -221,7 +220,6 @@ struct Metrics {
 #[derive(SimpleObject)]
 struct SeriesPoint {
     date: String,
-    website_id: Uuid,
     metrics: Metrics,
 }
 
@@ -283,9 +281,7 @@ impl Analytics {
     }
     async fn series(&self, interval: Interval) -> Vec<SeriesPoint> {
         assert_eq!(interval, Interval::Day);
-        ["2026-02-25", "2026-02-26"]
-            .map(|date| SeriesPoint { date: date.into(), website_id: self.website, metrics: metrics() })
-            .into()
+        ["2026-02-25", "2026-02-26"].map(|date| SeriesPoint { date: date.into(), metrics: metrics() }).into()
     }
     async fn breakdown(&self, by: Dimension, first: i32, after: Option<String>) -> Connection<BreakdownRow> {
         let value = |n: i32| match by {

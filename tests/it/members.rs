@@ -336,7 +336,7 @@ async fn every_change_is_in_the_audit_log_and_admins_read_it() {
     data(&send(&caller, Method::PUT, &path, Some(json!({ "role": "editor" }))).await, 200);
     data(&send(&caller, Method::DELETE, &path, None).await, 200);
     let query = format!(
-        "{{ team(id: \"{}\") {{ auditLog(first: 100) {{ nodes {{ action actor target websiteId changed }} }} }} }}",
+        "{{ team(id: \"{}\") {{ auditLog(first: 100) {{ nodes {{ action actor target websiteDatabaseId changed }} }} }} }}",
         owner.team
     );
     let answer = caller.gql(&query, json!({})).await;
@@ -348,7 +348,7 @@ async fn every_change_is_in_the_audit_log_and_admins_read_it() {
     assert_eq!(
         lines[1],
         &json!({ "action": "MEMBER_UPDATE", "actor": "owner@shop.example", "target": "ada@shop.example",
-                 "websiteId": site, "changed": ["role"] })
+                 "websiteDatabaseId": site, "changed": ["role"] })
     );
 }
 

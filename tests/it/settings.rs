@@ -336,8 +336,10 @@ async fn notifications_are_an_open_record_with_upsert() {
     team.roles(Method::PUT, "/notifications", Some(json!({ "a": 1 })), Role::Editor).await;
 
     // The same record through GraphQL, where keys stay as they are too.
-    let query =
-        format!("{{ website(id: \"{}\") {{ notifications {{ websiteId preferences updatedAt }} }} }}", team.site);
+    let query = format!(
+        "{{ website(id: \"{}\") {{ notifications {{ websiteDatabaseId preferences updatedAt }} }} }}",
+        team.site
+    );
     let answer = team.app.token(&team.viewer.token).gql(&query, json!({})).await;
     let shown = &answer["data"]["website"]["notifications"];
     assert_eq!((&shown["preferences"]["camelCase"], &shown["updatedAt"]), (&json!({ "other": 1 }), &json!(NOW)));

@@ -10,7 +10,6 @@ mod visitor;
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, SimpleObject};
-use uuid::Uuid;
 
 use self::metrics::metrics_in;
 pub use self::{
@@ -76,8 +75,6 @@ pub struct SeriesPoint {
     pub start: Instant,
     /// Calendar day of `start` in the query's time zone.
     pub date: Date,
-    /// UUID of the website.
-    pub website_id: Uuid,
     /// Metrics of the bucket; zero if nothing happened.
     pub metrics: Metrics,
 }
@@ -178,7 +175,6 @@ impl Analytics {
             .map(|start_ms| SeriesPoint {
                 start: Instant::from_millis(*start_ms),
                 date: Date(zone::local_date(zone, Instant::from_millis(*start_ms).0)),
-                website_id: basis.website,
                 metrics: Metrics { sums: Sums::default(), currency: self.currency.clone() },
             })
             .collect();

@@ -38,7 +38,7 @@ pub(crate) fn usage_of(ports: &Ports, key: ThisKey) -> ApiUsage {
 #[Object]
 impl ApiUsage {
     /// UUID of the key's record. REST shows it with the prefix `ak_`.
-    async fn api_key_id(&self) -> Uuid {
+    async fn api_key_database_id(&self) -> Uuid {
         self.key.api_key().id
     }
 
@@ -53,7 +53,7 @@ impl ApiUsage {
     }
 
     /// UUID of the only website the key can read; null if it can read all websites of the team.
-    async fn website_id(&self) -> Option<Uuid> {
+    async fn website_database_id(&self) -> Option<Uuid> {
         self.key.api_key().website_id
     }
 

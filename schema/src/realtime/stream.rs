@@ -118,7 +118,7 @@ fn known(text: &str) -> Option<&str> {
 /// A live event of a visitor. It is durable when it is published.
 #[Object]
 impl TrackedEvent {
-    /// UUID of the event, assigned by the sender or else by the server.
+    /// UUID of the event, assigned by the sender or else by the server. An event is no node.
     async fn id(&self) -> ID {
         ID(self.0.id.to_string())
     }
@@ -194,8 +194,8 @@ impl TrackedEvent {
         known(&self.0.acquisition.channel)
     }
 
-    /// ID of the visitor on this website, as in `analytics { visitors }`. On cookieless websites it changes each UTC
-    /// day.
+    /// UUID of the visitor on this website, as in `analytics { visitors }`; a visitor is no node and has no global ID.
+    /// On cookieless websites it changes each UTC day.
     async fn visitor_id(&self) -> Uuid {
         visitor_uuid(self.0.visitor)
     }

@@ -482,7 +482,7 @@ impl Membership {
     }
 
     /// UUID of the member's account.
-    async fn user_id(&self) -> Uuid {
+    async fn user_database_id(&self) -> Uuid {
         self.row.user_id
     }
 

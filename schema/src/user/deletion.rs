@@ -36,11 +36,11 @@ pub struct UserDeletePayload {
     pub deleted: bool,
     /// UUIDs of the teams that were deleted with the account, at most 100.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
-    pub deleted_team_ids: Vec<Uuid>,
+    pub deleted_team_database_ids: Vec<Uuid>,
     /// UUIDs of the websites that were deleted with those teams, at most 1,000. Their events are erased in the
     /// background.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_WEBSITES), None))]
-    pub deleted_website_ids: Vec<Uuid>,
+    pub deleted_website_database_ids: Vec<Uuid>,
 }
 
 // Rules
@@ -176,8 +176,11 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     let line = Line::of_account(AuditAction::UserDelete, myself.caller(), "an account", &[]);
     audit::note(&txn, ports, line).await?;
     txn.commit_changing(&going, &websites).await?;
-    let (deleted_team_ids, deleted_website_ids) = (first_of(going, MAX_TEAMS), first_of(websites, MAX_WEBSITES));
-    Ok(UserDeletePayload { deleted: true, deleted_team_ids, deleted_website_ids })
+    Ok(UserDeletePayload {
+        deleted: true,
+        deleted_team_database_ids: first_of(going, MAX_TEAMS),
+        deleted_website_database_ids: first_of(websites, MAX_WEBSITES),
+    })
 }
 
 /// Records the deletion of an account with external sign-in, so that tokens issued before do not create it again. Only

@@ -83,7 +83,7 @@ impl AccountUsage {
 #[Object]
 impl AccountUsage {
     /// UUID of the default team.
-    async fn team_id(&self) -> Uuid {
+    async fn team_database_id(&self) -> Uuid {
         self.team.id()
     }
 

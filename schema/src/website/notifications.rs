@@ -26,7 +26,7 @@ use crate::{
 #[derive(SimpleObject, Debug, Clone)]
 pub struct NotificationPreferences {
     /// UUID of the website.
-    pub website_id: Uuid,
+    pub website_database_id: Uuid,
     /// JSON object whose keys and values are defined by the dashboard; empty if nothing was set.
     pub preferences: Json,
     /// Time of the last change, UTC; null if nothing was set.
@@ -63,7 +63,7 @@ impl NotificationPreferences {
         let updated_at = row.as_ref().map(|row| Instant(row.updated_at));
         let record = record_of(row.as_ref())?;
         let preferences = async_graphql::Value::from_json(Value::Object(record)).map_err(Error::internal)?;
-        Ok(Self { website_id: website, preferences: Json(preferences), updated_at })
+        Ok(Self { website_database_id: website, preferences: Json(preferences), updated_at })
     }
 }
 

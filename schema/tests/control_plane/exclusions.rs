@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::app::{App, Client};
 
 const LIST: &str = "query($id: ID!) { website(id: $id) { exclusions {
-    ipExclusions { id databaseId ipAddress description createdAt websiteId }
+    ipExclusions { id databaseId ipAddress description createdAt websiteDatabaseId }
     pathExclusions { id databaseId pathPattern description createdAt website { databaseId } }
 } } }";
 const IP: &str = "mutation($id: ID!, $input: WebsiteExcludeIpInput!) { websiteExcludeIp(websiteId: $id, input: $input) {
-    ipExclusion { id databaseId ipAddress description createdAt websiteId } website { exclusions { ipExclusions { ipAddress } } } } }";
+    ipExclusion { id databaseId ipAddress description createdAt websiteDatabaseId } website { exclusions { ipExclusions { ipAddress } } } } }";
 const PATH: &str = "mutation($id: ID!, $input: WebsiteExcludePathInput!) { websiteExcludePath(websiteId: $id, input: $input) {
     pathExclusion { id databaseId pathPattern description } website { exclusions { pathExclusions { pathPattern } } } } }";
 const REMOVE_IP: &str =
@@ -42,7 +42,7 @@ async fn what_was_excluded_is_listed_until_it_is_removed() {
     assert_eq!(owner.ok(LIST, json!({ "id": site })).await["website"]["exclusions"], nothing);
     let ip = exclude_ip(&owner, &site, "203.0.113.77/24").await;
     assert_eq!(
-        (&ip["ipAddress"], &ip["description"], &ip["createdAt"], &ip["websiteId"]),
+        (&ip["ipAddress"], &ip["description"], &ip["createdAt"], &ip["websiteDatabaseId"]),
         (&json!("203.0.113.0/24"), &json!("Office"), &json!("2026-03-04T05:06:07.000Z"), &json!(site))
     );
     let path = exclude_path(&owner, &site, "/admin/*").await;

@@ -11,7 +11,7 @@ use crate::app::App;
 
 const WEBSITE: &str = "query($id: ID!) { website(id: $id) { domain team { databaseId websites { totalCount } } } }";
 const USAGE: &str =
-    "{ apiUsage { name permission websiteId monthlyRequests monthlyLimit monthlyRemaining monthlyResetAt totalRequests
+    "{ apiUsage { name permission websiteDatabaseId monthlyRequests monthlyLimit monthlyRemaining monthlyResetAt totalRequests
     requestsPerMinute plan websites { totalCount nodes { databaseId } } } }";
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn the_month_starts_anew_and_the_total_does_not() {
         ("requestsPerMinute", json!(10)),
         ("monthlyResetAt", json!("2026-04-01T00:00:00.000Z")),
         ("permission", json!("FULL_ACCESS")),
-        ("websiteId", json!(null)),
+        ("websiteDatabaseId", json!(null)),
     ] {
         assert_eq!(usage[field], value, "{field}");
     }

@@ -35,8 +35,8 @@ const BOUNDS: [(&str, u64, &str); 21] = [
     ("Realtime.countries", 250, "the first of them"),
     ("Realtime.minutes", 30, "the first of them"),
     ("Realtime.topPages", 20, "the first of them"),
-    ("UserDeletePayload.deletedTeamIds", 100, "the first of them"),
-    ("UserDeletePayload.deletedWebsiteIds", 1_000, "the first of them"),
+    ("UserDeletePayload.deletedTeamDatabaseIds", 100, "the first of them"),
+    ("UserDeletePayload.deletedWebsiteDatabaseIds", 1_000, "the first of them"),
     ("Website.allowedDomains", 100, "more are refused where they are set"),
 ];
 

@@ -139,6 +139,54 @@ fn each_metric_is_the_name_of_its_field() {
     assert!(fields.len() >= 11, "{fields:?}");
 }
 
+/// Visitors are no nodes: their ids are UUIDs.
+const NO_NODES: [&str; 2] = ["Visitor.visitorId", "TrackedEvent.visitorId"];
+
+/// Whether a name ends like this, in the singular or the plural; `id` and `databaseId` are whole names of the kind.
+fn ends_with(name: &str, end: &str) -> bool {
+    let name = name.strip_suffix('s').unwrap_or(name);
+    name.ends_with(end) || name == end[..1].to_lowercase() + &end[1..]
+}
+
+#[test]
+fn ids_of_one_name_are_of_one_kind() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for definition in async_graphql::parser::parse_schema(schema::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let parent = definition.node.name.node.to_string();
+        let fields: Vec<(String, String)> = match definition.node.kind {
+            TypeKind::Object(object) => object
+                .fields
+                .into_iter()
+                .map(|field| (field.node.name.node.to_string(), field.node.ty.node.to_string()))
+                .collect(),
+            TypeKind::InputObject(input) => input
+                .fields
+                .into_iter()
+                .map(|field| (field.node.name.node.to_string(), field.node.ty.node.to_string()))
+                .collect(),
+            _ => continue,
+        };
+        for (field, ty) in fields {
+            let place = format!("{parent}.{field}");
+            let base = ty.trim_matches(['[', ']', '!'].as_slice());
+            let right = match () {
+                () if NO_NODES.contains(&place.as_str()) || ends_with(&field, "DatabaseId") => "UUID",
+                () if ends_with(&field, "Id") => "ID",
+                () if base == "UUID" || base == "ID" => "a name that ends in Id or DatabaseId",
+                () => continue,
+            };
+            checked += 1;
+            if base != right {
+                wrong.push(format!("{place}: {ty} must be {right}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 40, "{checked}");
+}
+
 #[tokio::test]
 async fn introspection_knows_every_type_that_directives_use() {
     let document = "{ __schema { types { name } directives { name args { type { name ofType { name ofType { name ofType { name } } } } } } } }";

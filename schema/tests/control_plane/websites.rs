@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 
 const CREATE: &str = "mutation($input: WebsiteCreateInput!) { websiteCreate(input: $input) { website {
-    databaseId domain name trackingCode timezone isActive userId primaryColor kpiGoal publicDashboard allowedDomains currency createdAt updatedAt
+    databaseId domain name trackingCode timezone isActive userDatabaseId primaryColor kpiGoal publicDashboard allowedDomains currency createdAt updatedAt
     settings { trackOutboundLinks trackDownloads sessionReplay heatmaps } team { databaseId }
 } } }";
 const UPDATE: &str = "mutation($id: ID!, $input: WebsiteUpdateGeneralInput!) { websiteUpdateGeneral(websiteId: $id, input: $input) { website {
@@ -29,7 +29,7 @@ async fn a_website_has_its_domain_normalised_and_its_defaults() {
         ("name", json!("Shop")),
         ("timezone", json!("Europe/Vienna")),
         ("isActive", json!(true)),
-        ("userId", json!(user)),
+        ("userDatabaseId", json!(user)),
         ("primaryColor", json!(null)),
         ("kpiGoal", json!(null)),
         ("publicDashboard", json!(false)),

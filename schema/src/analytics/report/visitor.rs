@@ -47,7 +47,8 @@ fn known(text: &str) -> Option<&str> {
 /// One visitor, described by the latest visit in the range.
 #[Object]
 impl Visitor {
-    /// ID of the visitor on this website. On cookieless websites it changes each UTC day.
+    /// UUID of the visitor on this website, who is no node and has no global ID. On cookieless websites it changes each
+    /// UTC day.
     async fn visitor_id(&self) -> Uuid {
         visitor_uuid(self.row.visitor)
     }

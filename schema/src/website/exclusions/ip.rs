@@ -191,7 +191,7 @@ impl IpExclusion {
     }
 
     /// UUID of the website.
-    async fn website_id(&self) -> Uuid {
+    async fn website_database_id(&self) -> Uuid {
         self.row.website_id
     }
 

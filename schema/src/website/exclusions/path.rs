@@ -173,7 +173,7 @@ impl PathExclusion {
     }
 
     /// UUID of the website.
-    async fn website_id(&self) -> Uuid {
+    async fn website_database_id(&self) -> Uuid {
         self.row.website_id
     }
 
