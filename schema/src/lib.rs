@@ -85,6 +85,7 @@ pub struct Mutation(
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
     team::manage::TeamMutation,
+    team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,
     invitation::InvitationMutation,
     conversation::ConversationMutation,

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod creation;
+pub mod inviting;
 pub mod manage;
 pub mod members;
 pub mod ownership;
@@ -156,7 +157,7 @@ impl Team {
         TeamPermissions::from_role(self.0.role())
     }
 
-    /// Usage of the plan in the current billing period. Null with an error for an API key.
+    /// Usage of the plan in the current calendar month (UTC). Null with an error for an API key.
     #[doc = access_line!(USER)]
     #[graphql(directive = access_directive::access::apply(On::User, None, None))]
     async fn usage(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<TeamUsage>> {

@@ -15,7 +15,7 @@ use crate::{
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::{EmailAddress, Instant, Url},
-    team::{Team, TeamConnection, team_meant},
+    team::{Team, TeamConnection, team_meant, usage::TeamUsage},
     website::{Website, WebsiteConnection},
 };
 
@@ -26,9 +26,6 @@ pub(crate) mod email_link;
 pub mod email_proof;
 pub mod profile;
 pub(crate) mod rules;
-pub mod usage;
-
-use usage::AccountUsage;
 
 // Vocabulary
 
@@ -185,9 +182,9 @@ impl User {
     }
 
     /// Plan usage of the default team in the current calendar month (UTC).
-    async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<AccountUsage> {
+    async fn usage(&self, ctx: &Context<'_>) -> async_graphql::Result<TeamUsage> {
         let cx = ctx.cx()?;
-        Ok(AccountUsage::load(cx.ports(), crate::team::default_of(cx, &self.0).await?).await?)
+        Ok(TeamUsage::load(cx.ports(), &crate::team::default_of(cx, &self.0).await?)?)
     }
 }
 

@@ -7,6 +7,7 @@ use async_graphql::{
         types::{Directive, ExecutableDocument, OperationDefinition, OperationType, Selection},
     },
 };
+use async_graphql_value::Value as Argument;
 use axum::http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
@@ -60,7 +61,7 @@ pub struct Operation {
     pub spread: bool,
     /// Keys of the body that are not the names of their fields.
     pub keys: BodyKeys,
-    /// Arguments of root fields and the variables they take, by name.
+    /// Arguments of root fields, and fields of their input objects, and the variables they take, by name.
     pub named: Vec<(String, String)>,
     /// The executed text, without the adapter's directives.
     pub text: String,
@@ -132,11 +133,11 @@ impl Operation {
             .collect();
         let named = root_fields(definition)
             .flat_map(|field| &field.arguments)
-            .filter_map(|(argument, value)| match &value.node {
-                async_graphql_value::Value::Variable(variable) => {
-                    Some((argument.node.to_string(), variable.to_string()))
+            .flat_map(|(argument, value)| match &value.node {
+                Argument::Object(fields) => {
+                    fields.iter().filter_map(|(field, value)| taken(field, value)).collect::<Vec<_>>()
                 }
-                _ => None,
+                value => taken(&argument.node, value).into_iter().collect(),
             })
             .collect();
         let (data_path, shape) = pick_out(slots, pick.as_deref(), root)?;
@@ -261,6 +262,14 @@ fn root_fields(definition: &OperationDefinition) -> impl Iterator<Item = &async_
         Selection::Field(field) => Some(&field.node),
         _ => None,
     })
+}
+
+/// A name and the variable that is its value.
+fn taken(name: &Name, value: &Argument) -> Option<(String, String)> {
+    match value {
+        Argument::Variable(variable) => Some((name.to_string(), variable.to_string())),
+        _ => None,
+    }
 }
 
 /// A root field with the alias `data` is the value of `data`, or the part of it that `pick` names; otherwise the whole

@@ -76,6 +76,8 @@ pub enum Step {
     Prefix(String),
     /// `@optional`: the member is omitted if it is null.
     OmitNull,
+    /// `@nonNull`: described as never null.
+    NonNull,
 }
 
 impl SchemaIndex {
@@ -225,7 +227,7 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::rest_names::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
-            Self::Percent | Self::Round(_) | Self::OmitNull => text.to_owned(),
+            Self::Percent | Self::Round(_) | Self::OmitNull | Self::NonNull => text.to_owned(),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! - `@echo(variable:)` on `__typename` returns the value of a variable as spelled by the caller.
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter fetches further pages with that variable until the last.
 //! - `@optional` on a leaf omits it if it is null.
+//! - `@nonNull` on a leaf that is null only beside an error describes it as never null: REST then answers the error.
 //! - `@spell(as:)`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
 
 use async_graphql::{
@@ -257,13 +258,14 @@ fn own<'a>(directives: &'a [Positioned<Directive>], fitting: &[&str]) -> Result<
 }
 
 fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
-    own(directives, &["spell", "percent", "round", "prefix", "optional"])?
+    own(directives, &["spell", "percent", "round", "prefix", "optional", "nonNull"])?
         .into_iter()
         .map(|directive| {
             let mut arguments = Arguments::from_directive(directive);
             let step = match directive.name.node.as_str() {
                 "percent" => Step::Percent,
                 "optional" => Step::OmitNull,
+                "nonNull" => Step::NonNull,
                 "prefix" => Step::Prefix(arguments.text("with")?.ok_or("@prefix needs `with`")?),
                 "round" => {
                     let digits = arguments.integer("digits")?.unwrap_or(2);

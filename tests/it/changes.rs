@@ -83,7 +83,7 @@ async fn a_website_that_changes_is_read_again_and_no_other() {
     assert_eq!(sites.rules_read(), 22);
     let second = app.website(&owner, "second.example", "UTC").await;
     assert!(sites.by_id(second.parse().unwrap()).await.unwrap().is_some());
-    let delete = "mutation($id: ID!) { websiteDelete(websiteId: $id) { deletedId } }";
+    let delete = "mutation($id: ID!) { websiteDelete(input: { websiteId: $id }) { deletedId } }";
     ok(&app.token(&owner.token).gql(delete, json!({ "id": site })).await);
     assert_eq!((is_active().await, sites.rules_read()), (None, 23));
 }

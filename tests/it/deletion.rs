@@ -22,7 +22,8 @@ use crate::{
     settings::team,
 };
 
-const DELETE: &str = "mutation($id: ID!) { websiteDelete(websiteId: $id) { deleted deletedId eventsErased } }";
+const DELETE: &str =
+    "mutation($id: ID!) { websiteDelete(input: { websiteId: $id }) { deleted deletedId eventsErased } }";
 
 async fn code_of(app: &TestApp, owner: &Person, site: &str) -> String {
     let answer =

@@ -21,8 +21,9 @@ impl Team {
     }
 
     async fn verify(&self) -> Value {
-        let mutation =
-            format!("mutation($id: ID!) {{ websiteVerifyDomain(websiteId: $id) {{ method website {{ {SHOWN} }} }} }}");
+        let mutation = format!(
+            "mutation($id: ID!) {{ websiteVerifyDomain(input: {{ websiteId: $id }}) {{ method website {{ {SHOWN} }} }} }}"
+        );
         self.app.token(&self.editor.token).gql(&mutation, json!({ "id": self.site })).await
     }
 
@@ -130,7 +131,7 @@ async fn a_record_of_the_domain_itself_does_and_silence_is_no_answer() {
 #[tokio::test]
 async fn verifying_takes_an_editor() {
     let team = team().await;
-    let mutation = "mutation($id: ID!) { websiteVerifyDomain(websiteId: $id) { method } }";
+    let mutation = "mutation($id: ID!) { websiteVerifyDomain(input: { websiteId: $id }) { method } }";
     let vars = json!({ "id": team.site });
     for (caller, wanted) in [
         (team.app.anon(), "UNAUTHORIZED"),

@@ -230,7 +230,7 @@ async fn website_settings() {
     let proof = shown["data"]["website"]["domains"]["verification"].clone();
     let text = |name: &str| proof[name].as_str().unwrap().to_owned();
     app.proof.txt.lock().unwrap().insert(text("dnsName"), Some(vec![text("dnsValue")]));
-    let verify = "mutation($id: ID!) { websiteVerifyDomain(websiteId: $id) { method } }";
+    let verify = "mutation($id: ID!) { websiteVerifyDomain(input: { websiteId: $id }) { method } }";
     caller.gql(verify, json!({ "id": site })).await;
     let mut page = page;
     page["verification_status"] = json!("verified");

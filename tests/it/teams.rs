@@ -285,3 +285,28 @@ async fn a_team_is_made_renamed_handed_over_and_left() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn a_member_is_invited_to_the_team_without_a_website() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let ada = app.sign_up("ada@shop.example").await;
+    let invite =
+        "mutation($team: ID!, $input: TeamInviteMemberInput!) { teamInviteMember(teamId: $team, input: $input) {
+        membership { role user { email } } team { databaseId role } } }";
+    let variables = |email: &str, role: &str| json!({ "team": owner.team, "input": { "email": email, "role": role } });
+    let answer = app.token(&ada.token).gql(invite, variables("owner@shop.example", "VIEWER")).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
+    let caller = app.token(&owner.token);
+    let answer = caller.gql(invite, variables("ada@shop.example", "EDITOR")).await;
+    assert_eq!(
+        answer["data"]["teamInviteMember"],
+        json!({ "membership": { "role": "EDITOR", "user": { "email": "ada@shop.example" } },
+                "team": { "databaseId": owner.team, "role": "OWNER" } }),
+        "{answer}"
+    );
+    for (email, code) in [("ada@shop.example", "CONFLICT"), ("nobody@shop.example", "NOT_FOUND")] {
+        let answer = caller.gql(invite, variables(email, "VIEWER")).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{answer}");
+    }
+}

@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
-use entity::website;
+use entity::{api_key, website};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use super::members::active;
 use crate::{
     access::{self, Caller, Reach as _, Role, Viewer},
+    api_key::Standing,
     error::{Error, Result},
     plan::{PlanLimits, PlanName},
     ports::Ports,
@@ -30,14 +31,14 @@ pub struct TeamPermissions {
     pub can_view: bool,
 }
 
-/// A team's usage of its plan in the current billing period.
+/// A team's usage of its plan in the current calendar month.
 #[derive(Debug, Clone)]
 pub struct TeamUsage {
     team: access::Team<Viewer>,
     at: DateTime<Utc>,
 }
 
-/// The billing period so far. The start is inclusive, the end exclusive.
+/// The calendar month so far. The start is inclusive, the end exclusive.
 #[derive(SimpleObject, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsagePeriod {
     /// Start of the period: the first day of the month, 00:00 UTC.
@@ -61,13 +62,13 @@ impl TeamPermissions {
 // Rules
 
 /// The first day of an instant's month, 00:00 UTC.
-pub(crate) fn month_of(at: DateTime<Utc>) -> DateTime<Utc> {
+fn month_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.date_naive().with_day(1).map_or(at, |first| first.and_time(NaiveTime::MIN).and_utc())
 }
 
 impl TeamUsage {
     /// The current usage. Errors: `Forbidden` for an API key, which has its own usage.
-    pub(super) fn load(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
+    pub(crate) fn load(ports: &Ports, team: &access::Team<Viewer>) -> Result<Self> {
         if matches!(team.caller(), Caller::Key { .. }) {
             return Err(Error::forbidden(
                 "API keys cannot access the team's usage. Query `apiUsage` for the key's own usage, or sign in.",
@@ -76,8 +77,22 @@ impl TeamUsage {
         Ok(Self { team: team.clone(), at: ports.now() })
     }
 
+    fn plan_of(&self, ports: &Ports) -> PlanName {
+        PlanName::counting(ports.limits, &self.team.team().plan)
+    }
+
     fn limits(&self, ports: &Ports) -> PlanLimits {
-        PlanName::counting(ports.limits, &self.team.team().plan).limits()
+        self.plan_of(ports).limits()
+    }
+
+    /// Requests since the first day of the month by all API keys.
+    async fn requests_of(&self, ports: &Ports) -> Result<i64> {
+        let keys = api_key::Entity::find()
+            .filter(api_key::Column::TeamId.eq(self.team.id()))
+            .all(ports.database.reader(&self.team))
+            .await?;
+        let plan = self.plan_of(ports);
+        Ok(keys.iter().map(|key| Standing::of_row(ports, key, plan, self.at).monthly_requests).sum())
     }
 
     /// Events accepted since the first day of the month.
@@ -99,21 +114,33 @@ fn whole(count: u64) -> i32 {
 
 // Graph
 
-/// A team's usage of its plan in the current billing period: the calendar month, UTC.
+/// A team's usage of its plan in the current calendar month (UTC).
 #[Object]
 impl TeamUsage {
-    /// The billing period so far.
+    /// UUID of the team.
+    async fn team_database_id(&self) -> Uuid {
+        self.team.id()
+    }
+
+    /// The plan that determines the limits.
+    async fn plan(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanName> {
+        Ok(self.plan_of(ctx.cx()?.ports()))
+    }
+
+    /// Period of the counts.
     async fn period(&self) -> UsagePeriod {
         UsagePeriod { start: Instant(month_of(self.at)), end: Instant(self.at) }
     }
 
     /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots. Events
-    /// of deleted websites do not count.
-    async fn events(&self, ctx: &Context<'_>) -> async_graphql::Result<BigInt> {
-        Ok(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))
+    /// of deleted websites do not count. Null with an error if the event store is unavailable.
+    async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
+        let answer: async_graphql::Result<Option<BigInt>> =
+            async { Ok(Some(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))) }.await;
+        answer.transpose()
     }
 
-    /// Maximum number of events per period; null if there is no fixed limit.
+    /// Maximum number of events per calendar month (UTC); null if unlimited.
     async fn events_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<BigInt>> {
         Ok(self.limits(ctx.cx()?.ports()).events_per_month)
     }
@@ -137,5 +164,10 @@ impl TeamUsage {
     /// Maximum number of active members; null if unlimited.
     async fn members_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
         Ok(self.limits(ctx.cx()?.ports()).max_members)
+    }
+
+    /// Number of requests in the period by all API keys of the team, including revoked keys.
+    async fn api_requests(&self, ctx: &Context<'_>) -> Result<BigInt> {
+        Ok(BigInt(self.requests_of(ctx.cx()?.ports()).await?))
     }
 }

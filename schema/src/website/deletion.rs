@@ -4,7 +4,7 @@
 //!   two loses neither.
 //! - From the commit on, the events cannot be queried, as nothing refers to them any more.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::{erasure, website};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _};
 use uuid::Uuid;
@@ -20,6 +20,13 @@ use crate::{
 };
 
 // Vocabulary
+
+/// Input for deleting a website.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteDeleteInput {
+    /// The website: global ID or UUID.
+    pub website_id: ID,
+}
 
 /// The result of deleting a website.
 #[derive(SimpleObject, Debug, Clone)]
@@ -125,10 +132,10 @@ impl WebsiteDeletionMutation {
     async fn website_delete(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The website to delete.")] input: WebsiteDeleteInput,
     ) -> Option<async_graphql::Result<WebsiteDeletePayload>> {
         let answer: async_graphql::Result<Option<WebsiteDeletePayload>> = async {
-            let site = ctx.site::<Owner>(&website_id).await?;
+            let site = ctx.site::<Owner>(&input.website_id).await?;
             let events_erased = delete(ctx.cx()?.ports(), &site).await?.map(BigInt::from_u64);
             let deleted_id = Kind::Website.global(site.id());
             Ok(Some(WebsiteDeletePayload { deleted: true, deleted_id, events_erased }))

@@ -74,6 +74,13 @@ pub struct WebsiteUpdateDomainsPayload {
     pub website: Website,
 }
 
+/// Input for verifying a website's domain.
+#[derive(InputObject, Debug, Clone)]
+pub struct WebsiteVerifyDomainInput {
+    /// The website: global ID or UUID.
+    pub website_id: ID,
+}
+
 /// The result of verifying a domain.
 #[derive(SimpleObject)]
 pub struct WebsiteVerifyDomainPayload {
@@ -237,10 +244,10 @@ impl DomainMutation {
     async fn website_verify_domain(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The website: global ID or UUID.")] website_id: ID,
+        #[graphql(desc = "The website whose domain to verify.")] input: WebsiteVerifyDomainInput,
     ) -> Option<async_graphql::Result<WebsiteVerifyDomainPayload>> {
         let answer: async_graphql::Result<Option<WebsiteVerifyDomainPayload>> = async {
-            let site = ctx.site::<Editor>(&website_id).await?;
+            let site = ctx.site::<Editor>(&input.website_id).await?;
             let (method, site) = verify_domain(ctx.cx()?.ports(), &site).await?;
             Ok(Some(WebsiteVerifyDomainPayload { method, website: Website::from(site.lower()) }))
         }

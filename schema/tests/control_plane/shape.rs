@@ -187,6 +187,39 @@ fn ids_of_one_name_are_of_one_kind() {
     assert!(checked > 40, "{checked}");
 }
 
+#[test]
+fn mutations_take_an_input_beside_the_id_of_their_parent_and_nothing_else() {
+    let mut checked = 0;
+    for definition in async_graphql::parser::parse_schema(schema::sdl()).unwrap().definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        if definition.node.name.node != "Mutation" {
+            continue;
+        }
+        let TypeKind::Object(mutation) = definition.node.kind else { panic!("Mutation is no object") };
+        for field in mutation.fields {
+            let name = field.node.name.node.to_string();
+            let ty = name[..1].to_uppercase() + &name[1..];
+            assert_eq!(field.node.ty.node.to_string(), format!("{ty}Payload"), "{name}");
+            let arguments = field
+                .node
+                .arguments
+                .iter()
+                .map(|argument| (argument.node.name.node.to_string(), argument.node.ty.node.to_string()));
+            let arguments: Vec<_> = arguments.collect();
+            let input = ("input".to_owned(), format!("{ty}Input!"));
+            let fits = match &arguments[..] {
+                [] => true,
+                [only] => *only == input,
+                [(parent, kind), last] => parent.ends_with("Id") && kind == "ID!" && *last == input,
+                _ => false,
+            };
+            assert!(fits, "{name}: {arguments:?}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
 #[tokio::test]
 async fn introspection_knows_every_type_that_directives_use() {
     let document = "{ __schema { types { name } directives { name args { type { name ofType { name ofType { name ofType { name } } } } } } } }";

@@ -81,7 +81,7 @@ fn members(
             }
             Source::Field { shape, .. } => {
                 let (SchemaIndex::Object { ty, .. } | SchemaIndex::Leaf { ty, .. }) = shape;
-                (shape_schema(shape, operation, sdl), ty.nullable || lifted)
+                (shape_schema(shape, operation, sdl), ty.nullable && !is_described_non_null(shape) || lifted)
             }
         };
         if nullable && !omits_null {
@@ -107,6 +107,10 @@ fn members(
             required.push(slot.key.clone().into());
         }
     }
+}
+
+fn is_described_non_null(shape: &SchemaIndex) -> bool {
+    matches!(shape, SchemaIndex::Leaf { steps, .. } if steps.contains(&Step::NonNull))
 }
 
 fn without_default(mut schema: Value) -> Value {
