@@ -154,7 +154,7 @@ impl Gate for Door {
                 On::Website => "websiteId",
                 On::Team => "teamId",
                 On::Conversation | On::AuthoredConversation => "conversationId",
-                On::Public | On::User | On::ApiKey | On::Node => {
+                On::Public | On::User | On::ApiKey | On::Caller | On::Node => {
                     ask(&cx, on, min, "id", "").await?;
                     continue;
                 }

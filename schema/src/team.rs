@@ -177,7 +177,7 @@ impl Team {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), &self.0, &args).await?))
+        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), &self.0, &args, None).await?))
     }
 
     /// The team's active members, oldest first. Null with an error for an API key.

@@ -16,7 +16,7 @@ use crate::{
     ports::Ports,
     scalars::{EmailAddress, Instant, Url},
     team::{Team, TeamConnection, team_meant, usage::TeamUsage},
-    website::{Website, WebsiteConnection},
+    website::WebsiteConnection,
 };
 
 pub mod creation;
@@ -145,8 +145,7 @@ impl User {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        let page = crate::website::websites_of_user(ctx.cx()?.ports(), &self.0, &args).await?;
-        Ok(WebsiteConnection::new(page.try_map(|site| Ok(Website::from(site)))?))
+        Ok(WebsiteConnection::new(crate::website::of_user(ctx.cx()?.ports(), &self.0, &args, None).await?))
     }
 
     /// Conversations of one of the user's teams, oldest first. Null with an error for a team in which the user is not a

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
+    access::{self, Caller, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         query_input::Question,
@@ -91,10 +91,23 @@ pub(crate) async fn page(
     connection::page(ports.database.reader(proof), list, columns, place, window).await
 }
 
+/// Only the website with this domain, if one is given. Errors: `Invalid` for one that is not a host name.
+fn with_domain(list: Select<website::Entity>, domain: Option<&str>) -> Result<Select<website::Entity>> {
+    Ok(match domain {
+        Some(domain) => list.filter(website::Column::Domain.eq(checked_domain("domain", domain)?)),
+        None => list,
+    })
+}
+
 /// The websites of a team that the caller can access.
-pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &PageArgs) -> Result<Page<Website>> {
+pub(crate) async fn of_team(
+    ports: &Ports,
+    team: &access::Team<Viewer>,
+    args: &PageArgs,
+    domain: Option<&str>,
+) -> Result<Page<Website>> {
     let window = args.window(connection::MAX_PAGE)?;
-    let mut list = website::Entity::find().filter(website::Column::TeamId.eq(team.id()));
+    let mut list = with_domain(website::Entity::find().filter(website::Column::TeamId.eq(team.id())), domain)?;
     if let Some(only) = team.only_website() {
         list = list.filter(website::Column::Id.eq(only));
     }
@@ -103,15 +116,20 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
 }
 
 /// The websites of all teams in which a user is an active member.
-pub(crate) async fn websites_of_user(ports: &Ports, myself: &Myself, args: &PageArgs) -> Result<Page<Site<Viewer>>> {
+pub(crate) async fn of_user(
+    ports: &Ports,
+    myself: &Myself,
+    args: &PageArgs,
+    domain: Option<&str>,
+) -> Result<Page<Website>> {
     let window = args.window(connection::MAX_PAGE)?;
     let parts = crate::team::parts_of(ports, myself).await?;
     let teams = crate::team::team_ids_of(myself);
-    let list = website::Entity::find().filter(website::Column::TeamId.in_subquery(teams));
+    let list = with_domain(website::Entity::find().filter(website::Column::TeamId.in_subquery(teams)), domain)?;
     let page = page(ports, myself, list, window).await?;
     page.try_map(|row| {
         let part = crate::team::part_in(&parts, row.team_id)?;
-        myself.site(row, part)
+        Ok(Website::from(myself.site(row, part)?))
     })
 }
 
@@ -384,6 +402,36 @@ impl WebsiteQuery {
     ) -> Option<async_graphql::Result<Website>> {
         let answer: async_graphql::Result<Option<Website>> =
             async { Ok(Some(Website(WebsiteView::find(ctx.cx()?, "id", &id).await?))) }.await;
+        answer.transpose()
+    }
+
+    /// The websites that the caller can access, oldest first: for a user those of all their teams, for an API key those
+    /// it can read.
+    #[doc = access_line!(CALLER)]
+    #[graphql(directive = access_directive::access::apply(On::Caller, None, None))]
+    async fn websites(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of rows from the start, 1 to 100. Defaults to 20 if `last` is omitted too.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
+        #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
+        #[graphql(
+            desc = "Only websites with exactly this host name, such as `shop.example`. A leading scheme and a trailing slash are removed. Not case-sensitive. Null means all."
+        )]
+        domain: Option<String>,
+    ) -> Option<async_graphql::Result<WebsiteConnection>> {
+        let answer: async_graphql::Result<Option<WebsiteConnection>> = async {
+            let (cx, domain) = (ctx.cx()?, domain.as_deref());
+            let args = PageArgs { first, after, last, before };
+            let page = match cx.caller().known()? {
+                Caller::Key { .. } => of_team(cx.ports(), cx.key().await?.team(), &args, domain).await?,
+                _ => of_user(cx.ports(), &cx.myself().await?, &args, domain).await?,
+            };
+            Ok(Some(WebsiteConnection::new(page)))
+        }
+        .await;
         answer.transpose()
     }
 }

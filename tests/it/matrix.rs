@@ -32,6 +32,7 @@ fn refusal(kind: Kind, on: On, min: Option<Role>, of_own_team: bool) -> Option<&
         _ if !kind.is_known() => Some("401"),
         On::User => (!kind.is_user()).then_some("403"),
         On::ApiKey => kind.is_user().then_some("403"),
+        On::Caller => None,
         // People talk; keys read figures.
         On::Conversation => role(kind.role_in_team().filter(|_| kind.is_user())),
         // The owner is the author.

@@ -17,6 +17,8 @@ pub enum On {
     User,
     /// The API key of the request.
     ApiKey,
+    /// The caller: a signed-in user or an API key.
+    Caller,
     /// The team that the arguments identify, or the user's default team if they identify none.
     Team,
     /// The website that the arguments identify.
@@ -59,6 +61,9 @@ macro_rules! access_line {
     };
     (API_KEY) => {
         "\nAccess: an API key."
+    };
+    (CALLER) => {
+        "\nAccess: a signed-in user or an API key."
     };
     (NODE, $role:ident) => {
         concat!("\nAccess: ", stringify!($role), " or above in the object's team, or the user's own account.")
@@ -119,7 +124,7 @@ pub async fn ask(cx: &Cx, on: On, min: Role, field: &str, id: &str) -> Result<()
         On::Public => Ok(()),
         On::User => cx.myself().await.map(drop),
         On::ApiKey => cx.key().await.map(drop),
-        On::Node => cx.caller().known().map(drop),
+        On::Caller | On::Node => cx.caller().known().map(drop),
         On::Team => match min {
             Role::Viewer => cx.team::<Viewer>(field, id).await.map(drop),
             Role::Editor => cx.team::<Editor>(field, id).await.map(drop),

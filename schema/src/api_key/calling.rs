@@ -108,6 +108,6 @@ impl ApiUsage {
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
     ) -> async_graphql::Result<WebsiteConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), self.key.team(), &args).await?))
+        Ok(WebsiteConnection::new(crate::website::of_team(ctx.cx()?.ports(), self.key.team(), &args, None).await?))
     }
 }

@@ -60,6 +60,39 @@ async fn walking_forward_and_backward_meets_every_row_once_in_order() {
 }
 
 #[tokio::test]
+async fn websites_are_those_of_the_user_or_of_the_key_and_a_domain_finds_one() {
+    const LIST: &str = "query($domain: String, $first: Int) { websites(domain: $domain, first: $first) {
+        totalCount nodes { domain } pageInfo { hasNextPage } } }";
+    let app = App::new().await;
+    let owner = app.user("olga").await;
+    let shop = owner.site("shop.example").await;
+    app.clock.advance(Duration::milliseconds(1));
+    owner.site("blog.example").await;
+    app.clock.advance(Duration::milliseconds(1));
+    let stranger = app.user("sten").await;
+    stranger.site("shop.example").await;
+    let (_, other_team) = stranger.ids().await;
+    app.join(&other_team, &owner.ids().await.0, footfall_schema::access::Role::Viewer).await;
+    let of = async |client: &crate::app::Client<'_>, variables: Value| {
+        let page = client.ok(LIST, variables).await["websites"].clone();
+        assert!(page["totalCount"].is_u64());
+        domains(&page)
+    };
+    assert_eq!(of(&owner, json!({})).await, ["shop.example", "blog.example", "shop.example"]);
+    assert_eq!(of(&owner, json!({ "first": 1 })).await, ["shop.example"]);
+    for spelling in ["shop.example", "https://Shop.Example/"] {
+        assert_eq!(of(&owner, json!({ "domain": spelling })).await, ["shop.example", "shop.example"], "both teams'");
+    }
+    assert!(of(&owner, json!({ "domain": "op.example" })).await.is_empty(), "no part of a name");
+    assert_eq!(owner.refusal(LIST, json!({ "domain": "shop.example/a" })).await.1, "domain");
+    let (whole, single) = (owner.new_key(None).await.1, owner.new_key(Some(&shop)).await.1);
+    assert_eq!(of(&app.key(&whole), json!({})).await, ["shop.example", "blog.example"]);
+    assert_eq!(of(&app.key(&single), json!({})).await, ["shop.example"]);
+    assert!(of(&app.key(&single), json!({ "domain": "blog.example" })).await.is_empty());
+    assert_eq!(app.anonymous().code(LIST, json!({})).await, "UNAUTHORIZED");
+}
+
+#[tokio::test]
 async fn a_row_added_between_two_pages_neither_hides_nor_repeats_another() {
     let app = App::new().await;
     let owner = app.user("olga").await;

@@ -38,6 +38,7 @@ fn every_access_is_stated_and_described() {
             (On::Public, _) => "Access: anyone.".to_owned(),
             (On::User, _) => "Access: a signed-in user.".to_owned(),
             (On::ApiKey, _) => "Access: an API key.".to_owned(),
+            (On::Caller, _) => "Access: a signed-in user or an API key.".to_owned(),
             (On::Node, _) => format!("Access: {role} or above in the object's team, or the user's own account."),
             (On::Team, _) => format!("Access: {role} or above in the team."),
             (On::Conversation, _) => {

@@ -342,6 +342,7 @@ pub fn rest_routes() -> Vec<Question> {
         "PUBLIC" => On::Public,
         "USER" => On::User,
         "API_KEY" => On::ApiKey,
+        "CALLER" => On::Caller,
         "TEAM" => On::Team,
         "WEBSITE" => On::Website,
         "CONVERSATION" => On::Conversation,
