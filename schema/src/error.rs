@@ -1,15 +1,17 @@
-//! The error table: every error that Footfall returns, with its GraphQL code, REST status and message.
+//! The error table: every error that rules return, with its code and message. [`crate::error_code`] has all codes.
 //!
 //! - No variant implements `Display`, so that `?` cannot leak a foreign error into a response.
 //! - `Internal` keeps its source for the log and shows a fixed message to clients.
 
 use std::{error::Error as StdError, fmt::Debug, sync::Arc};
 
+use crate::error_code::ErrorCode;
+
 /// Result with the errors of the error table.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! error_table {
-    ($( $(#[$doc:meta])* $variant:ident $({ $($field:ident : $ty:ty),+ $(,)? })? => $code:literal, $status:literal, $message:expr; )+) => {
+    ($( $(#[$doc:meta])* $variant:ident $({ $($field:ident : $ty:ty),+ $(,)? })? => $code:ident, $message:expr; )+) => {
         /// Why a request was refused. Each variant is one row of the error table.
         #[derive(Debug, Clone)]
         pub enum Error {
@@ -22,20 +24,30 @@ macro_rules! error_table {
         }
 
         impl Error {
-            /// Every code with its HTTP status, in table order: the published list of errors.
+            /// The code of each row with its HTTP status, in table order: the errors that REST answers.
             pub const TABLE: &'static [(&'static str, u16)] =
-                &[$( ($code, $status), )+ ("INTERNAL_SERVER_ERROR", 500)];
+                &[$( (ErrorCode::$code.as_str(), ErrorCode::$code.status()), )+
+                  (ErrorCode::InternalServerError.as_str(), ErrorCode::InternalServerError.status())];
 
             /// `extensions.code` in GraphQL and `error.code` in REST.
             #[must_use]
             pub fn code(&self) -> &'static str {
-                match self { $( Self::$variant { .. } => $code, )+ Self::Internal(_) => "INTERNAL_SERVER_ERROR" }
+                self.error_code().as_str()
+            }
+
+            /// The row of the table of codes.
+            #[must_use]
+            pub fn error_code(&self) -> ErrorCode {
+                match self {
+                    $( Self::$variant { .. } => ErrorCode::$code, )+
+                    Self::Internal(_) => ErrorCode::InternalServerError,
+                }
             }
 
             /// The HTTP status that REST answers with.
             #[must_use]
             pub fn status(&self) -> u16 {
-                match self { $( Self::$variant { .. } => $status, )+ Self::Internal(_) => 500 }
+                self.error_code().status()
             }
 
             /// The message for the client: what is wrong and what is allowed.
@@ -52,39 +64,39 @@ macro_rules! error_table {
 
 error_table! {
     /// An argument or body field with an invalid value.
-    Invalid { field: String, why: String } => "VALIDATION_ERROR", 400, format!("{field}: {why}");
+    Invalid { field: String, why: String } => ValidationError, format!("{field}: {why}");
     /// No credential, or an invalid one.
-    Unauthenticated { why: String } => "UNAUTHORIZED", 401, why.clone();
+    Unauthenticated { why: String } => Unauthorized, why.clone();
     /// A known caller without the required access.
-    Forbidden { needs: String } => "FORBIDDEN", 403, needs.clone();
+    Forbidden { needs: String } => Forbidden, needs.clone();
     /// A feature that the team's plan lacks.
-    PlanRequired { plan: String } => "API_PAID_PLAN_REQUIRED", 403, format!("This requires the {plan} plan or above.");
+    PlanRequired { plan: String } => ApiPaidPlanRequired, format!("This requires the {plan} plan or above.");
     /// No such object, or none within this parent.
-    NotFound { what: String } => "NOT_FOUND", 404, format!("{what} was not found.");
+    NotFound { what: String } => NotFound, format!("{what} was not found.");
     /// A duplicate, or a state that does not allow the change.
-    Conflict { what: String } => "CONFLICT", 409, what.clone();
+    Conflict { what: String } => Conflict, what.clone();
     /// A body or query larger than allowed.
-    TooLarge { limit: String } => "PAYLOAD_TOO_LARGE", 413, format!("The request is too large: {limit}.");
+    TooLarge { limit: String } => PayloadTooLarge, format!("The request is too large: {limit}.");
     /// A response larger than allowed.
-    AnswerTooLarge { limit: usize, has_acted: bool } => "ANSWER_TOO_LARGE", 422, too_large(*limit, *has_acted);
+    AnswerTooLarge { limit: usize, has_acted: bool } => AnswerTooLarge, too_large(*limit, *has_acted);
     /// A path that exists but does not support this method.
-    MethodNotAllowed { allow: String } => "METHOD_NOT_ALLOWED", 405, format!("The method is not allowed on this path. Allowed: {allow}.");
+    MethodNotAllowed { allow: String } => MethodNotAllowed, format!("The method is not allowed on this path. Allowed: {allow}.");
     /// No media type in `Accept` can be produced.
-    NotAcceptable { offers: String } => "NOT_ACCEPTABLE", 406, format!("None of the media types in Accept is available. Available: {offers}.");
+    NotAcceptable { offers: String } => NotAcceptable, format!("None of the media types in Accept is available. Available: {offers}.");
     /// An unsupported media type of the body.
-    MediaType { wants: String } => "UNSUPPORTED_MEDIA_TYPE", 415, format!("The Content-Type must be {wants}.");
+    MediaType { wants: String } => UnsupportedMediaType, format!("The Content-Type must be {wants}.");
     /// The server is temporarily unable to handle the request.
-    Unavailable { retry_after: u64, why: String } => "SERVICE_UNAVAILABLE", 503, format!("{why} {}", retry_in(*retry_after));
+    Unavailable { retry_after: u64, why: String } => ServiceUnavailable, format!("{why} {}", retry_in(*retry_after));
     /// A response that took longer than allowed. A mutation may have taken effect.
-    TimedOut { seconds: u64, is_mutation: bool } => "TIMEOUT", 504, too_slow(*seconds, *is_mutation);
+    TimedOut { seconds: u64, is_mutation: bool } => Timeout, too_slow(*seconds, *is_mutation);
     /// The limit per minute is exceeded.
-    RateLimited { retry_after: u64, limit: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
+    RateLimited { retry_after: u64, limit: u64 } => RateLimitExceeded, format!("Rate limit exceeded ({limit} requests/minute). Try again in {retry_after} seconds");
     /// Too many failed attempts in a short time.
-    TooManyAttempts { retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("Too many failed attempts. {}", retry_in(*retry_after));
+    TooManyAttempts { retry_after: u64 } => RateLimitExceeded, format!("Too many failed attempts. {}", retry_in(*retry_after));
     /// The limit per hour is exceeded.
-    TooOften { what: String, limit: u32, retry_after: u64 } => "RATE_LIMIT_EXCEEDED", 429, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
+    TooOften { what: String, limit: u32, retry_after: u64 } => RateLimitExceeded, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
     /// The monthly quota is exceeded.
-    QuotaSpent { resets_at: String } => "MONTHLY_LIMIT_EXCEEDED", 429, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+    QuotaSpent { resets_at: String } => MonthlyLimitExceeded, format!("The monthly quota is exceeded. It resets at {resets_at}.");
 }
 
 fn retry_in(seconds: u64) -> String {

@@ -18,6 +18,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     error::{Error, Result},
+    error_code::{ErrorCode, errors},
     letters::{self, Letter},
     ports::{Page, Ports, SignUp},
     scalars::{EmailAddress, Instant},
@@ -267,7 +268,7 @@ impl InvitationMutation {
     /// the team. The link is mailed if mail is configured, and returned otherwise. If signing up is closed, only the
     /// operator can invite. Fails with `CONFLICT` if the address belongs to an account.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None), directive = errors::apply(vec![ErrorCode::Conflict]))]
     async fn invitation_create(
         &self,
         ctx: &Context<'_>,

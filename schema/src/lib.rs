@@ -10,6 +10,7 @@ pub mod changes;
 pub mod cost;
 pub mod database;
 pub mod error;
+pub mod error_code;
 pub mod id;
 pub mod key_usage;
 pub mod message_broadcast;
@@ -50,6 +51,7 @@ pub mod website;
 pub use access::cx::{Cx, RequestId};
 pub use caller::AddressHash;
 pub use error::{Error, Result};
+pub use error_code::ErrorCode;
 pub use ports::Ports;
 
 /// Queries. Root fields that can fail are nullable, so that one failure does not discard the rest of the response.

@@ -19,6 +19,7 @@ use crate::{
     },
     cost::first_of,
     error::{Error, Result},
+    error_code::{ErrorCode, errors},
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -335,7 +336,7 @@ impl RealtimeQuery {
     /// Live counts of a website. Poll at most every ten seconds, or subscribe to `liveVisitors`. Fails with `NOT_FOUND`
     /// if `publicRealtime` is false.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None), directive = errors::apply(vec![ErrorCode::NotFound]))]
     async fn live_site(
         &self,
         ctx: &Context<'_>,
@@ -370,7 +371,7 @@ impl RealtimeQuery {
     /// Counts of a website for the current day, week and month, in its time zone. Fails with `NOT_FOUND` if
     /// `publicRealtime` is false.
     #[doc = access_line!(PUBLIC)]
-    #[graphql(directive = access_directive::access::apply(On::Public, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::Public, None, None), directive = errors::apply(vec![ErrorCode::NotFound]))]
     async fn site_stats(
         &self,
         ctx: &Context<'_>,

@@ -17,6 +17,7 @@ use async_graphql::{
         OperationType, Selection, SelectionSet,
     },
 };
+use schema::error_code::ErrorCode;
 
 use super::{refusal::Refusal, schema_index::SchemaIndex};
 
@@ -137,7 +138,7 @@ impl Merger<'_> {
                     let key = field.node.response_key();
                     if !seen.insert(&key.node) {
                         return Err(Refusal::document(
-                            "GRAPHQL_VALIDATION_FAILED",
+                            ErrorCode::GraphqlValidationFailed,
                             format!(
                                 "The mutation selects `{}` twice and the selections cannot be merged. Select it once, or use an alias.",
                                 key.node

@@ -15,6 +15,7 @@ use async_graphql::{
     },
 };
 use async_graphql_value::Value;
+use schema::error_code::ErrorCode;
 
 use super::{
     refusal::Refusal,
@@ -51,7 +52,7 @@ pub fn extra_rules(shape: &SchemaIndex, document: &ExecutableDocument) -> Result
 }
 
 fn invalid(message: String, place: Pos) -> Refusal {
-    Refusal::document("GRAPHQL_VALIDATION_FAILED", message).at(place)
+    Refusal::document(ErrorCode::GraphqlValidationFailed, message).at(place)
 }
 
 struct Walk<'d> {
@@ -132,7 +133,7 @@ impl<'d> Walk<'d> {
             (Value::String(text), BaseType::Named(name)) => match self.shape.values(name) {
                 None => Ok(()),
                 Some(values) => Err(Refusal::document(
-                    "VALIDATION_ERROR",
+                    ErrorCode::ValidationError,
                     format!(
                         "{argument}: must be an enum value without quotes, one of {} (got \"{text}\")",
                         values.join(", ")

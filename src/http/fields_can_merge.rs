@@ -10,6 +10,7 @@ use async_graphql::{
     Positioned,
     parser::types::{BaseType, ExecutableDocument, Field, Selection, SelectionSet, Type},
 };
+use schema::error_code::ErrorCode;
 
 use super::{
     refusal::Refusal,
@@ -72,7 +73,7 @@ impl<'d> Walk<'d> {
             self.steps += 1;
             if self.steps > MAX_STEPS {
                 return Err(Refusal::document(
-                    "QUERY_TOO_LARGE",
+                    ErrorCode::QueryTooLarge,
                     "The document selects too many fields below interfaces. Select fewer types or fields at once.",
                 ));
             }
@@ -179,7 +180,7 @@ fn identical(name: &str, fields: &[Found<'_>]) -> Result<(), Refusal> {
 
 fn conflict(name: &str, what: &str, at: &Found<'_>) -> Refusal {
     let message = format!("The response name `{name}` would refer to {what}. Use a different alias for one of them.");
-    Refusal::document("GRAPHQL_VALIDATION_FAILED", message).at(at.field.pos)
+    Refusal::document(ErrorCode::GraphqlValidationFailed, message).at(at.field.pos)
 }
 
 #[cfg(test)]

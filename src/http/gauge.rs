@@ -11,6 +11,7 @@ use async_graphql::{
     },
 };
 use async_graphql_value::Value;
+use schema::error_code::ErrorCode;
 
 use super::{
     limits::{Limits, NODES, over},
@@ -134,7 +135,7 @@ impl<'d> Gauge<'d> {
             return Ok(());
         }
         Err(Refusal::document(
-            "QUERY_TOO_LARGE",
+            ErrorCode::QueryTooLarge,
             "The document has too many selections in nested fragments. Spread fewer of them.",
         ))
     }
@@ -143,26 +144,26 @@ impl<'d> Gauge<'d> {
     pub fn verdict(&self, tally: &Tally<'d>, operation: &Positioned<OperationDefinition>) -> Result<(), Refusal> {
         let limits = self.limits;
         let at = |refusal: Refusal| refusal.at(operation.pos);
-        over(tally.depth.into(), limits.depth.into(), "QUERY_TOO_DEEP", "levels of fields").map_err(at)?;
-        over(tally.aliases, limits.aliases, "TOO_MANY_ALIASES", "aliases").map_err(at)?;
+        over(tally.depth.into(), limits.depth.into(), ErrorCode::QueryTooDeep, "levels of fields").map_err(at)?;
+        over(tally.aliases, limits.aliases, ErrorCode::TooManyAliases, "aliases").map_err(at)?;
         let roots = tally.names.values().map(BTreeSet::len).sum::<usize>();
-        over(roots as u64, limits.root_fields as u64, "TOO_MANY_ROOT_FIELDS", "root fields").map_err(at)?;
+        over(roots as u64, limits.root_fields as u64, ErrorCode::TooManyRootFields, "root fields").map_err(at)?;
         self.repeats(tally, operation.pos)?;
-        over(tally.directives, limits.directives, "TOO_MANY_DIRECTIVES", "directives").map_err(at)?;
+        over(tally.directives, limits.directives, ErrorCode::TooManyDirectives, "directives").map_err(at)?;
         if operation.node.ty == OperationType::Mutation {
-            over(roots as u64, limits.mutations as u64, "TOO_MANY_MUTATIONS", "mutations").map_err(at)?;
+            over(roots as u64, limits.mutations as u64, ErrorCode::TooManyMutations, "mutations").map_err(at)?;
         }
         let introspections = "selections of `__schema` and `__type`";
-        over(tally.introspections, limits.introspections, "QUERY_TOO_LARGE", introspections).map_err(at)?;
+        over(tally.introspections, limits.introspections, ErrorCode::QueryTooLarge, introspections).map_err(at)?;
         let values = "values to list below `__schema` and `__type`";
-        over(tally.introspected, limits.introspection_values, "QUERY_TOO_LARGE", values).map_err(at)
+        over(tally.introspected, limits.introspection_values, ErrorCode::QueryTooLarge, values).map_err(at)
     }
 
     fn repeats(&self, tally: &Tally<'d>, place: Pos) -> Result<(), Refusal> {
         match tally.names.iter().find(|(_, names)| names.len() > self.limits.repeats) {
             None => Ok(()),
             Some((field, names)) => Err(Refusal::document(
-                "TOO_MANY_REPEATS",
+                ErrorCode::TooManyRepeats,
                 format!(
                     "The field `{field}` must be selected at most {1} times below one parent (got {0}).",
                     names.len(),
@@ -176,7 +177,7 @@ impl<'d> Gauge<'d> {
     fn set(&mut self, set: &'d SelectionSet, parent: Option<&'d str>, level: u32) -> Result<Tally<'d>, Refusal> {
         if level > DEEPEST_WALK {
             return Err(Refusal::document(
-                "QUERY_TOO_DEEP",
+                ErrorCode::QueryTooDeep,
                 format!("The document must have at most {} levels of fields.", self.limits.depth),
             ));
         }
@@ -186,7 +187,7 @@ impl<'d> Gauge<'d> {
             let directives = selection.node.directives().len();
             if directives > self.limits.directives_per_field {
                 return Err(Refusal::document(
-                    "TOO_MANY_DIRECTIVES",
+                    ErrorCode::TooManyDirectives,
                     format!(
                         "A selection must have at most {} directives (got {directives}).",
                         self.limits.directives_per_field
@@ -213,7 +214,7 @@ impl<'d> Gauge<'d> {
             tally.values = tally.values.saturating_add(values);
             tally.directives = tally.directives.saturating_add(directives as u64);
             sum.add(&tally);
-            over(sum.nodes, self.limits.nodes, "QUERY_TOO_LARGE", NODES)?;
+            over(sum.nodes, self.limits.nodes, ErrorCode::QueryTooLarge, NODES)?;
         }
         Ok(sum)
     }
@@ -225,7 +226,7 @@ impl<'d> Gauge<'d> {
             Some(Some(tally)) => return Ok(tally.clone()),
             Some(None) => {
                 return Err(Refusal::document(
-                    "GRAPHQL_VALIDATION_FAILED",
+                    ErrorCode::GraphqlValidationFailed,
                     format!("The fragment `{name}` must not spread itself, directly or through another fragment."),
                 ));
             }
@@ -275,7 +276,7 @@ impl<'d> Gauge<'d> {
         let opens = matches!(name, "__schema" | "__type");
         if opens && below.lists > self.limits.introspection_lists {
             return Err(Refusal::document(
-                "QUERY_TOO_DEEP",
+                ErrorCode::QueryTooDeep,
                 format!(
                     "Below `{name}` the lists `fields`, `inputFields`, `interfaces` and `possibleTypes` must nest at most {1} deep (got {0}).",
                     below.lists, self.limits.introspection_lists
@@ -329,7 +330,7 @@ impl<'d> Gauge<'d> {
         match value {
             Value::Variable(name) if self.operation.is_some() && !self.defined.contains(name.as_str()) => {
                 let message = format!("The variable `${name}` is not defined by the operation.");
-                Err(Refusal::document("GRAPHQL_VALIDATION_FAILED", message).at(place))
+                Err(Refusal::document(ErrorCode::GraphqlValidationFailed, message).at(place))
             }
             Value::List(items) => items.iter().try_for_each(|item| self.defined_in(item, place)),
             Value::Object(members) => members.values().try_for_each(|member| self.defined_in(member, place)),

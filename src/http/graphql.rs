@@ -24,7 +24,7 @@ use axum::{
 };
 use chrono::SecondsFormat;
 use futures_util::FutureExt;
-use schema::{AddressHash, access::Caller, error::Error, ports::Clock};
+use schema::{AddressHash, access::Caller, error::Error, error_code::ErrorCode, ports::Clock};
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -146,7 +146,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         if parts.uri.to_string().len() > self.config.url_bytes {
             let message =
                 format!("The URL must have at most {} bytes. Send the request by POST.", self.config.url_bytes);
-            return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", message), offer, id);
+            return refuse(&Refusal::transport(StatusCode::URI_TOO_LONG, ErrorCode::UriTooLong, message), offer, id);
         }
         if offer == Offer::Html {
             return playground::page();
@@ -198,7 +198,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {limit} bytes") }.into(),
             Unread::BrokenOff => {
                 let message = "The body is incomplete.";
-                Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+                Refusal::transport(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
             }
         })
     }
@@ -224,7 +224,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 allow: Some("POST"),
                 ..Refusal::transport(
                     StatusCode::METHOD_NOT_ALLOWED,
-                    "METHOD_NOT_ALLOWED",
+                    ErrorCode::MethodNotAllowed,
                     "Mutations must be sent by POST.",
                 )
             });
@@ -389,7 +389,7 @@ fn is_foreign(error: &ServerError) -> bool {
     error.extensions.as_ref().is_none_or(|values| values.get("code").is_none())
 }
 
-fn code_of(error: &ServerError) -> &'static str {
+fn code_of(error: &ServerError) -> ErrorCode {
     let input = !error.path.is_empty() || error.message.starts_with("Invalid value for argument");
-    if input { "VALIDATION_ERROR" } else { "GRAPHQL_VALIDATION_FAILED" }
+    if input { ErrorCode::ValidationError } else { ErrorCode::GraphqlValidationFailed }
 }

@@ -9,6 +9,7 @@ use async_graphql::{
     Variables,
     parser::types::{ExecutableDocument, OperationDefinition},
 };
+use schema::error_code::ErrorCode;
 
 use super::{
     gauge::{Gauge, Spent},
@@ -116,9 +117,14 @@ pub fn check(
         gauge.is_selected = is_selected;
         let tally = gauge.whole(&operation.node)?;
         nodes = nodes.saturating_add(tally.nodes);
-        over(nodes, limits.nodes, "QUERY_TOO_LARGE", NODES)?;
+        over(nodes, limits.nodes, ErrorCode::QueryTooLarge, NODES)?;
         values = values.saturating_add(tally.values);
-        over(values, limits.values, "QUERY_TOO_LARGE", "values in its arguments after variables are substituted")?;
+        over(
+            values,
+            limits.values,
+            ErrorCode::QueryTooLarge,
+            "values in its arguments after variables are substituted",
+        )?;
         gauge.verdict(&tally, operation)?;
         if is_selected {
             cost = tally.cost;
@@ -132,8 +138,8 @@ pub fn check(
         nodes = nodes.saturating_add(tally.nodes);
         values = values.saturating_add(tally.values);
         // Each fragment counts with those that it spreads, so that their sum may be a few times the document's.
-        over(nodes, limits.nodes.saturating_mul(4), "QUERY_TOO_LARGE", NODES)?;
-        over(values, limits.values.saturating_mul(4), "QUERY_TOO_LARGE", "values in its arguments")?;
+        over(nodes, limits.nodes.saturating_mul(4), ErrorCode::QueryTooLarge, NODES)?;
+        over(values, limits.values.saturating_mul(4), ErrorCode::QueryTooLarge, "values in its arguments")?;
     }
     affordable(cost, cost_limit)?;
     Ok(cost)
@@ -148,12 +154,12 @@ pub fn affordable(cost: u64, limit: u64) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::document(
-        "COST_LIMIT_EXCEEDED",
+        ErrorCode::CostLimitExceeded,
         format!("The document must cost at most {limit} (got {cost}). Select fewer fields or smaller pages (`first`)."),
     ))
 }
 
-pub(super) fn over(count: u64, limit: u64, code: &'static str, of_what: &str) -> Result<(), Refusal> {
+pub(super) fn over(count: u64, limit: u64, code: ErrorCode, of_what: &str) -> Result<(), Refusal> {
     if count <= limit {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
+use schema::error_code::ErrorCode;
 use sha2::{Digest as _, Sha256};
 
 use super::{refusal::Refusal, request::Asked};
@@ -44,7 +45,7 @@ impl PersistedDocuments {
         if let Some(id) = &asked.document_id {
             let text = self.documents.get(id).ok_or_else(|| {
                 let message = format!("documentId: must be the ID of a persisted document (got {id}); send the document's text as `query` instead");
-                Refusal::transport(StatusCode::NOT_FOUND, "NOT_FOUND", message).about("documentId")
+                Refusal::transport(StatusCode::NOT_FOUND, ErrorCode::NotFound, message).about("documentId")
             })?;
             asked.query.clone_from(text);
             return Ok(asked);
@@ -54,7 +55,7 @@ impl PersistedDocuments {
             let known = self.documents.contains_key(&id);
             if !known && self.free_text == FreeText::Refused {
                 let message = "This server runs only persisted documents. Send `documentId`: `sha256:` followed by the hash of the text.";
-                return Err(Refusal::transport(StatusCode::FORBIDDEN, "FORBIDDEN", message).about("query"));
+                return Err(Refusal::transport(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).about("query"));
             }
             if !known {
                 tracing::info!(document.id = %id, "a document that is not persisted was sent");

@@ -8,6 +8,7 @@ use async_graphql::{
     },
 };
 use axum::http::StatusCode;
+use schema::error_code::ErrorCode;
 
 use super::{
     collect_fields::collect_fields,
@@ -60,13 +61,13 @@ pub fn prepare(
     if introspects && !introspection {
         return Err(Refusal {
             status: StatusCode::FORBIDDEN,
-            ..Refusal::document("INTROSPECTION_DISABLED", "Introspection is disabled on this server.")
+            ..Refusal::document(ErrorCode::IntrospectionDisabled, "Introspection is disabled on this server.")
         });
     }
     let operation = selected.ty;
     if operation == OperationType::Subscription && !streams {
         return Err(Refusal::document(
-            "GRAPHQL_VALIDATION_FAILED",
+            ErrorCode::GraphqlValidationFailed,
             "Subscriptions require a stream. Send `Accept: text/event-stream`, or use WebSocket at /graphql/ws.",
         ));
     }
@@ -93,11 +94,12 @@ fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
         syntax(format!("Syntax error at line {line}, column {column}: {}.", fault.what)).at(fault.place)
     };
     weigh(text, limits.tokens, limits.nesting).map_err(|stop| match stop {
-        Stop::TooManyTokens => {
-            Refusal::document("QUERY_TOO_LONG", format!("The document must have at most {} tokens.", limits.tokens))
-        }
+        Stop::TooManyTokens => Refusal::document(
+            ErrorCode::QueryTooLong,
+            format!("The document must have at most {} tokens.", limits.tokens),
+        ),
         Stop::TooDeep => Refusal::document(
-            "QUERY_TOO_DEEP",
+            ErrorCode::QueryTooDeep,
             format!("The document must have at most {} nested brackets.", limits.nesting),
         ),
         Stop::Fault(found) => fault(found),
@@ -110,7 +112,7 @@ fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {
 }
 
 fn syntax(message: impl Into<String>) -> Refusal {
-    Refusal::document("GRAPHQL_PARSE_FAILED", message)
+    Refusal::document(ErrorCode::GraphqlParseFailed, message)
 }
 
 /// The parser's error as one sentence, without its excerpt of the source.
@@ -137,7 +139,7 @@ fn sentence(error: &ParseError) -> String {
 
 fn select<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d OperationDefinition, Refusal> {
     let unresolved =
-        |message: String| Refusal::document("OPERATION_RESOLUTION_FAILURE", message).about("operationName");
+        |message: String| Refusal::document(ErrorCode::OperationResolutionFailure, message).about("operationName");
     match (&document.operations, name) {
         (DocumentOperations::Single(operation), None) => Ok(&operation.node),
         (DocumentOperations::Multiple(operations), None) => {
@@ -167,9 +169,12 @@ fn required(operation: &OperationDefinition, variables: &Variables) -> Result<()
             None if definition.node.default_value.is_none() => "is required",
             _ => continue,
         };
-        return Err(Refusal::document("VALIDATION_ERROR", format!("The variable `${name}` of type `{ty}` {wrong}."))
-            .about(name.as_str())
-            .at(definition.pos));
+        return Err(Refusal::document(
+            ErrorCode::ValidationError,
+            format!("The variable `${name}` of type `{ty}` {wrong}."),
+        )
+        .about(name.as_str())
+        .at(definition.pos));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use async_graphql::{Name, Value as ConstValue, Variables, parser::types::Field};
 use async_graphql_value::Value;
+use schema::error_code::ErrorCode;
 
 use super::{
     limits::Limits,
@@ -174,7 +175,7 @@ impl<'v> Given<'v> {
             let Some(number) = self.number(&value.node) else { continue };
             if judged && !(1..=i128::from(limit)).contains(&number) {
                 return Err(Refusal::document(
-                    "VALIDATION_ERROR",
+                    ErrorCode::ValidationError,
                     format!(
                         "{argument}: must be between 1 and {limit} for `{}`; page with `after` for more",
                         field.name.node

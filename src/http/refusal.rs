@@ -2,7 +2,7 @@
 
 use async_graphql::{ErrorExtensionValues, Pos, ServerError};
 use axum::http::StatusCode;
-use schema::error::Error;
+use schema::{error::Error, error_code::ErrorCode};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// `extensions.code`.
-    pub code: &'static str,
+    pub code: ErrorCode,
     /// What is wrong and what is allowed.
     pub message: String,
     /// The invalid parameter or argument, if there is one.
@@ -29,7 +29,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A request with an invalid document or variables: 400 where real status codes are used.
-    pub fn document(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn document(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -43,13 +43,13 @@ impl Refusal {
     }
 
     /// A malformed GraphQL request: `status` under every `Accept`.
-    pub fn transport(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn transport(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self { status, transport: true, ..Self::document(code, message) }
     }
 
     /// A parameter of the request with the wrong type: 400 under every `Accept`.
     pub fn parameter(field: &str, why: &str) -> Self {
-        Self::transport(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", format!("{field}: {why}")).about(field)
+        Self::transport(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, format!("{field}: {why}")).about(field)
     }
 
     /// Sets the invalid parameter or argument.
@@ -69,7 +69,7 @@ impl Refusal {
     #[must_use]
     pub fn body(&self, request_id: Uuid) -> Value {
         let mut extensions = Map::new();
-        extensions.insert("code".into(), self.code.into());
+        extensions.insert("code".into(), self.code.as_str().into());
         if let Some(field) = &self.field {
             extensions.insert("field".into(), field.as_str().into());
         }
@@ -102,7 +102,7 @@ impl From<Error> for Refusal {
             field: error.field().map(str::to_owned),
             retry_after: error.retry_after().map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
             transport: true,
-            ..Self::document(error.code(), error.message())
+            ..Self::document(error.error_code(), error.message())
         }
     }
 }
@@ -121,10 +121,10 @@ pub fn own_fault(error: &mut ServerError) {
 ///
 /// Resolvers set a code on every error; one without is from the framework and means that the document or its input is
 /// invalid.
-pub fn complete(error: &mut ServerError, code: &'static str, field: Option<String>, request_id: Uuid, suggest: bool) {
+pub fn complete(error: &mut ServerError, code: ErrorCode, field: Option<String>, request_id: Uuid, suggest: bool) {
     let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
     if extensions.get("code").is_none() {
-        extensions.set("code", code);
+        extensions.set("code", code.as_str());
         if let Some(field) = field {
             extensions.set("field", field);
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
+use schema::error_code::ErrorCode;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
@@ -84,7 +85,9 @@ fn from_members(mut members: Map<String, Value>) -> Result<Asked, Refusal> {
         None | Some(Value::Null) if document_id.is_some() => String::new(),
         None | Some(Value::Null) if extensions.contains_key("persistedQuery") => {
             // The message and the code by which clients of automatic persisted queries know to send the whole document from now on.
-            return Err(Refusal::document("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported").about("query"));
+            return Err(
+                Refusal::document(ErrorCode::PersistedQueryNotSupported, "PersistedQueryNotSupported").about("query")
+            );
         }
         None | Some(Value::Null) => return Err(Refusal::parameter("query", "is required: a GraphQL document")),
         Some(_) => return Err(Refusal::parameter("query", "must be a string that contains a GraphQL document")),
@@ -107,7 +110,7 @@ fn object_or_null(value: Option<Value>, name: &str) -> Result<Map<String, Value>
 }
 
 fn bad_request(message: impl Into<String>) -> Refusal {
-    Refusal::transport(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    Refusal::transport(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
 }
 
 /// Decodes `application/x-www-form-urlencoded`; `None` where an escape is broken or the result is not UTF-8.
@@ -155,7 +158,7 @@ mod tests {
         let refusal = from_json(body).expect_err("a refusal");
         assert_eq!(
             (refusal.message.as_str(), refusal.code),
-            ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+            ("PersistedQueryNotSupported", ErrorCode::PersistedQueryNotSupported)
         );
         assert!(!refusal.transport, "an answer of the media type that was asked for");
         let whole = br#"{"query":"{a}","extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}"#;

@@ -21,6 +21,7 @@ use axum::{
     response::Response,
 };
 use futures_util::StreamExt as _;
+use schema::error_code::ErrorCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, task::AbortHandle};
@@ -86,7 +87,7 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         Err(_) => {
             let message = "This endpoint requires WebSocket with the subprotocol graphql-transport-ws.";
             return refuse(
-                &Refusal::transport(StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED", message),
+                &Refusal::transport(StatusCode::UPGRADE_REQUIRED, ErrorCode::UpgradeRequired, message),
                 Offer::Json,
                 id,
             );
@@ -268,7 +269,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
             let opened = if is_full {
                 let why =
                     format!("A connection can have at most {MAX_OPERATIONS} running operations. Complete one first.");
-                Err(Refusal::document("TOO_MANY_OPERATIONS", why))
+                Err(Refusal::document(ErrorCode::TooManyOperations, why))
             } else {
                 match from_value(payload) {
                     Ok(asked) => {

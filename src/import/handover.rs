@@ -8,7 +8,10 @@
 use std::{fs, io, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use schema::error::{Error, Result};
+use schema::{
+    error::{Error, Result},
+    error_code::ErrorCode,
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -293,12 +296,14 @@ fn read_chunks(mut source: impl Read, to: &mpsc::Sender<io::Result<Vec<u8>>>) {
 
 /// Converts the server's refusal to an error of this process.
 fn refusal(code: &str, field: Option<String>, message: String) -> Error {
-    match (code, field) {
-        ("VALIDATION_ERROR", Some(field)) => {
+    match field {
+        Some(field) if code == ErrorCode::ValidationError.as_str() => {
             let why = message.strip_prefix(&format!("{field}: ")).unwrap_or(&message).to_owned();
             Error::Invalid { field, why }
         }
-        ("NOT_FOUND", _) => Error::not_found(message.strip_suffix(" was not found.").unwrap_or(&message)),
+        _ if code == ErrorCode::NotFound.as_str() => {
+            Error::not_found(message.strip_suffix(" was not found.").unwrap_or(&message))
+        }
         _ => Error::conflict(message),
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use schema::error::Error;
+use schema::{error::Error, error_code::ErrorCode};
 
 use super::{auth::Meter, projection::write_text, rest_names::snake};
 
@@ -74,7 +74,7 @@ impl Fault {
     pub fn long_url(limit: usize) -> Self {
         Self {
             status: StatusCode::URI_TOO_LONG,
-            code: "URI_TOO_LONG".to_owned(),
+            code: ErrorCode::UriTooLong.as_str().to_owned(),
             message: format!("The URL must have at most {limit} bytes."),
             retry_after: None,
             allow: None,

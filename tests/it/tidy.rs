@@ -49,6 +49,29 @@ fn nobody_names_what_lies_outside_its_walls() {
     }
 }
 
+/// Codes come from their table: in other sources they are no text, so no other code can be answered.
+#[test]
+fn error_codes_are_spelled_in_their_table_only() {
+    for (name, text) in all() {
+        let is_table = name == "schema/src/error_code.rs";
+        if is_table || name.ends_with("tests.rs") || name.ends_with("toy.rs") {
+            continue;
+        }
+        let code = imports::code_of(&text);
+        for known in schema::ErrorCode::ALL {
+            assert!(!code.contains(&format!("\"{}\"", known.as_str())), "{name} spells {known:?}");
+        }
+        // The only places that put a code into an error take it from the table.
+        let puts = code.matches("set(\"code\"").count() + code.matches("insert(\"code\"").count();
+        let expected = match name.as_str() {
+            "schema/src/error.rs" => 1,
+            "src/http/refusal.rs" => 2,
+            _ => 0,
+        };
+        assert_eq!(puts, expected, "{name}");
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_is_one_room() {
     for (name, text) in all() {

@@ -2,6 +2,8 @@
 //!
 //! - Only names stand here, no rule: what is tested is the server's own source.
 
+#[path = "../../../schema/src/error_code.rs"]
+pub mod error_code;
 #[path = "../../../schema/src/host.rs"]
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
@@ -59,6 +61,8 @@ pub mod analytics {
 pub mod error {
     use std::fmt::{self, Display, Formatter};
 
+    use crate::error_code::ErrorCode;
+
     /// Result of a rule.
     pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -87,13 +91,19 @@ pub mod error {
             Self::Internal(what.into())
         }
 
+        /// The row of the table of codes.
+        #[must_use]
+        pub fn error_code(&self) -> ErrorCode {
+            match self {
+                Self::Invalid { .. } => ErrorCode::ValidationError,
+                Self::Internal(_) => ErrorCode::InternalServerError,
+            }
+        }
+
         /// `extensions.code`.
         #[must_use]
         pub fn code(&self) -> &'static str {
-            match self {
-                Self::Invalid { .. } => "VALIDATION_ERROR",
-                Self::Internal(_) => "INTERNAL_SERVER_ERROR",
-            }
+            self.error_code().as_str()
         }
 
         /// Status over HTTP.

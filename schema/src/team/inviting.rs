@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     access::{Admin, On, Reach as _, Role, access_directive},
+    error_code::{ErrorCode, errors},
     scalars::EmailAddress,
 };
 
@@ -45,7 +46,7 @@ impl InvitingMutation {
     /// account has the address or, if mail is configured, the account has not confirmed it, and with `CONFLICT` for an
     /// active member.
     #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None), directive = errors::apply(vec![ErrorCode::NotFound, ErrorCode::Conflict]))]
     async fn team_invite_member(
         &self,
         ctx: &Context<'_>,

@@ -8,7 +8,10 @@ use super::{
     Team,
     members::{self, Membership},
 };
-use crate::access::{self, On, Reach as _, Role, Viewer, access_directive};
+use crate::{
+    access::{self, On, Reach as _, Role, Viewer, access_directive},
+    error_code::{ErrorCode, errors},
+};
 
 // Vocabulary
 
@@ -53,7 +56,7 @@ impl OwnershipMutation {
     /// Accepts ownership of a team that was offered to the caller. If the team was transferred, the owner who offered
     /// it becomes an admin. Fails with `NOT_FOUND` if there is no valid offer.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None), directive = errors::apply(vec![ErrorCode::NotFound]))]
     async fn team_accept_ownership(
         &self,
         ctx: &Context<'_>,
@@ -71,7 +74,7 @@ impl OwnershipMutation {
 
     /// Declines ownership of a team that was offered to the caller. Fails with `NOT_FOUND` if there is no offer.
     #[doc = access_line!(TEAM, VIEWER)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None))]
+    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Viewer), None), directive = errors::apply(vec![ErrorCode::NotFound]))]
     async fn team_decline_ownership(
         &self,
         ctx: &Context<'_>,

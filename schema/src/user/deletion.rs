@@ -19,6 +19,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     cost::first_of,
     error::{Error, Result},
+    error_code::{ErrorCode, errors},
     ports::Ports,
     team::creation,
 };
@@ -204,7 +205,7 @@ impl AccountDeletionMutation {
     /// it, including their websites, API keys and events. Fails with `CONFLICT`, naming the team, while the user is the
     /// last owner of a team with other members.
     #[doc = access_line!(USER)]
-    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None), directive = errors::apply(vec![ErrorCode::Conflict]))]
     async fn user_delete(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<UserDeletePayload>> {
         let answer: async_graphql::Result<Option<UserDeletePayload>> =
             async { Ok(Some(delete(ctx.cx()?.ports(), &ctx.myself().await?).await?)) }.await;

@@ -18,6 +18,7 @@ use crate::{
     audit::{self, AuditAction, Line},
     caller::AddressHash,
     error::{Error, Result},
+    error_code::{ErrorCode, errors},
     known_network,
     letters::{self, Letter},
     password,
@@ -237,7 +238,7 @@ impl EmailProofMutation {
     /// Mails another link to confirm the signed-in user's e-mail address. Fails with `CONFLICT` if it is already
     /// confirmed or mail is not configured.
     #[doc = access_line!(USER)]
-    #[graphql(directive = access_directive::access::apply(On::User, None, None))]
+    #[graphql(directive = access_directive::access::apply(On::User, None, None), directive = errors::apply(vec![ErrorCode::Conflict]))]
     async fn email_send_confirmation(
         &self,
         ctx: &Context<'_>,

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use super::Website;
 use crate::{
     access::{Admin, On, Reach as _, Role, access_directive},
+    error_code::{ErrorCode, errors},
     id::Kind,
     scalars::EmailAddress,
     team::members::{self, Membership},
@@ -80,7 +81,7 @@ impl MemberMutation {
     /// `NOT_FOUND` if no account has the address or, if mail is configured, the account has not confirmed it, and with
     /// `CONFLICT` for an active member.
     #[doc = access_line!(WEBSITE, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None), directive = errors::apply(vec![ErrorCode::NotFound, ErrorCode::Conflict]))]
     async fn website_invite_member(
         &self,
         ctx: &Context<'_>,

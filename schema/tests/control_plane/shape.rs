@@ -221,6 +221,28 @@ fn mutations_take_an_input_beside_the_id_of_their_parent_and_nothing_else() {
     assert!(checked > 40, "{checked}");
 }
 
+#[test]
+fn the_published_codes_are_those_of_the_table() {
+    use schema::ErrorCode;
+
+    let document = async_graphql::parser::parse_schema(schema::sdl()).unwrap();
+    let published = document.definitions.into_iter().find_map(|definition| match definition {
+        TypeSystemDefinition::Type(definition) if definition.node.name.node == "ErrorCode" => {
+            match definition.node.kind {
+                TypeKind::Enum(codes) => Some(codes.values),
+                _ => None,
+            }
+        }
+        _ => None,
+    });
+    let published: Vec<_> = published.unwrap().into_iter().map(|value| value.node.value.node.to_string()).collect();
+    assert_eq!(published, ErrorCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>());
+    for (code, status) in schema::Error::TABLE {
+        let row = ErrorCode::ALL.iter().find(|row| row.as_str() == *code).unwrap();
+        assert_eq!(row.status(), *status);
+    }
+}
+
 #[tokio::test]
 async fn introspection_knows_every_type_that_directives_use() {
     let document = "{ __schema { types { name } directives { name args { type { name ofType { name ofType { name ofType { name } } } } } } } }";

@@ -14,7 +14,7 @@ const ROOT: &str = "lib";
 /// The ground floor, lowest rank first. A module may import its own rank and lower ones. What is not listed is a noun, above all of
 /// these; the root is above the nouns. A name stands for the files under it too.
 const GROUND: [&[&str]; 5] = [
-    &["error"],
+    &["error", "error_code"],
     &[
         "analytics::event",
         "analytics::plan",
