@@ -110,8 +110,6 @@ pub struct ApiKeyRotatePayload {
 /// The API key after it was revoked.
 #[derive(SimpleObject)]
 pub struct ApiKeyRevokePayload {
-    /// Always true: a failure is reported as an error.
-    pub revoked: bool,
     /// The API key's record.
     pub api_key: ApiKey,
 }
@@ -411,7 +409,7 @@ impl ApiKeyMutation {
         let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
             let cx = ctx.cx()?;
             let (key, team) = named(cx, &input.api_key_id).await?;
-            Ok(Some(ApiKeyRevokePayload { revoked: true, api_key: revoke(cx.ports(), &team, &key).await? }))
+            Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
         }
         .await;
         answer.transpose()

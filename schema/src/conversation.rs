@@ -89,8 +89,6 @@ pub struct ConversationUpdatePayload {
 /// The result of deleting a conversation.
 #[derive(SimpleObject)]
 pub struct ConversationDeletePayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the deleted conversation.
     pub deleted_id: ID,
 }
@@ -359,7 +357,7 @@ impl ConversationMutation {
             let chat = cx.authored_chat("conversationId", &input.conversation_id).await?;
             delete(cx.ports(), &chat).await?;
             let deleted_id = Kind::Conversation.global(chat.chat().id());
-            Ok(Some(ConversationDeletePayload { deleted: true, deleted_id }))
+            Ok(Some(ConversationDeletePayload { deleted_id }))
         }
         .await;
         answer.transpose()

@@ -82,8 +82,8 @@ pub struct InvitationCreatePayload {
 /// The result of withdrawing an invitation.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct InvitationRevokePayload {
-    /// Always true: a failure is reported as an error.
-    pub revoked: bool,
+    /// Address of the withdrawn invitation.
+    pub email: EmailAddress,
 }
 
 // Rules
@@ -296,7 +296,7 @@ impl InvitationMutation {
             let cx = ctx.cx()?;
             let team = team_meant::<Admin>(cx, input.team_id.as_ref()).await?;
             revoke(cx.ports(), &team, &input.email).await?;
-            Ok(Some(InvitationRevokePayload { revoked: true }))
+            Ok(Some(InvitationRevokePayload { email: input.email }))
         }
         .await;
         answer.transpose()

@@ -389,6 +389,11 @@ impl Arguments {
         }
     }
 
+    /// An argument of any type.
+    pub fn value(&mut self, name: &str) -> Result<Option<Value>, String> {
+        self.take(name)
+    }
+
     /// An integer argument.
     pub fn integer(&mut self, name: &str) -> Result<Option<i64>, String> {
         match self.take(name)? {

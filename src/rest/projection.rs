@@ -27,6 +27,8 @@ pub enum Source {
     },
     /// The value of a variable, by index.
     Echo(usize),
+    /// A value that is always the same.
+    Constant(Value),
     /// An object made of members of the same object.
     Nest(Vec<Slot>),
     /// Members of an open JSON object, by response key of the field that holds it, inlined with their own keys. A key
@@ -162,6 +164,10 @@ impl Writing<'_> {
                     }
                     open(out, slot, first);
                     out.extend_from_slice(echo);
+                }
+                Source::Constant(value) => {
+                    open(out, slot, first);
+                    write_value(out, value);
                 }
                 Source::Open(name) => {
                     let Value::Object(members) = member(object, name) else { continue };
@@ -354,13 +360,14 @@ mod tests {
         let shape = SchemaIndex::Object {
             slots: vec![
                 Slot::new("range", Source::Echo(0), false, None),
+                Slot::new("is_whole", Source::Constant(value!(true)), false, None),
                 Slot::new("site", Source::Nest(vec![field("id", "id", leaf(vec![]))]), false, None),
                 Slot::new("", Source::Flat { name: "metrics".into(), slots: metrics, nullable: true }, false, None),
             ],
             ty: Type::new("T").unwrap(),
         };
         let value = value!([{ "id": 1, "metrics": { "views": 5 } }, { "id": 2, "metrics": null }]);
-        let row = |id, views| format!(r#"{{"range":"7d","site":{{"id":{id}}},"views":{views}}}"#);
+        let row = |id, views| format!(r#"{{"range":"7d","is_whole":true,"site":{{"id":{id}}},"views":{views}}}"#);
         assert_eq!(written(&shape, &value, false), format!("[{},{}]", row(1, "5"), row(2, "null")));
     }
 

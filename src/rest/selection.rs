@@ -3,6 +3,7 @@
 //! - `@nest(as:)` on an inline fragment makes an object of its fields.
 //! - `@flatten` on an object field inlines its fields; on a JSON field, the members of the object that it contains.
 //! - `@echo(variable:)` on `__typename` returns the value of a variable as spelled by the caller.
+//! - `@constant(value:)` on `__typename` returns the value, a boolean, number or string.
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter fetches further pages with that variable until the last.
 //! - `@optional` on a leaf omits it if it is null.
 //! - `@nonNull` on a leaf that is null only beside an error describes it as never null: REST then answers the error.
@@ -97,7 +98,13 @@ impl Selecting<'_> {
         let name = field.name.node.as_str();
         let key = field.response_key().node.to_string();
         if name == "__typename" {
-            let source = match own(&field.directives, &["echo"])?.first() {
+            let source = match own(&field.directives, &["echo", "constant"])?.first() {
+                Some(constant) if constant.name.node == "constant" => {
+                    let mut arguments = Arguments::from_directive(constant);
+                    let value = arguments.value("value")?.ok_or("@constant needs `value`")?;
+                    arguments.end()?;
+                    Source::Constant(value)
+                }
                 None => Source::Field { name: key.clone(), shape: leaf(Vec::new(), "String!")? },
                 Some(echo) => {
                     let mut arguments = Arguments::from_directive(echo);

@@ -209,7 +209,7 @@ async fn every_member_has_part_and_nobody_else() {
         }
     }
     let change = "mutation($id: ID!) { conversationUpdate(conversationId: $id, input: { title: \"x\" }) { conversation { id } } }";
-    let delete = "mutation($id: ID!) { conversationDelete(input: { conversationId: $id }) { deleted } }";
+    let delete = "mutation($id: ID!) { conversationDelete(input: { conversationId: $id }) { deletedId } }";
     for mutation in [change, delete] {
         let answer = by_viewer.gql(mutation, json!({ "id": id })).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");

@@ -176,7 +176,7 @@ async fn no_other_way_leads_in() {
         format!(
             "mutation {{ websiteUpdateGeneral(websiteId: \"{site}\", input: {{ name: \"Mine\" }}) {{ website {{ name }} }} }}"
         ),
-        format!("mutation {{ websiteDelete(input: {{ websiteId: \"{site}\" }}) {{ deleted }} }}"),
+        format!("mutation {{ websiteDelete(input: {{ websiteId: \"{site}\" }}) {{ deletedId }} }}"),
     ];
     for query in &ways {
         for caller in team.public() {

@@ -70,8 +70,6 @@ pub struct TeamUpdatePayload {
 /// The result of leaving a team.
 #[derive(SimpleObject)]
 pub struct TeamLeavePayload {
-    /// Always true: a failure is reported as an error.
-    pub left: bool,
     /// Global ID of the team that the caller left.
     pub team_id: ID,
 }
@@ -197,7 +195,7 @@ impl TeamMutation {
         let answer: async_graphql::Result<Option<TeamLeavePayload>> = async {
             let team = ctx.team::<Viewer>(&input.team_id).await?;
             members::leave(ctx.cx()?.ports(), &team).await?;
-            Ok(Some(TeamLeavePayload { left: true, team_id: Kind::Team.global(team.id()) }))
+            Ok(Some(TeamLeavePayload { team_id: Kind::Team.global(team.id()) }))
         }
         .await;
         answer.transpose()

@@ -33,8 +33,6 @@ const MAX_WEBSITES: u32 = 1_000;
 /// The result of deleting an account.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct UserDeletePayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// UUIDs of the teams that were deleted with the account, at most 100.
     #[graphql(directive = crate::cost::list_size::apply(Some(MAX_TEAMS), None))]
     pub deleted_team_database_ids: Vec<Uuid>,
@@ -178,7 +176,6 @@ pub async fn delete(ports: &Ports, myself: &Myself) -> Result<UserDeletePayload>
     audit::note(&txn, ports, line).await?;
     txn.commit_changing(&going, &websites).await?;
     Ok(UserDeletePayload {
-        deleted: true,
         deleted_team_database_ids: first_of(going, MAX_TEAMS),
         deleted_website_database_ids: first_of(websites, MAX_WEBSITES),
     })

@@ -31,8 +31,6 @@ pub struct WebsiteDeleteInput {
 /// The result of deleting a website.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct WebsiteDeletePayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the deleted website.
     pub deleted_id: ID,
     /// Number of events erased; null if the event store did not respond in time. The events are then inaccessible and
@@ -138,7 +136,7 @@ impl WebsiteDeletionMutation {
             let site = ctx.site::<Owner>(&input.website_id).await?;
             let events_erased = delete(ctx.cx()?.ports(), &site).await?.map(BigInt::from_u64);
             let deleted_id = Kind::Website.global(site.id());
-            Ok(Some(WebsiteDeletePayload { deleted: true, deleted_id, events_erased }))
+            Ok(Some(WebsiteDeletePayload { deleted_id, events_erased }))
         }
         .await;
         answer.transpose()

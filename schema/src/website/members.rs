@@ -60,8 +60,6 @@ pub struct WebsiteUpdateMemberPayload {
 /// The result of removing a member.
 #[derive(SimpleObject)]
 pub struct WebsiteRemoveMemberPayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the membership. A later invitation reactivates it.
     pub deleted_id: ID,
     /// The website.
@@ -137,7 +135,7 @@ impl MemberMutation {
             let team = cx.loaders().team_of_site(&site).await?;
             members::remove(cx.ports(), &team, Some(site.id()), id).await?;
             let deleted_id = Kind::Membership.global(id);
-            Ok(Some(WebsiteRemoveMemberPayload { deleted: true, deleted_id, website: Website::from(site.lower()) }))
+            Ok(Some(WebsiteRemoveMemberPayload { deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

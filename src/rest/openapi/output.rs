@@ -1,6 +1,9 @@
 //! Schemas of responses, from projections: what a client can rely on.
 
-use async_graphql::parser::types::{BaseType, Type};
+use async_graphql::{
+    Value as GraphQl,
+    parser::types::{BaseType, Type},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -79,6 +82,7 @@ fn members(
                 let schema = variable.and_then(parameter).and_then(|p| p.get("schema").cloned()).unwrap_or(json!({}));
                 (without_default(schema), variable.is_some_and(|v| v.ty.nullable && v.default.is_none()))
             }
+            Source::Constant(value) => (constant_schema(value), false),
             Source::Field { shape, .. } => {
                 let (SchemaIndex::Object { ty, .. } | SchemaIndex::Leaf { ty, .. }) = shape;
                 (shape_schema(shape, operation, sdl), ty.nullable && !is_described_non_null(shape) || lifted)
@@ -111,6 +115,16 @@ fn members(
 
 fn is_described_non_null(shape: &SchemaIndex) -> bool {
     matches!(shape, SchemaIndex::Leaf { steps, .. } if steps.contains(&Step::NonNull))
+}
+
+fn constant_schema(value: &GraphQl) -> Value {
+    match value {
+        GraphQl::Boolean(_) => {
+            json!({ "type": "boolean", "description": format!("Always {value}: a failure is answered as an error.") })
+        }
+        GraphQl::Number(_) => json!({ "type": "number" }),
+        _ => json!({ "type": "string" }),
+    }
 }
 
 fn without_default(mut schema: Value) -> Value {

@@ -61,8 +61,6 @@ pub struct WebsiteExcludeIpPayload {
 /// The result of removing an IP exclusion.
 #[derive(SimpleObject)]
 pub struct WebsiteRemoveIpExclusionPayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the deleted exclusion.
     pub deleted_id: ID,
     /// The website, with its remaining exclusions.
@@ -239,11 +237,7 @@ impl IpExclusionMutation {
             let id = Kind::IpExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_ip_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::IpExclusion.global(id);
-            Ok(Some(WebsiteRemoveIpExclusionPayload {
-                deleted: true,
-                deleted_id,
-                website: Website::from(site.lower()),
-            }))
+            Ok(Some(WebsiteRemoveIpExclusionPayload { deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()

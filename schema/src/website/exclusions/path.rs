@@ -58,8 +58,6 @@ pub struct WebsiteExcludePathPayload {
 /// The result of removing a path exclusion.
 #[derive(SimpleObject)]
 pub struct WebsiteRemovePathExclusionPayload {
-    /// Always true: a failure is reported as an error.
-    pub deleted: bool,
     /// Global ID of the deleted exclusion.
     pub deleted_id: ID,
     /// The website, with its remaining exclusions.
@@ -222,11 +220,7 @@ impl PathExclusionMutation {
             let id = Kind::PathExclusion.read("exclusionId", &input.exclusion_id)?;
             let site = remove_path_exclusion(ctx.cx()?.ports(), &site, id).await?;
             let deleted_id = Kind::PathExclusion.global(id);
-            Ok(Some(WebsiteRemovePathExclusionPayload {
-                deleted: true,
-                deleted_id,
-                website: Website::from(site.lower()),
-            }))
+            Ok(Some(WebsiteRemovePathExclusionPayload { deleted_id, website: Website::from(site.lower()) }))
         }
         .await;
         answer.transpose()
