@@ -95,6 +95,53 @@ impl ScalarType for BigInt {
     }
 }
 
+/// An exact decimal number as a string, such as `49.9`, with at most six decimals, no exponent and no trailing zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Decimal {
+    millionths: i128,
+}
+
+impl Decimal {
+    /// The number of this many millionths.
+    #[must_use]
+    pub const fn from_millionths(millionths: i128) -> Self {
+        Self { millionths }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |unsigned| (-1, unsigned));
+        let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(decimals) || decimals.len() > 6 {
+            return None;
+        }
+        let millionths: i128 = format!("{whole}{decimals:0<6}").parse().ok()?;
+        Some(Self { millionths: sign * millionths })
+    }
+}
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unsigned = self.millionths.unsigned_abs();
+        let text = format!("{}.{:06}", unsigned / 1_000_000, unsigned % 1_000_000);
+        let sign = if self.millionths < 0 { "-" } else { "" };
+        write!(out, "{sign}{}", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// An exact decimal number as a string, such as `49.9`, with at most six decimals, no exponent and no trailing zeros.
+#[Scalar(name = "Decimal", specified_by_url = "https://www.w3.org/TR/xmlschema11-2/#decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::read(text(&value)?)
+            .ok_or_else(|| InputValueError::custom("must be a decimal number in a string, such as \"49.9\""))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
 /// Any JSON value, stored unchanged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json(pub Value);
@@ -261,6 +308,25 @@ impl ScalarType for HexColor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_exact_and_in_their_shortest_form() {
+        for (millionths, text) in [
+            (0, "0"),
+            (49_900_000, "49.9"),
+            (-29_500_000, "-29.5"),
+            (1, "0.000001"),
+            (-1, "-0.000001"),
+            (100_000_000, "100"),
+            (9_007_199_254_740_993_000_001, "9007199254740993.000001"),
+        ] {
+            assert_eq!(Decimal::from_millionths(millionths).to_string(), text);
+            assert_eq!(Decimal::read(text), Some(Decimal::from_millionths(millionths)));
+        }
+        for bad in ["", "-", ".", "1.", ".5", "1e3", "+1", "1,5", "0.0000001", " 1", "--1"] {
+            assert_eq!(Decimal::read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn checked_strings_take_what_holds_and_nothing_else() {

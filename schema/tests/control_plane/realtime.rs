@@ -406,7 +406,7 @@ async fn events_arrive_without_heartbeats_and_machines() {
                 "name": "purchase", "path": "/thanks", "title": null, "hostname": "shop.example", "country": "NL",
                 "countryName": "Netherlands", "device": "MOBILE", "browser": "Firefox", "os": null, "referrer": null,
                 "source": null, "channel": "Direct", "visitorId": "01234567-89ab-8cde-8000-00000000000f",
-                "properties": { "plan": "pro", "seats": 3 }, "revenue": { "amount": 49.9, "currency": "EUR" } }),
+                "properties": { "plan": "pro", "seats": 3 }, "revenue": { "amount": "49.9", "currency": "EUR" } }),
         "{item}"
     );
 }

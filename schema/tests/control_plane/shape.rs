@@ -97,7 +97,7 @@ fn everything_has_a_description() {
 #[test]
 fn scalars_name_their_specification_and_root_queries_are_nullable() {
     let sdl = schema::sdl();
-    for scalar in ["DateTime", "EmailAddress", "HexColor", "TimeZone", "URL", "UUID", "BigInt"] {
+    for scalar in ["DateTime", "EmailAddress", "HexColor", "TimeZone", "URL", "UUID", "BigInt", "Decimal"] {
         assert!(sdl.contains(&format!("scalar {scalar} @specifiedBy(url: ")), "{scalar}\n{sdl}");
     }
     for field in ["viewer: User\n", "team(\n", "apiUsage: ApiUsage\n"] {

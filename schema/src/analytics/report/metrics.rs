@@ -9,14 +9,14 @@ use crate::{
         plan::{MetricSet, Sums},
         query::Metric,
     },
-    scalars::BigInt,
+    scalars::{BigInt, Decimal},
 };
 
 /// An amount of money.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct Money {
-    /// Amount in major units, such as 49.9 dollars.
-    pub amount: f64,
+    /// Amount in major units, such as `49.9` dollars; exact to the millionth.
+    pub amount: Decimal,
     /// ISO 4217 code.
     pub currency: String,
 }
@@ -25,9 +25,7 @@ impl Money {
     /// The amount for a number of millionths of the currency.
     #[must_use]
     pub fn from_micros(micros: i128, currency: &str) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "millionths up to 2^53 are nine billion in major units")]
-        let amount = micros as f64 / 1e6;
-        Self { amount, currency: currency.to_owned() }
+        Self { amount: Decimal::from_millionths(micros), currency: currency.to_owned() }
     }
 }
 
