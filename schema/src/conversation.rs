@@ -18,7 +18,6 @@ use crate::{
     connection::{self, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
-    list::List,
     ports::Ports,
     scalars::Instant,
     team::{Team, team_meant},
@@ -80,7 +79,6 @@ pub struct ConversationCreatePayload {
 
 /// The conversation after the change.
 #[derive(SimpleObject)]
-#[graphql(complex)]
 pub struct ConversationUpdatePayload {
     /// The conversation.
     pub conversation: Conversation,
@@ -95,7 +93,6 @@ pub struct ConversationDeletePayload {
 
 /// The new message and its conversation.
 #[derive(SimpleObject)]
-#[graphql(complex)]
 pub struct ConversationAppendMessagePayload {
     /// The message.
     pub message: ConversationMessage,
@@ -250,28 +247,6 @@ impl Conversation {
         let cx = ctx.cx()?;
         let _reading = cx.long_read().await?;
         Ok(messages::page(cx.ports(), &self.0, &args).await?)
-    }
-}
-
-#[async_graphql::ComplexObject]
-impl ConversationUpdatePayload {
-    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
-    /// }`.
-    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
-        let cx = ctx.cx()?;
-        let _reading = cx.long_read().await?;
-        Ok(messages::all(cx.ports(), &self.conversation.0).await?.into())
-    }
-}
-
-#[async_graphql::ComplexObject]
-impl ConversationAppendMessagePayload {
-    /// All messages of the conversation, in order, at most 10,000. To page through them, use `conversation { messages
-    /// }`.
-    #[graphql(directive = crate::cost::list_size::apply(Some(messages::PRICED_MESSAGES), None))]
-    async fn transcript(&self, ctx: &Context<'_>) -> async_graphql::Result<List<ConversationMessage>> {
-        Ok(messages::all(ctx.cx()?.ports(), &self.conversation.0).await?.into())
     }
 }
 

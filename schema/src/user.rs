@@ -90,11 +90,6 @@ impl User {
         self.0.user().full_name.as_deref()
     }
 
-    /// Short name of the person: the first word of the full name; null if no name is given.
-    async fn name(&self) -> Option<&str> {
-        self.0.user().full_name.as_deref().and_then(|name| name.split_whitespace().next())
-    }
-
     /// URL of a picture; null if there is none.
     async fn avatar_url(&self) -> Option<Url> {
         self.0.user().avatar_url.clone().map(Url::stored)

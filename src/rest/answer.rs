@@ -168,18 +168,23 @@ impl Answering {
             return Err(shown(error));
         }
         let echoes = variables::echoes(operation, &variables);
-        let (outcome, _turn) = self.in_time(operation.changes, self.execute(operation, pass, variables)).await?;
-        let now = self.shell.clock.now();
-        if let Some(fault) = Fault::first(&outcome.errors, now) {
-            return Err(fault);
-        }
-        let root = operation.data_path.first().map(|key| member(&outcome.data, key));
+        let done = self.ended(operation.changes, operation, pass, variables).await?;
+        let (shown_by, echoes, (outcome, _turn)) = match operation.then.as_deref() {
+            None => (operation, echoes, done),
+            Some(query) => {
+                // A caller has one turn at a time.
+                drop(done);
+                let echoes = variables::echoes(query, &path);
+                (query, echoes, self.ended(operation.changes, query, pass, path).await?)
+            }
+        };
+        let root = shown_by.data_path.first().map(|key| member(&outcome.data, key));
         if root == Some(&Value::Null) || is_all_null(&outcome.data) {
             return Err(shown(Error::not_found("The object in the path")));
         }
         let mut data = Vec::with_capacity(1024);
         let limit = self.shell.answer_bytes;
-        let mut write = || project(operation, &outcome.data, &echoes, limit, &mut data);
+        let mut write = || project(shown_by, &outcome.data, &echoes, limit, &mut data);
         if long_work::takes_long(&outcome.data) {
             long_work::in_place(write)
         } else {
@@ -193,6 +198,21 @@ impl Answering {
             self.remembered.insert(asked, data.clone());
         }
         Ok(self.whole(operation, data))
+    }
+
+    /// Executes an operation. Errors: its error that the caller should fix first, or `TimedOut`.
+    async fn ended(
+        &self,
+        has_acted: bool,
+        operation: &Operation,
+        pass: &Pass,
+        variables: Variables,
+    ) -> std::result::Result<(Outcome, Turn), Fault> {
+        let (outcome, turn) = self.in_time(has_acted, self.execute(operation, pass, variables)).await?;
+        match Fault::first(&outcome.errors, self.shell.clock.now()) {
+            Some(fault) => Err(fault),
+            None => Ok((outcome, turn)),
+        }
     }
 
     /// The response around the data.

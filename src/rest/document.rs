@@ -71,21 +71,22 @@ pub struct Operation {
     pub document: ExecutableDocument,
     /// A query that only checks whether the caller has access to the object in the path.
     pub probe: Option<ExecutableDocument>,
+    /// The query whose result is the answer, once this has succeeded.
+    pub then: Option<Box<Self>>,
 }
 
 /// Reads all operations of a document. Errors: a message that names the operation.
 pub fn read(document: &str, sdl: &Sdl) -> Result<Vec<Operation>, String> {
-    document_source::cut(document)?
-        .into_iter()
-        .map(|source| {
-            let name = source.name.clone();
-            Operation::read(source, sdl).map_err(|why| format!("operation {name}: {why}"))
-        })
+    let sources = document_source::cut(document)?;
+    sources
+        .iter()
+        .map(|source| Operation::read(source, &sources, sdl).map_err(|why| format!("operation {}: {why}", source.name)))
         .collect()
 }
 
 impl Operation {
-    fn read(source: Source, sdl: &Sdl) -> Result<Self, String> {
+    /// `others`: the operations of the document, of which one may be answered by.
+    fn read(source: &Source, others: &[Source], sdl: &Sdl) -> Result<Self, String> {
         let definition = &source.operation;
         if definition.ty == OperationType::Subscription {
             return Err("a subscription cannot be a REST operation".to_owned());
@@ -112,6 +113,7 @@ impl Operation {
         let remember = arguments.flag("remember")?;
         let body = arguments.text("body")?;
         let pick = arguments.text("pick")?;
+        let then = arguments.text("then")?;
         arguments.end()?;
 
         let root = sdl.root(definition.ty);
@@ -140,6 +142,7 @@ impl Operation {
                 value => taken(&argument.node, value).into_iter().collect(),
             })
             .collect();
+        let then = then.map(|name| following(&name, others, &variables, sdl)).transpose()?.map(Box::new);
         let (data_path, shape) = pick_out(slots, pick.as_deref(), root)?;
         let unread = |error| format!("its text cannot be read: {error}");
         let probe = probe(definition, &variables).map(|text| parse_query(text).map_err(unread)).transpose()?;
@@ -147,8 +150,8 @@ impl Operation {
         let digest = Sha256::digest(source.text.as_bytes());
         let id = digest.iter().fold("sha256:".to_owned(), |id, byte| format!("{id}{byte:02x}"));
         Ok(Self {
-            name: source.name,
-            about: source.about,
+            name: source.name.clone(),
+            about: source.about.clone(),
             method,
             path,
             auth,
@@ -165,10 +168,11 @@ impl Operation {
             spread: body.as_deref() == Some(SPREAD),
             keys,
             named,
-            text: source.text,
+            text: source.text.clone(),
             id,
             document,
             probe,
+            then,
         })
     }
 
@@ -197,6 +201,20 @@ impl Operation {
     #[must_use]
     pub fn body(&self) -> Option<&Variable> {
         self.variables.iter().find(|variable| variable.origin == Origin::Body)
+    }
+}
+
+/// The query of this name, which takes nothing but variables of the path. Errors: there is none, or it takes others.
+fn following(name: &str, others: &[Source], path: &[Variable], sdl: &Sdl) -> Result<Operation, String> {
+    let found = others.iter().find(|other| other.name == name);
+    let query = Operation::read(found.ok_or_else(|| format!("@rest: there is no operation `{name}`"))?, &[], sdl)?;
+    let is_known =
+        |asked: &&Variable| path.iter().any(|given| given.origin == Origin::Path && given.name == asked.name);
+    let mut asked = query.variables.iter().filter(|variable| variable.origin != Origin::Cursor);
+    match asked.find(|variable| !is_known(variable)) {
+        _ if query.changes => Err(format!("@rest: `{name}` is no query")),
+        Some(variable) => Err(format!("@rest: the path has no `{}` for `{name}`", variable.name)),
+        None => Ok(query),
     }
 }
 

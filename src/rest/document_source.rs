@@ -12,8 +12,21 @@ use async_graphql::{
 
 /// Directives that the adapter obeys and the schema never sees.
 pub const OWN_DIRECTIVES: &[&str] = &[
-    "rest", "between", "key", "nest", "flatten", "echo", "constant", "walk", "spell", "percent", "round", "prefix",
-    "optional", "nonNull",
+    "rest",
+    "between",
+    "key",
+    "nest",
+    "flatten",
+    "echo",
+    "constant",
+    "walk",
+    "spell",
+    "firstWord",
+    "percent",
+    "round",
+    "prefix",
+    "optional",
+    "nonNull",
 ];
 
 /// One operation of a document.

@@ -157,7 +157,8 @@ fn statuses(operation: &Operation) -> Vec<u16> {
 }
 
 fn success(operation: &Operation, sdl: &Sdl) -> Value {
-    let data = shape_schema(&operation.shape, operation, sdl);
+    let shown_by = operation.then.as_deref().unwrap_or(operation);
+    let data = shape_schema(&shown_by.shape, shown_by, sdl);
     let schema = if operation.bare {
         data
     } else {

@@ -70,6 +70,8 @@ pub enum Step {
     Lower,
     /// `@spell(as: TITLE)`.
     Title,
+    /// `@firstWord`: the text up to its first white space.
+    FirstWord,
     /// `@percent`: times 100, one decimal.
     Percent,
     /// `@round(digits:)`.
@@ -233,6 +235,7 @@ impl Step {
             Self::Lower => text.to_ascii_lowercase(),
             Self::Title => super::rest_names::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
+            Self::FirstWord => text.split_whitespace().next().unwrap_or_default().to_owned(),
             Self::Percent | Self::Round(_) | Self::OmitNull | Self::NonNull => text.to_owned(),
         })
     }
@@ -346,6 +349,8 @@ mod tests {
         let written = |step, value: Value| written(&leaf(vec![step]), &value, false);
         assert_eq!(written(Step::Lower, Value::Enum(async_graphql::Name::new("FULL_ACCESS"))), "\"full_access\"");
         assert_eq!(written(Step::Title, value!("PRO")), "\"Pro\"");
+        assert_eq!(written(Step::FirstWord, value!(" Ada Lovelace")), "\"Ada\"");
+        assert_eq!(written(Step::FirstWord, Value::Null), "null");
         assert_eq!(written(Step::Percent, value!(0.42345)), "42.3");
         assert_eq!(written(Step::Percent, value!(1)), "100.0");
         assert_eq!(written(Step::Percent, Value::Null), "null");

@@ -7,7 +7,7 @@
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter fetches further pages with that variable until the last.
 //! - `@optional` on a leaf omits it if it is null.
 //! - `@nonNull` on a leaf that is null only beside an error describes it as never null: REST then answers the error.
-//! - `@spell(as:)`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
+//! - `@spell(as:)`, `@firstWord`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
 
 use async_graphql::{
     Positioned, Value,
@@ -265,12 +265,13 @@ fn own<'a>(directives: &'a [Positioned<Directive>], fitting: &[&str]) -> Result<
 }
 
 fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
-    own(directives, &["spell", "percent", "round", "prefix", "optional", "nonNull"])?
+    own(directives, &["spell", "firstWord", "percent", "round", "prefix", "optional", "nonNull"])?
         .into_iter()
         .map(|directive| {
             let mut arguments = Arguments::from_directive(directive);
             let step = match directive.name.node.as_str() {
                 "percent" => Step::Percent,
+                "firstWord" => Step::FirstWord,
                 "optional" => Step::OmitNull,
                 "nonNull" => Step::NonNull,
                 "prefix" => Step::Prefix(arguments.text("with")?.ok_or("@prefix needs `with`")?),

@@ -38,9 +38,6 @@ const MAX_MESSAGES: usize = 10_000;
 /// Maximum length of all messages of a conversation together, in characters.
 const MAX_CHARACTERS: u64 = 4_000_000;
 
-/// Number of messages charged where all of them are returned: messages of 4,000 characters, by [`MAX_CHARACTERS`].
-pub(super) const PRICED_MESSAGES: u32 = 1_000;
-
 /// Cost of the text of one message.
 const CONTENT_COST: u32 = 20;
 
@@ -245,13 +242,6 @@ pub async fn append(
     });
     let (conversation, row) = appended.await.map_err(Error::internal)??;
     Ok((chat.changed(conversation)?, row))
-}
-
-/// All messages, in order.
-pub(super) async fn all(ports: &Ports, chat: &Chat<Viewer>) -> Result<Vec<ConversationMessage>> {
-    let rows =
-        of_conversation(chat.id()).order_by_asc(message::Column::Position).all(ports.database.reader(chat)).await?;
-    rows.into_iter().map(|row| ConversationMessage::new(chat, Arc::new(row))).collect()
 }
 
 /// One page of messages. Errors: `Invalid` for invalid page arguments.

@@ -28,8 +28,6 @@ use crate::{
 pub struct UserUpdateInput {
     /// Full name, at most 100 characters; null or empty removes it.
     pub full_name: MaybeUndefined<String>,
-    /// Alias of `fullName`. Cannot be combined with it.
-    pub name: MaybeUndefined<String>,
     /// URL of a picture; null removes it.
     pub avatar_url: MaybeUndefined<Url>,
     /// E-mail address, with the rules of `userUpdateEmail`. The current address is accepted and changes nothing.
@@ -60,12 +58,8 @@ pub async fn update(
 ) -> Result<Myself> {
     let mut row = user::ActiveModel { id: Unchanged(myself.id()), ..Default::default() };
     let mut changed = Vec::new();
-    let name = match (input.full_name, input.name) {
-        (name, MaybeUndefined::Undefined) | (MaybeUndefined::Undefined, name) => name,
-        _ => return Err(Error::invalid("name", "cannot be combined with fullName")),
-    };
-    if !name.is_undefined() {
-        row.full_name = Set(checked_name(name.take())?);
+    if !input.full_name.is_undefined() {
+        row.full_name = Set(checked_name(input.full_name.take())?);
         changed.push("fullName");
     }
     if !input.avatar_url.is_undefined() {

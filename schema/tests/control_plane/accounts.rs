@@ -33,11 +33,11 @@ async fn a_new_account_owns_a_team_and_is_signed_in() {
     assert_eq!(data["signUp"]["expiresAt"], json!("2026-03-04T05:21:07.000Z"));
     let client = app.token(data["signUp"]["accessToken"].as_str().unwrap());
     let data = client
-        .ok("{ viewer { email name authProvider planLimits { plan maxWebsites requestsPerMonth } } }", json!({}))
+        .ok("{ viewer { email fullName authProvider planLimits { plan maxWebsites requestsPerMonth } } }", json!({}))
         .await;
     assert_eq!(
         data["viewer"],
-        json!({ "email": "ada@shop.example", "name": null, "authProvider": "PASSWORD",
+        json!({ "email": "ada@shop.example", "fullName": null, "authProvider": "PASSWORD",
                 "planLimits": { "plan": "ENTERPRISE", "maxWebsites": null, "requestsPerMonth": 1_000_000 } })
     );
     assert_eq!(app.anonymous().code(SIGN_UP, who("ADA@shop.example")).await, "CONFLICT");

@@ -8,20 +8,10 @@ use async_graphql::parser::{
 };
 
 /// The lists that state how many items they hold at most, and what holds them to it.
-const BOUNDS: [(&str, u64, &str); 21] = [
+const BOUNDS: [(&str, u64, &str); 19] = [
     ("Analytics.filters", 20, "a question with more is refused"),
     ("Analytics.series", 5_000, "a question with more buckets is refused"),
     ("AuditEntry.changed", 100, "the first of them"),
-    (
-        "ConversationAppendMessagePayload.transcript",
-        1_000,
-        "priced by the characters of all messages, which are refused beyond 4,000,000",
-    ),
-    (
-        "ConversationUpdatePayload.transcript",
-        1_000,
-        "priced by the characters of all messages, which are refused beyond 4,000,000",
-    ),
     ("Domains.allowedDomains", 100, "more are refused where they are set"),
     ("Exclusions.ipExclusions", 500, "more are refused where they are made"),
     ("Exclusions.pathExclusions", 500, "more are refused where they are made"),
