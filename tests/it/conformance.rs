@@ -20,6 +20,12 @@ async fn graphql_js_finds_no_fault_with_the_schema_and_agrees_on_documents() {
 }
 
 #[tokio::test]
+async fn the_types_that_codegen_makes_compile_under_strict_rules() {
+    let printed = node("codegen.mjs", &[]).await;
+    assert!(printed.starts_with("ok "), "{printed}");
+}
+
+#[tokio::test]
 async fn every_example_of_the_playground_runs() {
     let app = TestApp::new().await;
     let owner = app.sign_up("you@example.com").await;
