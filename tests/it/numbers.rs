@@ -51,7 +51,7 @@ async fn money_is_bounded_at_the_door_and_summed_whatever_comes() {
     let refused = shop.send(paid(json!(1e12))).await;
     assert_eq!(refused.status, 400);
     let message = refused.body["error"]["message"].as_str().unwrap();
-    assert_eq!(message, "amount: must be between -100000000000 and 100000000000 (got 1000000000000)");
+    assert_eq!(message, "amount: must be between -100000000000 and 100000000000");
     for _ in 0..100 {
         assert_eq!(shop.send(paid(json!(1e11))).await.status, 200);
     }
