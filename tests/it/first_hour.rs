@@ -103,7 +103,7 @@ fn at_a_terminal(data: &Path, arguments: &str, lines: &[&str]) -> (bool, String)
             break;
         }
         shown += &String::from_utf8_lossy(&buffer[..length]);
-        if shown.ends_with(": ") {
+        if shown.ends_with("(not shown): ") || shown.ends_with("Repeat the password: ") {
             // The prompt is shown a moment before the terminal stops echoing.
             std::thread::sleep(std::time::Duration::from_millis(300));
             typed.write_all(format!("{}\n", lines.next().unwrap_or_else(|| panic!("{shown}"))).as_bytes()).unwrap();
