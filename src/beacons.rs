@@ -35,11 +35,12 @@ use crate::{
         bots,
         chain::{Chain, Sender},
         crawler,
-        intake::{Answer, Intake, Submission},
+        intake::{Answer, Intake},
         ledger::Notes,
         limiter::Limiter,
         rules::{Origin, Site},
         sites::Sites,
+        submission::Submission,
     },
     rest::envelope::{Fault, refuse, respond},
 };

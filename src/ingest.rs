@@ -29,6 +29,7 @@ pub mod salts;
 pub mod seen;
 pub mod session_agents;
 pub mod sites;
+pub mod submission;
 
 #[cfg(test)]
 mod tests;

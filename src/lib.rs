@@ -28,6 +28,7 @@ pub mod passwords;
 pub mod rest;
 pub mod series_buckets;
 pub mod server;
+mod start_error;
 pub mod system;
 pub mod tasks;
 pub mod tokens;
@@ -36,10 +37,10 @@ pub mod turns;
 pub mod variable_defaults;
 pub mod widgets;
 
+pub use start_error::StartError;
+
 use std::{
-    fmt,
     future::Future,
-    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -110,54 +111,6 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
 /// How long requests may still run after a stop was requested.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Why Footfall cannot start, as a message for the person who starts it.
-#[derive(Debug)]
-pub struct StartError {
-    text: String,
-    is_held: bool,
-}
-
-impl StartError {
-    /// An error with this message.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self { text, is_held: false }
-    }
-
-    /// The data folder is held by another process.
-    #[must_use]
-    pub fn held(folder: &Path) -> Self {
-        let text = format!(
-            "another process is using the data folder {}; stop it, or choose another folder with --data",
-            folder.display()
-        );
-        Self { text, is_held: true }
-    }
-
-    /// Whether another process holds the data folder.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_held
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<schema::Error> for StartError {
-    fn from(error: schema::Error) -> Self {
-        match &error {
-            schema::Error::Internal(source) => Self::new(source.to_string()),
-            _ => Self::new(error.message()),
-        }
-    }
-}
 
 /// A running installation: its stores are open and its data folder is held.
 pub struct App {

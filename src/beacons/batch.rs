@@ -22,9 +22,9 @@ use crate::{
         chain::Sender,
         fields::Fields,
         identity::DAY_MS,
-        intake::{Incoming, Submission},
         properties::{Properties, clean},
         rules::Site,
+        submission::{Incoming, Submission},
     },
     rest::envelope::{close, open, respond},
 };

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     NotOpened, beside, configured,
     password::Password,
-    print::{Format, day, instant, say, say_json, table},
+    print::{Format, ListOptions, day, instant, say, say_json, table},
 };
 use crate::{StartError, Surroundings, config::Flags, control_plane};
 
@@ -18,7 +18,7 @@ pub(super) enum UserCommand {
     /// Creates an account with its own team
     Create(UserCreate),
     /// Lists all accounts, one per line
-    List(UserList),
+    List(ListOptions),
     /// Sets the password of an account and ends its sessions
     Password(UserPassword),
     /// Confirms the e-mail address of an account, like the mailed link
@@ -35,14 +35,6 @@ pub(super) struct UserCreate {
     name: Option<String>,
     #[command(flatten)]
     password: Password,
-    #[command(flatten)]
-    format: Format,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct UserList {
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -101,7 +93,7 @@ async fn create(asked: UserCreate) -> Result<(), StartError> {
     say(&format!("Created account {email} ({id})."))
 }
 
-async fn list(asked: UserList) -> Result<(), StartError> {
+async fn list(asked: ListOptions) -> Result<(), StartError> {
     let (_, ports, operator) = beside(asked.flags).await?;
     let accounts = operator_lists::accounts(&ports, &operator).await?;
     if asked.format.json {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     TeamChoice, beside,
-    print::{Format, day, instant, say, say_json, table},
+    print::{Format, ListOptions, day, instant, say, say_json, table},
 };
 use crate::{StartError, config::Flags};
 
@@ -16,7 +16,7 @@ pub(super) enum KeyCommand {
     /// Creates an API key and prints it; it is shown only once
     Create(KeyCreate),
     /// Lists the API keys of all teams, one per line; the keys themselves are not stored
-    List(KeyList),
+    List(ListOptions),
     /// Revokes an API key; a running server refuses it within a second
     Revoke(KeyRevoke),
 }
@@ -31,14 +31,6 @@ pub(super) struct KeyCreate {
     website: Option<String>,
     #[command(flatten)]
     owner: TeamChoice,
-    #[command(flatten)]
-    format: Format,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct KeyList {
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -84,7 +76,7 @@ async fn create(asked: KeyCreate) -> Result<(), StartError> {
     say(&secret)
 }
 
-async fn list(asked: KeyList) -> Result<(), StartError> {
+async fn list(asked: ListOptions) -> Result<(), StartError> {
     let (_, ports, operator) = beside(asked.flags).await?;
     let keys = operator_lists::api_keys(&ports, &operator).await?;
     if asked.format.json {

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde_json::Value;
 
-use crate::StartError;
+use crate::{StartError, config::Flags};
 
 /// The output format of a command.
 #[derive(Debug, Clone, Copy, Args)]
@@ -14,6 +14,15 @@ pub(super) struct Format {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Options of a command that lists rows.
+#[derive(Debug, Args)]
+pub(super) struct ListOptions {
+    #[command(flatten)]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) flags: Flags,
 }
 
 /// Prints a line. A closed pipe is not an error.

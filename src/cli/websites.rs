@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     TeamChoice, beside,
-    print::{Format, day, instant, say, say_json, table},
+    print::{Format, ListOptions, day, instant, say, say_json, table},
 };
 use crate::{StartError, config::Flags};
 
@@ -18,7 +18,7 @@ pub(super) enum WebsiteCommand {
     /// Creates a website and prints its ID, its tracking code and the script tag for its pages
     Create(WebsiteCreate),
     /// Lists the websites of all teams, one per line
-    List(WebsiteList),
+    List(ListOptions),
 }
 
 #[derive(Debug, Args)]
@@ -33,14 +33,6 @@ pub(super) struct WebsiteCreate {
     timezone: chrono_tz::Tz,
     #[command(flatten)]
     owner: TeamChoice,
-    #[command(flatten)]
-    format: Format,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct WebsiteList {
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -86,7 +78,7 @@ Only pages of {} are counted. To try it on this machine first, allow pages of lo
     ))
 }
 
-async fn list(asked: WebsiteList) -> Result<(), StartError> {
+async fn list(asked: ListOptions) -> Result<(), StartError> {
     let (_, ports, operator) = beside(asked.flags).await?;
     let websites = operator_lists::websites(&ports, &operator).await?;
     if asked.format.json {

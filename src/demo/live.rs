@@ -7,7 +7,10 @@ use schema::{analytics::event::Event, ports::Clock};
 use uuid::Uuid;
 
 use super::{random::Random, sites::Website, traffic::Stream};
-use crate::ingest::intake::{Incoming, Intake, Submission, Who};
+use crate::ingest::{
+    intake::Intake,
+    submission::{Incoming, Submission, Who},
+};
 
 /// Maximum number of concurrent visits over all websites.
 const CROWD: usize = 24;

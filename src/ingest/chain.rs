@@ -25,10 +25,10 @@ use super::{
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
-    intake::{Incoming, Who},
     rules::Site,
     salts::Salts,
     session_agents::SessionAgents,
+    submission::{Incoming, Who},
 };
 
 /// Maximum age of a beacon, in milliseconds; browsers keep for that long what they could not send.

@@ -1,7 +1,7 @@
 //! The intake: one task that puts all submissions in order, detects duplicates, and responds when they are on disk.
 //!
 //! - Submissions that arrive while a group is written become the next group: one sync serves them all.
-//! - A repeated ID or page view is a duplicate; its response is sent no sooner than that of the first one.
+//! - A repeated ID or page view is a duplicate. Its response waits until the first one is on disk.
 //! - Memory of waiting submissions is bounded in bytes: in the queue, in a group, and in the journal.
 //! - No event is published that could still be lost: the hub and delivery come after the commit.
 
@@ -26,6 +26,7 @@ use super::{
     memory::{Before, Visitors, memory_of, visitor_key},
     progress::State,
     seen::{Seen, key_of},
+    submission::{Incoming, Submission, Who},
 };
 use crate::live::Hub;
 
@@ -40,42 +41,6 @@ const GROUP_BYTES: usize = 12 << 20;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
-
-/// Identification of an event's visitor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// A visitor ID kept by the sender.
-    Known(u64),
-    /// The hash for the day of the event, and for the day before: a visit that crosses midnight keeps the latter.
-    Cookieless {
-        /// Of the UTC day it happened.
-        that_day: u64,
-        /// Of the day before.
-        day_before: u64,
-    },
-}
-
-/// An event to accept; its visitor is determined in order.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    /// The event, without its visitor.
-    pub event: Event,
-    /// Identification of its visitor.
-    pub who: Who,
-    /// Hash of a page view's full URL, to merge repetitions.
-    pub collapse: Option<u64>,
-    /// Whether its ID was given by the sender, who may send it again.
-    pub is_named: bool,
-}
-
-/// A submission: events, and outcomes that are already determined and only counted.
-#[derive(Debug, Default)]
-pub struct Submission {
-    /// Events to accept or drop.
-    pub events: Vec<Incoming>,
-    /// Counted with the next group.
-    pub dropped: Vec<(Uuid, Outcome)>,
-}
 
 /// A message to the task.
 enum Asked {

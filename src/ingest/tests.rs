@@ -22,10 +22,11 @@ use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
-    intake::{Desk, Incoming, Intake, Running, Submission, Who},
+    intake::{Desk, Intake, Running},
     journal,
     read_your_writes::{ReadYourWrites, YOUNG},
     seen::{Limits, Seen},
+    submission::{Incoming, Submission, Who},
 };
 use crate::{
     events::{Store, duckdb::Budget},

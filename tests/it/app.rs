@@ -151,7 +151,7 @@ impl TestApp {
     }
 
     /// The data folder.
-    /// The proof of whoever may write the data folder.
+    /// Proof that the test can write the data folder.
     pub fn operator(&self) -> Operator {
         Operator::new(&LockFile::open(&self.data()).unwrap())
     }

@@ -98,8 +98,8 @@ async fn ruled(world: &World) -> Vec<Question> {
                 ruled.extend(by_other_ways(&name, &selected, row.on, row.min));
             }
             Some(row) if (row.on, row.min) == (On::Website, Some(Role::Viewer)) => continue,
-            Some(_) => wrong.push(format!("{name} states an access that nobody is refused by")),
-            None if is_ruled => wrong.push(format!("{name} has a rule of its own and no @access")),
+            Some(_) => wrong.push(format!("{name} declares @access, but no caller is refused")),
+            None if is_ruled => wrong.push(format!("{name} has its own access rule but no @access")),
             None => continue,
         }
         ruled.push(field);

@@ -77,7 +77,6 @@ fn every_file_says_what_it_is_for_and_is_one_room() {
     for (name, text) in all() {
         assert!(text.starts_with("//! "), "{name} does not open with its sentence");
         let lines = text.lines().count();
-        let is_tests = name.contains("test") || name.ends_with("toy.rs");
-        assert!(is_tests || lines <= 700, "{name} has {lines} lines: it is two rooms");
+        assert!(lines <= 500, "{name} has {lines} lines: it is two rooms");
     }
 }

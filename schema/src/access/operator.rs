@@ -1,4 +1,4 @@
-//! The operator's proof. Whoever holds the data folder has full access, from the command line only.
+//! Proof of access to the data folder, which gives full access from the command line.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

@@ -168,7 +168,7 @@ impl App {
         self.ports.database = schema::database::Database::new(writer, reader, Arc::clone(&self.ports.changes));
     }
 
-    /// The proof of whoever may write the data folder.
+    /// Proof that the test can write the data folder.
     pub fn operator(&self) -> Operator {
         Operator::new(&LockFile::open(self.folder.path()).unwrap())
     }

@@ -1,0 +1,40 @@
+//! What senders hand to the intake.
+
+use schema::{analytics::event::Event, traffic::Outcome};
+use uuid::Uuid;
+
+/// Identification of an event's visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// A visitor ID kept by the sender.
+    Known(u64),
+    /// The hash for the day of the event, and for the day before: a visit that crosses midnight keeps the latter.
+    Cookieless {
+        /// Of the UTC day it happened.
+        that_day: u64,
+        /// Of the day before.
+        day_before: u64,
+    },
+}
+
+/// An event to accept; its visitor is determined in order.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The event, without its visitor.
+    pub event: Event,
+    /// Identification of its visitor.
+    pub who: Who,
+    /// Hash of a page view's full URL, to merge repetitions.
+    pub collapse: Option<u64>,
+    /// Whether its ID was given by the sender, who may send it again.
+    pub is_named: bool,
+}
+
+/// A submission: events, and outcomes that are already determined and only counted.
+#[derive(Debug, Default)]
+pub struct Submission {
+    /// Events to accept or drop.
+    pub events: Vec<Incoming>,
+    /// Counted with the next group.
+    pub dropped: Vec<(Uuid, Outcome)>,
+}
