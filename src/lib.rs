@@ -4,7 +4,6 @@
 
 pub mod account_pages;
 pub mod auth;
-pub mod beacons;
 pub mod body;
 pub mod cli;
 pub mod config;
@@ -58,7 +57,6 @@ use tokio::task::JoinSet;
 
 use crate::{
     auth::Door,
-    beacons::Gateway,
     config::Config,
     data_folder::Held,
     domain_verification::Internet,
@@ -71,8 +69,9 @@ use crate::{
         agent::Agents,
         chain::Chain,
         delivery::Delivery,
+        endpoints::Gateway,
         enrich::Enricher,
-        intake::{self, DRAIN, Desk, Intake},
+        intake::{self, DRAIN, Intake, IntakeTask},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
@@ -129,7 +128,7 @@ pub struct App {
 
 /// Delivery of events to the event store.
 struct Inflow {
-    desk: intake::Running,
+    task: intake::Running,
     delivery: Delivery,
 }
 
@@ -304,7 +303,7 @@ impl App {
             tasks.repeat("erasure", FLUSH_EVERY, erase).await;
         });
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let Inflow { desk, mut delivery } = self.inflow;
+        let Inflow { task, mut delivery } = self.inflow;
         let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
         let delivering = tokio::spawn(async move {
             delivery.run(&mut delivery_stops).await;
@@ -326,7 +325,7 @@ impl App {
         jobs.shutdown().await;
         // Acknowledged events are delivered before the process ends.
         let drained = async {
-            desk.stop().await;
+            task.stop().await;
             drop(stop_delivery);
             match delivering.await {
                 Ok(mut delivery) => delivery.catch_up().await.map(|_| ()),
@@ -379,13 +378,13 @@ async fn inflow(
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.journal_mib) << 20;
-    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
+    let (task, state) = IntakeTask::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);
     }
     ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
-    let (intake, desk) = desk.start(writer);
+    let (intake, task) = task.start(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
         sites: Tracked::new(ports.clone(), *operator),
@@ -403,7 +402,7 @@ async fn inflow(
         limiter: Arc::new(Limiter::new(config.ingest_per_minute)),
         ports: ports.clone(),
     };
-    Ok((Inflow { desk, delivery }, gateway))
+    Ok((Inflow { task, delivery }, gateway))
 }
 
 fn routes(

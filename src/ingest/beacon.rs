@@ -6,7 +6,10 @@
 use std::{borrow::Cow, fmt};
 
 use schema::{
-    analytics::{event::EventKind, path},
+    analytics::{
+        event_kind::{Amount, EventKind, Naming},
+        path,
+    },
     error::{Error, Result},
     host,
 };
@@ -346,9 +349,10 @@ impl Thing {
         if !AUTOMATIC.contains(&name.as_str()) {
             properties.strip_reserved();
         }
-        let money = match kind {
-            EventKind::Revenue => Some(money_of(&properties, "amount", "USD")?),
-            EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value", "")?),
+        let money = match kind.row().amount {
+            Some(amount) if amount.is_required || properties.number(amount.property).is_some() => {
+                Some(money_of(&properties, amount)?)
+            }
             _ => None,
         };
         if kind == EventKind::Identify {
@@ -390,25 +394,28 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// The kind for a type, and the name of the event. Errors: an event or goal without a name.
-fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
-    let name = name_of(name);
-    let named = |kind: EventKind, name: String| {
-        if name.is_empty() { Err(Error::invalid("name", "is missing")) } else { Ok((kind, name)) }
+fn kind_of(sent: &str, name: &str) -> Result<(EventKind, String)> {
+    let (sent, mut name) = (sent.trim(), name_of(name));
+    let kind = match EventKind::from_type(sent) {
+        Some(EventKind::Custom) => EventKind::from_name(&name),
+        Some(kind) => kind,
+        None if sent.is_empty() && name.is_empty() => EventKind::Pageview,
+        None => {
+            if name.is_empty() {
+                // Older trackers put the event's name here.
+                name = name_of(sent);
+            }
+            EventKind::from_name(&name)
+        }
     };
-    let of_name = |name: String| {
-        if name == "scroll_milestone" { Ok((EventKind::Scroll, name)) } else { named(EventKind::Custom, name) }
+    let name = match kind.row().name {
+        Naming::Unnamed => String::new(),
+        Naming::Required if name.is_empty() => return Err(Error::invalid("name", "is missing")),
+        Naming::Default(usual) if name.is_empty() => usual.to_owned(),
+        Naming::Required | Naming::Default(_) => name,
+        Naming::Fixed(fixed) | Naming::OfCustom(fixed) => fixed.to_owned(),
     };
-    match kind.trim() {
-        "" if name.is_empty() => Ok((EventKind::Pageview, String::new())),
-        "pageview" | "page_view" | "page" => Ok((EventKind::Pageview, String::new())),
-        "" | "event" | "custom" | "track" => of_name(name),
-        "goal" => named(EventKind::Goal, name),
-        "revenue" | "purchase" => Ok((EventKind::Revenue, if name.is_empty() { "revenue".to_owned() } else { name })),
-        "identify" => Ok((EventKind::Identify, "identify".to_owned())),
-        "heartbeat" => Ok((EventKind::Heartbeat, String::new())),
-        // Older trackers put the event's name here.
-        other => of_name(if name.is_empty() { name_of(other) } else { name }),
-    }
+    Ok((kind, name))
 }
 
 /// A name without surrounding white space and control characters; `None` if blank.
@@ -416,14 +423,15 @@ fn name_of(text: &str) -> String {
     clean(text.trim_matches(|c: char| c.is_whitespace() || c.is_control()), 200)
 }
 
-/// The amount under a name; `default` is the currency if none is given. Errors: `Invalid`, naming the field.
-fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
+/// The amount of an event. Errors: `Invalid`, naming the field.
+fn money_of(properties: &Properties, of_kind: Amount) -> Result<Money> {
+    let field = of_kind.property;
     let amount = properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number, such as 29.00"))?;
     if amount.abs() > MAX_AMOUNT {
         return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT}")));
     }
     let currency = match properties.text("currency") {
-        None => default.to_owned(),
+        None => of_kind.currency.to_owned(),
         Some(named) => {
             let code = named.trim().to_ascii_uppercase();
             if code.len() != 3 || !code.bytes().all(|letter| letter.is_ascii_uppercase()) {

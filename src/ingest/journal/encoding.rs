@@ -1,0 +1,113 @@
+//! The encoding of a journal row: the number of its format, then its events one after the other.
+
+use schema::{
+    analytics::event::Event,
+    error::{Error, Result},
+};
+use serde::{Deserialize, Deserializer, de::Visitor, forward_to_deserialize_any};
+
+/// Fields of an event in format 1. Each field since adds one to the format, so it says how many an event has.
+const FIRST_FIELDS: usize = 18;
+
+/// First byte of a row: the format in which events are written.
+#[expect(clippy::cast_possible_truncation, reason = "an event has few fields")]
+const FORMAT: u8 = (<Event>::FIELDS - FIRST_FIELDS + 1) as u8;
+
+/// A row for events; empty without any.
+pub fn encoded(events: &[Event]) -> Result<Vec<u8>> {
+    if events.is_empty() { Ok(Vec::new()) } else { postcard::to_stdvec(&(FORMAT, events)).map_err(Error::internal) }
+}
+
+/// The events of a row. Errors: a row of a later version, or a damaged one.
+pub fn decoded(row: &[u8]) -> Result<Vec<Event>> {
+    match row {
+        [] => Ok(Vec::new()),
+        [FORMAT, events @ ..] => postcard::from_bytes(events).map_err(Error::internal),
+        [format, events @ ..] if (1..FORMAT).contains(format) => {
+            decoded_earlier(events, FIRST_FIELDS + usize::from(*format) - 1).map_err(Error::internal)
+        }
+        [format, ..] => {
+            Err(Error::broken(format!("the journal has a row of format {format}, which this version cannot read")))
+        }
+    }
+}
+
+/// Reads a list of structures that had only this many fields when they were written; the others get their default.
+fn decoded_earlier<'de, T: Deserialize<'de>>(bytes: &'de [u8], fields: usize) -> postcard::Result<Vec<T>> {
+    let mut reader = postcard::Deserializer::from_bytes(bytes);
+    let count = usize::deserialize(&mut reader)?;
+    (0..count).map(|_| T::deserialize(Earlier { reader: &mut reader, fields })).collect()
+}
+
+/// Ends the outermost structure after the fields that it had.
+struct Earlier<R> {
+    reader: R,
+    fields: usize,
+}
+
+impl<'de, R: Deserializer<'de>> Deserializer<'de> for Earlier<R> {
+    type Error = R::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.reader.deserialize_tuple(self.fields, visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.reader.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+    use crate::ingest::tests::event;
+
+    /// A row of format 1 as the first version wrote it.
+    const FIRST: &str = "";
+
+    #[test]
+    fn rows_of_the_first_version_are_read() {
+        let row = hex::decode(FIRST).unwrap();
+        assert_eq!(decoded(&row).unwrap(), []);
+    }
+
+    #[test]
+    fn fields_that_an_earlier_version_lacked_are_empty() {
+        #[derive(Serialize)]
+        struct Before {
+            id: u64,
+            name: String,
+        }
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Now {
+            id: u64,
+            name: String,
+            #[serde(default)]
+            plan: String,
+        }
+        let before = ["a", "b"].map(|name| Before { id: 7, name: name.into() });
+        let bytes = postcard::to_stdvec(before.as_slice()).unwrap();
+        let now = ["a", "b"].map(|name| Now { id: 7, name: name.into(), plan: String::new() });
+        assert_eq!(decoded_earlier::<Now>(&bytes, 2).unwrap(), now);
+        assert!(decoded_earlier::<Now>(&bytes[..bytes.len() - 1], 2).is_err(), "a damaged row");
+    }
+
+    #[test]
+    fn a_row_of_a_later_version_is_an_error() {
+        let mut row = encoded(&[event(1)]).unwrap();
+        row[0] = FORMAT + 1;
+        assert!(decoded(&row).unwrap_err().message().len() > 1);
+    }
+}
