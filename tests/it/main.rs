@@ -39,6 +39,7 @@ mod refusals;
 mod rest;
 mod schema;
 mod settings;
+mod switches;
 mod teams;
 mod tidy;
 mod tokens;

@@ -169,7 +169,11 @@ impl EventKind {
     /// The kind of a custom event with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self::ALL.iter().copied().find(|kind| kind.row().name == Naming::OfCustom(name)).unwrap_or(Self::Custom)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| matches!(kind.row().name, Naming::OfCustom(own) if own == name))
+            .unwrap_or(Self::Custom)
     }
 
     /// Whether the kind counts in `pageviews`.
