@@ -85,32 +85,36 @@ impl From<ReadEvent> for Event {
     }
 }
 
+type OfEvent = fn(&Event) -> ValueRef<'_>;
+type OfVisit = fn(&Visit) -> ValueRef<'_>;
+type Read = fn(&mut ReadEvent, Cell<'_, '_>) -> duckdb::Result<()>;
+
 /// A column of `events`, of `visits`, or of both.
 struct Column {
     name: &'static str,
     sql_type: &'static str,
     /// Its value in a row of `events`; `None`: not a column of `events`.
-    of_event: Option<fn(&Event) -> ValueRef<'_>>,
+    of_event: Option<OfEvent>,
     /// Its value in a row of `visits`; `None`: not a column of `visits`.
-    of_visit: Option<fn(&Visit) -> ValueRef<'_>>,
+    of_visit: Option<OfVisit>,
     /// Reads its value in a row of `events`; `None`: visits are built without it.
-    read: Option<fn(&mut ReadEvent, Cell<'_, '_>) -> duckdb::Result<()>>,
+    read: Option<Read>,
 }
 
-const fn event(name: &'static str, sql_type: &'static str, of_event: fn(&Event) -> ValueRef<'_>) -> Column {
+const fn event(name: &'static str, sql_type: &'static str, of_event: OfEvent) -> Column {
     Column { name, sql_type, of_event: Some(of_event), of_visit: None, read: None }
 }
 
-const fn visit(name: &'static str, sql_type: &'static str, of_visit: fn(&Visit) -> ValueRef<'_>) -> Column {
+const fn visit(name: &'static str, sql_type: &'static str, of_visit: OfVisit) -> Column {
     Column { name, sql_type, of_event: None, of_visit: Some(of_visit), read: None }
 }
 
 impl Column {
-    const fn and_visit(self, of_visit: fn(&Visit) -> ValueRef<'_>) -> Self {
+    const fn and_visit(self, of_visit: OfVisit) -> Self {
         Self { of_visit: Some(of_visit), ..self }
     }
 
-    const fn read(self, read: fn(&mut ReadEvent, Cell<'_, '_>) -> duckdb::Result<()>) -> Self {
+    const fn read(self, read: Read) -> Self {
         Self { read: Some(read), ..self }
     }
 }
@@ -198,9 +202,9 @@ impl Cell<'_, '_> {
 
 /// The table by use.
 struct Layout {
-    of_events: Vec<fn(&Event) -> ValueRef<'_>>,
-    of_visits: Vec<fn(&Visit) -> ValueRef<'_>>,
-    read: Vec<fn(&mut ReadEvent, Cell<'_, '_>) -> duckdb::Result<()>>,
+    of_events: Vec<OfEvent>,
+    of_visits: Vec<OfVisit>,
+    read: Vec<Read>,
 }
 
 static LAYOUT: LazyLock<Layout> = LazyLock::new(|| Layout {
@@ -212,20 +216,18 @@ static LAYOUT: LazyLock<Layout> = LazyLock::new(|| Layout {
 /// Statements that create the tables and add the columns that a file of an earlier version lacks. Safe to run at each
 /// start.
 pub fn create() -> String {
-    let tables: [(&str, fn(&Column) -> bool); 2] =
-        [("events", |column| column.of_event.is_some()), ("visits", |column| column.of_visit.is_some())];
-    let mut statements = String::new();
-    for (table, has) in tables {
-        let columns: Vec<&Column> = COLUMNS.iter().filter(|column| has(column)).collect();
-        let defined: Vec<String> =
-            columns.iter().map(|column| format!("{} {} NOT NULL", column.name, column.sql_type)).collect();
-        statements += &format!("CREATE TABLE IF NOT EXISTS {table} ({});", defined.join(", "));
-        for Column { name, sql_type, .. } in columns {
-            let none = if *sql_type == "VARCHAR" { "''" } else { "0" };
-            statements += &format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {sql_type} DEFAULT {none};");
-        }
-    }
-    statements
+    table("events", |column| column.of_event.is_some()) + &table("visits", |column| column.of_visit.is_some())
+}
+
+fn table(table: &str, has: impl Fn(&&Column) -> bool) -> String {
+    let columns = || COLUMNS.iter().filter(&has);
+    let defined: Vec<String> =
+        columns().map(|Column { name, sql_type, .. }| format!("{name} {sql_type} NOT NULL")).collect();
+    let added = columns().map(|Column { name, sql_type, .. }| {
+        let none = if *sql_type == "VARCHAR" { "''" } else { "0" };
+        format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {sql_type} DEFAULT {none};")
+    });
+    format!("CREATE TABLE IF NOT EXISTS {table} ({});{}", defined.join(", "), added.collect::<String>())
 }
 
 /// Columns that [`read_event`] reads, in order: what a visit needs of its events, which are called `e`.
@@ -268,4 +270,138 @@ pub fn read_event(row: &Row<'_>) -> duckdb::Result<Event> {
         read(&mut event, Cell { row, at })?;
     }
     Ok(event.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use duckdb::{Connection, types::Value};
+
+    use super::*;
+
+    fn store() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&create()).unwrap();
+        connection
+    }
+
+    fn appended(connection: &Connection, event: &Event) {
+        let mut appender = connection.appender("events").unwrap();
+        append_event(&mut appender, event).unwrap();
+        appender.flush().unwrap();
+        drop(appender);
+        let mut appender = connection.appender("visits").unwrap();
+        append_visit(&mut appender, &Visit::begun_by(event)).unwrap();
+        appender.flush().unwrap();
+    }
+
+    /// An event with a value of its own in each field.
+    fn event() -> Event {
+        let text = |name: &str| -> Arc<str> { name.into() };
+        Event {
+            website: Uuid::from_u128(1 << 100),
+            id: Uuid::from_u128(u128::MAX),
+            time_ms: 1_790_000_000_123,
+            visitor: u64::MAX,
+            kind: EventKind::Pageview,
+            name: text("a name"),
+            hostname: text("a host"),
+            path: text("/a"),
+            title: text("a title"),
+            acquisition: Arc::new(Acquisition {
+                referrer: "a referrer".into(),
+                source: "a source".into(),
+                channel: "a channel".into(),
+                utm_source: "a utm source".into(),
+                utm_medium: "a medium".into(),
+                utm_campaign: "a campaign".into(),
+                utm_term: "a term".into(),
+                utm_content: "a content".into(),
+            }),
+            place: Arc::new(Place { country: "a country".into(), region: "a region".into(), city: "a city".into() }),
+            agent: Arc::new(Agent {
+                device: "a device".into(),
+                browser: "a browser".into(),
+                browser_version: "a version".into(),
+                os: "an os".into(),
+                os_version: "an os version".into(),
+            }),
+            screen: text("a screen"),
+            language: text("a language"),
+            properties: text("a property"),
+            amount_micros: -17,
+            currency: text("a currency"),
+            bot: text("a reason"),
+        }
+    }
+
+    /// All values in a structure, without their names.
+    fn leaves(value: &serde_json::Value) -> Vec<String> {
+        match value {
+            serde_json::Value::Object(fields) => fields.values().flat_map(leaves).collect(),
+            serde_json::Value::String(text) => vec![text.clone()],
+            other => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn every_field_of_an_event_is_a_column() {
+        let (connection, event) = (store(), event());
+        appended(&connection, &event);
+        let stored: Vec<String> = connection
+            .query_row("FROM events", [], |row| {
+                (0..LAYOUT.of_events.len())
+                    .map(|at| {
+                        Ok(match row.get(at)? {
+                            Value::Text(text) => text,
+                            Value::UHugeInt(id) => Uuid::from_u128(id).to_string(),
+                            Value::BigInt(number) => number.to_string(),
+                            Value::UBigInt(number) => number.to_string(),
+                            Value::UTinyInt(kind) => leaves(&serde_json::json!(EventKind::from_number(kind))).remove(0),
+                            other => format!("{other:?}"),
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap();
+        for leaf in leaves(&serde_json::to_value(&event).unwrap()) {
+            assert!(stored.contains(&leaf), "{leaf} is in no column of {stored:?}");
+        }
+    }
+
+    #[test]
+    fn a_visit_built_from_the_store_is_that_of_the_event() {
+        let (connection, event) = (store(), event());
+        appended(&connection, &event);
+        let select = format!("SELECT {} FROM events e", visit_event_columns());
+        let read = connection.query_row(&select, [], read_event).unwrap();
+        let mut appender = connection.appender("visits").unwrap();
+        append_visit(&mut appender, &Visit::begun_by(&read)).unwrap();
+        appender.flush().unwrap();
+        drop(appender);
+        let count = |text: &str| connection.query_row(text, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM visits"), 2);
+        assert_eq!(count("SELECT count(*) FROM (SELECT DISTINCT * FROM visits)"), 1);
+        let bytes = count(&format!("SELECT ({})::BIGINT FROM events e", visit_event_bytes()));
+        let expected =
+            event.path.len() + event.acquisition.bytes() + FirstEvent::from(&event).bytes() + event.bot.len();
+        assert_eq!(bytes, expected as i64);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_gets_the_columns_it_lacks() {
+        let columns = |connection: &Connection, table: &str| -> Vec<(String, String)> {
+            let mut statement = connection.prepare(&format!("DESCRIBE {table}")).unwrap();
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+        };
+        let connection = store();
+        let expected = ["events", "visits"].map(|table| columns(&connection, table));
+        for table in ["events", "visits"] {
+            connection.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN bot")).unwrap();
+        }
+        connection.execute_batch(&create()).unwrap();
+        assert_eq!(["events", "visits"].map(|table| columns(&connection, table)), expected);
+        appended(&connection, &event());
+        let bot: String = connection.query_row("SELECT bot FROM visits", [], |row| row.get(0)).unwrap();
+        assert_eq!(bot, "a reason");
+    }
 }

@@ -157,12 +157,20 @@ pub struct Event<V = u64> {
 }
 
 /// What events without a value share.
-static NOTHING: LazyLock<(Arc<str>, Arc<Acquisition>, Arc<Place>, Arc<Agent>)> = LazyLock::new(Default::default);
+#[derive(Default)]
+struct Nothing {
+    text: Arc<str>,
+    acquisition: Arc<Acquisition>,
+    place: Arc<Place>,
+    agent: Arc<Agent>,
+}
+
+static NOTHING: LazyLock<Nothing> = LazyLock::new(Nothing::default);
 
 /// A text of an event; empty ones share their memory.
 #[must_use]
 pub fn shared(text: &str) -> Arc<str> {
-    if text.is_empty() { Arc::clone(&NOTHING.0) } else { text.into() }
+    if text.is_empty() { Arc::clone(&NOTHING.text) } else { text.into() }
 }
 
 impl<V> Event<V> {
@@ -172,7 +180,7 @@ impl<V> Event<V> {
     /// An event about which nothing else is known.
     #[must_use]
     pub fn new(website: Uuid, id: Uuid, time_ms: i64, visitor: V, kind: EventKind) -> Self {
-        let (text, acquisition, place, agent) = &*NOTHING;
+        let Nothing { text, acquisition, place, agent } = &*NOTHING;
         Self {
             website,
             id,

@@ -69,18 +69,49 @@ impl<'de, R: Deserializer<'de>> Deserializer<'de> for Earlier<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use schema::analytics::event::{Acquisition, Agent, EventKind, Place};
     use serde::Serialize;
+    use uuid::Uuid;
 
     use super::*;
-    use crate::ingest::tests::event;
 
     /// A row of format 1 as the first version wrote it.
     const FIRST: &str = "";
 
     #[test]
     fn rows_of_the_first_version_are_read() {
-        let row = hex::decode(FIRST).unwrap();
-        assert_eq!(decoded(&row).unwrap(), []);
+        let event = Event {
+            name: "purchase".into(),
+            hostname: "shop.example".into(),
+            path: "/thanks".into(),
+            title: "Thanks".into(),
+            acquisition: Arc::new(Acquisition {
+                referrer: "google.com".into(),
+                source: "Google".into(),
+                channel: "Organic Search".into(),
+                utm_content: "red".into(),
+                ..Acquisition::default()
+            }),
+            place: Arc::new(Place { country: "NL".into(), city: "Utrecht".into(), ..Place::default() }),
+            agent: Arc::new(Agent { device: "mobile".into(), os_version: "17.1".into(), ..Agent::default() }),
+            screen: "800x600".into(),
+            language: "nl-NL".into(),
+            properties: r#"{"plan":"pro"}"#.into(),
+            amount_micros: -49_900_000,
+            currency: "EUR".into(),
+            bot: "user agent".into(),
+            ..Event::new(
+                Uuid::from_u128(1),
+                Uuid::from_u128(2),
+                1_772_600_767_123,
+                0x0123_4567_89ab_cdef,
+                EventKind::Identify,
+            )
+        };
+        println!("{}", hex::encode(encoded(std::slice::from_ref(&event)).unwrap()));
+        assert_eq!(decoded(&hex::decode(FIRST).unwrap()).unwrap(), [event]);
     }
 
     #[test]
@@ -106,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_row_of_a_later_version_is_an_error() {
-        let mut row = encoded(&[event(1)]).unwrap();
+        let event = Event::new(Uuid::nil(), Uuid::nil(), 0, 0, EventKind::Pageview);
+        let mut row = encoded(&[event]).unwrap();
         row[0] = FORMAT + 1;
         assert!(decoded(&row).unwrap_err().message().len() > 1);
     }
