@@ -22,19 +22,19 @@ use crate::ingest::{
 /// Maximum size of one beacon, in bytes.
 const BEACON_BYTES: usize = 64 * 1024;
 
-/// Result of processing a beacon.
-enum Judged {
+/// What became of an event.
+enum Received {
     /// Dropped by a rule.
     Dropped(Outcome),
     /// Being written to disk.
-    Taken(Answer),
+    Submitted(Answer),
 }
 
 impl Gateway {
     /// Receives one event. `has_code`: whether the tracking code is the last segment of the path.
     pub(super) async fn single(&self, endpoint: IngestEndpoint, has_code: bool, request: Request) -> Result<Outcome> {
         // Only the response is awaited; the parts of the beacon are dropped by then.
-        let judged = {
+        let received = {
             let (head, body) = self.opened(request)?;
             let unknown = || Error::unauthenticated("Unknown tracking code. Copy it from the website's settings.");
             if has_code {
@@ -43,7 +43,7 @@ impl Gateway {
                 let site = self.sites.by_code(code).await?.ok_or_else(unknown)?;
                 self.may_send(endpoint, &site, &head)?;
                 let bytes = bounded(&head.headers, body, BEACON_BYTES).await;
-                self.judge(endpoint, &site, &head, &bytes.map_err(|error| self.malformed(&site, error))?)?
+                self.receive(endpoint, &site, &head, &bytes.map_err(|error| self.malformed(&site, error))?)?
             } else {
                 // The code of an alias is in the body, which is then read before the sender is checked.
                 let bytes = bounded(&head.headers, body, BEACON_BYTES).await?;
@@ -51,12 +51,12 @@ impl Gateway {
                 let code = code_in_query(query).or_else(|| beacon::code_in(&bytes)).ok_or_else(unknown)?;
                 let site = self.sites.by_code(&code).await?.ok_or_else(unknown)?;
                 self.may_send(endpoint, &site, &head)?;
-                self.judge(endpoint, &site, &head, &bytes)?
+                self.receive(endpoint, &site, &head, &bytes)?
             }
         };
-        match judged {
-            Judged::Dropped(outcome) => Ok(outcome),
-            Judged::Taken(answer) => Ok(answer.outcomes().await?.first().copied().unwrap_or(Outcome::Accepted)),
+        match received {
+            Received::Dropped(outcome) => Ok(outcome),
+            Received::Submitted(answer) => Ok(answer.outcomes().await?.first().copied().unwrap_or(Outcome::Accepted)),
         }
     }
 
@@ -64,7 +64,7 @@ impl Gateway {
     fn may_send(&self, endpoint: IngestEndpoint, site: &Site, head: &Head) -> Result<()> {
         if endpoint != IngestEndpoint::Crawler {
             let origin = head.origin();
-            site.admits(origin).map_err(|outcome| self.foreign(site, origin, outcome))?;
+            site.admits(origin).map_err(|outcome| self.wrong_origin(site, origin, outcome))?;
         }
         self.limiter.count(head.address, self.ports.clock.now().timestamp_millis()).map_err(|retry_after| {
             self.intake.count(site.rules.website, Outcome::RateLimited);
@@ -73,7 +73,8 @@ impl Gateway {
         json_or_text(&head.headers).map_err(|error| self.malformed(site, error))
     }
 
-    fn judge(&self, endpoint: IngestEndpoint, site: &Site, head: &Head, body: &[u8]) -> Result<Judged> {
+    /// Reads a body and submits its event. Errors: a malformed body; a page that is not the website's.
+    fn receive(&self, endpoint: IngestEndpoint, site: &Site, head: &Head, body: &[u8]) -> Result<Received> {
         let malformed = |error: Error| self.malformed(site, error);
         if endpoint == IngestEndpoint::Crawler {
             let crawler::Crawl { beacon, user_agent, address } = crawler::read(body).map_err(malformed)?;
@@ -85,13 +86,13 @@ impl Gateway {
                 machine: Some(bots::machine(&user_agent).unwrap_or(crawler::UNNAMED)),
                 collapses: false,
             };
-            return self.take(site, beacon, sender);
+            return self.submit(site, beacon, sender);
         }
         let read = if endpoint == IngestEndpoint::Heartbeat { beacon::read_heartbeat } else { beacon::read };
         let beacon = read(body).map_err(malformed)?;
         if head.origin() == Origin::Hidden {
             let host = beacon.page.host.as_str();
-            site.admits_page(host).map_err(|outcome| self.foreign(site, Origin::Host(host), outcome))?;
+            site.admits_page(host).map_err(|outcome| self.wrong_origin(site, Origin::Host(host), outcome))?;
         }
         let now_ms = self.ports.clock.now().timestamp_millis();
         let skew_ms = beacon.sent_ms.map_or(0, |sent| now_ms.saturating_sub(sent));
@@ -104,18 +105,19 @@ impl Gateway {
             machine: None,
             collapses: true,
         };
-        self.take(site, beacon, sender)
+        self.submit(site, beacon, sender)
     }
 
-    fn take(&self, site: &Site, beacon: Beacon, sender: Sender<'_>) -> Result<Judged> {
+    /// Submits the event if the website's rules admit it.
+    fn submit(&self, site: &Site, beacon: Beacon, sender: Sender<'_>) -> Result<Received> {
         match Admitted::new(site, beacon, sender) {
             Ok(admitted) => {
                 let events = vec![self.chain.event(admitted)?];
-                self.intake.submit(Submission { events, dropped: Vec::new() }).map(Judged::Taken)
+                self.intake.submit(Submission { events, dropped: Vec::new() }).map(Received::Submitted)
             }
             Err(outcome) => {
                 self.intake.count(site.rules.website, outcome);
-                Ok(Judged::Dropped(outcome))
+                Ok(Received::Dropped(outcome))
             }
         }
     }
@@ -125,7 +127,7 @@ impl Gateway {
         error
     }
 
-    fn foreign(&self, site: &Site, origin: Origin<'_>, outcome: Outcome) -> Error {
+    fn wrong_origin(&self, site: &Site, origin: Origin<'_>, outcome: Outcome) -> Error {
         self.intake.count(site.rules.website, outcome);
         if let (Origin::Host(host), Outcome::ForeignOrigin) = (origin, outcome) {
             self.notes.foreign(site.rules.website, host);
