@@ -22,6 +22,7 @@ pub mod journal;
 pub mod ledger;
 pub mod limiter;
 pub mod memory;
+pub mod page;
 pub mod place;
 pub mod progress;
 pub mod properties;

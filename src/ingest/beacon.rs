@@ -6,23 +6,17 @@
 use std::{borrow::Cow, fmt};
 
 use schema::{
-    analytics::{
-        event_kind::{Amount, EventKind, Naming},
-        path,
-    },
+    analytics::event_kind::{Amount, EventKind, Naming},
     error::{Error, Result},
-    host,
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
 use super::{
     fields::{BEACON, Fields},
+    page::{MAX_URL, Page},
     properties::{Properties, clean},
 };
-
-/// Maximum length of a URL, in bytes; the rest is cut off.
-const MAX_URL: usize = 8_192;
 
 /// The script's event for a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
@@ -35,19 +29,6 @@ const AUTOMATIC: &[&str] = &[OUTBOUND_LINK, FILE_DOWNLOAD];
 
 /// Maximum absolute amount of one event, in units: a large order in the smallest currencies (rial, dong).
 const MAX_AMOUNT: f64 = 1e11;
-
-/// The page of a beacon.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Lower case, without port, non-ASCII letters in their `xn--` form.
-    pub host: String,
-    /// Normalized, without query and fragment; `/` if empty. Includes a hash route: `/app#/orders`.
-    pub path: String,
-    /// Without its `?`.
-    pub query: String,
-    /// Without its `#`.
-    pub fragment: String,
-}
 
 /// Revenue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -289,7 +270,7 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
         return Err(Error::invalid("session_id", "must have 8 to 128 characters"));
     }
     let url = wire.url.ok_or_else(|| Error::invalid("url", "is missing"))?;
-    let page = page_of(&url.0)?;
+    let page = Page::parse(&url.0)?;
     let properties = wire.data.or(wire.event_data).unwrap_or_default();
     if let Some(device) = &wire.device_type
         && !matches!(&*device.0, "desktop" | "mobile" | "tablet")
@@ -443,41 +424,6 @@ fn money_of(properties: &Properties, of_kind: Amount) -> Result<Money> {
     #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
     let micros = (amount * 1e6).round() as i64;
     Ok(Money { micros, currency })
-}
-
-/// Parses an absolute http or https URL. Errors: `Invalid` for `url`.
-pub fn page_of(url: &str) -> Result<Page> {
-    let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
-    let url = url.trim();
-    let url = url.get(..url.floor_char_boundary(MAX_URL)).unwrap_or(url);
-    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err(wrong());
-    }
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-    let host = page_host(authority).ok_or_else(wrong)?;
-    let path = if path.is_empty() { "/" } else { path };
-    let path = match hash_route(fragment) {
-        Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
-        None => path::normalized(path.as_bytes()).into_owned(),
-    };
-    Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
-}
-
-/// The route of a fragment such as `/orders?page=2` or `!/orders`, without its query; `None` for an anchor.
-fn hash_route(fragment: &str) -> Option<&str> {
-    let route = fragment.split('?').next()?;
-    (route.starts_with('/') || route.starts_with("!/")).then_some(route)
-}
-
-/// The host of a page's authority; `None` if it cannot be a host name or address.
-pub(super) fn page_host(authority: &str) -> Option<String> {
-    let is_usable = |host: &String| {
-        host.len() <= 253 && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'))
-    };
-    host::from_authority(authority).filter(is_usable)
 }
 
 /// `1920x1080`, or empty if it is invalid.

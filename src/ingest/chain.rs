@@ -21,11 +21,12 @@ use uuid::{Builder, Uuid};
 use super::{
     admission::Admitted,
     agent::{Known, cut},
-    beacon::{Beacon, Page, language_of},
+    beacon::{Beacon, language_of},
     bots,
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
+    page::Page,
     rules::Site,
     salts::Salts,
     session_agents::SessionAgents,

@@ -9,7 +9,8 @@ use schema::{
 
 use super::{
     address::{Network, is_private},
-    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK, page_host},
+    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK},
+    page::page_host,
 };
 
 /// One website's rules.

@@ -24,6 +24,9 @@ enum Move {
     Exclusion(&'static str, &'static str, &'static str),
 }
 
+/// Type and name of a page view.
+const VIEW: (&str, Option<&str>) = ("pageview", None);
+
 const UNCHANGED: Cell = ("stored", "stored");
 
 fn flipped(name: &'static str, to: bool) -> (Value, Value) {
@@ -97,6 +100,8 @@ struct Probe<'a> {
     shop: &'a Shop,
     bearer: &'a str,
     switch: &'a str,
+    /// Number of the visitor.
+    visitor: u32,
     user_agent: String,
 }
 
@@ -110,9 +115,7 @@ impl Probe<'_> {
         self.shop.post(path, body.to_string(), &headers).await
     }
 
-    /// A page view, or a click if the switch is about clicks.
-    async fn beacon(&self, visitor: &str) -> String {
-        let (kind, name) = self.event();
+    async fn beacon(&self, visitor: &str, (kind, name): (&str, Option<&str>)) -> String {
         let body = json!({
             "type": kind, "name": name, "session_id": "session-1234", "visitor_id": visitor, "url": self.url(),
             "device_type": "desktop", "browser": "Firefox", "os": "Linux", "user_agent": self.user_agent
@@ -143,11 +146,12 @@ impl Probe<'_> {
         reason.map_or("stored".into(), |reason| reason.replace('_', ""))
     }
 
+    /// A page view, or a click if the switch is about clicks.
     fn event(&self) -> (&str, Option<&str>) {
         match self.switch {
             "settings.trackOutboundLinks" => ("event", Some("outbound_link")),
             "settings.trackDownloads" => ("event", Some("file_download")),
-            _ => ("pageview", None),
+            _ => VIEW,
         }
     }
 
@@ -158,22 +162,23 @@ impl Probe<'_> {
     /// What becomes of this endpoint's event. Where IDs matter, the same page was seen under another ID before.
     async fn at(&self, endpoint: IngestEndpoint) -> String {
         let by_id = self.switch == "settings.cookieless";
+        let (visitor, before) = (format!("visitor-{}", self.visitor), format!("visitor-before-{}", self.visitor));
         match endpoint {
             IngestEndpoint::Beacon => {
                 if by_id {
-                    self.beacon("visitor-before").await;
+                    self.beacon(&before, VIEW).await;
                 }
-                self.beacon("visitor-1234").await
+                self.beacon(&visitor, self.event()).await
             }
             IngestEndpoint::Heartbeat => {
-                self.beacon(if by_id { "visitor-before" } else { "visitor-1234" }).await;
-                self.heartbeat("visitor-1234").await
+                self.beacon(if by_id { &before } else { &visitor }, VIEW).await;
+                self.heartbeat(&visitor).await
             }
             IngestEndpoint::Crawler => self.crawler().await,
             IngestEndpoint::Batch => {
-                let outcome = self.batch("visitor-1234").await;
+                let outcome = self.batch(&visitor).await;
                 // A batch merges nothing: a heartbeat tells whose visit its event opened.
-                if by_id { self.heartbeat("visitor-before").await } else { outcome }
+                if by_id { self.heartbeat(&before).await } else { outcome }
             }
         }
     }
@@ -197,13 +202,13 @@ async fn every_endpoint_obeys_every_switch() {
         let answer = caller.gql(mutation, json!({ "id": shop.id, "input": input })).await;
         assert!(answer["errors"].is_null(), "{answer}");
     };
-    let mut visitors = 0;
+    let mut visitors = 1_000;
     let mut probed = async |switch: &str| {
         let mut outcomes = Vec::new();
         for endpoint in IngestEndpoint::ALL {
             visitors += 1;
             let user_agent = format!("Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.{visitors}");
-            let probe = Probe { shop: &shop, bearer: &bearer, switch, user_agent };
+            let probe = Probe { shop: &shop, bearer: &bearer, switch, visitor: visitors, user_agent };
             outcomes.push(probe.at(endpoint).await);
         }
         outcomes

@@ -20,9 +20,10 @@ use crate::{
     ingest::{
         address::address_of,
         admission::{Admitted, Sender},
-        beacon::{Beacon, Thing, is_object, page_of},
+        beacon::{Beacon, Thing, is_object},
         fields::Fields,
         identity::DAY_MS,
+        page::Page,
         properties::{Properties, clean},
         rules::Site,
         submission::{Enriched, Submission},
@@ -263,7 +264,7 @@ fn happened(sent: Option<f64>, now_ms: i64) -> Result<i64, Outcome> {
 
 fn beacon_of(event: WireEvent, place: Place, site: &Site, context: &ServerContext) -> Result<Beacon> {
     // Server events have no page: they belong to the website as a whole.
-    let page = page_of(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.senders.domain)))?;
+    let page = Page::parse(place.url.as_deref().unwrap_or(&format!("https://{}/", site.rules.senders.domain)))?;
     let visitor_id = if event.visitor_id.is_some() { "visitorId" } else { "sessionId" };
     let visitor = event.visitor_id.or(event.session_id);
     let mut properties = event.props.unwrap_or_default();
