@@ -35,6 +35,7 @@ pub mod tokens;
 pub mod tracker;
 pub mod turns;
 pub mod variable_defaults;
+mod visitor_map;
 pub mod widgets;
 
 pub use start_error::StartError;
