@@ -1,5 +1,7 @@
 //! Databases in the server of `tests/postgres.sh`, if the tests run under it. The schema's tests use this file too.
 
+#![expect(clippy::disallowed_methods, reason = "the databases of tests are named and chosen here")]
+
 use sea_orm::{ConnectionTrait as _, Database};
 use uuid::Uuid;
 

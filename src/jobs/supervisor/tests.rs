@@ -20,10 +20,10 @@ const PERIODIC: &[Job<Arc<Steps>>] = &[Job {
     name: "counts",
     description: "Counts its runs",
     schedule: Schedule::Every(Duration::from_millis(1)),
-    run: |steps, _| count(steps).boxed(),
+    run: |steps, _| count(Arc::clone(&steps)).boxed(),
 }];
 
-async fn count(steps: Arc<Arc<Steps>>) -> Result<()> {
+async fn count(steps: Arc<Steps>) -> Result<()> {
     steps.broken.lock().unwrap().push(steps.jobs.broken());
     match steps.begun.fetch_add(1, Ordering::SeqCst) {
         0 => Err(Error::broken("the first run fails")),
