@@ -13,14 +13,14 @@ use schema::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-pub use self::task::{IntakeTask, Running};
+pub use self::task::{GroupWriter, Task};
 use super::{memory::memory_of, progress::State, submission::Submission};
 
 /// Maximum number of waiting submissions.
 const WAITING: usize = 8_192;
 
 /// Memory limit of waiting events, in bytes.
-const WAITING_BYTES: usize = 32 << 20;
+const WAITING_BYTES: usize = 16 << 20;
 
 /// A message to the task.
 enum Message {
@@ -145,6 +145,3 @@ impl Answer {
 fn busy() -> Error {
     Error::Unavailable { retry_after: 1, why: "The server is overloaded.".into() }
 }
-
-/// How long a clean stop waits for delivery.
-pub const DRAIN: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use schema::{
     ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{Intake, Message, WAITING, WAITING_BYTES, Waiting};
@@ -26,17 +26,18 @@ use crate::{
         seen::{Seen, key_of},
         submission::{Enriched, VisitorKey},
     },
+    jobs::supervisor::Run,
     live::Hub,
 };
 
 /// Approximate memory of the events in one group.
-const GROUP_BYTES: usize = 12 << 20;
+const GROUP_BYTES: usize = 6 << 20;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
 
-/// What the task remembers.
-pub struct IntakeTask {
+/// Writes groups of submissions, and remembers what decides about them.
+pub struct GroupWriter {
     clock: Arc<dyn Clock>,
     hub: Hub,
     state: Arc<State>,
@@ -48,8 +49,8 @@ pub struct IntakeTask {
     gone: FxHashSet<Uuid>,
 }
 
-impl IntakeTask {
-    /// A task that remembers the visitors of these events.
+impl GroupWriter {
+    /// A writer that remembers the visitors of these events.
     #[must_use]
     pub fn new(
         clock: Arc<dyn Clock>,
@@ -70,24 +71,22 @@ impl IntakeTask {
         (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
     }
 
-    /// Starts the task.
+    /// The handle for endpoints, and the task that writes what they submit.
     #[must_use]
-    pub fn start(self, journal: Writer) -> (Intake, Running) {
+    pub fn open(self, journal: Writer) -> (Intake, Task) {
         let (send, waiting) = mpsc::channel(WAITING);
-        let (stop, stopped) = oneshot::channel();
-        let state = Arc::clone(&self.state);
-        let task = tokio::spawn(self.run(journal, waiting, stopped));
         let room = Arc::new(Semaphore::new(WAITING_BYTES));
-        (Intake { send, room, state }, Running { stop, task })
+        let intake = Intake { send, room, state: Arc::clone(&self.state) };
+        (intake, Task { writer: self, journal, waiting })
     }
 
-    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Message>, mut stop: oneshot::Receiver<()>) {
+    async fn run(&mut self, journal: &mut Writer, waiting: &mut mpsc::Receiver<Message>, run: &mut Run) {
         let mut trimmed = self.state.delivered.load(Ordering::Acquire);
         let mut is_stopping = false;
         loop {
             let first = tokio::select! {
                 first = waiting.recv() => first,
-                _ = &mut stop, if !is_stopping => {
+                () = run.stop.requested(), if !is_stopping => {
                     is_stopping = true;
                     // New submissions are refused; waiting ones are still written.
                     waiting.close();
@@ -110,14 +109,14 @@ impl IntakeTask {
                     next = waiting.try_recv().ok();
                 }
             }
-            let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
-            let step = self.step(group, &mut trimmed, &mut journal, &mut undo);
+            let mut undo = Undo::default();
+            let step = self.step(group, &mut trimmed, journal, &mut undo);
             // The senders of a group that panicked are told to retry: what is not on disk was not accepted.
-            if watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
+            if run.watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
                 self.forget(undo);
             }
             if let Some(message) = other {
-                watch.turn("intake", self.attend(message, &mut journal)).await;
+                run.watch.turn("intake", self.attend(message, journal)).await;
             }
             self.state.turned.tick();
         }
@@ -324,18 +323,17 @@ impl IntakeTask {
     }
 }
 
-/// The running task.
-pub struct Running {
-    stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
+/// The one task that writes what is submitted.
+pub struct Task {
+    writer: GroupWriter,
+    journal: Writer,
+    waiting: mpsc::Receiver<Message>,
 }
 
-impl Running {
-    /// Rejects further submissions, and returns when everything accepted before is on disk.
-    pub async fn stop(self) {
-        drop(self.stop);
-        // A task that panicked has written everything it acknowledged.
-        let _ = self.task.await;
+impl Task {
+    /// Writes until it is stopped. Then it rejects further submissions, and returns when everything accepted before is on disk.
+    pub async fn run(&mut self, run: &mut Run) {
+        self.writer.run(&mut self.journal, &mut self.waiting, run).await;
     }
 }
 
