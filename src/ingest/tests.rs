@@ -285,7 +285,7 @@ async fn what_waits_is_bounded_by_its_bytes() {
         }
     };
     assert_eq!(refused.status(), 503);
-    assert!((15..=21).contains(&answers.len()), "{} of 1.6 MB in 32 MiB", answers.len());
+    assert!((8..=11).contains(&answers.len()), "{} of 1.6 MB in 16 MiB", answers.len());
     for answer in answers {
         answer.outcomes().await.unwrap();
     }
