@@ -32,7 +32,6 @@ impl Dice {
 /// A day's visits of ten websites, half of them on the first: about four page views each.
 pub fn day(dice: &mut Dice, websites: &[Uuid], start_ms: i64, events: u64) -> Vec<Event> {
     let mut day: Vec<Event> = Vec::new();
-    let empty: Arc<str> = Arc::from("");
     let hostname: Arc<str> = Arc::from("bench.example");
     let paths: Vec<Arc<str>> =
         (0..2_000).map(|page| Arc::from(format!("/section-{}/page-{page}", page % 20))).collect();
@@ -67,25 +66,14 @@ pub fn day(dice: &mut Dice, websites: &[Uuid], start_ms: i64, events: u64) -> Ve
         });
         let mut time_ms = start_ms + dice.roll(DAY_MS as u64) as i64;
         for _ in 0..1 + dice.roll(7) {
+            let id = Uuid::from_u128(u128::from(dice.roll(u64::MAX)) << 64 | u128::from(dice.roll(u64::MAX)));
             day.push(Event {
-                website: websites[site as usize],
-                id: Uuid::from_u128(u128::from(dice.roll(u64::MAX)) << 64 | u128::from(dice.roll(u64::MAX))),
-                time_ms,
-                visitor,
-                kind: EventKind::Pageview,
-                name: empty.clone(),
                 hostname: hostname.clone(),
                 path: paths[dice.skewed(2_000) as usize].clone(),
-                title: empty.clone(),
                 acquisition: acquisition.clone(),
                 place: place.clone(),
                 agent: agent.clone(),
-                screen: empty.clone(),
-                language: empty.clone(),
-                properties: empty.clone(),
-                amount_micros: 0,
-                currency: empty.clone(),
-                bot: Arc::from(""),
+                ..Event::new(websites[site as usize], id, time_ms, visitor, EventKind::Pageview)
             });
             time_ms += 10_000 + dice.roll(80_000) as i64;
         }

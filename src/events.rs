@@ -3,6 +3,7 @@
 
 mod by_visitor;
 mod cache_size;
+mod columns;
 pub(crate) mod copies;
 mod ddl;
 mod dialect;
@@ -14,7 +15,6 @@ mod logs;
 mod moves;
 mod panels;
 mod replay;
-mod rows;
 pub mod sql;
 mod visits;
 
@@ -42,6 +42,7 @@ use self::{
     duckdb::{Budget, Database},
     interrupt::{Interrupt, Interruptible},
     panels::answer_all,
+    sql::kinds,
 };
 use crate::fair_queue::{FairQueue, Places};
 
@@ -281,9 +282,9 @@ impl Events for Store {
         }
         let list: Vec<String> = websites.iter().map(|website| format!("{}::UHUGEINT", website.as_u128())).collect();
         let text = format!(
-            "SELECT count(*) FROM events WHERE website_id IN ({}) AND time_ms >= {since_ms} AND kind <> {} AND bot = ''",
+            "SELECT count(*) FROM events WHERE website_id IN ({}) AND time_ms >= {since_ms} AND {} AND bot = ''",
             list.join(", "),
-            EventKind::Heartbeat.number(),
+            kinds(EventKind::is_activity),
         );
         self.read(ITSELF, move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
     }
@@ -323,7 +324,7 @@ impl Sink for Store {
                 website: Uuid::from_u128(row.get(0)?),
                 visitor: row.get(1)?,
                 time_ms: row.get(2)?,
-                kind: EventKind::of_number(row.get(3)?),
+                kind: EventKind::from_number(row.get(3)?),
                 country: row.get(4)?,
                 path: row.get(5)?,
                 is_bot: row.get(6)?,

@@ -3,6 +3,7 @@
 //! - The IP address is used by `enrich` and `identity` and is not part of an event.
 
 pub mod address;
+pub mod admission;
 pub mod agent;
 pub mod beacon;
 pub mod bots;
@@ -11,6 +12,7 @@ pub mod channel;
 pub mod crawler;
 pub mod datacentre;
 pub mod delivery;
+pub mod endpoints;
 pub mod enrich;
 pub mod fields;
 pub mod handoff_buffer;
@@ -20,6 +22,7 @@ pub mod journal;
 pub mod ledger;
 pub mod limiter;
 pub mod memory;
+pub mod page;
 pub mod place;
 pub mod progress;
 pub mod properties;

@@ -4,7 +4,6 @@
 
 pub mod account_pages;
 pub mod auth;
-pub mod beacons;
 pub mod body;
 pub mod cli;
 pub mod config;
@@ -56,7 +55,6 @@ use schema::{
 
 use crate::{
     auth::Door,
-    beacons::Gateway,
     config::Config,
     data_folder::Held,
     domain_verification::Internet,
@@ -69,8 +67,9 @@ use crate::{
         agent::Agents,
         chain::Chain,
         delivery::Delivery,
+        endpoints::Gateway,
         enrich::Enricher,
-        intake::{self, Desk, Intake},
+        intake::{self, Intake, Sequencer},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
@@ -347,13 +346,13 @@ async fn inflow(
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.settings.journal_mib) << 20;
-    let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
+    let (sequencer, state) = Sequencer::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);
     }
     ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
-    let (intake, task) = desk.open(writer);
+    let (intake, task) = sequencer.open(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
         sites: Tracked::new(ports.clone(), *operator),

@@ -25,26 +25,11 @@ const SITE: Uuid = Uuid::from_u128(7);
 const NOW: i64 = 1_790_000_000_000;
 
 fn event(visitor: u64, kind: EventKind, time_ms: i64, path: &str, country: &str) -> Event {
-    let empty: Arc<str> = "".into();
+    let id = Uuid::from_u128(u128::from(visitor));
     Event {
-        website: SITE,
-        id: Uuid::from_u128(u128::from(visitor)),
-        time_ms,
-        visitor,
-        kind,
-        name: empty.clone(),
-        hostname: empty.clone(),
         path: path.into(),
-        title: empty.clone(),
-        acquisition: Arc::default(),
         place: Arc::new(Place { country: country.into(), ..Place::default() }),
-        agent: Arc::default(),
-        screen: empty.clone(),
-        language: empty.clone(),
-        properties: empty.clone(),
-        amount_micros: 0,
-        currency: empty.clone(),
-        bot: empty,
+        ..Event::new(SITE, id, time_ms, visitor, kind)
     }
 }
 

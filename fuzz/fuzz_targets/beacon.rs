@@ -12,7 +12,7 @@ use footfall_fuzz::{
 };
 use libfuzzer_sys::fuzz_target;
 use schema::{
-    analytics::event::EventKind,
+    analytics::event_kind::{EventKind, Naming},
     error::{Error, Result},
 };
 use serde_json::{Map, Value};
@@ -151,19 +151,16 @@ fn check_beacon(beacon: &Beacon) {
 fn check_event(beacon: &Beacon) {
     assert!(beacon.user_agent.is_some() && !beacon.device.is_empty(), "both are asked for");
     let name = beacon.name.as_str();
-    let fits = match beacon.kind {
-        EventKind::Pageview | EventKind::Heartbeat => name.is_empty(),
-        EventKind::Custom => !name.trim().is_empty() && name != "scroll_milestone",
-        EventKind::Goal | EventKind::Revenue => !name.trim().is_empty(),
-        EventKind::Scroll => name == "scroll_milestone",
-        EventKind::Identify => name == "identify",
+    let row = beacon.kind.row();
+    let fits = match row.name {
+        Naming::Unnamed => name.is_empty(),
+        Naming::Required | Naming::Default(_) => !name.trim().is_empty(),
+        Naming::Fixed(fixed) | Naming::OfCustom(fixed) => name == fixed,
     };
     assert!(fits, "{:?} with the name {name:?}", beacon.kind);
-    let pays = match beacon.kind {
-        EventKind::Revenue => true,
-        EventKind::Goal => beacon.properties.number("value").is_some(),
-        _ => false,
-    };
+    assert!(beacon.kind != EventKind::Custom || EventKind::from_name(name) == EventKind::Custom, "{name:?}");
+    let pays =
+        row.amount.is_some_and(|amount| amount.is_required || beacon.properties.number(amount.property).is_some());
     assert_eq!(beacon.money.is_some(), pays);
     if beacon.kind == EventKind::Identify {
         let known = ["user_id", "id", "customer_id"];

@@ -12,6 +12,8 @@ pub mod crawler;
 pub mod fields;
 #[path = "../../src/form_encoding.rs"]
 pub mod form_encoding;
+#[path = "../../src/ingest/page.rs"]
+pub mod page;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
 pub mod http;

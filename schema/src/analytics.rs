@@ -4,6 +4,7 @@ pub mod closed;
 pub mod compare;
 pub mod country;
 pub mod event;
+pub mod event_kind;
 pub mod path;
 pub mod plan;
 pub mod query;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{random::Random, sites::Website, traffic::Stream};
 use crate::ingest::{
     intake::Intake,
-    submission::{Incoming, Submission, Who},
+    submission::{Enriched, Submission, VisitorKey},
 };
 
 /// Maximum number of concurrent visits over all websites.
@@ -28,10 +28,11 @@ pub async fn trickle(
     loop {
         let now = clock.now();
         let batch = live.step(now);
-        let events: Vec<Incoming> = batch
-            .into_iter()
-            .map(|event| Incoming { who: Who::Known(event.visitor), event, collapse: None, is_named: false })
-            .collect();
+        let enriched = |event: Event| {
+            let visitor = VisitorKey::Known(event.visitor);
+            Enriched { event: event.with_visitor(visitor), collapse: None, is_named: false }
+        };
+        let events: Vec<Enriched> = batch.into_iter().map(enriched).collect();
         if !events.is_empty()
             && let Err(error) = intake.take(Submission { events, dropped: Vec::new() }).await
         {

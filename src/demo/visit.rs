@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schema::analytics::event::{Acquisition, Event, EventKind};
+use schema::analytics::event::{Acquisition, Event, EventKind, shared};
 use uuid::{Builder, Uuid};
 
 use super::{
@@ -22,7 +22,6 @@ pub(super) struct Scene {
     direct: Arc<Acquisition>,
     hostname: Arc<str>,
     currency: Arc<str>,
-    empty: Arc<str>,
 }
 
 struct Stage {
@@ -54,7 +53,6 @@ impl Scene {
             direct: Arc::new(acquire(String::new(), Campaign::default())),
             hostname: site.domain.into(),
             currency: site.currency.into(),
-            empty: "".into(),
         }
     }
 
@@ -219,25 +217,16 @@ impl Play<'_> {
     }
 
     fn view(&mut self, stage: &Stage) {
-        let name = Arc::clone(&self.scene.empty);
-        self.push(stage, EventKind::Pageview, name, String::new());
+        self.event(stage, EventKind::Pageview, "", String::new());
     }
 
     fn event(&mut self, stage: &Stage, kind: EventKind, name: &str, properties: String) {
-        self.push(stage, kind, name.into(), properties);
-    }
-
-    fn push(&mut self, stage: &Stage, kind: EventKind, name: Arc<str>, properties: String) {
         let scene = self.scene;
         let id = (u128::from(self.random.bits()) << 64) | u128::from(self.random.bits());
         let acquisition = std::mem::replace(&mut self.acquisition, Arc::clone(&scene.direct));
+        let id = Builder::from_custom_bytes(id.to_be_bytes()).into_uuid();
         self.events.push(Event {
-            website: scene.website,
-            id: Builder::from_custom_bytes(id.to_be_bytes()).into_uuid(),
-            time_ms: self.time_ms,
-            visitor: self.person.visitor,
-            kind,
-            name,
+            name: shared(name),
             hostname: Arc::clone(&scene.hostname),
             path: Arc::clone(&stage.path),
             title: Arc::clone(&stage.title),
@@ -246,10 +235,8 @@ impl Play<'_> {
             agent: Arc::clone(&self.person.agent),
             screen: Arc::clone(&self.person.screen),
             language: Arc::clone(&self.person.language),
-            properties: if properties.is_empty() { Arc::clone(&scene.empty) } else { properties.into() },
-            amount_micros: 0,
-            currency: Arc::clone(&scene.empty),
-            bot: Arc::from(""),
+            properties: shared(&properties),
+            ..Event::new(scene.website, id, self.time_ms, self.person.visitor, kind)
         });
     }
 }

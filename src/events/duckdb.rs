@@ -26,12 +26,12 @@ use uuid::Uuid;
 
 use super::{
     by_visitor::{Groups, Who},
+    columns::{append_event, append_visit},
     ddl,
     incoming::Incoming,
     logs,
     moves::move_visits,
     replay::{Window, append_visits, close_interrupted, joined, rebuild, visits_touched, widened},
-    rows::{append_event, append_visit},
     visits::Visit,
 };
 
@@ -426,7 +426,7 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         Some(path) => Connection::open_with_flags(path, config)?,
         None => Connection::open_in_memory_with_flags(config)?,
     };
-    connection.execute_batch(ddl::TABLES)?;
+    connection.execute_batch(&ddl::tables())?;
     connection.execute_batch("SET enable_external_access = false")?;
     Ok(connection)
 }

@@ -32,6 +32,28 @@ impl Dice {
     }
 }
 
+/// What an event counts as, stated a second time.
+#[derive(Default)]
+pub struct Counted {
+    is_pageview: bool,
+    is_event: bool,
+    is_interaction: bool,
+    is_goal: bool,
+    is_money: bool,
+}
+
+pub fn counted(kind: EventKind) -> Counted {
+    let event = Counted { is_event: true, ..Counted::default() };
+    match kind {
+        EventKind::Pageview => Counted { is_pageview: true, ..Counted::default() },
+        EventKind::Custom => Counted { is_interaction: true, ..event },
+        EventKind::Goal => Counted { is_interaction: true, is_goal: true, is_money: true, ..event },
+        EventKind::Revenue => Counted { is_interaction: true, is_money: true, ..event },
+        EventKind::Scroll | EventKind::Identify => event,
+        EventKind::Heartbeat => Counted::default(),
+    }
+}
+
 /// Two days of a few visitors: long visits across every boundary, goals with and without value, scrolls, heartbeats,
 /// revenue in two currencies, some of it refunded.
 pub fn traffic(seed: u64) -> Vec<Event> {
@@ -58,27 +80,17 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 2 => 3 * HOUR,
                 _ => dice.roll(20 * 60 * 1000) as i64,
             };
-            let kind = match dice.roll(11) {
-                0 => EventKind::Custom,
-                1 => EventKind::Goal,
-                2 => EventKind::Scroll,
-                3 => EventKind::Revenue,
-                4 | 5 => EventKind::Heartbeat,
-                _ => EventKind::Pageview,
+            let kind = match dice.roll(EventKind::ALL.len() as u64 + 5) as usize {
+                0 => EventKind::Heartbeat,
+                roll => EventKind::ALL.get(roll - 1).copied().unwrap_or(EventKind::Pageview),
             };
-            let is_money = kind == EventKind::Revenue || (kind == EventKind::Goal && dice.roll(2) == 0);
+            let counted = counted(kind);
+            let is_money = counted.is_money && (kind != EventKind::Goal || dice.roll(2) == 0);
             let path: Arc<str> = dice.pick(&["/", "/a%b", "/a_b", "/axb", "/Pricing"]).into();
+            let website = if dice.roll(8) == 0 { OTHER_SITE } else { SITE };
+            let id = Uuid::from_u128(u128::from(seed) << 64 | events.len() as u128);
             events.push(Event {
-                website: if dice.roll(8) == 0 { OTHER_SITE } else { SITE },
-                id: Uuid::from_u128(u128::from(seed) << 64 | events.len() as u128),
-                time_ms,
-                visitor,
-                kind,
-                name: if matches!(kind, EventKind::Pageview | EventKind::Heartbeat) {
-                    "".into()
-                } else {
-                    dice.pick(&["signup", "buy", "more", ""]).into()
-                },
+                name: if counted.is_event { dice.pick(&["signup", "buy", "more", ""]) } else { "" }.into(),
                 hostname: dice.pick(&["x.example", "y.example"]).into(),
                 title: dice.pick(&["", "", "T", "U"]).into(),
                 path,
@@ -102,6 +114,7 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
                 // A visitor's key can belong to a human and a bot in turn.
                 bot: if visitor % 4 == 3 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
+                ..Event::new(website, id, time_ms, visitor, kind)
             });
         }
     }
@@ -136,17 +149,18 @@ pub fn follows(visit: &[&Event], event: &Event) -> bool {
 
 pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option<String> {
     let first = visit[0];
-    let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
+    let is_view = |event: &Event| counted(event.kind).is_pageview;
+    let views: Vec<_> = visit.iter().filter(|event| is_view(event)).collect();
     // Acquisition is that of the first page view.
-    let landing = visit.iter().find(|event| event.kind == EventKind::Pageview).unwrap_or(&first);
+    let landing = views.first().copied().unwrap_or(&first);
     let (acquisition, agent) = (&landing.acquisition, &first.agent);
     let happened = event.kind != EventKind::Heartbeat;
     Some(match dimension {
         Dimension::Page => happened.then(|| event.path.to_string())?,
         Dimension::Hostname => happened.then(|| event.hostname.to_string())?,
-        Dimension::Title => (event.kind == EventKind::Pageview).then(|| event.title.to_string())?,
-        Dimension::Event => (happened && event.kind != EventKind::Pageview).then(|| event.name.to_string())?,
-        Dimension::Goal => (event.kind == EventKind::Goal).then(|| event.name.to_string())?,
+        Dimension::Title => is_view(event).then(|| event.title.to_string())?,
+        Dimension::Event => counted(event.kind).is_event.then(|| event.name.to_string())?,
+        Dimension::Goal => counted(event.kind).is_goal.then(|| event.name.to_string())?,
         Dimension::EntryPage => views.first().map_or(String::new(), |view| view.path.to_string()),
         Dimension::ExitPage => views.last().map_or(String::new(), |view| view.path.to_string()),
         Dimension::Referrer => acquisition.referrer.clone(),
@@ -174,7 +188,7 @@ pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option
 
 /// The value of an event's property as text; empty if the event has none.
 pub fn property_of(name: &str, event: &Event) -> Option<String> {
-    if matches!(event.kind, EventKind::Pageview | EventKind::Heartbeat) {
+    if !counted(event.kind).is_event {
         return None;
     }
     let all: serde_json::Value = serde_json::from_str(&event.properties).unwrap_or_default();
@@ -250,10 +264,10 @@ pub fn recount(
             let tally = tallies.entry(key).or_default();
             tally.visitors.insert(event.visitor);
             if all {
-                let is = |kind: EventKind| i64::from(event.kind == kind);
-                tally.sums.pageviews += is(EventKind::Pageview);
-                tally.sums.events += 1 - is(EventKind::Pageview) - is(EventKind::Heartbeat);
-                tally.sums.conversions += is(EventKind::Goal);
+                let counted = counted(event.kind);
+                tally.sums.pageviews += i64::from(counted.is_pageview);
+                tally.sums.events += i64::from(counted.is_event);
+                tally.sums.conversions += i64::from(counted.is_goal);
                 if *event.currency == *basis.currency {
                     tally.sums.revenue_micros += i128::from(event.amount_micros);
                     tally.sums.payments += 1;
@@ -267,21 +281,21 @@ pub fn recount(
         if !by_event {
             keys_of_visit = key(&visit, visit[0]).into_iter().collect();
         }
-        let of = |kind: EventKind| visit.iter().filter(|event| event.kind == kind).count() as i64;
-        let pageviews = of(EventKind::Pageview);
-        let interactions = of(EventKind::Custom) + of(EventKind::Goal) + of(EventKind::Revenue);
+        let of = |is: fn(&Counted) -> bool| visit.iter().filter(|event| is(&counted(event.kind))).count() as i64;
+        let (pageviews, goals) = (of(|counted| counted.is_pageview), of(|counted| counted.is_goal));
+        let interactions = of(|counted| counted.is_interaction);
         for key in keys_of_visit {
             let sums = &mut tallies.entry(key).or_default().sums;
             sums.visits += 1;
             sums.bounces += i64::from(pageviews == 1 && interactions == 0);
             sums.duration_ms += end - start;
             sums.visit_pageviews += pageviews;
-            sums.converted += i64::from(of(EventKind::Goal) > 0);
+            sums.converted += i64::from(goals > 0);
             let seconds = (end - start) / 1000;
             let score = pageviews.min(8) * 5
                 + seconds.min(600) * 30 / 600
                 + interactions.min(3) * 5
-                + if of(EventKind::Goal) > 0 { 15 } else { 0 };
+                + if goals > 0 { 15 } else { 0 };
             sums.score += if pageviews > 3 && seconds < pageviews * 2 { score / 2 } else { score };
         }
     }
@@ -302,13 +316,13 @@ pub fn recounted_page(events: &[Event], basis: &Basis, path: &str) -> PageRow {
         if is_hidden || !basis.filters.iter().all(fulfils) {
             continue;
         }
-        let views: Vec<_> = visit.iter().filter(|event| event.kind == EventKind::Pageview).collect();
+        let views: Vec<_> = visit.iter().filter(|event| counted(event.kind).is_pageview).collect();
         if inside(visit[0].time_ms) {
             page.entries += i64::from(views.first().is_some_and(|view| &*view.path == path));
             page.exits += i64::from(views.last().is_some_and(|view| &*view.path == path));
         }
         for (at, view) in visit.iter().enumerate() {
-            if view.kind != EventKind::Pageview || &*view.path != path || !inside(view.time_ms) {
+            if !counted(view.kind).is_pageview || &*view.path != path || !inside(view.time_ms) {
                 continue;
             }
             if !view.title.is_empty() && view.time_ms > titled_ms {

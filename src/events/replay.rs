@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     by_visitor::{Groups, Who, who},
-    rows::{VISIT_EVENT_COLUMNS, append_visit, event_of},
+    columns::{append_visit, read_event, visit_event_bytes, visit_event_columns},
     visits::Visit,
 };
 
@@ -163,10 +163,7 @@ fn replay(
     mut each: impl FnMut(Vec<Visit>) -> duckdb::Result<()>,
 ) -> duckdb::Result<()> {
     let bytes: u64 = connection.query_row(
-        &format!(
-            "SELECT coalesce(sum({EVENT_BYTES} + strlen(path) + strlen(referrer) + strlen(utm_source) + strlen(utm_medium) + strlen(utm_campaign) \
-             + strlen(utm_term) + strlen(utm_content) + strlen(screen) + strlen(language)), 0)::UBIGINT FROM {from}"
-        ),
+        &format!("SELECT coalesce(sum({EVENT_BYTES} + {}), 0)::UBIGINT FROM {from}", visit_event_bytes()),
         [],
         |row| row.get(0),
     )?;
@@ -174,16 +171,16 @@ fn replay(
         return Ok(());
     }
     // The engine hands results over whole; visitors' keys are hashes, so these parts are about equal.
-    let parts = bytes / PART_BYTES + 1;
+    let (parts, columns) = (bytes / PART_BYTES + 1, visit_event_columns());
     for part in 0..parts {
         let mut statement = connection.prepare(&format!(
-            "SELECT {VISIT_EVENT_COLUMNS} FROM {from} AND e.visitor % {parts} = {part} \
+            "SELECT {columns} FROM {from} AND e.visitor % {parts} = {part} \
              ORDER BY e.website_id, e.visitor, e.bot <> '', e.time_ms, e.rowid"
         ))?;
         let mut rows = statement.query([])?;
         let mut visits: Vec<Visit> = Vec::new();
         while let Some(row) = rows.next()? {
-            let event = event_of(row)?;
+            let event = read_event(row)?;
             match visits.last_mut() {
                 Some(visit) if visit.who() == who(&event) && visit.reaches(event.time_ms) => visit.add(&event),
                 _ => visits.push(Visit::begun_by(&event)),

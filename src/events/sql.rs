@@ -17,11 +17,12 @@ mod visitors;
 use std::fmt::Write as _;
 
 use schema::analytics::{
+    event::EventKind,
     plan::{After, Basis, MetricSet},
     query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
 
-pub use self::sql_terms::Statement;
+pub use self::sql_terms::{Statement, kinds};
 use self::{
     buckets::Buckets,
     facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
@@ -219,12 +220,15 @@ impl<'a> Compiler<'a> {
              e AS (SELECT visitor, bot, time_ms, kind, amount_micros, currency, {all} AS matches_all FROM events WHERE {range}{any}), \
              happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{x_keys} \
                FROM e JOIN x ON {in_visit}{join_time}) \
-             SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER (kind = 0 AND matches_all) AS pageviews, \
-               count(*) FILTER (kind NOT IN (0, 5) AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
-               count(*) FILTER (kind = 3 AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
+             SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER ({is_pageview} AND matches_all) AS pageviews, \
+               count(*) FILTER ({is_counted} AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
+               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
                0, (conversions > 0)::INTEGER, 0, score, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+            is_pageview = kinds(EventKind::is_pageview),
+            is_counted = kinds(EventKind::is_counted),
+            is_conversion = kinds(EventKind::is_conversion),
             in_visit = self.in_visit("x"),
             join_start = bucketed("v.start_ms"),
             join_time = bucketed("e.time_ms"),
@@ -260,7 +264,7 @@ impl<'a> Compiler<'a> {
         if !self.is_sliced() {
             parts.push(format!(
                 "SELECT {} FROM {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {}{}",
-                columns(key.map(|key| expression(key).to_owned()), true),
+                columns(key.map(expression), true),
                 Self::visits(sources.open),
                 self.of_website(),
                 span.start_ms,
@@ -290,7 +294,7 @@ impl<'a> Compiler<'a> {
                 let pointer = statement.bind(&dialect::pointer_to(property));
                 dialect::property(&pointer)
             }
-            None => expression(rows.by).to_owned(),
+            None => expression(rows.by),
         };
         let holders = holders(rows.by);
         let conditions = self.event_conditions(statement).iter().fold(String::new(), |mut text, condition| {

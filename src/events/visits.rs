@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
-use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place, VISIT_GAP_MS};
+use schema::analytics::event::{Acquisition, Event, VISIT_GAP_MS};
 use uuid::Uuid;
 
-use super::by_visitor::Who;
+use super::{by_visitor::Who, columns::FirstEvent};
 use crate::import::line_id;
 
 /// Memory of a visit without its texts: overhead of sharing and allocation.
@@ -46,15 +46,7 @@ pub struct Visit {
     /// Of the first page view; of the first event without one.
     pub acquisition: Arc<Acquisition>,
     /// Attributes of the first event.
-    pub place: Arc<Place>,
-    /// Attributes of the first event.
-    pub agent: Arc<Agent>,
-    /// Attributes of the first event.
-    pub screen: Arc<str>,
-    /// Attributes of the first event.
-    pub language: Arc<str>,
-    /// Attributes of the first event.
-    pub bot: Arc<str>,
+    pub first: FirstEvent,
 }
 
 impl Visit {
@@ -76,11 +68,7 @@ impl Visit {
             entry: (i64::MAX, u64::MAX),
             exit: (i64::MIN, 0),
             acquisition: event.acquisition.clone(),
-            place: event.place.clone(),
-            agent: event.agent.clone(),
-            screen: event.screen.clone(),
-            language: event.language.clone(),
-            bot: event.bot.clone(),
+            first: event.into(),
         };
         visit.add(event);
         visit
@@ -89,31 +77,14 @@ impl Visit {
     /// The run that the visit belongs to.
     #[must_use]
     pub fn who(&self) -> Who {
-        (self.website, self.visitor, !self.bot.is_empty())
+        (self.website, self.visitor, !self.first.bot.is_empty())
     }
 
     /// Approximate memory of the visit, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let (acquisition, place, agent) = (&self.acquisition, &self.place, &self.agent);
-        let texts = [
-            &*self.entry_page,
-            &*self.exit_page,
-            &*self.screen,
-            &*self.language,
-            &acquisition.referrer,
-            &acquisition.source,
-            &acquisition.utm_source,
-            &acquisition.utm_medium,
-            &acquisition.utm_campaign,
-            &acquisition.utm_term,
-            &acquisition.utm_content,
-            &place.region,
-            &place.city,
-            &agent.browser,
-            &agent.os,
-        ];
-        size_of::<Self>() + FIXED_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()
+        let texts = self.entry_page.len() + self.exit_page.len() + self.acquisition.bytes() + self.first.bytes();
+        size_of::<Self>() + FIXED_BYTES + texts
     }
 
     /// Whether an event at this time belongs to this visit.
@@ -130,14 +101,10 @@ impl Visit {
             if self.pageviews == 0 {
                 self.acquisition = event.acquisition.clone();
             }
-            self.place = event.place.clone();
-            self.agent = event.agent.clone();
-            self.screen = event.screen.clone();
-            self.language = event.language.clone();
-            self.bot = event.bot.clone();
+            self.first = event.into();
         }
         self.end_ms = self.end_ms.max(time_ms);
-        if event.kind == EventKind::Pageview {
+        if event.kind.is_pageview() {
             self.pageviews = self.pageviews.saturating_add(1);
             let at = (time_ms, line_id::order(event.id));
             if at < self.entry {
@@ -152,7 +119,7 @@ impl Visit {
         } else if event.kind.is_counted() {
             self.events = self.events.saturating_add(1);
             self.interactions = self.interactions.saturating_add(i32::from(event.kind.is_interaction()));
-            self.conversions = self.conversions.saturating_add(i32::from(event.kind == EventKind::Goal));
+            self.conversions = self.conversions.saturating_add(i32::from(event.kind.is_conversion()));
         }
     }
 

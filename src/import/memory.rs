@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schema::{
     analytics::{
-        event::{Event, EventKind, VISIT_GAP_MS},
+        event::{Event, VISIT_GAP_MS},
         plan::{Answer, Plan},
     },
     error::{Error, Result},
@@ -62,7 +62,7 @@ impl Events for Memory {
 
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
         let events = self.events.lock().unwrap();
-        let of_people = |event: &&Event| event.bot.is_empty() && event.kind != EventKind::Heartbeat;
+        let of_people = |event: &&Event| event.bot.is_empty() && event.kind.is_activity();
         let counted = events.iter().filter(of_people).filter(|event| event.time_ms >= since_ms);
         Ok(counted.filter(|event| websites.contains(&event.website)).count() as u64)
     }

@@ -45,7 +45,6 @@ pub(super) fn build(
     mut send: impl FnMut(ImportBatch) -> bool,
 ) -> Result<u64> {
     let Reading { mut views, user_agents, arrivals, log, .. } = reading;
-    let empty: Arc<str> = "".into();
     let hostname: Arc<str> = target.domain.to_lowercase().into();
     let mut places = Places::default();
     let mut agents = Agents { numbered: vec![None; user_agents.len()], known: FxHashMap::default() };
@@ -81,24 +80,12 @@ pub(super) fn build(
             number => Arc::clone(get(&arrivals, number)?),
         };
         let event = Event {
-            website: target.website,
-            id,
-            time_ms: view.time_ms,
-            visitor,
-            kind: EventKind::Pageview,
-            name: Arc::clone(&empty),
             hostname: Arc::clone(&hostname),
             path: paths.text(view.path),
-            title: Arc::clone(&empty),
             acquisition,
             place,
             agent: agents.of(view.user_agent, user_agent, enricher),
-            screen: Arc::clone(&empty),
-            language: Arc::clone(&empty),
-            properties: Arc::clone(&empty),
-            amount_micros: 0,
-            currency: Arc::clone(&empty),
-            bot: Arc::clone(&empty),
+            ..Event::new(target.website, id, view.time_ms, visitor, EventKind::Pageview)
         };
         page_views.push(ImportedPageView { line: line_id::line(id), event, equal_before });
         if page_views.len() == BATCH {

@@ -6,20 +6,17 @@
 use std::{borrow::Cow, fmt};
 
 use schema::{
-    analytics::{event::EventKind, path},
+    analytics::event_kind::{Amount, EventKind, Naming},
     error::{Error, Result},
-    host,
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
 use super::{
     fields::{BEACON, Fields},
+    page::{MAX_URL, Page},
     properties::{Properties, clean},
 };
-
-/// Maximum length of a URL, in bytes; the rest is cut off.
-const MAX_URL: usize = 8_192;
 
 /// The script's event for a click on a link to another host.
 pub const OUTBOUND_LINK: &str = "outbound_link";
@@ -32,19 +29,6 @@ const AUTOMATIC: &[&str] = &[OUTBOUND_LINK, FILE_DOWNLOAD];
 
 /// Maximum absolute amount of one event, in units: a large order in the smallest currencies (rial, dong).
 const MAX_AMOUNT: f64 = 1e11;
-
-/// The page of a beacon.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Lower case, without port, non-ASCII letters in their `xn--` form.
-    pub host: String,
-    /// Normalized, without query and fragment; `/` if empty. Includes a hash route: `/app#/orders`.
-    pub path: String,
-    /// Without its `?`.
-    pub query: String,
-    /// Without its `#`.
-    pub fragment: String,
-}
 
 /// Revenue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -286,7 +270,7 @@ fn checked(wire: Wire<'_>) -> Result<Beacon> {
         return Err(Error::invalid("session_id", "must have 8 to 128 characters"));
     }
     let url = wire.url.ok_or_else(|| Error::invalid("url", "is missing"))?;
-    let page = page_of(&url.0)?;
+    let page = Page::parse(&url.0)?;
     let properties = wire.data.or(wire.event_data).unwrap_or_default();
     if let Some(device) = &wire.device_type
         && !matches!(&*device.0, "desktop" | "mobile" | "tablet")
@@ -346,9 +330,10 @@ impl Thing {
         if !AUTOMATIC.contains(&name.as_str()) {
             properties.strip_reserved();
         }
-        let money = match kind {
-            EventKind::Revenue => Some(money_of(&properties, "amount", "USD")?),
-            EventKind::Goal if properties.number("value").is_some() => Some(money_of(&properties, "value", "")?),
+        let money = match kind.row().amount {
+            Some(amount) if amount.is_required || properties.number(amount.property).is_some() => {
+                Some(money_of(&properties, amount)?)
+            }
             _ => None,
         };
         if kind == EventKind::Identify {
@@ -390,25 +375,28 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// The kind for a type, and the name of the event. Errors: an event or goal without a name.
-fn kind_of(kind: &str, name: &str) -> Result<(EventKind, String)> {
-    let name = name_of(name);
-    let named = |kind: EventKind, name: String| {
-        if name.is_empty() { Err(Error::invalid("name", "is missing")) } else { Ok((kind, name)) }
+fn kind_of(sent: &str, name: &str) -> Result<(EventKind, String)> {
+    let (sent, mut name) = (sent.trim(), name_of(name));
+    let kind = match EventKind::from_type(sent) {
+        Some(EventKind::Custom) => EventKind::from_name(&name),
+        Some(kind) => kind,
+        None if sent.is_empty() && name.is_empty() => EventKind::Pageview,
+        None => {
+            if name.is_empty() {
+                // Older trackers put the event's name here.
+                name = name_of(sent);
+            }
+            EventKind::from_name(&name)
+        }
     };
-    let of_name = |name: String| {
-        if name == "scroll_milestone" { Ok((EventKind::Scroll, name)) } else { named(EventKind::Custom, name) }
+    let name = match kind.row().name {
+        Naming::Unnamed => String::new(),
+        Naming::Required if name.is_empty() => return Err(Error::invalid("name", "is missing")),
+        Naming::Default(usual) if name.is_empty() => usual.to_owned(),
+        Naming::Required | Naming::Default(_) => name,
+        Naming::Fixed(fixed) | Naming::OfCustom(fixed) => fixed.to_owned(),
     };
-    match kind.trim() {
-        "" if name.is_empty() => Ok((EventKind::Pageview, String::new())),
-        "pageview" | "page_view" | "page" => Ok((EventKind::Pageview, String::new())),
-        "" | "event" | "custom" | "track" => of_name(name),
-        "goal" => named(EventKind::Goal, name),
-        "revenue" | "purchase" => Ok((EventKind::Revenue, if name.is_empty() { "revenue".to_owned() } else { name })),
-        "identify" => Ok((EventKind::Identify, "identify".to_owned())),
-        "heartbeat" => Ok((EventKind::Heartbeat, String::new())),
-        // Older trackers put the event's name here.
-        other => of_name(if name.is_empty() { name_of(other) } else { name }),
-    }
+    Ok((kind, name))
 }
 
 /// A name without surrounding white space and control characters; `None` if blank.
@@ -416,14 +404,15 @@ fn name_of(text: &str) -> String {
     clean(text.trim_matches(|c: char| c.is_whitespace() || c.is_control()), 200)
 }
 
-/// The amount under a name; `default` is the currency if none is given. Errors: `Invalid`, naming the field.
-fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money> {
+/// The amount of an event. Errors: `Invalid`, naming the field.
+fn money_of(properties: &Properties, of_kind: Amount) -> Result<Money> {
+    let field = of_kind.property;
     let amount = properties.number(field).ok_or_else(|| Error::invalid(field, "must be a number, such as 29.00"))?;
     if amount.abs() > MAX_AMOUNT {
         return Err(Error::invalid(field, format!("must be between -{MAX_AMOUNT} and {MAX_AMOUNT}")));
     }
     let currency = match properties.text("currency") {
-        None => default.to_owned(),
+        None => of_kind.currency.to_owned(),
         Some(named) => {
             let code = named.trim().to_ascii_uppercase();
             if code.len() != 3 || !code.bytes().all(|letter| letter.is_ascii_uppercase()) {
@@ -435,41 +424,6 @@ fn money_of(properties: &Properties, field: &str, default: &str) -> Result<Money
     #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
     let micros = (amount * 1e6).round() as i64;
     Ok(Money { micros, currency })
-}
-
-/// Parses an absolute http or https URL. Errors: `Invalid` for `url`.
-pub fn page_of(url: &str) -> Result<Page> {
-    let wrong = || Error::invalid("url", "must be absolute, such as https://shop.example/pricing");
-    let url = url.trim();
-    let url = url.get(..url.floor_char_boundary(MAX_URL)).unwrap_or(url);
-    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err(wrong());
-    }
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-    let host = page_host(authority).ok_or_else(wrong)?;
-    let path = if path.is_empty() { "/" } else { path };
-    let path = match hash_route(fragment) {
-        Some(route) => path::normalized(format!("{path}#{route}").as_bytes()).into_owned(),
-        None => path::normalized(path.as_bytes()).into_owned(),
-    };
-    Ok(Page { host, path, query: query.to_owned(), fragment: fragment.to_owned() })
-}
-
-/// The route of a fragment such as `/orders?page=2` or `!/orders`, without its query; `None` for an anchor.
-fn hash_route(fragment: &str) -> Option<&str> {
-    let route = fragment.split('?').next()?;
-    (route.starts_with('/') || route.starts_with("!/")).then_some(route)
-}
-
-/// The host of a page's authority; `None` if it cannot be a host name or address.
-pub(super) fn page_host(authority: &str) -> Option<String> {
-    let is_usable = |host: &String| {
-        host.len() <= 253 && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'))
-    };
-    host::from_authority(authority).filter(is_usable)
 }
 
 /// `1920x1080`, or empty if it is invalid.

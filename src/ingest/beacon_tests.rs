@@ -209,7 +209,7 @@ fn nothing_that_is_sent_makes_the_reader_panic_or_keep_too_much() {
             }
         }
         for beacon in [read(&body), read_heartbeat(&body)].into_iter().flatten() {
-            assert!(beacon.page.path.len() <= path::MAX_PATH && beacon.name.chars().count() <= 200);
+            assert!(beacon.page.path.len() <= schema::analytics::path::MAX_PATH && beacon.name.chars().count() <= 200);
             assert!(!beacon.page.path.chars().chain(beacon.title.chars()).any(char::is_control));
         }
         let _ = (code_in(&body), crate::ingest::crawler::read(&body));
@@ -239,7 +239,7 @@ fn hash_routes_are_part_of_the_path_and_anchors_are_not() {
         ("https://a.example/app#token=/x", "/app"),
         ("https://a.example/app#", "/app"),
     ] {
-        assert_eq!(page_of(url).unwrap().path, path, "{url}");
+        assert_eq!(Page::parse(url).unwrap().path, path, "{url}");
     }
 }
 
@@ -253,12 +253,15 @@ fn an_automated_browser_says_so() {
 #[test]
 fn one_page_has_one_path_and_a_long_url_is_cut() {
     for url in ["https://shop.example/caf%C3%A9", "https://shop.example/caf%c3%a9#x", "https://shop.example/café?y"] {
-        assert_eq!(page_of(url).unwrap().path, "/caf%C3%A9", "{url}");
+        assert_eq!(Page::parse(url).unwrap().path, "/caf%C3%A9", "{url}");
     }
     for url in ["https://shop.example/a?x=", "https://shop.example/a#"] {
-        let page = page_of(&format!("{url}{}", "é".repeat(9_000))).unwrap();
+        let page = Page::parse(&format!("{url}{}", "é".repeat(9_000))).unwrap();
         assert_eq!(page.path, "/a");
         assert!(page.query.len() + page.fragment.len() <= MAX_URL);
     }
-    assert!(page_of(&format!("https://shop.example/{}", "é".repeat(9_000))).unwrap().path.len() <= path::MAX_PATH);
+    assert!(
+        Page::parse(&format!("https://shop.example/{}", "é".repeat(9_000))).unwrap().path.len()
+            <= schema::analytics::path::MAX_PATH
+    );
 }

@@ -1,4 +1,4 @@
-//! Enrichment: turns an accepted beacon into an event, with the lookups it needs.
+//! Enrichment: turns an admitted beacon into an event, with the lookups it needs.
 //!
 //! - The IP address is replaced by a place and a visitor's hash.
 //! - A bot's event is created like a human's, with the reason.
@@ -7,11 +7,11 @@ use std::{
     borrow::Cow,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::IpAddr,
-    sync::{Arc, LazyLock},
+    sync::Arc,
 };
 
 use schema::{
-    analytics::event::{Acquisition, Event, EventKind},
+    analytics::event::{Acquisition, Event, shared},
     error::{Error, Result},
     ports::{Clock, Ids},
 };
@@ -19,16 +19,18 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{
+    admission::Admitted,
     agent::{Known, cut},
-    beacon::{Beacon, Page, language_of},
+    beacon::{Beacon, language_of},
     bots,
     channel::{Campaign, acquire, referrer_host},
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
+    page::Page,
     rules::Site,
     salts::Salts,
     session_agents::SessionAgents,
-    submission::{Incoming, Who},
+    submission::{Enriched, VisitorKey},
 };
 
 /// Maximum age of a beacon, in milliseconds; browsers keep for that long what they could not send.
@@ -36,24 +38,6 @@ const OLDEST_MS: i64 = DAY_MS;
 
 /// Maximum lead of a sender's clock, in milliseconds.
 const AHEAD_MS: i64 = 60_000;
-
-/// The sender of an event.
-#[derive(Debug, Clone, Copy)]
-pub struct Sender<'a> {
-    /// The visitor's IP address; `None` if a server does not give it.
-    pub address: Option<IpAddr>,
-    /// The `User-Agent` header.
-    pub user_agent: &'a str,
-    /// Time of the event in milliseconds since 1970 UTC, if the sender's time is used unchanged; `None` to use the
-    /// beacon's.
-    pub happened_ms: Option<i64>,
-    /// Whether the visitor opted out (`Sec-GPC: 1`).
-    pub opted_out: bool,
-    /// Reason for classifying this sender as a bot regardless of its user agent.
-    pub machine: Option<&'a str>,
-    /// Whether repeated page views are merged.
-    pub collapses: bool,
-}
 
 /// Event enrichment.
 #[derive(Clone)]
@@ -73,12 +57,13 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The event for a beacon. Its time is the sender's, corrected for its clock error if known, and the server's if it
+    /// Completes an event. Its time is the sender's, corrected for its clock error if known, and the server's if it
     /// is more than a day in the past or in the future.
     ///
     /// # Errors
     /// Internal, when a salt cannot be stored.
-    pub fn event(&self, site: &Site, beacon: Beacon, sender: &Sender<'_>) -> Result<Incoming> {
+    pub fn event(&self, admitted: Admitted<'_>) -> Result<Enriched> {
+        let Admitted { site, beacon, sender } = admitted;
         let now_ms = self.clock.now().timestamp_millis();
         let website = site.rules.website;
         let user_agent = self.user_agent(website, &beacon, sender.user_agent);
@@ -98,9 +83,8 @@ impl Chain {
         let place = sender.address.map(|address| self.enricher.place_of(address)).unwrap_or_default();
         let time_ms = sender.happened_ms.unwrap_or_else(|| time_of(beacon.at_ms, beacon.sent_ms, now_ms));
         let day = time_ms.div_euclid(DAY_MS);
-        let who = self.who(site, &beacon, sender.address, user_agent, day)?;
-        let is_page_view = beacon.kind == EventKind::Pageview;
-        let collapse = (is_page_view && sender.collapses).then(|| hash_of(&beacon.page));
+        let visitor = self.visitor(site, &beacon, sender.address, user_agent, day)?;
+        let collapse = (beacon.kind.is_pageview() && sender.collapses).then(|| hash_of(&beacon.page));
         let is_named = beacon.event_id.is_some();
         let id = match &beacon.event_id {
             Some(id) => id_of(website, id),
@@ -115,7 +99,7 @@ impl Chain {
             website,
             id,
             time_ms,
-            visitor: 0,
+            visitor,
             kind: beacon.kind,
             name: shared(&beacon.name),
             hostname: shared(&beacon.page.host),
@@ -131,7 +115,7 @@ impl Chain {
             currency: shared(&money.currency),
             bot: shared(bot),
         };
-        Ok(Incoming { event, who, collapse, is_named })
+        Ok(Enriched { event, collapse, is_named })
     }
 
     /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the
@@ -154,28 +138,28 @@ impl Chain {
         }
     }
 
-    fn who(&self, site: &Site, beacon: &Beacon, address: Option<IpAddr>, user_agent: &str, day: i64) -> Result<Who> {
+    fn visitor(
+        &self,
+        site: &Site,
+        beacon: &Beacon,
+        address: Option<IpAddr>,
+        user_agent: &str,
+        day: i64,
+    ) -> Result<VisitorKey> {
         let website = site.rules.website;
         if let Some(id) = beacon.visitor_id.as_ref().filter(|_| !site.rules.cookieless) {
-            return Ok(Who::Known(Identity::new(&self.secret, website).known(id)));
+            return Ok(VisitorKey::Known(Identity::new(&self.secret, website).known(id)));
         }
         let salts = self.salts.at(self.clock.now().timestamp_millis()).map_err(Error::internal)?;
         let address = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
         let key = |day: i64| Identity::new(salts.of(day), website).visitor(&address, user_agent, day);
-        Ok(Who::Cookieless { that_day: key(day), day_before: key(day - 1) })
+        Ok(VisitorKey::Cookieless { that_day: key(day), day_before: key(day - 1) })
     }
 }
 
 /// Every browser sends it; a proxy with its own user agent does not.
 fn begins_as_browsers_do(user_agent: &str) -> bool {
     user_agent.starts_with("Mozilla/") || user_agent.starts_with("Opera/")
-}
-
-/// The empty text, which most fields of most events share.
-static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
-
-fn shared(text: &str) -> Arc<str> {
-    if text.is_empty() { Arc::clone(&EMPTY) } else { text.into() }
 }
 
 fn acquisition(referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {

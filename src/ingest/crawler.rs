@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::{
     address::address_of,
-    beacon::{Beacon, Thing, is_object, page_of},
+    beacon::{Beacon, Thing, is_object},
     fields::BEACON,
+    page::Page,
     properties::{Properties, clean},
 };
 
@@ -47,7 +48,7 @@ pub fn read(body: &[u8]) -> Result<Crawl> {
     let url = wire.u.ok_or_else(|| Error::invalid("u", "is missing"))?;
     let user_agent = wire.ua.filter(|ua| !ua.trim().is_empty()).ok_or_else(|| Error::invalid("ua", "is missing"))?;
     let page =
-        page_of(&url).map_err(|_| Error::invalid("u", "must be absolute, such as https://shop.example/pricing"))?;
+        Page::parse(&url).map_err(|_| Error::invalid("u", "must be absolute, such as https://shop.example/pricing"))?;
     let thing = Thing {
         fields: BEACON,
         kind: "pageview".to_owned(),

@@ -6,6 +6,8 @@
 //! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
 //!   crash neither loses nor doubles. Rows at or before that position are trimmed.
 
+mod encoding;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -22,6 +24,8 @@ use sea_orm::sqlx::{
 };
 use uuid::Uuid;
 
+use self::encoding::{decoded, encoded};
+
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS journal (position INTEGER PRIMARY KEY AUTOINCREMENT, events BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger (
@@ -30,24 +34,6 @@ CREATE TABLE IF NOT EXISTS ledger (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent_ids (position INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, ids BLOB NOT NULL);
 ";
-
-/// First byte of each row: the encoding of its events. Increment it when [`Event`] changes, and keep reading the older
-/// ones.
-const FORMAT: u8 = 1;
-
-fn written(events: &[Event]) -> Result<Vec<u8>> {
-    if events.is_empty() { Ok(Vec::new()) } else { postcard::to_stdvec(&(FORMAT, events)).map_err(Error::internal) }
-}
-
-fn events_of(blob: &[u8]) -> Result<Vec<Event>> {
-    match blob {
-        [] => Ok(Vec::new()),
-        [FORMAT, rest @ ..] => postcard::from_bytes(rest).map_err(Error::internal),
-        [format, ..] => {
-            Err(Error::broken(format!("the journal has a row of format {format}, which this version cannot read")))
-        }
-    }
-}
 
 /// Counts of a group: website, minute since 1970, outcome.
 pub type Counts = rustc_hash::FxHashMap<(Uuid, i64, Outcome), u64>;
@@ -152,7 +138,7 @@ impl Writer {
     /// # Errors
     /// `Unavailable` for a full disk; nothing is written then.
     pub async fn commit(&mut self, group: &Group<'_>) -> Result<Written> {
-        let events = written(group.events)?;
+        let events = encoded(group.events)?;
         let before = self.last;
         let connection = self.connected().await?;
         let outcome = write(connection, &events, group).await;
@@ -418,7 +404,7 @@ impl Reader {
             let events: &[u8] = row.try_get(1).map_err(refused)?;
             Ok(Entry {
                 position: row.try_get(0).map_err(refused)?,
-                events: events_of(events)?,
+                events: decoded(events)?,
                 bytes: events.len() as u64,
             })
         };

@@ -16,7 +16,7 @@ use schema::{
 use sea_orm::sqlx::{self, Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::{address::is_private, beacon::page_host, journal, rules::may_send};
+use super::{address::is_private, journal, page::page_host, rules::may_send};
 
 /// Minimum number of hits for a warning.
 const ENOUGH: u64 = 20;

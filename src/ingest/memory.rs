@@ -15,20 +15,8 @@ const SWEEP_MS: u64 = 60_000;
 
 /// Approximate memory of an event, in bytes: its structure and the sender's texts.
 #[must_use]
-pub fn memory_of(event: &Event) -> usize {
-    let from = &event.acquisition;
-    let shared = [&event.name, &event.hostname, &event.path, &event.title, &event.properties];
-    let owned = [
-        &from.referrer,
-        &from.source,
-        &from.utm_source,
-        &from.utm_medium,
-        &from.utm_campaign,
-        &from.utm_term,
-        &from.utm_content,
-    ];
-    let texts = shared.iter().map(|text| text.len()).chain(owned.iter().map(|text| text.len()));
-    600 + texts.sum::<usize>()
+pub fn memory_of<V>(event: &Event<V>) -> usize {
+    600 + event.bytes()
 }
 
 /// The visitor of an event in one number: a human and a bot with the same ID are two.

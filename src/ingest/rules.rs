@@ -9,7 +9,8 @@ use schema::{
 
 use super::{
     address::{Network, is_private},
-    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK, page_host},
+    beacon::{FILE_DOWNLOAD, OUTBOUND_LINK},
+    page::page_host,
 };
 
 /// One website's rules.
@@ -74,7 +75,7 @@ impl Site {
     }
 
     /// Errors: that the website does not record this event of the script.
-    pub fn records(&self, name: &str) -> Result<(), Outcome> {
+    pub(super) fn records(&self, name: &str) -> Result<(), Outcome> {
         let recorded = match name {
             OUTBOUND_LINK => self.rules.track_outbound_links,
             FILE_DOWNLOAD => self.rules.track_downloads,
@@ -83,12 +84,12 @@ impl Site {
         if recorded { Ok(()) } else { Err(Outcome::NotTracked) }
     }
 
-    /// Errors: why this event is not counted.
-    pub fn counts(&self, address: IpAddr, path: &str) -> Result<(), Outcome> {
+    /// Errors: why an event of this page is not counted. `address`: the visitor's, if known.
+    pub(super) fn counts(&self, address: Option<IpAddr>, path: &str) -> Result<(), Outcome> {
         if !self.rules.is_active {
             return Err(Outcome::Paused);
         }
-        if self.excluded.iter().any(|network| network.holds(address)) {
+        if address.is_some_and(|address| self.excluded.iter().any(|network| network.holds(address))) {
             return Err(Outcome::ExcludedIp);
         }
         if !self.excluded_paths.is_empty() {
@@ -275,7 +276,7 @@ mod tests {
             rules.excluded_paths =
                 ["/admin/*", "/a*z", "/straße", "/staff", "/app*secret*"].map(str::to_owned).to_vec();
         });
-        let ask = |ip: &str, path: &str| shop.counts(ip.parse().unwrap(), path);
+        let ask = |ip: &str, path: &str| shop.counts(Some(ip.parse().unwrap()), path);
         assert_eq!(ask("192.0.2.9", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("2001:db8::1", "/"), Err(Outcome::ExcludedIp));
         assert_eq!(ask("192.0.3.9", "/admin/users/1"), Err(Outcome::ExcludedPath));
@@ -290,7 +291,7 @@ mod tests {
             assert_eq!(ask("192.0.3.9", path), Ok(()), "{path}");
         }
         let paused = site(|rules| rules.is_active = false);
-        assert_eq!(paused.counts("192.0.3.9".parse().unwrap(), "/"), Err(Outcome::Paused));
+        assert_eq!(paused.counts(None, "/"), Err(Outcome::Paused));
     }
 
     #[test]

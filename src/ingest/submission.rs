@@ -3,9 +3,9 @@
 use schema::{analytics::event::Event, traffic::Outcome};
 use uuid::Uuid;
 
-/// Identification of an event's visitor.
+/// What the visitor of an event follows from. The intake decides, because only it knows which visits are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum VisitorKey {
     /// A visitor ID kept by the sender.
     Known(u64),
     /// The hash for the day of the event, and for the day before: a visit that crosses midnight keeps the latter.
@@ -17,13 +17,11 @@ pub enum Who {
     },
 }
 
-/// An event to accept; its visitor is determined in order.
+/// An event to accept, as the chain completed it.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct Enriched {
     /// The event, without its visitor.
-    pub event: Event,
-    /// Identification of its visitor.
-    pub who: Who,
+    pub event: Event<VisitorKey>,
     /// Hash of a page view's full URL, to merge repetitions.
     pub collapse: Option<u64>,
     /// Whether its ID was given by the sender, who may send it again.
@@ -34,7 +32,7 @@ pub struct Incoming {
 #[derive(Debug, Default)]
 pub struct Submission {
     /// Events to accept or drop.
-    pub events: Vec<Incoming>,
+    pub events: Vec<Enriched>,
     /// Counted with the next group.
     pub dropped: Vec<(Uuid, Outcome)>,
 }

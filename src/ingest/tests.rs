@@ -22,11 +22,11 @@ use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
-    intake::{Desk, Intake},
+    intake::{Intake, Sequencer},
     journal,
     read_your_writes::{ReadYourWrites, YOUNG},
     seen::{Limits, Seen},
-    submission::{Incoming, Submission, Who},
+    submission::{Enriched, Submission, VisitorKey},
 };
 use crate::{
     events::{Store, duckdb::Budget},
@@ -113,9 +113,9 @@ async fn start_with(folder: &Path, most_bytes: u64, clock: Arc<dyn Clock>, limit
     let position = delivery.catch_up().await.unwrap();
     let recent = sink.since(0).await.unwrap();
     let seen = Seen::open(&folder.join("ids"), writer.recent_ids().await.unwrap(), limits).unwrap();
-    let (desk, state) = Desk::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
+    let (sequencer, state) = Sequencer::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
     delivery.state = state;
-    let (intake, mut task) = desk.open(writer);
+    let (intake, mut task) = sequencer.open(writer);
     let (stop_intake, stop) = Stop::new();
     let mut run = Run { stop, watch: Watch::default() };
     let taking = tokio::spawn(async move { task.run(&mut run).await });
@@ -166,40 +166,29 @@ impl Works {
 
 /// A page view of now.
 pub fn event(number: u128) -> Event {
-    let empty: Arc<str> = "".into();
+    let now_ms = SystemClock.now().timestamp_millis();
     Event {
-        website: Uuid::from_u128(1),
-        id: Uuid::from_u128(number),
-        time_ms: SystemClock.now().timestamp_millis(),
-        visitor: 0,
-        kind: EventKind::Pageview,
-        name: empty.clone(),
-        hostname: empty.clone(),
         path: format!("/{number}").into(),
-        title: empty.clone(),
-        acquisition: Arc::default(),
-        place: Arc::default(),
-        agent: Arc::default(),
-        screen: empty.clone(),
-        language: empty.clone(),
-        properties: empty.clone(),
-        amount_micros: 0,
-        currency: empty.clone(),
-        bot: empty,
+        ..Event::new(Uuid::from_u128(1), Uuid::from_u128(number), now_ms, 7, EventKind::Pageview)
     }
 }
 
+/// The event as the chain hands it over, with an ID of its sender.
+fn named(event: Event) -> Enriched {
+    let visitor = VisitorKey::Known(event.visitor);
+    Enriched { event: event.with_visitor(visitor), collapse: None, is_named: true }
+}
+
 fn incoming(number: u128) -> Submission {
-    let incoming = Incoming { event: event(number), who: Who::Known(7), collapse: None, is_named: true };
-    Submission { events: vec![incoming], dropped: Vec::new() }
+    Submission { events: vec![named(event(number))], dropped: Vec::new() }
 }
 
 /// A named event dated this many minutes back, with properties of this many bytes.
-fn sent(number: u128, minutes: i64, bytes: usize) -> Incoming {
+fn sent(number: u128, minutes: i64, bytes: usize) -> Enriched {
     let mut event = event(number);
     event.time_ms -= minutes * 60_000;
     event.properties = "x".repeat(bytes).into();
-    Incoming { event, who: Who::Known(7), collapse: None, is_named: true }
+    named(event)
 }
 
 impl Works {
@@ -254,8 +243,8 @@ async fn a_retry_of_a_repeated_page_view_is_a_repetition() {
     let works = start(folder.path(), 1 << 30).await;
     let view = |number, time_ms| {
         let event = Event { time_ms, ..event(number) };
-        let incoming = Incoming { event, who: Who::Known(7), collapse: Some(5), is_named: true };
-        Submission { events: vec![incoming], dropped: Vec::new() }
+        let repeated = Enriched { collapse: Some(5), ..named(event) };
+        Submission { events: vec![repeated], dropped: Vec::new() }
     };
     let now_ms = SystemClock.now().timestamp_millis();
     assert_eq!(works.intake.take(view(1, now_ms)).await.unwrap(), [Outcome::Accepted]);

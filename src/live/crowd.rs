@@ -110,7 +110,7 @@ fn present_from(now_ms: i64) -> u32 {
 impl Crowd {
     /// Adds an event or a heartbeat.
     pub(super) fn take(&mut self, sign: &Sign<'_>) {
-        if sign.kind == EventKind::Pageview {
+        if sign.kind.is_pageview() {
             let second = sign.time_ms.div_euclid(1000);
             // Late ones find their second among the last few.
             let at = self.views.iter().rposition(|(known, _)| *known <= second);

@@ -40,6 +40,7 @@ mod refusals;
 mod rest;
 mod schema;
 mod settings;
+mod switches;
 mod teams;
 mod tidy;
 mod tokens;

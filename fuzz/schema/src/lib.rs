@@ -4,6 +4,10 @@
 
 #[path = "../../../schema/src/error_code.rs"]
 pub mod error_code;
+#[path = "../../../schema/src/analytics/event.rs"]
+pub mod event;
+#[path = "../../../schema/src/analytics/event_kind.rs"]
+pub mod event_kind;
 #[path = "../../../schema/src/host.rs"]
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
@@ -11,50 +15,7 @@ pub mod path;
 
 /// Stand-in for `schema::analytics`.
 pub mod analytics {
-    pub use crate::path;
-
-    /// What a beacon says and how its visitor came.
-    pub mod event {
-        /// What kind of thing happened.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum EventKind {
-            /// A page was viewed.
-            Pageview,
-            /// A custom event.
-            Custom,
-            /// A scroll milestone.
-            Scroll,
-            /// A goal completion.
-            Goal,
-            /// Money received.
-            Revenue,
-            /// A page is still looked at.
-            Heartbeat,
-            /// A visitor said who they are.
-            Identify,
-        }
-
-        /// How the visitor came: referrer and campaign. Empty where there is none.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct Acquisition {
-            /// Host of the referring page.
-            pub referrer: String,
-            /// Source name.
-            pub source: String,
-            /// Channel name.
-            pub channel: String,
-            /// `utm_source` as sent.
-            pub utm_source: String,
-            /// `utm_medium` as sent.
-            pub utm_medium: String,
-            /// `utm_campaign` as sent.
-            pub utm_campaign: String,
-            /// `utm_term` as sent.
-            pub utm_term: String,
-            /// `utm_content` as sent.
-            pub utm_content: String,
-        }
-    }
+    pub use crate::{event, event_kind, path};
 }
 
 /// Stand-in for `schema::error`.

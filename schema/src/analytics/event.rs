@@ -1,76 +1,14 @@
 //! A stored event: the row that ingest produces and the event store keeps.
 //!
-//! - It never contains an IP address: `visitor` is derived from it beforehand.
+//! - It never contains an IP address: its visitor is derived from it beforehand.
 //! - Values shared by many events (user agent, location, acquisition) are `Arc`s, so that a batch stays small.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Type of an event.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[graphql(name = "EventType")]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// A page view.
-    Pageview,
-    /// A custom event that counts as an interaction.
-    Custom,
-    /// A scroll milestone. Counts as an event but not as an interaction.
-    Scroll,
-    /// A goal completion. `name` is the goal; a completion with a value is also revenue.
-    Goal,
-    /// Revenue, with an amount and a currency. A negative amount is a refund.
-    Revenue,
-    /// A heartbeat from an open page. Extends the visit and is not counted.
-    Heartbeat,
-    /// An identification of the visitor. Counts as an event but not as an interaction.
-    Identify,
-}
-
-impl EventKind {
-    /// The number that represents the kind in the event table.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Pageview => 0,
-            Self::Custom => 1,
-            Self::Scroll => 2,
-            Self::Goal => 3,
-            Self::Revenue => 4,
-            Self::Heartbeat => 5,
-            Self::Identify => 6,
-        }
-    }
-
-    /// The kind for a stored number.
-    #[must_use]
-    pub const fn of_number(number: u8) -> Self {
-        match number {
-            0 => Self::Pageview,
-            2 => Self::Scroll,
-            3 => Self::Goal,
-            4 => Self::Revenue,
-            5 => Self::Heartbeat,
-            6 => Self::Identify,
-            _ => Self::Custom,
-        }
-    }
-
-    /// Whether the kind counts in `events`: all except page views and heartbeats.
-    #[must_use]
-    pub const fn is_counted(self) -> bool {
-        !matches!(self, Self::Pageview | Self::Heartbeat)
-    }
-
-    /// Whether an event of this kind keeps a visit with one page view from being a bounce.
-    #[must_use]
-    pub const fn is_interaction(self) -> bool {
-        matches!(self, Self::Custom | Self::Goal | Self::Revenue)
-    }
-}
+pub use super::event_kind::EventKind;
 
 /// Browser, operating system and device, parsed from the user agent. Empty if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +25,15 @@ pub struct Agent {
     pub os_version: String,
 }
 
+impl Agent {
+    /// Length of the texts, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { device, browser, browser_version, os, os_version } = self;
+        [device, browser, browser_version, os, os_version].map(String::len).iter().sum()
+    }
+}
+
 /// Location derived from the IP address. Empty if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
@@ -96,6 +43,15 @@ pub struct Place {
     pub region: String,
     /// City name in English.
     pub city: String,
+}
+
+impl Place {
+    /// Length of the texts, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { country, region, city } = self;
+        [country, region, city].map(String::len).iter().sum()
+    }
 }
 
 /// All stored device types except the empty one.
@@ -145,9 +101,23 @@ pub struct Acquisition {
     pub utm_content: String,
 }
 
-/// One stored event.
+impl Acquisition {
+    /// Length of the texts, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { referrer, source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content } = self;
+        [referrer, source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content]
+            .map(String::len)
+            .iter()
+            .sum()
+    }
+}
+
+/// One event. `V` is its visitor: the stored key or, on the way to the writer that decides it, what the key follows from.
+///
+/// A new field goes to the end, has `#[serde(default)]` and adds one to [`Event::FIELDS`]: journals of earlier versions stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct Event<V = u64> {
     /// ID of the website.
     pub website: Uuid,
     /// Event ID. Events with the same website, time and ID count once.
@@ -155,7 +125,7 @@ pub struct Event {
     /// Time of the event, in milliseconds since 1970 UTC.
     pub time_ms: i64,
     /// Visitor: 64 bits of a keyed hash, unique per website.
-    pub visitor: u64,
+    pub visitor: V,
     /// Type of the event.
     pub kind: EventKind,
     /// Name of a custom event or goal; empty for page views.
@@ -184,6 +154,86 @@ pub struct Event {
     pub currency: Arc<str>,
     /// Reason for classifying the event as bot traffic; empty for humans. Queries exclude bots by default.
     pub bot: Arc<str>,
+}
+
+/// What events without a value share.
+#[derive(Default)]
+struct Nothing {
+    text: Arc<str>,
+    acquisition: Arc<Acquisition>,
+    place: Arc<Place>,
+    agent: Arc<Agent>,
+}
+
+static NOTHING: LazyLock<Nothing> = LazyLock::new(Nothing::default);
+
+/// A text of an event; empty ones share their memory.
+#[must_use]
+pub fn shared(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::clone(&NOTHING.text) } else { text.into() }
+}
+
+impl<V> Event<V> {
+    /// How many fields there are.
+    pub const FIELDS: usize = 18;
+
+    /// An event about which nothing else is known.
+    #[must_use]
+    pub fn new(website: Uuid, id: Uuid, time_ms: i64, visitor: V, kind: EventKind) -> Self {
+        let Nothing { text, acquisition, place, agent } = &*NOTHING;
+        Self {
+            website,
+            id,
+            time_ms,
+            visitor,
+            kind,
+            name: Arc::clone(text),
+            hostname: Arc::clone(text),
+            path: Arc::clone(text),
+            title: Arc::clone(text),
+            acquisition: Arc::clone(acquisition),
+            place: Arc::clone(place),
+            agent: Arc::clone(agent),
+            screen: Arc::clone(text),
+            language: Arc::clone(text),
+            properties: Arc::clone(text),
+            amount_micros: 0,
+            currency: Arc::clone(text),
+            bot: Arc::clone(text),
+        }
+    }
+
+    /// Length of the texts that senders choose, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { name, hostname, path, title, acquisition, properties, .. } = self;
+        [name, hostname, path, title, properties].map(|text| text.len()).iter().sum::<usize>() + acquisition.bytes()
+    }
+
+    /// The same event with another visitor.
+    #[must_use]
+    pub fn with_visitor<W>(self, visitor: W) -> Event<W> {
+        Event {
+            website: self.website,
+            id: self.id,
+            time_ms: self.time_ms,
+            visitor,
+            kind: self.kind,
+            name: self.name,
+            hostname: self.hostname,
+            path: self.path,
+            title: self.title,
+            acquisition: self.acquisition,
+            place: self.place,
+            agent: self.agent,
+            screen: self.screen,
+            language: self.language,
+            properties: self.properties,
+            amount_micros: self.amount_micros,
+            currency: self.currency,
+            bot: self.bot,
+        }
+    }
 }
 
 /// Inactivity that ends a visit, in milliseconds: 30 minutes (CONTRACT 14).

@@ -1,9 +1,11 @@
 //! Vocabulary of analytics queries: metrics, dimensions, filters, ranges, intervals.
 //!
-//! A new metric or dimension does not compile until its scope and its SQL are defined.
+//! A new dimension does not compile until its row is given, nor a new metric until its SQL is.
 
 use async_graphql::{Enum, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
+
+use super::event::EventKind;
 
 /// A metric of analytics queries.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,33 +99,89 @@ pub enum Scope {
     Visit,
 }
 
+/// What holds for one dimension.
+#[derive(Debug, Clone, Copy)]
+pub struct DimensionRow {
+    /// Whether the value belongs to each event or to the visit.
+    pub scope: Scope,
+    /// The value.
+    pub value: Value,
+    /// Kinds of events that have a value; `None`: all.
+    pub held_by: Option<fn(EventKind) -> bool>,
+    /// Whether members alone may ask for it, unless the website publishes details.
+    pub is_detail: bool,
+}
+
+/// How a value is made of columns of a stored event or visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// The column as it is.
+    Column(&'static str),
+    /// Name and version, such as `iOS 17.1`.
+    Version {
+        /// Column of the name.
+        name: &'static str,
+        /// Column of the dotted version.
+        version: &'static str,
+    },
+    /// Name and first part of the version, such as `Chrome 120`.
+    MajorVersion {
+        /// Column of the name.
+        name: &'static str,
+        /// Column of the dotted version.
+        version: &'static str,
+    },
+}
+
+const fn of_visit(value: Value) -> DimensionRow {
+    DimensionRow { scope: Scope::Visit, value, held_by: None, is_detail: false }
+}
+
+const fn of_event(column: &'static str, held_by: fn(EventKind) -> bool) -> DimensionRow {
+    DimensionRow { scope: Scope::Event, value: Value::Column(column), held_by: Some(held_by), is_detail: false }
+}
+
+const fn detail(row: DimensionRow) -> DimensionRow {
+    DimensionRow { is_detail: true, ..row }
+}
+
 impl Dimension {
+    /// The row of the dimension: what it is made of, and who may ask for it.
+    #[must_use]
+    pub const fn row(self) -> DimensionRow {
+        match self {
+            Self::Page => of_event("path", EventKind::is_activity),
+            Self::EntryPage => of_visit(Value::Column("entry_page")),
+            Self::ExitPage => of_visit(Value::Column("exit_page")),
+            Self::Hostname => of_event("hostname", EventKind::is_activity),
+            Self::Title => detail(of_event("title", EventKind::is_pageview)),
+            Self::Referrer => of_visit(Value::Column("referrer")),
+            Self::Channel => of_visit(Value::Column("channel")),
+            Self::Source => of_visit(Value::Column("source")),
+            Self::UtmSource => of_visit(Value::Column("utm_source")),
+            Self::UtmMedium => of_visit(Value::Column("utm_medium")),
+            Self::UtmCampaign => of_visit(Value::Column("utm_campaign")),
+            Self::UtmTerm => of_visit(Value::Column("utm_term")),
+            Self::UtmContent => of_visit(Value::Column("utm_content")),
+            Self::Country => of_visit(Value::Column("country")),
+            Self::Region => of_visit(Value::Column("region")),
+            Self::City => of_visit(Value::Column("city")),
+            Self::Device => of_visit(Value::Column("device")),
+            Self::Browser => of_visit(Value::Column("browser")),
+            Self::BrowserVersion => of_visit(Value::MajorVersion { name: "browser", version: "browser_version" }),
+            Self::Os => of_visit(Value::Column("os")),
+            Self::OsVersion => of_visit(Value::Version { name: "os", version: "os_version" }),
+            Self::Screen => of_visit(Value::Column("screen")),
+            Self::Language => of_visit(Value::Column("language")),
+            Self::Event => detail(of_event("name", EventKind::is_counted)),
+            Self::Goal => detail(of_event("name", EventKind::is_conversion)),
+        }
+    }
+
     /// Whether the value belongs to each event or to the visit.
     #[must_use]
     pub const fn scope(self) -> Scope {
-        match self {
-            Self::Page | Self::Hostname | Self::Title | Self::Event | Self::Goal => Scope::Event,
-            Self::EntryPage
-            | Self::ExitPage
-            | Self::Referrer
-            | Self::Channel
-            | Self::Source
-            | Self::UtmSource
-            | Self::UtmMedium
-            | Self::UtmCampaign
-            | Self::UtmTerm
-            | Self::UtmContent
-            | Self::Country
-            | Self::Region
-            | Self::City
-            | Self::Device
-            | Self::Browser
-            | Self::BrowserVersion
-            | Self::Os
-            | Self::OsVersion
-            | Self::Screen
-            | Self::Language => Scope::Visit,
-        }
+        self.row().scope
     }
 
     /// Whether the values are page paths.

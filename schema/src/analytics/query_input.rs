@@ -94,10 +94,7 @@ impl Audience {
 
     /// Errors: `Forbidden` for anonymous callers if values of the dimension are restricted to members.
     pub(crate) fn may_ask(self, dimension: Dimension) -> Result<()> {
-        match dimension {
-            Dimension::Title | Dimension::Event | Dimension::Goal if !self.has_details() => Err(for_members()),
-            _ => Ok(()),
-        }
+        if dimension.row().is_detail && !self.has_details() { Err(for_members()) } else { Ok(()) }
     }
 }
 

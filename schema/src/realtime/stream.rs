@@ -106,7 +106,7 @@ impl Watch {
 
 /// Whether an event is shown. Heartbeats only extend visits, and bots are not visitors.
 fn is_shown(event: &Event) -> bool {
-    event.kind != EventKind::Heartbeat && event.bot.is_empty()
+    event.kind.is_activity() && event.bot.is_empty()
 }
 
 fn known(text: &str) -> Option<&str> {

@@ -367,25 +367,19 @@ async fn a_stream_ends_with_the_credential_it_began_with() {
 }
 
 fn event(kind: EventKind, bot: &str) -> Arc<Event> {
+    let (website, id) = (Uuid::from_u128(1), Uuid::from_u128(2));
     Arc::new(Event {
-        website: Uuid::from_u128(1),
-        id: Uuid::from_u128(2),
-        time_ms: 1_772_600_767_123,
-        visitor: 0x0123_4567_89ab_cdef,
-        kind,
         name: "purchase".into(),
         hostname: "shop.example".into(),
         path: "/thanks".into(),
-        title: "".into(),
         acquisition: Arc::new(Acquisition { channel: "Direct".into(), ..Acquisition::default() }),
         place: Arc::new(Place { country: "NL".into(), ..Place::default() }),
         agent: Arc::new(Agent { device: "mobile".into(), browser: "Firefox".into(), ..Agent::default() }),
-        screen: "".into(),
-        language: "".into(),
         properties: r#"{"plan":"pro","seats":3}"#.into(),
         amount_micros: 49_900_000,
         currency: "EUR".into(),
         bot: bot.into(),
+        ..Event::new(website, id, 1_772_600_767_123, 0x0123_4567_89ab_cdef, kind)
     })
 }
 

@@ -1,8 +1,8 @@
 //! Facts and metrics: what a visit or an event contributes to each column, and how metrics are computed from the sums.
 
-use schema::analytics::{plan::MetricSet, query::Metric};
+use schema::analytics::{event::EventKind, plan::MetricSet, query::Metric};
 
-use super::super::dialect;
+use super::{super::dialect, kinds};
 
 /// A column shared by all facts: the metrics that need it, and what a whole visit contributes.
 pub(super) struct Fact {
@@ -41,22 +41,23 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
 ];
 
-/// Condition for events with revenue in the currency: revenue events, and goals with a value.
+/// Condition for events with revenue in the currency.
 pub(super) fn is_money(currency: &str) -> String {
-    format!("kind IN (3, 4) AND currency = {currency}")
+    format!("{} AND currency = {currency}", kinds(EventKind::is_revenue))
 }
 
 /// Columns that belong to the visit as a whole and sit in the slice where it starts.
 pub(super) const VISIT_FACTS: &[&str] = &["visits", "bounces", "duration_ms", "visit_pageviews", "converted", "score"];
 
 /// What an event contributes to the column; `0` for the columns of [`VISIT_FACTS`].
-pub(super) fn of_event(column: &str) -> &'static str {
+pub(super) fn of_event(column: &str) -> String {
+    let one_of = |kinds: String| format!("({kinds})::INTEGER");
     match column {
-        "visitor" => "visitor",
-        "pageviews" => "(kind = 0)::INTEGER",
-        "events" => "(kind NOT IN (0, 5))::INTEGER",
-        "conversions" => "(kind = 3)::INTEGER",
-        _ => "0",
+        "visitor" => "visitor".to_owned(),
+        "pageviews" => one_of(kinds(EventKind::is_pageview)),
+        "events" => one_of(kinds(EventKind::is_counted)),
+        "conversions" => one_of(kinds(EventKind::is_conversion)),
+        _ => "0".to_owned(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Building blocks of statements: bound values, a dimension's expression, a filter's condition.
 
-use schema::analytics::query::{Dimension, FilterInput, FilterOperator};
+use schema::analytics::{
+    event::EventKind,
+    query::{Dimension, FilterInput, FilterOperator, Value},
+};
 
 use super::super::dialect;
 
@@ -24,44 +27,31 @@ impl Statement {
 }
 
 /// The expression of a dimension over a row of `visits` or of `events`, by its scope.
-pub(super) fn expression(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Page => "path",
-        Dimension::EntryPage => "entry_page",
-        Dimension::ExitPage => "exit_page",
-        Dimension::Hostname => "hostname",
-        Dimension::Title => "title",
-        Dimension::Referrer => "referrer",
-        Dimension::Channel => "channel",
-        Dimension::Source => "source",
-        Dimension::UtmSource => "utm_source",
-        Dimension::UtmMedium => "utm_medium",
-        Dimension::UtmCampaign => "utm_campaign",
-        Dimension::UtmTerm => "utm_term",
-        Dimension::UtmContent => "utm_content",
-        Dimension::Country => "country",
-        Dimension::Region => "region",
-        Dimension::City => "city",
-        Dimension::Device => "device",
-        Dimension::Browser => "browser",
-        Dimension::BrowserVersion => "trim(browser || ' ' || split_part(browser_version, '.', 1))",
-        Dimension::Os => "os",
-        Dimension::OsVersion => "trim(os || ' ' || os_version)",
-        Dimension::Screen => "screen",
-        Dimension::Language => "language",
-        Dimension::Event | Dimension::Goal => "name",
+pub(super) fn expression(dimension: Dimension) -> String {
+    match dimension.row().value {
+        Value::Column(column) => column.to_owned(),
+        Value::Version { name, version } => format!("trim({name} || ' ' || {version})"),
+        Value::MajorVersion { name, version } => format!("trim({name} || ' ' || split_part({version}, '.', 1))"),
     }
 }
 
-/// Condition for events that have a value of the dimension.
-pub(super) fn holders(dimension: Dimension) -> &'static str {
-    match dimension {
-        // A heartbeat only reports that a page is still open.
-        Dimension::Page | Dimension::Hostname => " AND kind <> 5",
-        Dimension::Title => " AND kind = 0",
-        Dimension::Event => " AND kind NOT IN (0, 5)",
-        Dimension::Goal => " AND kind = 3",
-        _ => "",
+/// Condition for events that have a value of the dimension, with a leading AND; empty for all.
+pub(super) fn holders(dimension: Dimension) -> String {
+    dimension.row().held_by.map(|is| format!(" AND {}", kinds(is))).unwrap_or_default()
+}
+
+/// Condition for events of the kinds for which `is` is true.
+pub fn kinds(is: fn(EventKind) -> bool) -> String {
+    // A number of a later version stands for a custom event.
+    let is_excluded = is(EventKind::Custom);
+    let listed = EventKind::ALL.iter().filter(|kind| is(**kind) != is_excluded);
+    let numbers: Vec<String> = listed.map(|kind| kind.number().to_string()).collect();
+    match (&numbers[..], is_excluded) {
+        ([], is_all) => is_all.to_string(),
+        ([number], true) => format!("kind <> {number}"),
+        ([number], false) => format!("kind = {number}"),
+        (_, true) => format!("kind NOT IN ({})", numbers.join(", ")),
+        (_, false) => format!("kind IN ({})", numbers.join(", ")),
     }
 }
 
@@ -76,7 +66,7 @@ pub(super) fn condition(filter: &FilterInput, statement: &mut Statement) -> Stri
             let pointer = statement.bind(&dialect::pointer_to(property));
             dialect::property(&pointer)
         }
-        None => expression(filter.dimension).to_owned(),
+        None => expression(filter.dimension),
     };
     let values: Vec<String> = filter.values.iter().map(|value| statement.bind(value)).collect();
     let any = |says: fn(&str, &str) -> String| {

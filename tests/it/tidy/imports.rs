@@ -17,6 +17,7 @@ const GROUND: [&[&str]; 5] = [
     &["error", "error_code"],
     &[
         "analytics::event",
+        "analytics::event_kind",
         "analytics::plan",
         "analytics::query",
         "attempts",
