@@ -23,6 +23,7 @@ pub mod request;
 pub mod schema_index;
 pub mod sse;
 pub mod stream;
+pub mod subscriptions_transport_ws;
 pub mod unicode_escapes;
 pub mod ws;
 

@@ -20,6 +20,7 @@ use crate::{
 pub mod chat;
 pub mod credential;
 pub mod cx;
+pub(crate) mod creation;
 mod loaders;
 pub mod operator;
 mod owned;
@@ -176,8 +177,13 @@ impl Sealed for VisibleLine {}
 impl<R: Level> Site<R> {
     /// Checks the caller of the request. `field` is the argument that carries the ID.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().known()?;
+        Self::by_uuid(cx, Kind::Website.read(field, id)?).await
+    }
+
+    /// Like [`Site::find`], for an ID that comes from a row.
+    pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
-        let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
         Self::mint(row, Standing::new(caller, level, "website")?)

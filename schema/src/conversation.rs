@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use crate::{
     access::cx::Cx,
-    access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
+    access::{
+        self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
@@ -51,6 +54,9 @@ pub struct ConversationCreateInput {
     pub title: String,
     /// The team that the conversation belongs to: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    pub client_mutation_id: Option<String>,
 }
 
 /// Changes to a conversation. Omitted fields stay unchanged.
@@ -75,6 +81,8 @@ pub struct ConversationDeleteInput {
 pub struct ConversationCreatePayload {
     /// The new conversation, without messages.
     pub conversation: Conversation,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The conversation after the change.
@@ -98,6 +106,8 @@ pub struct ConversationAppendMessagePayload {
     pub message: ConversationMessage,
     /// The conversation.
     pub conversation: Conversation,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 // Rules
@@ -123,16 +133,20 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
 /// Creates a conversation. Errors: `Forbidden` for an API key, `Invalid`.
 pub async fn create(ports: &Ports, team: &access::Team<Viewer>, title: &str) -> Result<Chat<Viewer>> {
     team.converses()?;
-    let now = ports.now();
+    let (id, now) = (ports.ids.uuid(), ports.now());
     let row = conversation::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         title: Set(checked_title(title)?),
         created_at: Set(now),
         updated_at: Set(now),
     };
-    team.chat(row.insert(ports.database.writer(team)).await?)
+    let mut txn = ports.begin(team).await?;
+    let row = row.insert(&txn).await?;
+    txn.created(id).await?;
+    txn.commit_addition().await?;
+    team.chat(row)
 }
 
 /// Starts a change of a conversation: locks its row, so that changes are serialized, and marks it as changed. Errors:
@@ -293,8 +307,13 @@ impl ConversationMutation {
         let answer: async_graphql::Result<Option<ConversationCreatePayload>> = async {
             let cx = ctx.cx()?;
             let team = team_meant::<Viewer>(cx, input.team_id.as_ref()).await?;
-            let conversation = Conversation(create(cx.ports(), &team, &input.title).await?);
-            Ok(Some(ConversationCreatePayload { conversation }))
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let chat = match creation.run(&team, create(creation.ports(), &team, &input.title)).await? {
+                Outcome::Created(chat) => chat,
+                Outcome::Repeated(id) => Chat::by_uuid(cx, id).await?,
+            };
+            let (conversation, client_mutation_id) = (Conversation(chat), input.client_mutation_id);
+            Ok(Some(ConversationCreatePayload { conversation, client_mutation_id }))
         }
         .await;
         answer.transpose()
@@ -351,9 +370,15 @@ impl ConversationMutation {
     ) -> Option<async_graphql::Result<ConversationAppendMessagePayload>> {
         let answer: async_graphql::Result<Option<ConversationAppendMessagePayload>> = async {
             let cx = ctx.cx()?;
-            let (chat, row) = messages::append(cx.ports(), &meant(cx, &conversation_id).await?, input).await?;
-            let message = ConversationMessage::new(&chat, Arc::new(row))?;
-            Ok(Some(ConversationAppendMessagePayload { message, conversation: Conversation(chat) }))
+            let chat = meant(cx, &conversation_id).await?;
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (message, chat) = match creation.run(&chat, messages::append(creation.ports(), &chat, input)).await? {
+                Outcome::Created((chat, row)) => (ConversationMessage::new(&chat, Arc::new(row))?, chat),
+                Outcome::Repeated(id) => (messages::find(cx, id).await?, chat),
+            };
+            let conversation = Conversation(chat);
+            Ok(Some(ConversationAppendMessagePayload { message, conversation, client_mutation_id }))
         }
         .await;
         answer.transpose()

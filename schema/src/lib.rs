@@ -12,6 +12,7 @@ pub mod database;
 pub mod error;
 pub mod error_code;
 pub mod id;
+pub mod idempotency;
 pub mod key_usage;
 pub mod message_broadcast;
 pub mod ports;

@@ -44,7 +44,7 @@ pub struct Onboarding {
 #[derive(InputObject, Debug, Clone)]
 pub struct OnboardingSaveInput {
     /// Name of the current step, as defined by the dashboard, 1 to 100 characters; null for none.
-    pub step: MaybeUndefined<String>,
+    pub current_step: MaybeUndefined<String>,
     /// The dashboard's own JSON object, at most 32,768 bytes as JSON. Replaces the existing object. Cannot be null.
     pub data: MaybeUndefined<Json>,
     /// Whether onboarding is complete. Defaults to false.
@@ -89,7 +89,7 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 }
 
 fn checked_step(step: String) -> Result<String> {
-    let wrong = |why: String| Err(Error::invalid("step", why));
+    let wrong = |why: String| Err(Error::invalid("currentStep", why));
     match step.chars().count() {
         _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters and cannot be blank")),
         length if length > MAX_STEP => wrong(format!("must have 1 to {MAX_STEP} characters (got {length})")),
@@ -116,7 +116,7 @@ fn checked_data(data: &Value) -> Result<String> {
 
 /// Creates or updates the user's record. Errors: `Invalid`.
 pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) -> Result<Onboarding> {
-    let step = match input.step {
+    let step = match input.current_step {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
         MaybeUndefined::Value(step) => Some(Some(checked_step(step)?)),

@@ -11,6 +11,9 @@ use async_graphql::parser::{
 };
 use async_graphql::{Positioned, Value};
 
+/// The input field that bodies do not have: REST's endpoints are not repeated by key.
+const IDEMPOTENCY_KEY: &str = "clientMutationId";
+
 /// The types of a schema by name.
 pub struct Sdl {
     named: BTreeMap<String, TypeDefinition>,
@@ -78,11 +81,14 @@ impl Sdl {
         }
     }
 
-    /// The fields of an input object, in order.
+    /// The fields of an input object that a body can have, in order.
     #[must_use]
     pub fn input_fields(&self, name: &str) -> Option<Vec<&InputValueDefinition>> {
         match &self.named.get(name)?.kind {
-            TypeKind::InputObject(input) => Some(input.fields.iter().map(|field| &field.node).collect()),
+            TypeKind::InputObject(input) => {
+                let fields = input.fields.iter().map(|field| &field.node);
+                Some(fields.filter(|field| field.name.node != IDEMPOTENCY_KEY).collect())
+            }
             _ => None,
         }
     }

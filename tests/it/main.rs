@@ -22,6 +22,7 @@ mod examples;
 mod exclusions;
 mod first_hour;
 mod health;
+mod idempotency;
 mod ingest;
 mod invitations;
 mod live;

@@ -124,13 +124,13 @@ async fn without_limits_what_is_unlimited_is_null() {
     );
     let key = app.api_key(&owner, None).await;
     let query = format!(
-        "{{ team(id: \"{}\") {{ usage {{ events }} permissions {{ canView canEditSettings }} }} }}",
+        "{{ team(id: \"{}\") {{ usage {{ events }} permissions {{ canEditSettings }} }} }}",
         owner.team
     );
     let answer = app.key(&key).gql(&query, json!({})).await;
     assert_eq!(
         answer["data"]["team"],
-        json!({ "usage": null, "permissions": { "canView": true, "canEditSettings": false } })
+        json!({ "usage": null, "permissions": { "canEditSettings": false } })
     );
 }
 

@@ -62,6 +62,9 @@ pub struct ConversationAppendMessageInput {
     pub role: String,
     /// Text, 1 to 100,000 characters.
     pub content: String,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    pub client_mutation_id: Option<String>,
 }
 
 /// A message that replaces those of a conversation.
@@ -211,7 +214,7 @@ pub async fn append(
     let appended = tokio::spawn(async move {
         // Commits and broadcasts before the next append begins.
         let _turn = ports.told.turn().await;
-        let txn = ports.begin(&proof).await?;
+        let mut txn = ports.begin(&proof).await?;
         let conversation = take(&txn, &ports, id, None).await?;
         let characters = Func::sum(Func::char_length(Expr::col(message::Column::Content)));
         let held: Option<(Option<i64>, Option<i64>)> = of_conversation(id)
@@ -236,6 +239,7 @@ pub async fn append(
         }
         let checked = Checked { role, content, at: ports.now() };
         let row = row_of(&ports, id, position, checked).insert(&txn).await?;
+        txn.created(row.id).await?;
         txn.commit_addition().await?;
         ports.told.tell(&row);
         Ok((conversation, row))

@@ -15,7 +15,10 @@ use super::{
     members::{self, Membership},
 };
 use crate::{
-    access::{self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive},
+    access::{
+        self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     audit::{self, AuditAction, Line},
     error::{Error, Result},
     id::Kind,
@@ -30,6 +33,9 @@ use crate::{
 pub struct TeamCreateInput {
     /// Name, 1 to 100 characters.
     pub name: String,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    pub client_mutation_id: Option<String>,
 }
 
 /// Changes to a team.
@@ -58,6 +64,8 @@ pub struct TeamTransferInput {
 pub struct TeamCreatePayload {
     /// The new team, owned by the caller.
     pub team: Team,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The team after the change.
@@ -92,7 +100,7 @@ const MAX_TEAMS: u64 = 100;
 /// who owns too many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
     let name = text::name("name", name, 100)?;
-    let txn = ports.begin(myself).await?;
+    let mut txn = ports.begin(myself).await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
         .filter(membership::Column::Role.eq(Role::Owner.level()))
@@ -112,6 +120,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         changed: &["name"],
     };
     audit::note(&txn, ports, line).await?;
+    txn.created(team.id).await?;
     txn.commit_addition().await?;
     Ok(team.id)
 }
@@ -159,8 +168,12 @@ impl TeamMutation {
     ) -> Option<async_graphql::Result<TeamCreatePayload>> {
         let answer: async_graphql::Result<Option<TeamCreatePayload>> = async {
             let cx = ctx.cx()?;
-            let id = create(cx.ports(), &cx.myself().await?, &input.name).await?;
-            Ok(Some(TeamCreatePayload { team: Team(access::Team::by_uuid(cx, id).await?) }))
+            let myself = cx.myself().await?;
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let (Outcome::Created(id) | Outcome::Repeated(id)) =
+                creation.run(&myself, create(creation.ports(), &myself, &input.name)).await?;
+            let team = Team(access::Team::by_uuid(cx, id).await?);
+            Ok(Some(TeamCreatePayload { team, client_mutation_id: input.client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -3,6 +3,7 @@
 use async_graphql::MaybeUndefined;
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
+use uuid::Uuid;
 
 use super::TAKEN;
 use crate::{
@@ -104,6 +105,11 @@ impl<'a, S: Setting> Change<'a, S> {
         &self.transaction
     }
 
+    /// Notes the row that the mutation creates, under its idempotency key.
+    pub(crate) async fn created(&mut self, id: Uuid) -> Result<()> {
+        self.transaction.created(id).await
+    }
+
     /// The current row.
     pub(crate) fn row(&self) -> &website::Model {
         &self.row
@@ -147,7 +153,7 @@ impl<'a, S: Setting> Change<'a, S> {
     }
 }
 
-/// The changed columns, by schema name.
+/// Columns that can change, with the names that the audit log shows.
 const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::Domain, "domain"),
     (website::Column::Name, "name"),

@@ -63,10 +63,10 @@ pub struct RevenueSettings {
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateRevenueInput {
     /// Source of revenue; null for none.
-    pub revenue_provider: MaybeUndefined<RevenueProvider>,
+    pub provider: MaybeUndefined<RevenueProvider>,
     /// ISO 4217 code such as `USD`, three capital letters. Amounts in other currencies are kept but no longer shown.
     /// Cannot be null.
-    pub revenue_currency: MaybeUndefined<String>,
+    pub currency: MaybeUndefined<String>,
 }
 
 /// The website after the change.
@@ -117,13 +117,13 @@ pub async fn update_revenue(
     input: WebsiteUpdateRevenueInput,
 ) -> Result<Site<Admin>> {
     let mut row = website::ActiveModel::default();
-    match input.revenue_provider {
+    match input.provider {
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => row.revenue_provider = Set(None),
         MaybeUndefined::Value(provider) => row.revenue_provider = Set(Some(provider.text().to_owned())),
     }
-    if let Some(code) = required("revenueCurrency", input.revenue_currency)? {
-        row.currency = Set(checked_currency("revenueCurrency", &code)?);
+    if let Some(code) = required("currency", input.currency)? {
+        row.currency = Set(checked_currency("currency", &code)?);
     }
     Change::<Revenue>::begin(ports, site).await?.commit_row(row, &[]).await
 }

@@ -140,8 +140,8 @@ fn each_metric_is_the_name_of_its_field() {
     assert!(fields.len() >= 11, "{fields:?}");
 }
 
-/// Visitors are no nodes: their ids are UUIDs.
-const NO_NODES: [&str; 2] = ["Visitor.visitorId", "TrackedEvent.visitorId"];
+/// Visitors and events are no nodes: their ids are UUIDs.
+const NO_NODES: [&str; 3] = ["Visitor.visitorId", "TrackedEvent.visitorId", "TrackedEvent.eventId"];
 
 /// Whether a name ends like this, in the singular or the plural; `id` and `databaseId` are whole names of the kind.
 fn ends_with(name: &str, end: &str) -> bool {

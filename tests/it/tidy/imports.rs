@@ -26,6 +26,7 @@ const GROUND: [&[&str]; 5] = [
         "cost",
         "host",
         "id",
+        "idempotency",
         "key_usage",
         "list",
         "message_broadcast",

@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::{MISSING, note};
 use crate::{
     access::cx::Cx,
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
+    access::{
+        AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -38,6 +41,9 @@ pub struct WebsiteExcludeIpInput {
     pub ip_address: String,
     /// Note, at most 200 characters; null or empty for none.
     pub description: Option<String>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for removing an IP exclusion.
@@ -54,6 +60,8 @@ pub struct WebsiteExcludeIpPayload {
     pub ip_exclusion: IpExclusion,
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of removing an IP exclusion.
@@ -120,8 +128,9 @@ pub async fn exclude_ip(
     site: &Site<Editor>,
     input: WebsiteExcludeIpInput,
 ) -> Result<(IpExclusion, Site<Editor>)> {
+    let id = ports.ids.uuid();
     let row = ip_exclusion::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         website_id: Set(site.id()),
         ip_address: Set(checked_network("ipAddress", &input.ip_address)?),
         description: Set(note(input.description)?),
@@ -129,7 +138,7 @@ pub async fn exclude_ip(
     };
     let taken = "This address or network is already excluded.";
     let (row, site) =
-        super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, row, LIST, taken).await?;
+        super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, (id, row), LIST, taken).await?;
     Ok((IpExclusion::new(&site, row)?, site))
 }
 
@@ -205,8 +214,14 @@ impl IpExclusionMutation {
     ) -> Option<async_graphql::Result<WebsiteExcludeIpPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludeIpPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
-            let (ip_exclusion, site) = exclude_ip(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website: Website::from(site.lower()) }))
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (ip_exclusion, site) = match creation.run(&site, exclude_ip(creation.ports(), &site, input)).await? {
+                Outcome::Created(created) => created,
+                Outcome::Repeated(id) => (find(ctx.cx()?, "websiteId", id).await?, site),
+            };
+            let website = Website::from(site.lower());
+            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website, client_mutation_id }))
         }
         .await;
         answer.transpose()

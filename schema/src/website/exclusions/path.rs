@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::{MISSING, note};
 use crate::{
     access::cx::Cx,
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
+    access::{
+        AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -37,6 +40,9 @@ pub struct WebsiteExcludePathInput {
     pub path_pattern: String,
     /// Note, at most 200 characters; null or empty for none.
     pub description: Option<String>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for removing a path exclusion.
@@ -53,6 +59,8 @@ pub struct WebsiteExcludePathPayload {
     pub path_exclusion: PathExclusion,
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of removing a path exclusion.
@@ -113,8 +121,9 @@ pub async fn exclude_path(
     site: &Site<Editor>,
     input: WebsiteExcludePathInput,
 ) -> Result<(PathExclusion, Site<Editor>)> {
+    let id = ports.ids.uuid();
     let row = path_exclusion::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         website_id: Set(site.id()),
         path_pattern: Set(checked_pattern("pathPattern", &input.path_pattern)?),
         description: Set(note(input.description)?),
@@ -122,7 +131,7 @@ pub async fn exclude_path(
     };
     let taken = "This path pattern is already excluded.";
     let (row, site) =
-        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, row, LIST, taken).await?;
+        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, (id, row), LIST, taken).await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
 
@@ -199,8 +208,14 @@ impl PathExclusionMutation {
     ) -> Option<async_graphql::Result<WebsiteExcludePathPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludePathPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
-            let (path_exclusion, site) = exclude_path(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website: Website::from(site.lower()) }))
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (path_exclusion, site) = match creation.run(&site, exclude_path(creation.ports(), &site, input)).await? {
+                Outcome::Created(created) => created,
+                Outcome::Repeated(id) => (find(ctx.cx()?, "websiteId", id).await?, site),
+            };
+            let website = Website::from(site.lower());
+            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website, client_mutation_id }))
         }
         .await;
         answer.transpose()
