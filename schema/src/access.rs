@@ -18,9 +18,9 @@ use crate::{
 };
 
 pub mod chat;
+pub(crate) mod creation;
 pub mod credential;
 pub mod cx;
-pub(crate) mod creation;
 mod loaders;
 pub mod operator;
 mod owned;

@@ -80,13 +80,13 @@ pub struct ApiKeyCreateInput {
     pub client_mutation_id: Option<String>,
 }
 
-/// A new API key.
+/// A new API key. In the response to a repeated request (see `clientMutationId`), `secret` is null: if the first response
+/// was lost, rotate the key.
 #[derive(SimpleObject)]
 pub struct ApiKeyCreatePayload {
     /// The API key's record.
     pub api_key: ApiKey,
-    /// The key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored. Null if the request was
-    /// repeated with the same `clientMutationId`: rotate the key if the first response was lost.
+    /// The key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
     pub secret: Option<String>,
     /// `clientMutationId` of the input.
     pub client_mutation_id: Option<String>,
@@ -109,13 +109,13 @@ pub struct ApiKeyRotateInput {
     pub client_mutation_id: Option<String>,
 }
 
-/// A new API key and the key it replaces.
+/// A new API key and the key it replaces. In the response to a repeated request (see `clientMutationId`), `secret` is null:
+/// if the first response was lost, rotate the new key.
 #[derive(SimpleObject)]
 pub struct ApiKeyRotatePayload {
     /// The new key's record, with the name and permission of the old key.
     pub api_key: ApiKey,
-    /// The new key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored. Null if the request
-    /// was repeated with the same `clientMutationId`: rotate the new key if the first response was lost.
+    /// The new key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
     pub secret: Option<String>,
     /// The old key's record. The old key keeps working until its `expiresAt`, five minutes from now.
     pub previous: ApiKey,
@@ -480,11 +480,10 @@ impl ApiKeyMutation {
             let (key, team) = named(cx, &input.api_key_id).await?;
             let client_mutation_id = input.client_mutation_id;
             let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
-            let (api_key, secret, previous) =
-                match creation.run(&team, rotate(creation.ports(), &team, &key)).await? {
-                    Outcome::Created((new, secret, old)) => (new, Some(secret), old),
-                    Outcome::Repeated(id) => (find(cx, id).await?, None, key),
-                };
+            let (api_key, secret, previous) = match creation.run(&team, rotate(creation.ports(), &team, &key)).await? {
+                Outcome::Created((new, secret, old)) => (new, Some(secret), old),
+                Outcome::Repeated(id) => (find(cx, id).await?, None, key),
+            };
             Ok(Some(ApiKeyRotatePayload { api_key, secret, previous, client_mutation_id }))
         }
         .await;

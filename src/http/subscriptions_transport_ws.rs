@@ -92,7 +92,10 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Close> {
 }
 
 /// The next message, once the protocol can take one.
-async fn next<'a>(hears: &'a mpsc::Sender<Heard>, socket: &mut WebSocket) -> Option<(Permit<'a, Heard>, Option<Heard>)> {
+async fn next<'a>(
+    hears: &'a mpsc::Sender<Heard>,
+    socket: &mut WebSocket,
+) -> Option<(Permit<'a, Heard>, Option<Heard>)> {
     let place = hears.reserve().await.ok()?;
     Some((place, socket.recv().await))
 }

@@ -20,8 +20,8 @@ const CREATING: [&str; 5] = ["append", "create", "exclude", "invite", "rotate"];
 
 /// Words of mutations that do not, or that sign in: without a caller there is nobody to whom a key belongs.
 const OTHER: [&str; 18] = [
-    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "refresh", "remove", "reset", "revoke", "save",
-    "send", "sign", "transfer", "undo", "update", "verify",
+    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "refresh", "remove", "reset", "revoke",
+    "save", "send", "sign", "transfer", "undo", "update", "verify",
 ];
 
 fn types() -> BTreeMap<String, TypeDefinition> {
@@ -149,13 +149,15 @@ impl World {
     async fn send(&self, field: &FieldDefinition, input: &Value, key: &str) -> Result<Value, Value> {
         let name = &field.name.node;
         let ty = name[..1].to_uppercase() + &name[1..];
-        let parent = field.arguments.iter().map(|argument| argument.node.name.node.as_str()).find(|name| *name != "input");
+        let parent =
+            field.arguments.iter().map(|argument| argument.node.name.node.as_str()).find(|name| *name != "input");
         let (declared, given) = match parent {
             Some(parent) => (format!(", ${parent}: ID!"), format!("{parent}: ${parent}, ")),
             None => Default::default(),
         };
         let selected = selection(&types(), &format!("{ty}Payload"));
-        let document = format!("mutation($input: {ty}Input!{declared}) {{ {name}({given}input: $input) {{ {selected} }} }}");
+        let document =
+            format!("mutation($input: {ty}Input!{declared}) {{ {name}({given}input: $input) {{ {selected} }} }}");
         let mut input = input.clone();
         input[KEY] = key.into();
         let mut variables = json!({ "input": input });
@@ -272,13 +274,17 @@ async fn concurrent_repetitions_create_one_row() {
         assert_eq!(of_one["idempotency_keys"], 1, "{name}");
         let rows = world.rows().await;
         let answers = join_all((0..8).map(|_| world.send(&field, &together, "together"))).await;
-        let answers: Vec<Value> = answers.into_iter().map(|answer| answer.unwrap_or_else(|e| panic!("{name}: {e}"))).collect();
+        let answers: Vec<Value> =
+            answers.into_iter().map(|answer| answer.unwrap_or_else(|e| panic!("{name}: {e}"))).collect();
         assert_eq!(world.added(&rows).await, of_one, "{name}");
         let secrets = |answer: &Value| SECRETS.iter().any(|secret| answer.get(secret).is_some_and(Value::is_string));
         let with_secret: Vec<&Value> = answers.iter().filter(|answer| secrets(answer)).collect();
         assert!(with_secret.len() <= 1, "{name}: {answers:?}");
         let expected = with_secret.first().map_or_else(|| answers[0].clone(), |answer| without_secrets(answer));
-        assert!(answers.iter().filter(|answer| !secrets(answer)).all(|answer| *answer == expected), "{name}: {answers:?}");
+        assert!(
+            answers.iter().filter(|answer| !secrets(answer)).all(|answer| *answer == expected),
+            "{name}: {answers:?}"
+        );
     }
 }
 

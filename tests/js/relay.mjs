@@ -43,7 +43,7 @@ const MODULES = {
   // A connection of an abstract type, and one that goes backward.
   Conversation: `
     query ConversationQuery($id: ID!) {
-      node(id: $id) { __typename ... on Conversation { id ...Conversation_messages } }
+      node(id: $id) { ... on Conversation @alias(as: "conversation") { ...Conversation_messages } }
     }
     fragment Conversation_messages on Conversation
     @argumentDefinitions(last: { type: "Int", defaultValue: 50 }, before: { type: "String" })

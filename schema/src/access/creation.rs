@@ -31,7 +31,9 @@ impl Creation {
         let cx = ctx.cx()?;
         let key = match client_mutation_id {
             None => None,
-            Some(id) => Some(IdempotencyKey::new(caller(cx.caller())?, ctx.field().name(), id, hash(ctx)?, cx.ports().now())?),
+            Some(id) => {
+                Some(IdempotencyKey::new(caller(cx.caller())?, ctx.field().name(), id, hash(ctx)?, cx.ports().now())?)
+            }
         };
         let ports = match &key {
             None => cx.ports().clone(),

@@ -173,6 +173,8 @@ fn ids_of_one_name_are_of_one_kind() {
             let place = format!("{parent}.{field}");
             let base = ty.trim_matches(['[', ']', '!'].as_slice());
             let right = match () {
+                // The caller's own text, named by Relay.
+                () if field == "clientMutationId" => "String",
                 () if NO_NODES.contains(&place.as_str()) || ends_with(&field, "DatabaseId") => "UUID",
                 () if ends_with(&field, "Id") => "ID",
                 () if base == "UUID" || base == "ID" => "a name that ends in Id or DatabaseId",

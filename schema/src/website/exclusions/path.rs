@@ -131,7 +131,8 @@ pub async fn exclude_path(
     };
     let taken = "This path pattern is already excluded.";
     let (row, site) =
-        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, (id, row), LIST, taken).await?;
+        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, (id, row), LIST, taken)
+            .await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
 
@@ -210,7 +211,8 @@ impl PathExclusionMutation {
             let site = ctx.site::<Editor>(&website_id).await?;
             let client_mutation_id = input.client_mutation_id.clone();
             let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
-            let (path_exclusion, site) = match creation.run(&site, exclude_path(creation.ports(), &site, input)).await? {
+            let (path_exclusion, site) = match creation.run(&site, exclude_path(creation.ports(), &site, input)).await?
+            {
                 Outcome::Created(created) => created,
                 Outcome::Repeated(id) => (find(ctx.cx()?, "websiteId", id).await?, site),
             };
