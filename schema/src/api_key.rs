@@ -19,6 +19,7 @@ use crate::{
     },
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
     key_usage::month,
@@ -63,6 +64,9 @@ pub struct ApiKey {
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
 
+/// A label.
+const NAME: Constraint = Constraint::name(64);
+
 /// A new API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyCreateInput {
@@ -70,6 +74,7 @@ pub struct ApiKeyCreateInput {
     /// null too, the caller's default team.
     pub team_id: Option<ID>,
     /// Label, 1 to 64 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The only website the key can read: global ID or UUID. Null means all websites of the team.
     pub website_id: Option<ID>,
@@ -174,7 +179,7 @@ where
             "must belong to the team in teamId; omit teamId or pass the website's team",
         ));
     }
-    let name = text::name("name", name, 64)?;
+    let name = text::name("name", name, NAME)?;
     let txn = ports.begin(team).await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;

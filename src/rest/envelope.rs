@@ -1,6 +1,6 @@
 //! The envelope of every response, its headers, and errors in REST form.
 
-use async_graphql::{ServerError, Value};
+use async_graphql::ServerError;
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
@@ -32,6 +32,10 @@ impl Fault {
         if let Error::Internal(source) = error {
             tracing::error!(error.source = ?source, "internal error");
         }
+        Self::new(error, now)
+    }
+
+    fn new(error: &Error, now: DateTime<Utc>) -> Self {
         let allow = match error {
             Error::MethodNotAllowed { allow } => Some(allow.clone()),
             _ => None,
@@ -54,7 +58,7 @@ impl Fault {
 
     /// The error that a caller should fix first: access, then absence, then input, then state, then server faults.
     ///
-    /// An error without a code is from the GraphQL framework and means invalid input. `None` without errors.
+    /// `None` without errors.
     #[must_use]
     pub fn first(errors: &[ServerError], now: DateTime<Utc>) -> Option<Self> {
         let faults = errors.iter().map(|error| Self::of_graphql(error, now));
@@ -81,56 +85,18 @@ impl Fault {
         }
     }
 
+    /// An error of a resolver, which was logged when it was raised. REST callers know its field by its REST name. Any other
+    /// is the executor's and a server fault, because documents were validated at start and input when it was read.
     fn of_graphql(error: &ServerError, now: DateTime<Utc>) -> Self {
-        let extension = |name| error.extensions.as_ref().and_then(|extensions| extensions.get(name));
-        let Some(Value::String(code)) = extension("code") else {
-            let message = readable(&error.message);
-            return Self::from_error(&Error::Invalid { field: message.0, why: message.1 }, now);
-        };
-        let Some((code, status)) = Error::TABLE.iter().find(|(known, _)| known == code) else {
-            return Self::from_error(&Error::broken(format!("unknown error code {code}")), now);
-        };
-        let mut message = error.message.clone();
-        if let Some(Value::String(field)) = extension("field") {
-            // REST callers know the field by its REST name.
-            let name = field.rsplit('.').next().unwrap_or(field);
-            if let Some(why) = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": ")) {
-                message = format!("{}: {why}", snake(name));
+        match error.source::<Error>() {
+            Some(Error::Invalid { field, why }) => {
+                let name = field.rsplit('.').next().unwrap_or(field);
+                Self::new(&Error::invalid(snake(name), why), now)
             }
-        }
-        let seconds = match extension("retryAfter") {
-            Some(Value::Number(seconds)) => seconds.as_u64(),
-            _ => None,
-        };
-        let until_reset = error.source::<Error>().and_then(|error| Self::of_quota(error, now));
-        Self {
-            status: StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code: (*code).to_owned(),
-            message,
-            retry_after: seconds.or(until_reset),
-            allow: None,
+            Some(error) => Self::new(error, now),
+            None => Self::from_error(&Error::broken(error.message.clone()), now),
         }
     }
-
-    fn of_quota(error: &Error, now: DateTime<Utc>) -> Option<u64> {
-        matches!(error, Error::QuotaSpent { .. }).then(|| Self::from_error(error, now).retry_after).flatten()
-    }
-}
-
-/// Field and message for a framework error such as `Invalid value for argument "input.kpiGoal", expected type "Int"`.
-fn readable(message: &str) -> (String, String) {
-    let quoted = |after: &str| {
-        let rest = message.get(message.find(after)? + after.len()..)?;
-        rest.split_once('"').map(|(name, _)| name.to_owned())
-    };
-    let field = quoted("argument \"").or_else(|| quoted("Variable \"$")).or_else(|| quoted("field \""));
-    let field = field.as_deref().map_or("request", |field| field.rsplit('.').next().unwrap_or(field));
-    let expected = quoted("expected type \"").or_else(|| quoted("Failed to parse \""));
-    let why = match expected {
-        Some(expected) => format!("must be a value of type {expected}"),
-        None => "is invalid".to_owned(),
-    };
-    (snake(field), why)
 }
 
 /// `2026-03-04T05:06:07.000Z`.
@@ -221,16 +187,6 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_error_table_has_its_status() {
-        for (code, status) in Error::TABLE {
-            let mut error = ServerError::new("m", None);
-            error.extensions.get_or_insert_default().set("code", *code);
-            let fault = Fault::of_graphql(&error, now());
-            assert_eq!((fault.code.as_str(), fault.status.as_u16()), (*code, *status));
-        }
-    }
-
-    #[test]
     fn access_is_answered_before_input_and_fields_have_their_rest_name() {
         let errors = [
             graphql(Error::broken("disk")),
@@ -246,24 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn a_framework_error_is_bad_input_and_keeps_its_text_to_itself() {
-        for (text, message) in [
-            (
-                r#"Invalid value for argument "input.kpiGoal", expected type "Int""#,
-                "kpi_goal: must be a value of type Int",
-            ),
-            (r#"Failed to parse "UUID": secret path"#, "request: must be a value of type UUID"),
-            (r#"Variable "$websiteId" of type "ID!" …"#, "request: is invalid"),
-            ("something new", "request: is invalid"),
-        ] {
-            let fault = Fault::first(&[ServerError::new(text, None)], now()).unwrap();
-            assert_eq!((fault.status.as_u16(), fault.code.as_str()), (400, "VALIDATION_ERROR"));
-            if text.starts_with("Variable") {
-                assert_eq!(fault.message, "website_id: is invalid");
-            } else {
-                assert_eq!(fault.message, message);
-            }
-        }
+    fn an_error_of_the_executor_is_a_server_fault_and_keeps_its_text_to_itself() {
+        let fault = Fault::first(&[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)], now()).unwrap();
+        assert_eq!((fault.status.as_u16(), fault.code.as_str()), (500, "INTERNAL_SERVER_ERROR"));
+        assert!(!fault.message.contains("secret"), "{}", fault.message);
     }
 
     #[test]

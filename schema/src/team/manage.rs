@@ -17,6 +17,7 @@ use super::{
 use crate::{
     access::{self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive},
     audit::{self, AuditAction, Line},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
     ports::Ports,
@@ -25,10 +26,14 @@ use crate::{
 
 // Vocabulary
 
+/// Name of a team.
+const NAME: Constraint = Constraint::name(100);
+
 /// A new team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamCreateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
 }
 
@@ -36,6 +41,7 @@ pub struct TeamCreateInput {
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamUpdateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
 }
 
@@ -91,7 +97,7 @@ const MAX_TEAMS: u64 = 100;
 /// Creates a team that the caller owns, on the Free plan. Returns its ID. Errors: `Invalid`, `Conflict` for a caller
 /// who owns too many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
-    let name = text::name("name", name, 100)?;
+    let name = text::name("name", name, NAME)?;
     let txn = ports.begin(myself).await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
@@ -118,7 +124,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
 
 /// Renames a team. Errors: `Invalid`; `NotFound` if it was deleted concurrently.
 pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
-    let name = text::name("name", name, 100)?;
+    let name = text::name("name", name, NAME)?;
     if name == team.team().name {
         return Ok(team.clone());
     }

@@ -4,10 +4,11 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
+use super::{DOMAIN, NAME, TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
 use crate::{
     access::{self, Admin, Level, On, Reach as _, Role, Site, access_directive},
     audit::{self, AuditAction, Line},
+    constraint::Constrained,
     error::{Error, Result},
     ports::Ports,
     scalars::TimeZone,
@@ -21,8 +22,10 @@ use crate::{
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteCreateInput {
     /// Host name, such as `shop.example`. A leading scheme and a trailing slash are removed. Not case-sensitive.
+    #[graphql(directive = Constrained::apply(DOMAIN))]
     pub domain: String,
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The team that owns the website: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
@@ -63,7 +66,7 @@ where
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         domain: Set(checked_domain("domain", &new.domain)?),
-        name: Set(text::name("name", &new.name, 100)?),
+        name: Set(text::name("name", &new.name, NAME)?),
         tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
         timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
         is_active: Set(true),
