@@ -5,7 +5,6 @@ pub mod answer;
 pub mod collect_fields;
 pub mod cors;
 pub mod credential;
-pub mod error_location;
 pub mod extra_rules;
 pub mod fields_can_merge;
 pub mod gauge;
@@ -20,11 +19,11 @@ pub mod prepare;
 pub mod price;
 pub mod refusal;
 pub mod request;
-pub mod schema_index;
 pub mod sse;
 pub mod stream;
 pub mod subscriptions_transport_ws;
 pub mod unicode_escapes;
+pub mod values_of_correct_type;
 pub mod ws;
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub mod server;
 mod start_error;
 pub mod system;
 pub mod tasks;
+#[cfg(test)]
+mod test_server;
 pub mod tokens;
 pub mod tracker;
 pub mod turns;
@@ -201,7 +203,8 @@ pub async fn control_plane(
 /// # Errors
 /// A document does not match the schema.
 pub fn rest_api() -> Result<Rest, StartError> {
-    Rest::load(DOCUMENTS, &schema::sdl())
+    let index = schema::index().map_err(StartError::new)?;
+    Rest::load(DOCUMENTS, Arc::new(index))
         .and_then(|rest| rest.beside(BESIDE))
         .map_err(|error| StartError::new(format!("invalid REST document: {error}")))
 }
@@ -426,8 +429,8 @@ fn routes(
     };
     let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
-    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
-        .map_err(|error| StartError::new(format!("cannot parse the schema's SDL: {error}")))?;
+    let executor = schema::build(config.introspection);
+    let graphql = Endpoint::new(executor, door.clone(), rest.index(), http.clone(), ports.clock.clone());
     let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {
         executor: Arc::new(trusted),

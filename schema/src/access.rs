@@ -17,6 +17,7 @@ use crate::{
     website_row::zone_of,
 };
 
+mod authorize;
 pub mod chat;
 pub(crate) mod creation;
 pub mod credential;
@@ -33,7 +34,8 @@ mod visible_line;
 #[macro_use]
 pub mod access_directive;
 
-pub use access_directive::{On, Stated};
+pub use access_directive::{Access, On};
+pub use authorize::authorize;
 pub use chat::{AuthoredChat, Chat};
 pub use operator::{LockFile, Operator};
 pub use public_access::{RealtimeView, TrackedWebsite, WebsiteView};

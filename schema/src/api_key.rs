@@ -21,8 +21,10 @@ use crate::{
     },
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     key_usage::month,
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -65,6 +67,9 @@ pub struct ApiKey {
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
 
+/// A label.
+const NAME: Constraint = Constraint::name(64);
+
 /// A new API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyCreateInput {
@@ -72,11 +77,13 @@ pub struct ApiKeyCreateInput {
     /// null too, the caller's default team.
     pub team_id: Option<ID>,
     /// Label, 1 to 64 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The only website the key can read: global ID or UUID. Null means all websites of the team.
     pub website_id: Option<ID>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -106,6 +113,7 @@ pub struct ApiKeyRotateInput {
     pub api_key_id: ID,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -188,7 +196,7 @@ where
             "must belong to the team in teamId; omit teamId or pass the website's team",
         ));
     }
-    let name = text::name("name", name, 64)?;
+    let name = text::name("name", name, NAME)?;
     let mut txn = ports.begin(team).await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;

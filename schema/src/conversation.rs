@@ -19,8 +19,10 @@ use crate::{
         creation::{Creation, Outcome},
     },
     connection::{self, ListOrder, Page, PageArgs, Place},
+    constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     team::{Team, team_meant},
@@ -38,8 +40,8 @@ use messages::{
 
 // Vocabulary
 
-/// Maximum length of a title, in characters.
-const MAX_TITLE: usize = 200;
+/// A title.
+const TITLE: Constraint = Constraint::name(200);
 
 /// A conversation.
 #[derive(Debug, Clone)]
@@ -51,11 +53,13 @@ connection!(ConversationConnection, ConversationEdge, Conversation, "conversatio
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationCreateInput {
     /// Title, 1 to 200 characters.
+    #[graphql(directive = Constrained::apply(TITLE))]
     pub title: String,
     /// The team that the conversation belongs to: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -63,9 +67,11 @@ pub struct ConversationCreateInput {
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationUpdateInput {
     /// Title, 1 to 200 characters. Cannot be null.
+    #[graphql(directive = Constrained::apply(TITLE.not_null()))]
     pub title: MaybeUndefined<String>,
     /// All messages of the conversation, in order, at most 10,000. They replace the existing messages; `[]` deletes
     /// them. Cannot be null.
+    #[graphql(directive = Constrained::apply(messages::MESSAGES.not_null()))]
     pub messages: MaybeUndefined<Vec<ConversationMessageInput>>,
 }
 
@@ -115,7 +121,7 @@ pub struct ConversationAppendMessagePayload {
 const MISSING: &str = "The conversation";
 
 fn checked_title(title: &str) -> Result<String> {
-    text::name("title", title, MAX_TITLE)
+    text::name("title", title, TITLE)
 }
 
 /// The conversations of a team. Errors: `Forbidden` for an API key.
@@ -170,17 +176,9 @@ async fn take(
 /// Applies the changes of the input. Errors: `Invalid`; `NotFound` if the conversation was deleted concurrently.
 pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
     let chat = chat.chat();
-    let null = |field| Err(Error::invalid(field, "cannot be null; omit it to keep the current value"));
-    let title = match input.title {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => return null("title"),
-        MaybeUndefined::Value(title) => Some(checked_title(&title)?),
-    };
-    let messages = match input.messages {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => return null("messages"),
-        MaybeUndefined::Value(messages) => Some(messages::checked(ports, messages)?),
-    };
+    let title = not_null("title", input.title)?.map(|title| checked_title(&title)).transpose()?;
+    let messages =
+        not_null("messages", input.messages)?.map(|messages| messages::checked(ports, messages)).transpose()?;
     if title.is_none() && messages.is_none() {
         return Ok(chat.clone());
     }

@@ -13,13 +13,17 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use crate::{
+    constraint::Constraint,
+    error::{Error, Result},
+    text,
+};
 
 /// Hours for which a key is kept.
 const KEPT_HOURS: i64 = 24;
 
-/// Maximum length of a key, in characters.
-const MAX_KEY: usize = 200;
+/// What a key may be.
+pub(crate) const KEY: Constraint = Constraint::name(200);
 
 /// Name of the field, as errors show it.
 const FIELD: &str = "clientMutationId";
@@ -36,7 +40,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// A key that a caller sent with a mutation now. Errors: `Invalid` unless it has 1 to [`MAX_KEY`] characters.
+    /// A key that a caller sent with a mutation now. Errors: `Invalid` if it is none.
     pub(crate) fn new(
         caller: Uuid,
         mutation: &str,
@@ -44,13 +48,7 @@ impl IdempotencyKey {
         input_hash: String,
         now: DateTime<Utc>,
     ) -> Result<Self> {
-        let length = client_mutation_id.chars().count();
-        if !(1..=MAX_KEY).contains(&length) {
-            return Err(Error::invalid(FIELD, format!("must have 1 to {MAX_KEY} characters (got {length})")));
-        }
-        if client_mutation_id.chars().any(char::is_control) {
-            return Err(Error::invalid(FIELD, "cannot contain control characters"));
-        }
+        text::name(FIELD, client_mutation_id, KEY)?;
         let (mutation, client_mutation_id) = (mutation.to_owned(), client_mutation_id.to_owned());
         Ok(Self { caller, mutation, client_mutation_id, input_hash, now })
     }

@@ -21,8 +21,10 @@ use crate::{
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
+    constraint::Constrained,
     error::{Error, Result},
     error_code::{ErrorCode, errors},
+    idempotency::KEY,
     letters::{self, Letter},
     ports::{Page, Ports, SignUp},
     scalars::{EmailAddress, Instant},
@@ -50,6 +52,7 @@ pub struct InvitationCreateInput {
     pub team_id: Option<ID>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 

@@ -11,7 +11,9 @@ use crate::{
         Admin, On, Reach as _, Role, access_directive,
         creation::{Creation, Outcome},
     },
+    constraint::Constrained,
     error_code::{ErrorCode, errors},
+    idempotency::KEY,
     scalars::EmailAddress,
 };
 
@@ -27,6 +29,7 @@ pub struct TeamInviteMemberInput {
     pub role: Role,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 

@@ -20,21 +20,28 @@ use crate::{
         creation::{Creation, Outcome},
     },
     audit::{self, AuditAction, Line},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     text,
 };
 
 // Vocabulary
 
+/// Name of a team.
+const NAME: Constraint = Constraint::name(100);
+
 /// A new team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamCreateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -42,6 +49,7 @@ pub struct TeamCreateInput {
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamUpdateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
 }
 
@@ -99,7 +107,7 @@ const MAX_TEAMS: u64 = 100;
 /// Creates a team that the caller owns, on the Free plan. Returns its ID. Errors: `Invalid`, `Conflict` for a caller
 /// who owns too many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
-    let name = text::name("name", name, 100)?;
+    let name = text::name("name", name, NAME)?;
     let mut txn = ports.begin(myself).await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
@@ -127,7 +135,7 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
 
 /// Renames a team. Errors: `Invalid`; `NotFound` if it was deleted concurrently.
 pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
-    let name = text::name("name", name, 100)?;
+    let name = text::name("name", name, NAME)?;
     if name == team.team().name {
         return Ok(team.clone());
     }

@@ -1,6 +1,5 @@
 //! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
-use async_graphql::MaybeUndefined;
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
 use uuid::Uuid;
@@ -13,15 +12,6 @@ use crate::{
     ports::Ports,
     transaction::Transaction,
 };
-
-/// The value of a field that cannot be null. Errors: `Invalid` for null.
-pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; omit it to keep the current value")),
-    }
-}
 
 /// A kind of change: the role that it requires, and its action in the audit log.
 pub trait Setting: Send + Sync + 'static {

@@ -4,14 +4,16 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
+use super::{DOMAIN, NAME, TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
 use crate::{
     access::{
         self, Admin, Level, On, Reach as _, Role, Site, Viewer, access_directive,
         creation::{Creation, Outcome},
     },
     audit::{self, AuditAction, Line},
+    constraint::Constrained,
     error::{Error, Result},
+    idempotency::KEY,
     ports::Ports,
     scalars::TimeZone,
     team::team_meant,
@@ -24,8 +26,10 @@ use crate::{
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteCreateInput {
     /// Host name, such as `shop.example`. A leading scheme and a trailing slash are removed. Not case-sensitive.
+    #[graphql(directive = Constrained::apply(DOMAIN))]
     pub domain: String,
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The team that owns the website: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
@@ -33,6 +37,7 @@ pub struct WebsiteCreateInput {
     pub timezone: Option<TimeZone>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -71,7 +76,7 @@ where
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         domain: Set(checked_domain("domain", &new.domain)?),
-        name: Set(text::name("name", &new.name, 100)?),
+        name: Set(text::name("name", &new.name, NAME)?),
         tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
         timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
         is_active: Set(true),

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::change::{Change, Setting};
 use crate::{
     access::{Editor, Reach as _, Site, Viewer},
+    constraint::Constraint,
     error::{Error, Result},
     list::List,
     ports::Ports,
@@ -36,14 +37,14 @@ pub struct Exclusions(pub(super) Site<Viewer>);
 /// Maximum number of exclusions of each kind per website.
 const MAX_EXCLUSIONS: u32 = 500;
 
-/// Maximum length of a note, in characters.
-const MAX_NOTE: usize = 200;
+/// A note.
+const NOTE: Constraint = Constraint::line(200);
 
 const MISSING: &str = "The exclusion";
 
 /// A note; `None` if empty. Errors: `Invalid`.
 fn note(note: Option<String>) -> Result<Option<String>> {
-    Ok(note.map(|note| text::line("description", &note, MAX_NOTE)).transpose()?.flatten())
+    Ok(note.map(|note| text::line("description", &note, NOTE)).transpose()?.flatten())
 }
 
 /// Inserts a row with its ID if the website has room for it. Errors: `Conflict` when it already has the same one or

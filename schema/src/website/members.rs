@@ -8,8 +8,10 @@ use crate::{
         Admin, On, Reach as _, Role, access_directive,
         creation::{Creation, Outcome},
     },
+    constraint::Constrained,
     error_code::{ErrorCode, errors},
     id::Kind,
+    idempotency::KEY,
     scalars::EmailAddress,
     team::members::{self, Membership},
 };
@@ -26,6 +28,7 @@ pub struct WebsiteInviteMemberInput {
     pub role: Role,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 

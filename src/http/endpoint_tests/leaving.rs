@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{HttpConfig, ask, json, toy::app};
+use super::{App, Does, HttpConfig, INGEST, json};
 use crate::{
     ingest::address::Proxies,
     server::{
@@ -34,21 +34,18 @@ async fn serve(app: Router) -> std::net::SocketAddr {
     address
 }
 
-/// Waits until the toy's counter has this many thousands and millions: of what began, and of what was dropped.
-async fn counted(app: &Router, begun: u64, dropped: u64) {
-    loop {
-        let count = ask(app, json!({ "query": "mutation { count(by: 0) }" })).await.body["data"]["count"].as_u64();
-        if count == Some(begun * 1_000 + dropped * 1_000_000) {
-            return;
-        }
+/// Waits until so many resolvers hang, and so many of them were dropped.
+async fn hung(app: &App, begun: u64, dropped: u64) {
+    while app.server.script.hung() != (begun, dropped) {
         tokio::task::yield_now().await;
     }
 }
 
-fn post(accept: &str, query: &str) -> String {
+fn post(app: &App, accept: &str, query: &str) -> String {
     let body = json!({ "query": query }).to_string();
     format!(
-        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: {accept}\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\naccept: {accept}\r\ncontent-length: {}\r\n\r\n{body}",
+        app.server.token,
         body.len()
     )
 }
@@ -61,12 +58,11 @@ async fn connected(address: std::net::SocketAddr, sent: &str) -> TcpStream {
 
 /// A text message of a client, masked with zeros.
 fn frame(text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).expect("a short message");
-    assert!(length < 126);
-    [&[0x81, 0x80 | length, 0, 0, 0, 0][..], text.as_bytes()].concat()
+    let [high, low] = u16::try_from(text.len()).expect("a short message").to_be_bytes();
+    [&[0x81, 0x80 | 126, high, low, 0, 0, 0, 0][..], text.as_bytes()].concat()
 }
 
-async fn speaking(address: std::net::SocketAddr, query: &str) -> TcpStream {
+async fn speaking(app: &App, address: std::net::SocketAddr, query: &str) -> TcpStream {
     let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: graphql-transport-ws\r\n\r\n";
     let mut stream = connected(address, upgrade).await;
@@ -75,7 +71,9 @@ async fn speaking(address: std::net::SocketAddr, query: &str) -> TcpStream {
         head.push(stream.read_u8().await.expect("an answer"));
     }
     assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-    stream.write_all(&frame(r#"{"type":"connection_init"}"#)).await.expect("sent");
+    let bearer = format!("Bearer {}", app.server.token);
+    let init = json!({ "type": "connection_init", "payload": { "authorization": bearer } });
+    stream.write_all(&frame(&init.to_string())).await.expect("sent");
     let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": query } });
     stream.write_all(&frame(&subscribe.to_string())).await.expect("sent");
     stream
@@ -83,24 +81,26 @@ async fn speaking(address: std::net::SocketAddr, query: &str) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_ends_when_its_client_leaves() {
-    let app = app(HttpConfig { timeout: Duration::from_secs(3_600), ..HttpConfig::default() });
-    let address = serve(app.clone()).await;
-    let (query, subscription) = ("{ never }", "subscription { silence }");
-    let mut left = 0;
+    let app = App::new(HttpConfig { timeout: Duration::from_secs(3_600), ..HttpConfig::default() }).await;
+    app.server.script.set(Does::Hang);
+    let address = serve(app.router.clone()).await;
+    let query = INGEST.replace("ID\"", &format!("{}\"", app.server.website));
+    let subscription = format!("subscription {{ eventTracked(websiteId: \"{}\") {{ path }} }}", app.server.website);
+    let mut count = 0;
     for stream in [
-        connected(address, &post("application/json", query)).await,
-        connected(address, &post("text/event-stream", query)).await,
-        connected(address, &post("text/event-stream", subscription)).await,
-        speaking(address, query).await,
-        speaking(address, subscription).await,
+        connected(address, &post(&app, "application/json", &query)).await,
+        connected(address, &post(&app, "text/event-stream", &query)).await,
+        connected(address, &post(&app, "text/event-stream", &subscription)).await,
+        speaking(&app, address, &query).await,
+        speaking(&app, address, &subscription).await,
     ] {
-        counted(&app, 5, left).await;
+        hung(&app, 5, count).await;
         drop(stream);
-        left += 1;
-        counted(&app, 5, left).await;
+        count += 1;
+        hung(&app, 5, count).await;
     }
-    let mut stream = speaking(address, query).await;
-    counted(&app, 6, left).await;
+    let mut stream = speaking(&app, address, &query).await;
+    hung(&app, 6, count).await;
     stream.write_all(&frame(r#"{"type":"complete","id":"1"}"#)).await.expect("sent");
-    counted(&app, 6, left + 1).await;
+    hung(&app, 6, count + 1).await;
 }

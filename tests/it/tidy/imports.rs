@@ -23,6 +23,7 @@ const GROUND: [&[&str]; 5] = [
         "caller",
         "changes",
         "connection",
+        "constraint",
         "cost",
         "host",
         "id",

@@ -8,15 +8,17 @@ use ipnet::{IpNet, Ipv4Net};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{MISSING, note};
+use super::{MISSING, NOTE, note};
 use crate::{
     access::cx::Cx,
     access::{
         AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
         creation::{Creation, Outcome},
     },
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     website::{
@@ -38,11 +40,14 @@ pub struct IpExclusion {
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludeIpInput {
     /// IPv4 or IPv6 address such as `203.0.113.7`, or network such as `203.0.113.0/24` or `2001:db8::/48`.
+    #[graphql(directive = Constrained::apply(NETWORK))]
     pub ip_address: String,
     /// Note, at most 200 characters; null or empty for none.
+    #[graphql(directive = Constrained::apply(NOTE))]
     pub description: Option<String>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -83,6 +88,12 @@ impl IpExclusion {
 }
 
 // Rules
+
+/// An address, or a network of IPv4 or IPv6. [`checked_network`] removes white space around it.
+const NETWORK: Constraint = Constraint::pattern(
+    r"^(((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])|([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$",
+)
+.or_formats(&["ipv4", "ipv6"]);
 
 /// Name of the list in the audit log.
 const LIST: &str = "ipExclusions";

@@ -7,15 +7,17 @@ use entity::path_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{MISSING, note};
+use super::{MISSING, NOTE, note};
 use crate::{
     access::cx::Cx,
     access::{
         AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
         creation::{Creation, Outcome},
     },
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     website::{
@@ -37,11 +39,14 @@ pub struct PathExclusion {
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludePathInput {
     /// Path such as `/admin/*`, 1 to 500 characters, starting with a slash. `*` matches any text, including slashes.
+    #[graphql(directive = Constrained::apply(PATTERN))]
     pub path_pattern: String,
     /// Note, at most 200 characters; null or empty for none.
+    #[graphql(directive = Constrained::apply(NOTE))]
     pub description: Option<String>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
     pub client_mutation_id: Option<String>,
 }
 
@@ -83,8 +88,8 @@ impl PathExclusion {
 
 // Rules
 
-/// Maximum length of a path pattern, in characters.
-const MAX_PATTERN: usize = 500;
+/// A path pattern. [`checked_pattern`] removes white space around it.
+const PATTERN: Constraint = Constraint::pattern(r"^/[^?#\u0000-\u001F\u007F-\u009F]*$").at_most(500);
 
 /// Name of the list in the audit log.
 const LIST: &str = "pathExclusions";
@@ -107,12 +112,8 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
             pattern.push(letter);
         }
     }
-    match pattern.chars().count() {
-        length if length > MAX_PATTERN => {
-            Err(Error::invalid(field, format!("must have 1 to {MAX_PATTERN} characters (got {length})")))
-        }
-        _ => Ok(pattern),
-    }
+    PATTERN.check_length(field, &pattern)?;
+    Ok(pattern)
 }
 
 /// Excludes a path pattern. Errors: `Invalid`, `Conflict` when it is already excluded.
