@@ -54,6 +54,8 @@ pub struct HttpConfig {
     pub timeout: Duration,
     /// Maximum body size of one response, in bytes. Default: 8 MiB.
     pub answer_bytes: usize,
+    /// Time limits of WebSockets.
+    pub socket_times: ws::SocketTimes,
     /// Number of buckets in a series over a range with an interval at a moment; `None` if unknown. Default: always
     /// unknown.
     pub buckets: fn(&Value, &Value, DateTime<Utc>) -> Option<u64>,
@@ -71,6 +73,7 @@ impl Default for HttpConfig {
             url_bytes: 8 * 1024,
             timeout: Duration::from_secs(5),
             answer_bytes: 8 * 1024 * 1024,
+            socket_times: ws::SocketTimes::default(),
             buckets: |_, _, _| None,
             trusted: persisted_documents::PersistedDocuments::default(),
         }

@@ -10,7 +10,7 @@ use std::{
 
 use async_graphql::{Data, Executor, Request, Response};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::{
     StreamExt as _, sink,
     stream::{self, BoxStream},
@@ -27,7 +27,7 @@ use super::{
     refusal::Refusal,
     request::from_value,
     stream::Opened,
-    ws::{Close, Connection, INIT, MAX_OPERATIONS, PING, SILENCE, too_many_operations},
+    ws::{Close, Connection, MAX_OPERATIONS, shortened, too_many_operations},
 };
 
 type Heard = Result<Message, axum::Error>;
@@ -38,6 +38,7 @@ pub(super) async fn converse<E: Executor, A: Admit>(
     protocol: GraphQLProtocol,
     socket: &mut WebSocket,
 ) -> Result<(), Close> {
+    let times = connection.endpoint.config.socket_times;
     let places = Arc::new(Semaphore::new(MAX_OPERATIONS));
     let operations = Operations(Arc::new(State { connection, asker: OnceLock::new(), places }));
     let (hears, heard) = mpsc::channel::<Heard>(1);
@@ -49,10 +50,10 @@ pub(super) async fn converse<E: Executor, A: Admit>(
         .on_connection_init(move |payload| initialised.initialise(payload))
         .serve();
     tokio::pin!(speaking);
-    let init = tokio::time::sleep(INIT);
+    let init = tokio::time::sleep(times.init);
     tokio::pin!(init);
     let mut last_heard = Instant::now();
-    let mut pings = tokio::time::interval(PING);
+    let mut pings = tokio::time::interval(times.ping);
     pings.tick().await;
     loop {
         tokio::select! {
@@ -76,7 +77,7 @@ pub(super) async fn converse<E: Executor, A: Admit>(
                 return Err(Close(4408, "Connection initialisation timeout".into()));
             }
             _ = pings.tick() => {
-                if last_heard.elapsed() > SILENCE {
+                if last_heard.elapsed() > times.silence {
                     return Err(Close(1001, "The connection was silent for too long".into()));
                 }
                 // Clients of this protocol send nothing by themselves; their library answers a ping.
@@ -88,6 +89,11 @@ pub(super) async fn converse<E: Executor, A: Admit>(
 }
 
 async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Close> {
+    let message = match message {
+        // The library quotes the client in its reasons, which then do not fit into a frame.
+        Message::Close(Some(CloseFrame { code, reason })) => return Err(Close(code, shortened(&reason))),
+        message => message,
+    };
     socket.send(message).await.map_err(|_| Close(1001, String::new()))
 }
 

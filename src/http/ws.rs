@@ -45,14 +45,23 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// The older protocol, for clients that do not offer the other one.
 const OLDER_PROTOCOL: &str = "graphql-ws";
 
-/// Time limit for `connection_init`.
-pub(super) const INIT: Duration = Duration::from_secs(10);
+/// Time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketTimes {
+    /// Time limit for `connection_init`. Default: 10 seconds.
+    pub init: Duration,
+    /// Interval between pings. Default: 25 seconds.
+    pub ping: Duration,
+    /// How long a connection may be silent, pongs included. Default: 70 seconds.
+    pub silence: Duration,
+}
 
-/// Interval between pings.
-pub(super) const PING: Duration = Duration::from_secs(25);
-
-/// How long a connection may be silent, pongs included.
-pub(super) const SILENCE: Duration = Duration::from_secs(70);
+impl Default for SocketTimes {
+    fn default() -> Self {
+        let [init, ping, silence] = [10, 25, 70].map(Duration::from_secs);
+        Self { init, ping, silence }
+    }
+}
 
 /// Time limit for closing a connection.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -157,7 +166,8 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         // Operations that run: their numbers tell a new one from an old one of the same id.
         let mut running = Running::default();
         let mut heard = Instant::now();
-        let mut pings = tokio::time::interval(PING);
+        let times = self.endpoint.config.socket_times;
+        let mut pings = tokio::time::interval(times.ping);
         pings.tick().await;
         loop {
             tokio::select! {
@@ -191,7 +201,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                     }
                 }
                 _ = pings.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if heard.elapsed() > times.silence {
                         return Err(Close(1001, "The connection was silent for too long".into()));
                     }
                     tell(socket, &json!({ "type": "ping" })).await?;
@@ -202,7 +212,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
 
     /// Waits for `connection_init`. `None`: the client disconnected.
     async fn initialised(&self, socket: &mut WebSocket) -> Result<Option<Asker>, Close> {
-        let deadline = tokio::time::Instant::now() + INIT;
+        let deadline = tokio::time::Instant::now() + self.endpoint.config.socket_times.init;
         loop {
             let said = tokio::time::timeout_at(deadline, socket.recv())
                 .await
@@ -373,6 +383,6 @@ async fn tell(socket: &mut WebSocket, message: &Value) -> Result<(), Close> {
 }
 
 /// Maximum length of a close reason: 123 bytes.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(120)).unwrap_or_default().to_owned()
 }

@@ -72,6 +72,16 @@ fn error_codes_are_spelled_in_their_table_only() {
     }
 }
 
+/// Whoever installs from a mirror gets the same packages: their checksums are in the lock, their hosts are not.
+#[test]
+fn lock_files_of_npm_name_no_registry() {
+    for folder in [".vendor", "playground", "tests/js"] {
+        let lock = fs::read_to_string(repository(folder).join("package-lock.json")).unwrap();
+        assert!(lock.contains("\"integrity\""), "{folder}");
+        assert!(!lock.contains("\"resolved\""), "{folder}: npm install --omit-lockfile-registry-resolved");
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for_and_is_one_room() {
     for (name, text) in all() {

@@ -1,5 +1,5 @@
-//! Running operations end when their client disconnects: over HTTP, event streams and WebSocket, behind the real
-//! server.
+//! Running operations end when their client disconnects: over HTTP, event streams and both protocols of WebSocket, behind the
+//! real server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{App, Does, HttpConfig, INGEST, json};
 use crate::{
+    http::ws::SocketTimes,
     ingest::address::Proxies,
     server::{
         self,
@@ -62,10 +63,18 @@ fn frame(text: &str) -> Vec<u8> {
     [&[0x81, 0x80 | 126, high, low, 0, 0, 0, 0][..], text.as_bytes()].concat()
 }
 
-async fn speaking(app: &App, address: std::net::SocketAddr, query: &str) -> TcpStream {
-    let upgrade = "GET /graphql/ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: graphql-transport-ws\r\n\r\n";
-    let mut stream = connected(address, upgrade).await;
+/// Names of a subprotocol, of its messages that begin and end an operation.
+type Protocol = [&'static str; 3];
+
+const NEWER: Protocol = ["graphql-transport-ws", "subscribe", "complete"];
+const OLDER: Protocol = ["graphql-ws", "start", "stop"];
+
+async fn speaking(app: &App, address: std::net::SocketAddr, [name, begin, _]: Protocol, query: &str) -> TcpStream {
+    let upgrade = format!(
+        "GET /graphql/ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: {name}\r\n\r\n"
+    );
+    let mut stream = connected(address, &upgrade).await;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("an answer"));
@@ -74,8 +83,8 @@ async fn speaking(app: &App, address: std::net::SocketAddr, query: &str) -> TcpS
     let bearer = format!("Bearer {}", app.server.token);
     let init = json!({ "type": "connection_init", "payload": { "authorization": bearer } });
     stream.write_all(&frame(&init.to_string())).await.expect("sent");
-    let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": query } });
-    stream.write_all(&frame(&subscribe.to_string())).await.expect("sent");
+    let begin = json!({ "type": begin, "id": "1", "payload": { "query": query } });
+    stream.write_all(&frame(&begin.to_string())).await.expect("sent");
     stream
 }
 
@@ -91,16 +100,78 @@ async fn what_runs_ends_when_its_client_leaves() {
         connected(address, &post(&app, "application/json", &query)).await,
         connected(address, &post(&app, "text/event-stream", &query)).await,
         connected(address, &post(&app, "text/event-stream", &subscription)).await,
-        speaking(&app, address, &query).await,
-        speaking(&app, address, &subscription).await,
+        speaking(&app, address, NEWER, &query).await,
+        speaking(&app, address, NEWER, &subscription).await,
+        speaking(&app, address, OLDER, &query).await,
+        speaking(&app, address, OLDER, &subscription).await,
     ] {
-        hung(&app, 5, count).await;
+        hung(&app, 7, count).await;
         drop(stream);
         count += 1;
-        hung(&app, 5, count).await;
+        hung(&app, 7, count).await;
     }
-    let mut stream = speaking(&app, address, &query).await;
-    hung(&app, 6, count).await;
-    stream.write_all(&frame(r#"{"type":"complete","id":"1"}"#)).await.expect("sent");
-    hung(&app, 6, count + 1).await;
+    for protocol in [NEWER, OLDER] {
+        let mut stream = speaking(&app, address, protocol, &query).await;
+        hung(&app, count + 1, count).await;
+        let end = json!({ "type": protocol[2], "id": "1" });
+        stream.write_all(&frame(&end.to_string())).await.expect("sent");
+        count += 1;
+        hung(&app, count, count).await;
+    }
+}
+
+const PING: u8 = 0x89;
+const CLOSE: u8 = 0x88;
+
+/// Reads one short frame of the server: its first byte and its content.
+async fn read(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let kind = stream.read_u8().await.expect("a frame");
+    let length = match stream.read_u8().await.expect("a length") {
+        126 => stream.read_u16().await.expect("a length"),
+        short => short.into(),
+    };
+    let mut content = vec![0; length.into()];
+    stream.read_exact(&mut content).await.expect("content");
+    (kind, content)
+}
+
+#[tokio::test]
+async fn a_connection_that_no_longer_responds_is_closed_and_one_that_does_is_not() {
+    let [init, ping, silence] = [60_000, 100, 1_000].map(Duration::from_millis);
+    let app = App::new(HttpConfig { socket_times: SocketTimes { init, ping, silence }, ..HttpConfig::default() }).await;
+    app.server.script.set(Does::Hang);
+    let address = serve(app.router.clone()).await;
+    let subscription = format!("subscription {{ eventTracked(websiteId: \"{}\") {{ path }} }}", app.server.website);
+    let mut ended = 0;
+    for protocol in [NEWER, OLDER] {
+        // Half open: it reads and says nothing.
+        let mut silent = speaking(&app, address, protocol, &subscription).await;
+        let closed = loop {
+            let (kind, content) = read(&mut silent).await;
+            if kind == CLOSE {
+                break content;
+            }
+        };
+        assert_eq!(closed[..2], 1001_u16.to_be_bytes(), "{}", protocol[0]);
+        ended += 1;
+        hung(&app, ended, ended).await;
+        let mut answering = speaking(&app, address, protocol, &subscription).await;
+        let mut pings = 0;
+        while pings < 15 {
+            let (kind, content) = read(&mut answering).await;
+            assert_ne!(kind, CLOSE, "{}", protocol[0]);
+            // The older protocol has no message for it, only the frames of WebSocket.
+            let pong = match protocol {
+                NEWER if content == br#"{"type":"ping"}"# => frame(r#"{"type":"pong"}"#),
+                OLDER if kind == PING => vec![0x8a, 0x80, 0, 0, 0, 0],
+                _ => continue,
+            };
+            answering.write_all(&pong).await.expect("sent");
+            pings += 1;
+        }
+        hung(&app, ended + 1, ended).await;
+        drop(answering);
+        ended += 1;
+        hung(&app, ended, ended).await;
+    }
 }
