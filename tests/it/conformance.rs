@@ -80,13 +80,3 @@ async fn a_browser_finds_the_playground_and_it_names_no_other_host() {
     let html = page.text().await.unwrap();
     assert!(html.contains("<script") && !html.contains("https://") && !html.contains("http://"), "{html}");
 }
-
-#[tokio::test]
-async fn stock_temporary() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/graphql", listener.local_addr().unwrap());
-    let stock = async_graphql_axum::GraphQL::new(schema::build());
-    let app = axum::Router::new().route("/graphql", axum::routing::get_service(stock.clone()).post_service(stock));
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    node("audits.mjs", &[&url]).await;
-}
