@@ -19,10 +19,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    http::{
-        credential::{Asker, Credential},
-        graphql::{Admit, Admitted},
-    },
+    http::{Admit, Admitted, Asker, Credential},
     ingest::{
         address::{Proxies, household},
         identity::Secret,

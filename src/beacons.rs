@@ -28,7 +28,7 @@ use schema::{
 
 use crate::{
     body::{self, Unread},
-    http::middleware::FastPath,
+    http::FastPath,
     ingest::{
         address::Proxies,
         beacon::{self, Beacon},

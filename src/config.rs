@@ -18,10 +18,7 @@ use self::{
     listen::ListenAddress,
     mail::{MailFlags, MailSettings, MailTls},
 };
-use crate::{
-    StartError, data_folder::DataFolder, http::persisted_documents::FreeText, ingest::address::Proxies,
-    server::connections,
-};
+use crate::{StartError, data_folder::DataFolder, http::FreeText, ingest::address::Proxies, server::connections};
 
 /// The defaults, with their descriptions.
 pub const DEFAULTS: &str = include_str!("config.default.toml");

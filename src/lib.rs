@@ -67,7 +67,7 @@ use crate::{
     erasure::Eraser,
     events::{Store, duckdb::Budget},
     health::Health,
-    http::{HttpConfig, Middleware, graphql::Endpoint, middleware, persisted_documents::PersistedDocuments},
+    http::{Endpoint, HttpConfig, Middleware, PersistedDocuments, middleware},
     import::{Importer, Target, handover},
     ingest::{
         agent::Agents,

@@ -38,11 +38,7 @@ use crate::{
     auth::Door,
     config::{Config, Flags, SignUpSetting},
     control_plane,
-    http::{
-        HttpConfig,
-        graphql::Endpoint,
-        middleware::{Nothing, middleware},
-    },
+    http::{Endpoint, HttpConfig, Nothing, middleware},
     ingest::address::Proxies,
     system::SystemIds,
 };

@@ -10,7 +10,7 @@ use async_graphql::{
 
 use crate::error::{Error, Result};
 
-/// A rule on the values of an input field. On a list, all but `maxItems` and `nullable` concern its items.
+/// A rule on the values of an input field. On a list, all but `minItems`, `maxItems` and `nullable` concern its items.
 #[TypeDirective(location = "InputFieldDefinition")]
 #[expect(clippy::too_many_arguments, reason = "one per keyword; only `Constrained` calls it")]
 pub fn constraint(
@@ -22,6 +22,7 @@ pub fn constraint(
     >,
     #[graphql(name = "enum", desc = "The allowed values.")] values: Option<Vec<String>>,
     #[graphql(desc = "Minimum of a number.")] minimum: Option<i32>,
+    #[graphql(name = "minItems", desc = "Minimum length of a list.")] min_items: Option<u32>,
     #[graphql(name = "maxItems", desc = "Maximum length of a list.")] max_items: Option<u32>,
     #[graphql(name = "type", desc = "Type of a JSON value: `object`.")] json_type: Option<String>,
     #[graphql(desc = "False if the field can be omitted but not null.")] nullable: Option<bool>,
@@ -37,6 +38,7 @@ pub struct Constraint {
     formats: Option<&'static [&'static str]>,
     values: Option<&'static [&'static str]>,
     minimum: Option<i32>,
+    min_items: Option<u32>,
     max_items: Option<u32>,
     json_type: Option<&'static str>,
     nullable: Option<bool>,
@@ -60,6 +62,7 @@ impl Constraint {
         formats: None,
         values: None,
         minimum: None,
+        min_items: None,
         max_items: None,
         json_type: None,
         nullable: None,
@@ -121,6 +124,11 @@ impl Constraint {
         Self { formats: Some(formats), ..self }
     }
 
+    /// The same for a list that cannot be empty.
+    pub(crate) const fn not_empty(self) -> Self {
+        Self { min_items: Some(1), ..self }
+    }
+
     /// The same for the items of a list of at most this many.
     pub(crate) const fn each(self, max_items: u32) -> Self {
         Self { max_items: Some(max_items), ..self }
@@ -146,14 +154,18 @@ impl Constraint {
         Err(Error::invalid(field, format!("must have {min} to {max} characters (got {length})")))
     }
 
+    /// Maximum length of a list.
+    pub(crate) fn max_items(&self) -> usize {
+        self.max_items.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX)
+    }
+
     /// Checks the length of a list of `what`. Errors: `Invalid` for `field`.
     pub(crate) fn check_items(&self, field: &str, length: usize, what: &str) -> Result<()> {
-        match self.max_items.and_then(|max| usize::try_from(max).ok()) {
-            Some(max) if length > max => {
-                Err(Error::invalid(field, format!("must have at most {max} {what} (got {length})")))
-            }
-            _ => Ok(()),
+        let max = self.max_items();
+        if length <= max {
+            return Ok(());
         }
+        Err(Error::invalid(field, format!("must have at most {max} {what} (got {length})")))
     }
 
     /// Whether the value is one of the allowed ones.
@@ -204,6 +216,7 @@ impl Constrained {
             rule.formats.map(texts),
             rule.values.map(texts),
             rule.minimum,
+            rule.min_items,
             rule.max_items,
             rule.json_type.map(str::to_owned),
             rule.nullable,

@@ -15,7 +15,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{Gateway, Head, bounded, is_browsers, is_kept};
 use crate::{
-    http::credential::Credential,
+    http::Credential,
     ingest::{
         address::address_of,
         beacon::{Beacon, Thing, is_object, page_of},

@@ -45,7 +45,7 @@ async fn every_example_of_the_playground_runs() {
     let app = TestApp::new().await;
     let owner = app.sign_up("you@example.com").await;
     let site = app.website(&owner, "example.com", "UTC").await;
-    let examples = footfall::http::playground::examples();
+    let examples = footfall::http::examples();
     assert!(examples.len() >= 8);
     for example in examples {
         let variables = example.variables.to_string();

@@ -11,6 +11,7 @@ mod changes;
 mod command_line;
 mod conformance;
 mod connections;
+mod constraints;
 mod conversations;
 mod cors;
 mod crash;

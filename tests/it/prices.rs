@@ -11,12 +11,7 @@ use async_graphql::{
 };
 use footfall::{
     auth::UNLIMITED_COST,
-    http::{
-        limits::Limits,
-        playground::{WEBSITE_PLACEHOLDER, examples},
-        prepare::prepare,
-        request::from_value,
-    },
+    http::{Limits, WEBSITE_PLACEHOLDER, examples, from_value, prepare},
     rest::Auth,
     series_buckets,
 };

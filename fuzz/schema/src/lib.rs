@@ -8,6 +8,21 @@ pub mod error_code;
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
 pub mod path;
+#[path = "../../../schema/src/role.rs"]
+pub mod role;
+#[path = "../../../schema/src/scalars.rs"]
+pub mod scalars;
+#[path = "../../../schema/src/schema_index.rs"]
+pub mod schema_index;
+
+/// Stand-in for `schema::access`.
+pub mod access {
+    #[path = "../../../../schema/src/access/access_directive.rs"]
+    pub mod access_directive;
+
+    pub use crate::role::Role;
+    pub use access_directive::{Access, On};
+}
 
 /// Stand-in for `schema::analytics`.
 pub mod analytics {

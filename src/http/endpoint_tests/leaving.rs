@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{App, Does, HttpConfig, INGEST, json};
 use crate::{
-    http::ws::SocketTimes,
+    http::SocketTimes,
     ingest::address::Proxies,
     server::{
         self,

@@ -30,10 +30,12 @@ fn constrain(schema: &mut Map<String, Value>, constraint: &IndexMap<String, Grap
         schema.insert("anyOf".to_owned(), formats.chain(pattern).collect());
         schema.remove("pattern");
     }
-    let list = keywords.remove("maxItems").map(|most| schema.insert("maxItems".to_owned(), most));
+    for name in ["minItems", "maxItems"] {
+        schema.extend(keywords.remove(name).map(|bound| (name.to_owned(), bound)));
+    }
     match schema.get_mut("items").and_then(Value::as_object_mut) {
-        Some(items) if list.is_some() => items.extend(keywords),
-        _ => schema.extend(keywords),
+        Some(items) => items.extend(keywords),
+        None => schema.extend(keywords),
     }
 }
 
