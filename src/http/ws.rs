@@ -19,7 +19,7 @@ use axum::{
         ConnectInfo, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use futures_util::StreamExt as _;
@@ -42,7 +42,7 @@ use super::{
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// The older protocol, for clients that do not offer the other one.
+/// The older protocol.
 const OLDER_PROTOCOL: &str = "graphql-ws";
 
 /// Time limits of a connection.
@@ -110,7 +110,7 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         }
     };
     let speaks = upgrade
-        .protocols([PROTOCOL, OLDER_PROTOCOL])
+        .protocols(first_known(&headers))
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES)
         // Thousands of connections mostly wait.
@@ -122,7 +122,7 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         let connection = Connection { endpoint, peer, headers, id };
         let ended = match (agreed, offered) {
             (Some(agreed), _) if agreed == PROTOCOL => connection.converse(&mut socket).await,
-            // The client offers no other protocol that the library knows.
+            // The library picks by the same rule.
             (Some(_), Ok(older)) => subscriptions_transport_ws::converse(connection, older, &mut socket).await,
             _ => Err(Close(4406, "Subprotocol not acceptable".into())),
         };
@@ -135,6 +135,13 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
             }
         }
     })
+}
+
+/// The first protocol offered that the server speaks: clients list them in order of preference, and some speak the first whatever
+/// the answer says.
+fn first_known(headers: &HeaderMap) -> Option<&'static str> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|name| [PROTOCOL, OLDER_PROTOCOL].into_iter().find(|known| *known == name.trim()))
 }
 
 /// A connection before its caller is known.

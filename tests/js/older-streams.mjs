@@ -71,10 +71,9 @@ await Promise.all([
   // Larger than a message may be.
   refusedWith([init({ padding: 'x'.repeat(70_000) })], 1006, []),
 ]);
-// Who offers both gets the newer one, whichever comes first.
-for (const offers of [['graphql-ws', 'graphql-transport-ws'], ['graphql-transport-ws', 'graphql-ws']]) {
-  await refusedWith([{ type: 'subscribe', id: '1', payload: start.payload }], 4401, [], offers);
-}
+// Who offers both is spoken to in the first.
+await refusedWith([{ type: 'subscribe', id: '1', payload: start.payload }], 4401, [], ['soap', 'graphql-transport-ws', 'graphql-ws']);
+await refusedWith([start], 1011, [], ['soap', 'graphql-ws', 'graphql-transport-ws']);
 console.log('ok hostile connections');
 
 const [unauthorized] = (await heard(connect({}), EVENTS).next()).errors;

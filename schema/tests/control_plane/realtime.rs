@@ -275,7 +275,7 @@ async fn the_ledger_says_what_became_of_everything() {
 
 const COUNTS: &str = "subscription($id: ID!) { liveVisitors(websiteId: $id) { visitors domain at } }";
 const EVENTS: &str = "subscription($id: ID!) { eventTracked(websiteId: $id) {
-    id at type name path title hostname country countryName device browser os referrer source channel visitorId properties
+    eventId at type name path title hostname country countryName device browser os referrer source channel visitorId properties
     revenue { amount currency } } }";
 
 async fn subscribe(app: &App, client: &Client<'_>, document: &str, site: &str) -> BoxStream<'static, Response> {
