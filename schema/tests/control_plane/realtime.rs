@@ -402,7 +402,7 @@ async fn events_arrive_without_heartbeats_and_machines() {
     let item = next(&mut stream).await;
     assert_eq!(
         item["data"]["eventTracked"],
-        json!({ "id": "00000000-0000-0000-0000-000000000002", "at": "2026-03-04T05:06:07.123Z", "type": "REVENUE",
+        json!({ "eventId": "00000000-0000-0000-0000-000000000002", "at": "2026-03-04T05:06:07.123Z", "type": "REVENUE",
                 "name": "purchase", "path": "/thanks", "title": null, "hostname": "shop.example", "country": "NL",
                 "countryName": "Netherlands", "device": "MOBILE", "browser": "Firefox", "os": null, "referrer": null,
                 "source": null, "channel": "Direct", "visitorId": "01234567-89ab-8cde-8000-00000000000f",
