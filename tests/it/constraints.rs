@@ -20,6 +20,18 @@ fn fields() -> Vec<(&'static str, String, Value)> {
     let message = json!({ "role": "user", "content": "A" });
     vec![
         ("ApiKeyCreateInput", "apiKeyCreate(input: $input)".to_owned(), json!({ "name": "A" })),
+        ("ApiKeyRotateInput", "apiKeyRotate(input: $input)".to_owned(), json!({ "apiKeyId": "<KEY>" })),
+        (
+            "InvitationCreateInput",
+            "invitationCreate(input: $input)".to_owned(),
+            json!({ "email": "guest<N>@shop.example" }),
+        ),
+        (
+            "TeamInviteMemberInput",
+            "teamInviteMember(teamId: \"<TEAM>\", input: $input)".to_owned(),
+            json!({ "email": FORGETFUL }),
+        ),
+        ("WebsiteInviteMemberInput", of_site("websiteInviteMember"), json!({ "email": FORGETFUL })),
         ("TeamCreateInput", "teamCreate(input: $input)".to_owned(), json!({ "name": "A" })),
         ("TeamUpdateInput", "teamUpdate(teamId: \"<TEAM>\", input: $input)".to_owned(), json!({ "name": "A" })),
         ("ConversationCreateInput", "conversationCreate(input: $input)".to_owned(), json!({ "title": "A" })),
@@ -38,7 +50,7 @@ fn fields() -> Vec<(&'static str, String, Value)> {
             "conversationAppendMessage(conversationId: \"<CONVERSATION>\", input: $input)".to_owned(),
             message,
         ),
-        ("OnboardingSaveInput", "onboardingSave(input: $input)".to_owned(), json!({ "step": "A", "data": {} })),
+        ("OnboardingSaveInput", "onboardingSave(input: $input)".to_owned(), json!({ "currentStep": "A", "data": {} })),
         (
             "UserUpdateInput",
             "userUpdate(input: $input)".to_owned(),
@@ -212,6 +224,7 @@ struct World {
     caller: Caller,
     site: String,
     conversation: String,
+    key: String,
     schema: schema::Schema,
     ports: schema::Ports,
     letters: Arc<Letters>,
@@ -229,6 +242,9 @@ impl World {
         let made = app.token(&owner.token).gql(create, json!({})).await;
         let conversation =
             made["data"]["conversationCreate"]["conversation"]["databaseId"].as_str().unwrap().to_owned();
+        let create = "mutation { apiKeyCreate(input: { name: \"A\" }) { apiKey { databaseId } } }";
+        let made = app.token(&owner.token).gql(create, json!({})).await;
+        let key = made["data"]["apiKeyCreate"]["apiKey"]["databaseId"].as_str().unwrap().to_owned();
         let letters = Arc::new(Letters::default());
         let ports = schema::Ports { mail: letters.clone(), ..app.ports.clone() };
         app.sign_up(FORGETFUL).await;
@@ -239,6 +255,7 @@ impl World {
             caller,
             site,
             conversation,
+            key,
             schema: schema::build(true),
             ports,
             letters,
@@ -275,6 +292,7 @@ impl World {
             text.replace("<SITE>", &self.site)
                 .replace("<TEAM>", &self.owner.team)
                 .replace("<CONVERSATION>", &self.conversation)
+                .replace("<KEY>", &self.key)
                 .replace("<SECRET>", &secret)
                 .replace("<PASSWORD>", &self.password)
                 .replace("<N>", &self.number.to_string())
