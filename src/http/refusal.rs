@@ -124,3 +124,27 @@ pub fn complete(error: &mut ServerError, request_id: Uuid) {
     }
     extensions.set("requestId", request_id.to_string());
 }
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::PathSegment;
+
+    use super::*;
+
+    #[test]
+    fn an_error_without_a_code_is_the_documents_unless_something_ran() {
+        let completed = |mut error: ServerError| {
+            complete(&mut error, Uuid::nil());
+            let extensions = serde_json::to_value(&error.extensions).unwrap();
+            (error.message, extensions["code"].as_str().unwrap().to_owned())
+        };
+        let error = || ServerError::new("Data `secret` does not exist.", None);
+        let (message, code) = completed(error());
+        assert_eq!((message.as_str(), code.as_str()), ("Data `secret` does not exist.", "GRAPHQL_VALIDATION_FAILED"));
+        let (message, code) = completed(error().with_path(vec![PathSegment::Field("a".into())]));
+        assert_eq!(code, "INTERNAL_SERVER_ERROR");
+        assert!(!message.contains("secret"), "{message}");
+        let ours = async_graphql::Error::from(Error::forbidden("No.")).into_server_error(Pos::default());
+        assert_eq!(completed(ours), ("No.".to_owned(), "FORBIDDEN".to_owned()));
+    }
+}
