@@ -37,6 +37,7 @@ pub mod tokens;
 pub mod tracker;
 pub mod turns;
 pub mod variable_defaults;
+mod visitor_map;
 pub mod widgets;
 
 pub use start_error::StartError;

@@ -8,6 +8,8 @@ use std::{
 use rustc_hash::FxHashMap as HashMap;
 use schema::{analytics::event::EventKind, traffic::LiveFigures};
 
+use crate::visitor_map::VisitorMap;
+
 /// How long a visitor is current after the last activity, in milliseconds.
 const PRESENT_MS: i64 = 5 * 60 * 1000;
 
@@ -73,8 +75,7 @@ impl Pages {
 /// The current visitors of one website.
 #[derive(Default)]
 pub(super) struct Crowd {
-    /// By the halves of the visitor's number, which need no alignment of eight bytes.
-    seats: HashMap<[u32; 2], Seat>,
+    seats: VisitorMap<Seat>,
     /// Number of visitors by the second of their last activity.
     last: BTreeMap<u32, u64>,
     /// The sum of `last`: the current visitors, once those who left are pruned.
@@ -119,11 +120,9 @@ impl Crowd {
             }
         }
         let second = seconds(sign.time_ms);
-        let [a, b, c, d, e, f, g, h] = sign.visitor.to_le_bytes();
-        let key = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
         let country = sign.country.as_bytes().try_into().unwrap_or_default();
         let fresh = Seat { last: 0, minutes: 0, page: 0, country };
-        let seat = self.seats.entry(key).or_insert(fresh);
+        let seat = self.seats.or_insert(sign.visitor, fresh);
         if second >= seat.last {
             if let Some(count) = self.last.get_mut(&seat.last) {
                 *count -= 1;
@@ -168,10 +167,7 @@ impl Crowd {
         }
         self.swept = now;
         let oldest = seconds(now_ms - MEMORY_MS);
-        self.seats.retain(|_, seat| seat.last >= oldest);
-        if self.seats.len() < self.seats.capacity() / 4 {
-            self.seats.shrink_to_fit();
-        }
+        self.seats.retain(|seat| seat.last >= oldest);
         self.forget_pages(now_ms);
     }
 
