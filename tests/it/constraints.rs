@@ -310,10 +310,9 @@ impl World {
                 self.password = input["newPassword"].as_str().unwrap().to_owned();
                 None
             }
-            // Refused for another reason, such as a value that exists already.
-            Some("CONFLICT") | None if answer["errors"][0]["message"].is_null() || extensions["code"] == "CONFLICT" => {
-                None
-            }
+            // Refused for another reason, such as a value that exists already, or an address that is not confirmed.
+            Some("CONFLICT" | "NOT_FOUND") => None,
+            None if answer["errors"][0]["message"].is_null() => None,
             _ => panic!("{query} {input}: {answer}"),
         }
     }
