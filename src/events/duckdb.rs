@@ -11,7 +11,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -42,12 +42,13 @@ const LOG_BYTES: u64 = 16 << 20;
 const MAX_OPEN: usize = 30_000;
 
 /// Approximate memory limit of open visits after a batch.
-const MAX_OPEN_BYTES: usize = 48 << 20;
+const MAX_OPEN_BYTES: usize = 32 << 20;
 
 /// Visits that a next event can still extend.
 #[derive(Debug, Default)]
 pub struct Open {
-    visits: HashMap<Who, Visit>,
+    /// Shared with the change of a batch, which may replace them.
+    visits: HashMap<Who, Arc<Visit>>,
     /// Last event of any closed visit, per website: an event more than a gap later cannot fall into a closed visit.
     closed_until: HashMap<Uuid, i64>,
     /// Commits per website since the start.
@@ -60,7 +61,7 @@ pub struct Open {
 
 impl Open {
     /// The website's open visits.
-    pub fn of(&self, website: Uuid) -> impl Iterator<Item = &Visit> {
+    pub fn of(&self, website: Uuid) -> impl Iterator<Item = &Arc<Visit>> {
         self.visits.values().filter(move |visit| visit.website == website)
     }
 
@@ -192,8 +193,8 @@ impl Database {
         // The snapshot is taken by the first statement that reads the database.
         reader.query_row("SELECT count(*) FROM progress", [], |row| row.get::<_, i64>(0))?;
         let version = open.version(website);
-        let overlaps = |visit: &&Visit| visit.start_ms <= window.1 && visit.end_ms >= window.0;
-        let visits: Vec<Visit> = open.of(website).filter(overlaps).cloned().collect();
+        let overlaps = |visit: &&Arc<Visit>| visit.start_ms <= window.1 && visit.end_ms >= window.0;
+        let visits: Vec<Arc<Visit>> = open.of(website).filter(overlaps).cloned().collect();
         drop(open);
         reader.execute_batch("TRUNCATE temp.open_visits")?;
         if !visits.is_empty() {
@@ -356,8 +357,8 @@ impl Database {
             let mut current = visit.cloned();
             for event in events {
                 match &mut current {
-                    Some(visit) if visit.reaches(event.time_ms) => visit.add(event),
-                    _ => change.closed.extend(current.replace(Visit::begun_by(event))),
+                    Some(visit) if visit.reaches(event.time_ms) => Arc::make_mut(visit).add(event),
+                    _ => change.closed.extend(current.replace(Arc::new(Visit::begun_by(event)))),
                 }
             }
             change.opened.insert(who, current);
@@ -366,7 +367,7 @@ impl Database {
             rebuild(connection, &late, |visits| {
                 for visit in visits {
                     // The last one of a visitor may go on; what follows closes it if not.
-                    let earlier = change.opened.insert(visit.who(), Some(visit));
+                    let earlier = change.opened.insert(visit.who(), Some(Arc::new(visit)));
                     change.closed.extend(earlier.flatten());
                 }
             })?;
@@ -376,7 +377,7 @@ impl Database {
         let horizon = settled_ms.saturating_sub(VISIT_GAP_MS);
         for (who, visit) in &open.visits {
             if visit.end_ms < horizon && !change.opened.contains_key(who) {
-                change.opened.insert(*who, Some(visit.clone()));
+                change.opened.insert(*who, Some(Arc::clone(visit)));
             }
         }
         for slot in change.opened.values_mut() {
@@ -433,8 +434,8 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
 /// The changes of a batch to [`Open`] once it is committed.
 #[derive(Debug, Default)]
 struct Change {
-    opened: HashMap<Who, Option<Visit>>,
-    closed: Vec<Visit>,
+    opened: HashMap<Who, Option<Arc<Visit>>>,
+    closed: Vec<Arc<Visit>>,
     appended: Appended,
 }
 

@@ -3,7 +3,7 @@
 //! - Only the columns that visits need are read, in parts of bounded size.
 //! - A start leaves no visit open: it closes those it finds, and the visitor's next event reopens its visit.
 
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 use duckdb::{Connection, params};
 use rustc_hash::FxHashSet as HashSet;
@@ -48,13 +48,13 @@ pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
 ///
 /// # Errors
 /// Errors of the store, such as a full disk.
-pub fn append_visits(connection: &Connection, visits: &[Visit]) -> duckdb::Result<()> {
+pub fn append_visits(connection: &Connection, visits: &[impl Borrow<Visit>]) -> duckdb::Result<()> {
     if visits.is_empty() {
         return Ok(());
     }
     let mut appender = connection.appender("visits")?;
     for visit in visits {
-        append_visit(&mut appender, visit)?;
+        append_visit(&mut appender, visit.borrow())?;
     }
     appender.flush()
 }

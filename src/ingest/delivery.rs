@@ -115,7 +115,8 @@ impl Delivery {
             }
             let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(from) };
             let bytes = entries.iter().map(|entry| entry.bytes).sum();
-            let events: Vec<_> = entries.into_iter().flat_map(|entry| entry.events).collect();
+            let mut events = Vec::with_capacity(entries.iter().map(|entry| entry.events.len()).sum());
+            events.extend(entries.into_iter().flat_map(|entry| entry.events));
             let settled_ms = self.clock.now().timestamp_millis() - LATE_MS;
             self.sink.deliver(events, settled_ms, last).await?;
             self.state.reached(last, bytes);

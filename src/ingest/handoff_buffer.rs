@@ -12,10 +12,10 @@ use std::{
 use super::{journal::Entry, memory::memory_of};
 
 /// Memory limit of the buffered events, in bytes, which bounds the cost of a slow store.
-const HELD: usize = 24 << 20;
+const HELD: usize = 12 << 20;
 
 /// Approximate memory of the events in one delivery.
-const BATCH: usize = 16 << 20;
+const BATCH: usize = 8 << 20;
 
 /// Committed groups to deliver.
 #[derive(Default)]
@@ -102,14 +102,14 @@ mod tests {
     fn what_is_too_much_is_left_to_the_journal() {
         let relay = HandoffBuffer::default();
         for position in 1..=3 {
-            relay.give(entry(position, 10));
+            relay.give(entry(position, 5));
         }
         assert!(relay.after(0).is_empty());
-        relay.give(entry(4, 5));
-        assert_eq!(relay.give(entry(5, 5)), 10 << 20);
+        relay.give(entry(4, 3));
+        assert_eq!(relay.give(entry(5, 3)), 6 << 20);
         assert!(relay.after(0).is_empty(), "the first ones are in the journal");
         assert_eq!(positions(&relay.after(3)), [4, 5]);
-        relay.give(entry(6, 16));
+        relay.give(entry(6, 8));
         relay.give(entry(7, 1));
         assert_eq!(positions(&relay.after(5)), [6], "a delivery has its bound");
         assert_eq!(positions(&relay.after(6)), [7]);

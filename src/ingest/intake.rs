@@ -34,10 +34,10 @@ use crate::{jobs::supervisor::Run, live::Hub};
 const WAITING: usize = 8_192;
 
 /// Memory limit of waiting events, in bytes.
-const WAITING_BYTES: usize = 32 << 20;
+const WAITING_BYTES: usize = 16 << 20;
 
 /// Approximate memory of the events in one group.
-const GROUP_BYTES: usize = 12 << 20;
+const GROUP_BYTES: usize = 6 << 20;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;

@@ -18,7 +18,7 @@ use super::{handoff_buffer::HandoffBuffer, journal::Entry};
 use crate::jobs::supervisor::Beat;
 
 /// Memory of events that triggers delivery without a query: more would delay the next query too much.
-const ENOUGH: usize = 10 << 20;
+const ENOUGH: usize = 5 << 20;
 
 /// Commits within this time are one mark.
 const TOGETHER: Duration = Duration::from_millis(50);
