@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo footfall test setup browser bench soak fuzz schemathesis lint drift contract
+.PHONY: demo footfall test test-postgres setup browser postgres bench soak fuzz schemathesis lint drift contract
 
 demo: footfall ## Runs three websites with 90 days of traffic and live visitors
 	./footfall demo
@@ -15,18 +15,34 @@ footfall: setup ## Builds the binary and links it into this folder (`cargo build
 	cargo build --workspace --bins
 	ln -sfn "$(CARGO_TARGET_DIR)/debug/footfall" footfall
 
-test: setup browser ## Runs every test
+TESTS := --workspace --bins --lib --tests
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+
+test: setup browser test-postgres ## Runs every test
 	cargo test --quiet --package footfall-schema --doc
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --bins --lib --tests; else cargo test --workspace --bins --lib --tests; fi
+	cargo $(if $(NEXTEST),nextest run,test) $(TESTS)
+
+# Without nextest, its profile's filter does not apply: everything runs.
+test-postgres: setup postgres ## Runs the tests of the control plane and REST on PostgreSQL
+	cargo build --workspace --bins
+	tests/postgres.sh "$(CARGO_TARGET_DIR)/debug/footfall" cargo $(if $(NEXTEST),nextest run --profile postgres,test) $(TESTS)
+
+# Installs the Debian packages in $$absent.
+INSTALL := if [ -n "$$absent" ]; then \
+	  sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$absent >/dev/null; \
+	fi
+
+postgres: ## Debian's PostgreSQL, on which some tests run too
+	@absent=""; \
+	command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || absent="postgresql"; \
+	$(INSTALL)
 
 browser: ## Debian's Chromium and Firefox, which run the tracker in the tests; others by CHROMIUM=PATH and FIREFOX=PATH
 	@absent=""; \
 	[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || absent="chromium"; \
 	[ -x "$${FIREFOX:-/usr/bin/firefox-esr}" ] || absent="$$absent firefox-esr"; \
-	if [ -n "$$absent" ]; then \
-	  sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo -n"; fi; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$absent >/dev/null; \
-	fi
+	$(INSTALL)
 
 bench: setup ## Prints every benchmark as a ratio
 	cargo bench --bench import --bench dashboard --bench rest --bench ingest --bench hostile --bench memory

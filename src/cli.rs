@@ -162,7 +162,7 @@ pub fn openapi() -> Result<String, StartError> {
 /// Reads the settings and starts logging.
 fn configured(flags: Flags) -> Result<Config, StartError> {
     let config = Config::layered(flags)?;
-    let filter = EnvFilter::try_new(&config.log)
+    let filter = EnvFilter::try_new(&config.settings.log)
         .map_err(|error| StartError::new(format!("log: must be a level such as info, or a filter ({error})")))?;
     log::start(filter);
     for name in settings::unknown_variables(&Cli::command(), std::env::vars_os()) {
@@ -173,7 +173,7 @@ fn configured(flags: Flags) -> Result<Config, StartError> {
 
 /// Refuses a folder without an installation, so that a mistyped path does not create a new one.
 fn installed(config: &Config) -> Result<(), StartError> {
-    let sign = if config.database_url.is_some() { config.data.keys() } else { config.data.control_plane() };
+    let sign = if config.settings.database_url.is_some() { config.data.keys() } else { config.data.control_plane() };
     if sign.exists() {
         return Ok(());
     }

@@ -17,13 +17,24 @@ pub struct DataFolder(PathBuf);
 
 /// Held for as long as the process uses the folder's event store.
 #[derive(Debug)]
-pub struct Held(LockFile);
+pub struct Held {
+    lock: LockFile,
+    /// The folder, if this process has created it.
+    created: Option<PathBuf>,
+}
 
 impl Held {
     /// Proof that this process has locked the folder.
     #[must_use]
     pub fn operator(&self) -> Operator {
-        Operator::new(&self.0)
+        Operator::new(&self.lock)
+    }
+
+    /// Removes the folder if this process has created it: for a start that failed.
+    pub fn discard(&self) {
+        if let Some(Err(error)) = self.created.as_ref().map(fs::remove_dir_all) {
+            tracing::warn!(error.source = %error, "cannot remove the new data folder");
+        }
     }
 }
 
@@ -91,10 +102,11 @@ impl DataFolder {
     /// # Errors
     /// When another process holds it, or it is not writable.
     pub fn hold(&self) -> Result<Held, StartError> {
+        let created = (!self.0.exists()).then(|| self.0.clone());
         self.create()?;
-        let file = self.lock_file()?;
-        match file.lock() {
-            Ok(true) => Ok(Held(file)),
+        let lock = self.lock_file()?;
+        match lock.lock() {
+            Ok(true) => Ok(Held { lock, created }),
             Ok(false) => Err(StartError::held(&self.0)),
             Err(error) => Err(StartError::new(format!("cannot lock the data folder {} ({error})", self.0.display()))),
         }

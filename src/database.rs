@@ -1,18 +1,23 @@
 //! Opens the control plane, SQLite in a file or PostgreSQL by URL, and runs the migrations.
 //!
-//! - SQLite has one writer connection and several readers, so that two writes of this process never collide.
+//! - Both have one writer connection and several readers, so that two writes of this process never collide, and a write
+//!   that waits never takes the connection that another one reads with.
 //! - Another process (the command line beside a running server) may write too; each waits for the other's lock.
 
 use std::{fmt, path::Path, time::Duration};
 
 use migration::{Migrator, Steps as _};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, sqlx::sqlite::SqliteJournalMode};
+use schema::database::lock_writes;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, TransactionTrait as _,
+    sqlx::sqlite::SqliteJournalMode,
+};
 
 /// Number of reader connections to a SQLite file.
 const READERS: u32 = 4;
 
-/// Number of connections to PostgreSQL.
-const POOL: u32 = 10;
+/// Number of reader connections to PostgreSQL.
+const POSTGRES_READERS: u32 = 9;
 
 /// How long a statement waits for another process's write lock, and a request for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,11 +45,10 @@ pub async fn open(url_or_path: &str) -> Result<(DatabaseConnection, DatabaseConn
     if url_or_path.starts_with("postgres://") || url_or_path.starts_with("postgresql://") {
         // The URL may contain a password, so it is not repeated.
         let failed = |cause: DbErr| OpenError { place: "at the configured URL".to_owned(), cause: cause.to_string() };
-        let mut options = quiet(url_or_path);
-        options.max_connections(POOL);
-        let pool = Database::connect(options).await.map_err(failed)?;
-        Migrator::up(&pool, None).await.map_err(failed)?;
-        return Ok((pool.clone(), pool));
+        let writer = postgres(url_or_path, 1).await.map_err(failed)?;
+        migrate_postgres(&writer).await.map_err(failed)?;
+        let reader = postgres(url_or_path, POSTGRES_READERS).await.map_err(failed)?;
+        return Ok((writer, reader));
     }
     let path = Path::new(url_or_path);
     let failed = |cause: String| OpenError { place: path.display().to_string(), cause };
@@ -60,6 +64,22 @@ fn quiet(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).acquire_timeout(PATIENCE);
     options
+}
+
+async fn postgres(url: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let mut options = quiet(url);
+    options.max_connections(connections);
+    Database::connect(options).await
+}
+
+/// Runs pending migrations under the write lock: of two processes that start at once, one waits.
+async fn migrate_postgres(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = writer.begin().await?;
+    lock_writes(&transaction).await?;
+    // It looks for its own table by creating it, which PostgreSQL notes each time.
+    transaction.execute_unprepared("SET LOCAL client_min_messages = warning").await?;
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await
 }
 
 async fn sqlite(path: &Path, connections: u32, only_reads: bool) -> Result<DatabaseConnection, DbErr> {

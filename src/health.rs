@@ -1,4 +1,4 @@
-//! The `/health` endpoint: whether ingest, delivery, the stores and the background tasks make progress.
+//! The `/health` endpoint: whether ingest, delivery, the stores and the background jobs make progress.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -13,7 +13,7 @@ use axum::{
 use schema::{Ports, error::Result, ports::Sink};
 use serde_json::{Map, Value, json};
 
-use crate::{ingest::intake::Intake, tasks::Tasks};
+use crate::{ingest::intake::Intake, jobs::supervisor::Jobs};
 
 /// How long work may wait without any progress.
 pub const STUCK: Duration = Duration::from_secs(20);
@@ -57,7 +57,7 @@ pub struct Health {
     ports: Ports,
     sink: Arc<dyn Sink>,
     intake: Intake,
-    tasks: Tasks,
+    jobs: Jobs,
     event_store: Probe,
     control_plane: Probe,
     journal: Probe,
@@ -67,12 +67,12 @@ pub struct Health {
 impl Health {
     /// Monitors a server with these parts.
     #[must_use]
-    pub fn new(ports: Ports, sink: Arc<dyn Sink>, intake: Intake, tasks: Tasks) -> Self {
+    pub fn new(ports: Ports, sink: Arc<dyn Sink>, intake: Intake, jobs: Jobs) -> Self {
         Self {
             ports,
             sink,
             intake,
-            tasks,
+            jobs,
             event_store: Probe::default(),
             control_plane: Probe::default(),
             journal: Probe::default(),
@@ -99,7 +99,7 @@ impl Health {
     async fn look(&self) -> Answer {
         let (ingest, event_store, control_plane) =
             futures_util::join!(self.ingest(), self.event_store(), self.control_plane());
-        let broken = self.tasks.broken();
+        let broken = self.jobs.broken();
         let tasks = (!broken.is_empty()).then(|| format!("panicked: {}", broken.join(", ")));
         let parts = [
             ("ingest", ingest),
@@ -115,7 +115,7 @@ impl Health {
             .collect();
         let (status, word) =
             if is_well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
-        (status, json!({ "status": word, "checks": checks }))
+        (status, json!({ "status": word, "checks": checks, "jobs": self.jobs.reports() }))
     }
 
     async fn ingest(&self) -> Option<String> {

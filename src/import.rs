@@ -25,6 +25,7 @@ mod source;
 mod spill;
 mod storing;
 mod summary;
+pub mod target;
 pub mod terminal;
 mod time;
 mod visitors;

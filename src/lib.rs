@@ -20,6 +20,7 @@ pub mod health;
 pub mod http;
 pub mod import;
 pub mod ingest;
+pub mod jobs;
 pub mod live;
 pub mod log;
 pub mod long_work;
@@ -30,13 +31,13 @@ pub mod series_buckets;
 pub mod server;
 mod start_error;
 pub mod system;
-pub mod tasks;
 #[cfg(test)]
 mod test_server;
 pub mod tokens;
 pub mod tracker;
 pub mod turns;
 pub mod variable_defaults;
+mod visitor_map;
 pub mod widgets;
 
 pub use start_error::StartError;
@@ -47,16 +48,13 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use axum::{Json, Router, routing::get};
 use schema::{
     Ports,
     access::Operator,
-    api_key::usage,
+    background::Background,
     ports::{Clock, DomainProof, Events, Ids, NoTraffic, Sink},
-    website::deletion,
 };
-use tokio::task::JoinSet;
 
 use crate::{
     auth::Door,
@@ -68,13 +66,13 @@ use crate::{
     events::{Store, duckdb::Budget},
     health::Health,
     http::{Endpoint, HttpConfig, Middleware, PersistedDocuments, middleware},
-    import::{Importer, Target, handover},
+    import::{Importer, handover},
     ingest::{
         agent::Agents,
         chain::Chain,
         delivery::Delivery,
         enrich::Enricher,
-        intake::{self, DRAIN, Desk, Intake},
+        intake::{self, Desk, Intake},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
@@ -83,12 +81,12 @@ use crate::{
         seen::{Limits, Seen},
         sites::Sites as Tracked,
     },
+    jobs::{JOBS, Work, supervisor::Jobs},
     live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
     rest::{Rest, Shell},
     server::{connections::Connections, listeners::Listeners},
     system::{SystemClock, SystemIds},
-    tasks::Tasks,
     tokens::{Keyring, external::External},
 };
 
@@ -108,11 +106,11 @@ pub const DOCUMENTS: &[&str] = &[
 /// Descriptions of the routes that are not documents: ingest, widgets, health, keys.
 const BESIDE: &str = include_str!("../schema/rest/fixed.json");
 
-/// How often counted API requests are written.
-const FLUSH_EVERY: Duration = Duration::from_secs(5);
-
 /// How long requests may still run after a stop was requested.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long background jobs may still run after that, to deliver what was accepted.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// A running installation: its stores are open and its data folder is held.
 pub struct App {
@@ -125,13 +123,13 @@ pub struct App {
     store: Store,
     inflow: Inflow,
     intake: Intake,
-    tasks: Tasks,
-    held: Held,
+    jobs: Jobs,
+    held: Arc<Held>,
 }
 
-/// Delivery of events to the event store.
+/// The way of events to the event store.
 struct Inflow {
-    desk: intake::Running,
+    intake: intake::Task,
     delivery: Delivery,
 }
 
@@ -162,7 +160,7 @@ pub async fn control_plane(
     events: Arc<dyn Events>,
     around: &Surroundings,
 ) -> Result<(Ports, Arc<Keyring>), StartError> {
-    let place = match &config.database_url {
+    let place = match &config.settings.database_url {
         Some(url) => url.clone(),
         None => {
             config.data.create()?;
@@ -173,7 +171,7 @@ pub async fn control_plane(
     config.data.create()?;
     let keyring = Keyring::open(config.data.keys(), around.clock.clone())
         .map_err(|error| StartError::new(format!("cannot open the signing keys: {error}")))?;
-    let keyring = Arc::new(keyring.with_minutes(i64::from(config.token_minutes)));
+    let keyring = Arc::new(keyring.with_minutes(i64::from(config.settings.token_minutes)));
     let changes = Arc::default();
     let ports = Ports {
         database: schema::database::Database::new(writer, reader, Arc::clone(&changes)),
@@ -183,13 +181,14 @@ pub async fn control_plane(
         passwords: Arc::new(BoundedArgon2::default()),
         tokens: keyring.clone(),
         issuer: config.issuer.clone().map(|issuer| External::open(issuer, around.clock.clone())),
-        sign_up: config.sign_up,
-        limits: config.limits,
+        sign_up: config.settings.signup,
+        limits: config.settings.limits,
         key_usage: Arc::default(),
         attempts: Arc::default(),
-        mail: mail::sender(config.mail.as_ref(), &config.public_url, &around.clock, &around.ids)?,
+        mail: mail::sender(config.mail.as_ref(), &config.public_url(), &around.clock, &around.ids)?,
         changes,
         told: Arc::default(),
+        background: Background::default(),
         live: Arc::new(NoTraffic),
         ledger: Arc::new(NoTraffic),
         proof: around.proof.clone(),
@@ -213,19 +212,24 @@ impl App {
     /// Opens everything and mounts the routes.
     ///
     /// # Errors
-    /// When the folder is held by another process, or a store cannot be opened.
+    /// When the folder is held by another process, or a store cannot be opened. A folder that did not exist before is removed.
     pub async fn build(config: Config, around: Surroundings) -> Result<Self, StartError> {
-        let held = config.data.hold()?;
+        let held = Arc::new(config.data.hold()?);
+        Self::open(config, around, Arc::clone(&held)).await.inspect_err(|_| held.discard())
+    }
+
+    async fn open(config: Config, around: Surroundings, held: Arc<Held>) -> Result<Self, StartError> {
         let secret = config.data.secret()?;
-        let budget = Budget { memory_mib: config.memory_mib, threads: config.threads };
-        let time_limit = Duration::from_secs(config.timeout_seconds);
+        let budget = Budget { memory_mib: config.settings.memory_mib, threads: config.settings.threads };
+        let time_limit = Duration::from_secs(config.settings.timeout_seconds);
         let path = config.data.event_store();
         let store = tokio::task::spawn_blocking(move || Store::open(Some(&path), budget, time_limit))
             .await
             .map_err(|error| StartError::new(error.to_string()))?
             .map_err(|error| StartError::new(format!("cannot open the event store: {error}")))?;
         let (mut ports, keyring) = control_plane(&config, Arc::new(store.clone()), &around).await?;
-        let enricher = Arc::new(Enricher::new(config.geo_database.as_deref(), config.datacentres.as_deref())?);
+        let enricher =
+            Arc::new(Enricher::new(config.settings.geo_database.as_deref(), config.settings.datacentres.as_deref())?);
         let scratch = config.data.path().to_path_buf();
         let importer = Importer {
             events: Arc::new(store.clone()),
@@ -237,12 +241,10 @@ impl App {
         };
         let (inflow, gateway) = inflow(&config, &mut ports, &held.operator(), store.clone(), &importer).await?;
         let intake = gateway.intake.clone();
-        let tasks = Tasks::default();
-        tasks.add("intake", intake.state().intake.clone());
-        tasks.add("delivery", intake.state().delivery.clone());
-        let health = Health::new(ports.clone(), Arc::new(store.clone()), intake.clone(), tasks.clone());
+        let jobs = Jobs::default();
+        let health = Health::new(ports.clone(), Arc::new(store.clone()), intake.clone(), jobs.clone());
         let service = routes(&config, &ports, keyring, gateway, health)?;
-        Ok(Self { ports, importer, config, service, store, inflow, intake, tasks, held })
+        Ok(Self { ports, importer, config, service, store, inflow, intake, jobs, held })
     }
 
     /// The routes, for benchmarks with their own listener.
@@ -271,49 +273,27 @@ impl App {
     /// Serves until `stop` resolves, then waits for running requests.
     ///
     /// # Errors
-    /// When the socket for imports cannot be created.
+    /// When the socket for imports cannot be created. A folder that did not exist before is removed.
     pub async fn serve(
         self,
         listeners: impl Into<Listeners>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), StartError> {
-        let mut jobs = JoinSet::new();
         // The rules for user agents take a tenth of a second to compile; no request waits for them.
         tokio::task::spawn_blocking(Agents::warm);
-        let socket = handover::listen(&self.config.data.socket())?;
-        let (tasks, importer) = (self.tasks.clone(), self.importer.clone());
-        let operator = self.operator();
-        let sites = Arc::new(Sites(self.ports.clone(), operator));
-        jobs.spawn(async move {
-            let serve = || handover::serve(&socket, importer.clone(), sites.clone());
-            tasks.keep_running("imports", serve).await;
-        });
-        let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
-        jobs.spawn(async move {
-            let flush = || async {
-                if let Err(error) = usage::flush(&ports, &operator).await {
-                    tracing::warn!(error.code = error.code(), "cannot write the usage counts of API keys");
-                }
-            };
-            tasks.repeat("usage of API keys", FLUSH_EVERY, flush).await;
-        });
-        let (tasks, ports) = (self.tasks.clone(), self.ports.clone());
-        jobs.spawn(async move {
-            let erase = || async {
-                if let Err(error) = deletion::carry_out(&ports, &operator).await {
-                    tracing::warn!(error.code = error.code(), "the events of deleted websites will be erased later");
-                }
-            };
-            tasks.repeat("erasure", FLUSH_EVERY, erase).await;
-        });
+        let background = self.ports.background.clone();
+        let socket = self.config.data.socket();
+        let listener = handover::listen(&socket).inspect_err(|_| self.held.discard())?;
+        let work = Work {
+            operator: self.operator(),
+            imports: (listener, self.importer),
+            ports: self.ports,
+            intake: self.inflow.intake.into(),
+            delivery: self.inflow.delivery.into(),
+        };
+        self.jobs.start(JOBS, work);
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-        let Inflow { desk, mut delivery } = self.inflow;
-        let (stop_delivery, mut delivery_stops) = tokio::sync::oneshot::channel();
-        let delivering = tokio::spawn(async move {
-            delivery.run(&mut delivery_stops).await;
-            delivery
-        });
-        let connections = Arc::new(Connections::new(self.config.connections.clone()));
+        let connections = Arc::new(Connections::new(self.config.connections()));
         let serving = server::serve(listeners, self.service, connections, async move {
             stop.await;
             drop(told);
@@ -326,25 +306,13 @@ impl App {
             () = serving => {}
             () = overdue => tracing::warn!("requests were still running ten seconds after the stop"),
         }
-        jobs.shutdown().await;
-        // Acknowledged events are delivered before the process ends.
-        let drained = async {
-            desk.stop().await;
-            drop(stop_delivery);
-            match delivering.await {
-                Ok(mut delivery) => delivery.catch_up().await.map(|_| ()),
-                Err(_) => Ok(()),
-            }
-        };
-        match tokio::time::timeout(DRAIN, drained).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error.code = error.code(), "undelivered events stay in the journal until the next start")
-            }
-            Err(_) => tracing::warn!("undelivered events stay in the journal until the next start"),
+        let ended = async { tokio::join!(self.jobs.stop(), background.finish()) };
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!(
+                "background jobs were still running at the end; undelivered events stay in the journal until the next start"
+            );
         }
-        let _ = std::fs::remove_file(self.config.data.socket());
-        usage::flush(&self.ports, &operator).await?;
+        let _ = std::fs::remove_file(socket);
         Ok(())
     }
 }
@@ -381,14 +349,14 @@ async fn inflow(
     hub.recall(&recent);
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
-    let most_bytes = u64::from(config.journal_mib) << 20;
+    let most_bytes = u64::from(config.settings.journal_mib) << 20;
     let (desk, state) = Desk::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);
     }
     ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
-    let (intake, desk) = desk.start(writer);
+    let (intake, task) = desk.open(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
         sites: Tracked::new(ports.clone(), *operator),
@@ -402,11 +370,11 @@ async fn inflow(
         },
         intake,
         notes,
-        proxies: Arc::new(config.trusted_proxies.clone()),
-        limiter: Arc::new(Limiter::new(config.ingest_per_minute)),
+        proxies: Arc::new(config.settings.trusted_proxies.clone()),
+        limiter: Arc::new(Limiter::new(config.settings.ingest_per_minute)),
         ports: ports.clone(),
     };
-    Ok((Inflow { desk, delivery }, gateway))
+    Ok((Inflow { intake: task, delivery }, gateway))
 }
 
 fn routes(
@@ -419,17 +387,17 @@ fn routes(
     let rest = rest_api()?;
     let health = Arc::new(health);
     let http = HttpConfig {
-        trusted: PersistedDocuments::new(rest.stored().map(|stored| stored.text), config.free_text),
-        cors_origins: config.cors_origins.clone(),
-        introspection: config.introspection,
-        timeout: Duration::from_secs(config.timeout_seconds),
-        answer_bytes: (config.answer_mib as usize) << 20,
+        trusted: PersistedDocuments::new(rest.stored().map(|stored| stored.text), config.settings.free_text),
+        cors_origins: config.settings.cors_origins.clone(),
+        introspection: config.settings.introspection,
+        timeout: Duration::from_secs(config.settings.timeout_seconds),
+        answer_bytes: (config.settings.answer_mib as usize) << 20,
         buckets: series_buckets::at_most,
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.trusted_proxies.clone(), &gateway.chain.secret);
+    let door = Door::new(ports.clone(), config.settings.trusted_proxies.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
-    let executor = schema::build(config.introspection);
+    let executor = schema::build(config.settings.introspection);
     let graphql = Endpoint::new(executor, door.clone(), rest.index(), http.clone(), ports.clock.clone());
     let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {
@@ -446,23 +414,4 @@ fn routes(
     let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
     Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone()))
-}
-
-/// Website lookup for imports.
-struct Sites(Ports, Operator);
-
-#[async_trait]
-impl handover::Websites for Sites {
-    async fn find(&self, id_or_domain: &str) -> schema::Result<Target> {
-        target(&self.0, &self.1, id_or_domain).await
-    }
-}
-
-/// The website with this ID or domain, for an operator.
-///
-/// # Errors
-/// `NotFound`; `Conflict` when several teams have the domain.
-pub async fn target(ports: &Ports, operator: &Operator, id_or_domain: &str) -> schema::Result<Target> {
-    let site = operator.site(ports, id_or_domain).await?;
-    Ok(Target { website: site.id(), domain: site.website().domain.clone() })
 }

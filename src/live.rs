@@ -3,8 +3,9 @@
 //! - Only durable events are added.
 //! - A visitor is current for five minutes after the last event or heartbeat (CONTRACT 14).
 
+mod crowd;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -15,107 +16,22 @@ use std::{
 use futures_util::stream::{BoxStream, StreamExt as _, unfold};
 use rustc_hash::FxHashMap as HashMap;
 use schema::{
-    analytics::event::{Event, EventKind},
+    analytics::event::Event,
     ports::{Clock, Live, RecentEvent},
     traffic::LiveFigures,
 };
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-/// How long a visitor is current after the last activity, in milliseconds.
-const PRESENT_MS: i64 = 5 * 60 * 1000;
+use self::crowd::{Crowd, MINUTES, Sign};
 
-/// Minutes of [`LiveFigures::minutes`].
-const MINUTES: i64 = 30;
-
-/// How long events are relevant here, in milliseconds.
-pub const MEMORY_MS: i64 = MINUTES * 60 * 1000;
-
-/// Paths of [`LiveFigures::pages`].
-const PAGES: usize = 20;
-
-/// Maximum size of the paths of one website's current visitors, in bytes; visitors on further pages count, but their
-/// pages are not named.
-const PAGES_BYTES: usize = 4 << 20;
+pub use self::crowd::MEMORY_MS;
 
 /// How many events a subscriber may be behind before it misses some.
 const BEHIND: usize = 1_024;
 
 /// Minimum interval between two updates of one subscription.
 const PACE: Duration = Duration::from_millis(200);
-
-/// A visitor of the last half hour. There may be millions: each takes 24 bytes with its key.
-#[derive(Clone, Copy)]
-struct Seat {
-    /// Last activity, in seconds since 1970.
-    last: u32,
-    /// A bit for each minute with activity in the half hour before that, by the minute modulo 32.
-    minutes: u32,
-    /// Number of the page.
-    page: u16,
-    /// ISO 3166-1 alpha-2; zeros where unknown.
-    country: [u8; 2],
-}
-
-/// Pages by number; 0 is an unnamed page.
-#[derive(Default)]
-struct Pages {
-    names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u16>,
-    bytes: usize,
-}
-
-impl Pages {
-    /// The number of a page; 0 if too many are already known.
-    fn number(&mut self, path: &Arc<str>) -> u16 {
-        if let Some(number) = self.numbers.get(path) {
-            return *number;
-        }
-        let number = u16::try_from(self.names.len() + 1).unwrap_or(0);
-        if path.is_empty() || number == 0 || self.is_full() {
-            return 0;
-        }
-        self.bytes += path.len();
-        self.names.push(Arc::clone(path));
-        self.numbers.insert(Arc::clone(path), number);
-        number
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= PAGES_BYTES || self.names.len() >= usize::from(u16::MAX)
-    }
-
-    fn name(&self, number: u16) -> Option<&Arc<str>> {
-        self.names.get(usize::from(number).checked_sub(1)?)
-    }
-}
-
-/// The current visitors of one website.
-#[derive(Default)]
-struct Crowd {
-    /// By the halves of the visitor's number, which need no alignment of eight bytes.
-    seats: HashMap<[u32; 2], Seat>,
-    /// Number of visitors by the second of their last activity.
-    last: BTreeMap<u32, u64>,
-    /// The sum of `last`: the current visitors, once those who left are pruned.
-    present: u64,
-    /// Page views by second.
-    views: VecDeque<(i64, u64)>,
-    /// Number of active visitors per minute.
-    heard: BTreeMap<u32, u64>,
-    pages: Pages,
-    /// Last cleanup, in seconds since 1970.
-    swept: u32,
-}
-
-/// The parts of an event used here.
-struct Sign<'a> {
-    visitor: u64,
-    time_ms: i64,
-    kind: EventKind,
-    country: &'a str,
-    path: &'a Arc<str>,
-}
 
 struct Site {
     crowd: Mutex<Crowd>,
@@ -149,129 +65,6 @@ pub struct Hub {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn seconds(time_ms: i64) -> u32 {
-    u32::try_from(time_ms.div_euclid(1000)).unwrap_or_default()
-}
-
-/// The first second whose visitors are still current: a visitor's second counts in full.
-fn present_from(now_ms: i64) -> u32 {
-    seconds(now_ms - PRESENT_MS)
-}
-
-impl Crowd {
-    fn take(&mut self, sign: &Sign<'_>) {
-        if sign.kind == EventKind::Pageview {
-            let second = sign.time_ms.div_euclid(1000);
-            // Late ones find their second among the last few.
-            let at = self.views.iter().rposition(|(known, _)| *known <= second);
-            match at.and_then(|at| self.views.get_mut(at)) {
-                Some((known, count)) if *known == second => *count += 1,
-                _ => self.views.insert(at.map_or(0, |at| at + 1), (second, 1)),
-            }
-        }
-        let second = seconds(sign.time_ms);
-        let [a, b, c, d, e, f, g, h] = sign.visitor.to_le_bytes();
-        let key = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])];
-        let country = sign.country.as_bytes().try_into().unwrap_or_default();
-        let fresh = Seat { last: 0, minutes: 0, page: 0, country };
-        let seat = self.seats.entry(key).or_insert(fresh);
-        if second >= seat.last {
-            if let Some(count) = self.last.get_mut(&seat.last) {
-                *count -= 1;
-                self.present -= 1;
-                if *count == 0 {
-                    self.last.remove(&seat.last);
-                }
-            }
-            *self.last.entry(second).or_default() += 1;
-            self.present += 1;
-            // The bits of the minutes that passed meanwhile stood for minutes that are over.
-            let passed = second / 60 - seat.last / 60;
-            for minute in (second / 60 + 1).saturating_sub(passed.min(32))..=second / 60 {
-                seat.minutes &= !(1 << (minute % 32));
-            }
-            seat.last = second;
-            seat.page = self.pages.number(sign.path);
-        }
-        let (minute, bit) = (second / 60, 1 << (second / 60 % 32));
-        if seat.minutes & bit == 0 {
-            seat.minutes |= bit;
-            *self.heard.entry(minute).or_default() += 1;
-        }
-    }
-
-    /// Drops visitors who have left.
-    fn prune(&mut self, now_ms: i64) {
-        while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {
-            self.views.pop_front();
-        }
-        let from = present_from(now_ms);
-        while let Some(gone) = self.last.first_entry().filter(|first| *first.key() < from) {
-            self.present -= gone.remove();
-        }
-        let from = seconds(now_ms - MEMORY_MS) / 60 + 1;
-        while let Some(gone) = self.heard.first_entry().filter(|first| *first.key() < from) {
-            gone.remove();
-        }
-        let now = seconds(now_ms);
-        if now.abs_diff(self.swept) < if self.pages.is_full() { 5 } else { 60 } {
-            return;
-        }
-        self.swept = now;
-        let oldest = seconds(now_ms - MEMORY_MS);
-        self.seats.retain(|_, seat| seat.last >= oldest);
-        if self.seats.len() < self.seats.capacity() / 4 {
-            self.seats.shrink_to_fit();
-        }
-        self.forget_pages(now_ms);
-    }
-
-    /// Renumbers the pages that visitors are on.
-    fn forget_pages(&mut self, now_ms: i64) {
-        let (before, from) = (std::mem::take(&mut self.pages), present_from(now_ms));
-        for seat in self.seats.values_mut() {
-            let name = before.name(seat.page).filter(|_| seat.last >= from);
-            seat.page = name.map_or(0, |name| self.pages.number(name));
-        }
-    }
-
-    fn figures(&self, now_ms: i64) -> LiveFigures {
-        let minute = now_ms.div_euclid(60_000);
-        let mut minutes = vec![0; usize::try_from(MINUTES).unwrap_or(0)];
-        let mut pageviews = 0;
-        for (second, count) in &self.views {
-            let back = minute - second.div_euclid(60);
-            if let Some(slot) = usize::try_from(MINUTES - 1 - back).ok().and_then(|at| minutes.get_mut(at)) {
-                *slot += count;
-            }
-            if second * 1000 > now_ms - PRESENT_MS {
-                pageviews += count;
-            }
-        }
-        let heard = |minute: i64| u32::try_from(minute).ok().and_then(|minute| self.heard.get(&minute));
-        let visitor_minutes =
-            (minute - MINUTES + 1..=minute).map(|minute| heard(minute).copied().unwrap_or(0)).collect();
-        let mut countries: HashMap<[u8; 2], u64> = HashMap::default();
-        let mut on: Vec<u64> = vec![0; self.pages.names.len() + 1];
-        let from = present_from(now_ms);
-        for seat in self.seats.values().filter(|seat| seat.last >= from) {
-            *countries.entry(seat.country).or_default() += 1;
-            if let Some(count) = on.get_mut(usize::from(seat.page)) {
-                *count += 1;
-            }
-        }
-        let name = |code: [u8; 2]| String::from_utf8_lossy(&code).trim_matches('\0').to_owned();
-        let mut countries: Vec<(String, u64)> =
-            countries.into_iter().map(|(code, count)| (name(code), count)).collect();
-        countries.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        let named = self.pages.names.iter().zip(on.into_iter().skip(1)).filter(|(_, count)| *count > 0);
-        let mut pages: Vec<(Arc<str>, u64)> = named.map(|(path, count)| (Arc::clone(path), count)).collect();
-        pages.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-        pages.truncate(PAGES);
-        LiveFigures { visitors: self.present, pageviews, minutes, visitor_minutes, countries, pages }
-    }
 }
 
 impl Hub {

@@ -1,9 +1,12 @@
 //! Tests the hub with visitors who come and go.
 
 use chrono::{DateTime, Utc};
-use schema::analytics::event::Place;
+use schema::analytics::event::{EventKind, Place};
 
-use super::*;
+use super::{
+    crowd::{PAGES, PAGES_BYTES},
+    *,
+};
 
 struct Moved(Mutex<DateTime<Utc>>);
 

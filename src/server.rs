@@ -6,6 +6,7 @@
 //!   waits.
 //! - WebSockets and event streams are not idle: they have their own pings.
 
+mod activity;
 pub mod connections;
 pub mod listeners;
 mod socket;
@@ -32,7 +33,8 @@ use tokio::{net::TcpStream, sync::mpsc, time::Instant};
 use tower::{Service, ServiceExt as _};
 
 use self::{
-    connections::{Connection, Connections, Full, Order},
+    activity::Order,
+    connections::{Connection, Connections, Full},
     listeners::Listeners,
     socket::{RequestBody, ResponseBody, Socket},
 };

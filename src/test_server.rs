@@ -36,7 +36,7 @@ use uuid::Uuid;
 use crate::{
     Surroundings,
     auth::Door,
-    config::{Config, Flags, SignUpSetting},
+    config::{Config, Flags, choices::SignUpSetting},
     control_plane,
     http::{Endpoint, HttpConfig, Nothing, middleware},
     ingest::address::Proxies,

@@ -48,11 +48,7 @@ impl Letter {
 pub(crate) fn send(ports: &Ports, letters: Vec<Letter>) {
     for letter in letters {
         let mail = ports.mail.clone();
-        tokio::spawn(async move {
-            if let Err(error) = mail.send(&letter.to, letter.subject, &letter.text).await {
-                let subject = letter.subject;
-                tracing::warn!(mail.subject = subject, error.source = ?error, "cannot send mail");
-            }
-        });
+        let send = async move { mail.send(&letter.to, letter.subject, &letter.text).await };
+        ports.background.run(letter.subject, send);
     }
 }

@@ -5,6 +5,7 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions};
 
 pub mod attempts;
+pub mod background;
 pub mod caller;
 pub mod changes;
 pub mod constraint;

@@ -182,12 +182,8 @@ pub fn forgot(ports: &Ports, email: &EmailAddress, from: Option<AddressHash>) ->
 
 /// Mails a secret in the background, because it takes longer for a known address than for an unknown one.
 pub(crate) fn mail_behind(ports: &Ports, email: String) {
-    let ports = ports.clone();
-    tokio::spawn(async move {
-        if let Err(error) = mail_secret(&ports, &email).await {
-            tracing::warn!(error.code = error.code(), error.source = ?error, "cannot send a password reset mail");
-        }
-    });
+    let own = ports.clone();
+    ports.background.run("password reset mail", async move { mail_secret(&own, &email).await });
 }
 
 async fn mail_secret(ports: &Ports, email: &str) -> Result<()> {

@@ -1,5 +1,8 @@
 //! The ports that the server implements: event store, clock, IDs, passwords, tokens and others.
 
+mod absent;
+mod event_store;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,137 +10,26 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-use crate::{
-    analytics::{
-        event::{Event, EventKind},
-        plan::{Answer, Plan},
+pub use self::{
+    absent::{NoMail, NoProof, NoTraffic},
+    event_store::{
+        Appended, Events, ImportBatch, ImportedLog, ImportedPageView, Imports, RecentEvent, Sink, StoredVisit,
+        VisitMove,
     },
+};
+use crate::{
+    analytics::event::Event,
     attempts::Attempts,
+    background::Background,
     changes::Changes,
     database::{Database, Proof},
-    error::{Error, Result},
+    error::Result,
     key_usage::KeyUsage,
     message_broadcast::Told,
     scalars::{EmailAddress, Url},
     traffic::{LiveFigures, Outcome, SetUp},
     transaction::Transaction,
 };
-
-/// The event store.
-#[async_trait]
-pub trait Events: Send + Sync {
-    /// Runs each panel of the plan and returns results in order. Errors: `TimedOut` past the statement time limit.
-    async fn ask(&self, plan: &Plan) -> Result<Vec<Answer>>;
-
-    /// Time of the website's first event, in milliseconds since 1970 UTC; `None` if it has none.
-    async fn first_event(&self, website: Uuid) -> Result<Option<i64>>;
-
-    /// Number of events on these websites since an instant (milliseconds since 1970 UTC), without bots and heartbeats.
-    async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64>;
-
-    /// Stores events, all or none. An event whose ID is already stored for the same time and website is skipped.
-    ///
-    /// `settled_ms`: no event older than this is expected; visits that ended 30 minutes before it are closed.
-    async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended>;
-}
-
-/// Log import on the event store.
-#[async_trait]
-pub trait Imports: Events {
-    /// The logs imported into the website, once for each length that was imported.
-    async fn imported_logs(&self, website: Uuid) -> Result<Vec<ImportedLog>>;
-
-    /// Records a log before the first of its page views is stored.
-    async fn remember_log(&self, website: Uuid, log: ImportedLog) -> Result<()>;
-
-    /// Visits without bots that have a first event at `until_ms` or before and a last event at `from_ms` or later.
-    async fn visits_between(&self, website: Uuid, from_ms: i64, until_ms: i64) -> Result<Vec<StoredVisit>>;
-
-    /// Stores page views of a log and moves visits, all or none. Page views that are already stored are skipped.
-    async fn import(&self, batch: ImportBatch) -> Result<Appended>;
-}
-
-/// A log, identified by its first page views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImportedLog {
-    /// The log's number, which it keeps as it grows.
-    pub log: u64,
-    /// Number of page views it had.
-    pub page_views: u64,
-    /// Digest of all page views, in file order.
-    pub digest: [u8; 16],
-}
-
-/// Page views of one log, in chronological order.
-#[derive(Debug, Default)]
-pub struct ImportBatch {
-    /// The page views.
-    pub page_views: Vec<ImportedPageView>,
-    /// Visits that turn out to continue from an earlier day.
-    pub moves: Vec<VisitMove>,
-    /// As in [`Events::append`].
-    pub settled_ms: i64,
-}
-
-/// A page view of a log.
-#[derive(Debug)]
-pub struct ImportedPageView {
-    /// The page view.
-    pub event: Event,
-    /// Identifies equal lines: lines with the same instant, website and number are equal.
-    pub line: u64,
-    /// Number of equal lines that precede it in the log.
-    pub equal_before: u64,
-}
-
-/// A stored visit whose visitor gets a new key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VisitMove {
-    /// The website.
-    pub website: Uuid,
-    /// The visit as it is stored.
-    pub visit: StoredVisit,
-    /// The new key.
-    pub visitor: u64,
-}
-
-/// The target of the ingest journal.
-#[async_trait]
-pub trait Sink: Send + Sync {
-    /// Stores events as [`Events::append`] does and, in the same transaction, that the journal is delivered up to
-    /// `position`.
-    async fn deliver(&self, events: Vec<Event>, settled_ms: i64, position: i64) -> Result<Appended>;
-
-    /// The position of the last delivery.
-    async fn delivered(&self) -> Result<i64>;
-
-    /// Erases events and visits of a website, and rejects further ones until the process ends. Returns the number of
-    /// events erased since the process started.
-    async fn erase(&self, website: Uuid) -> Result<u64>;
-
-    /// The events of all websites since an instant (milliseconds since 1970 UTC), in chronological order; the latest
-    /// 100,000.
-    async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>>;
-}
-
-/// The parts of an event that are restored at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecentEvent {
-    /// ID of the website.
-    pub website: Uuid,
-    /// The actor.
-    pub visitor: u64,
-    /// Time of the event, in milliseconds since 1970 UTC.
-    pub time_ms: i64,
-    /// Type of the event.
-    pub kind: EventKind,
-    /// ISO 3166-1 alpha-2; empty where unknown.
-    pub country: String,
-    /// Path of the page; empty if it is unusually long.
-    pub path: String,
-    /// Whether the event is bot traffic.
-    pub is_bot: bool,
-}
 
 /// Erases the data of deleted websites.
 #[async_trait]
@@ -157,20 +49,6 @@ pub trait DomainProof: Send + Sync {
 
     /// The content of `website::domains::FILE_PATH` on a host; `None` if the host does not serve such a file.
     async fn well_known(&self, host: &str) -> Result<Option<String>>;
-}
-
-/// Lookups that find nothing, for commands that do not serve.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoProof;
-
-#[async_trait]
-impl DomainProof for NoProof {
-    async fn txt(&self, _: &str) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-    async fn well_known(&self, _: &str) -> Result<Option<String>> {
-        Ok(None)
-    }
 }
 
 /// Live figures from memory.
@@ -202,68 +80,6 @@ pub trait Ledger: Send + Sync {
 
     /// Configuration problems of the website, as sentences for its owner.
     async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;
-}
-
-/// Empty live figures and outcomes, for commands that do not serve.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoTraffic;
-
-impl Live for NoTraffic {
-    fn figures(&self, _: Uuid) -> LiveFigures {
-        LiveFigures::default()
-    }
-    fn visitors(&self, _: Uuid) -> u64 {
-        0
-    }
-    fn version(&self) -> u64 {
-        0
-    }
-    fn changes(&self, _: Uuid) -> BoxStream<'static, LiveFigures> {
-        Box::pin(futures_util::stream::empty())
-    }
-    fn events(&self, _: Uuid) -> BoxStream<'static, Arc<Event>> {
-        Box::pin(futures_util::stream::empty())
-    }
-}
-
-#[async_trait]
-impl Erasure for NoTraffic {
-    async fn erase(&self, _: Uuid) -> Result<u64> {
-        Err(Error::Unavailable { retry_after: 5, why: "The running server erases the events.".into() })
-    }
-}
-
-#[async_trait]
-impl Ledger for NoTraffic {
-    async fn counts(&self, _: Uuid, _: i64) -> Result<Vec<(Outcome, u64)>> {
-        Ok(Vec::new())
-    }
-    async fn last_event(&self, _: Uuid) -> Result<Option<i64>> {
-        Ok(None)
-    }
-    async fn warnings(&self, _: Uuid, _: &SetUp) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-}
-
-/// Result of storing a batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Appended {
-    /// Events stored.
-    pub stored: u64,
-    /// Events skipped because they were already stored.
-    pub duplicates: u64,
-}
-
-/// The first and last event of a stored visit, and its visitor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredVisit {
-    /// The visitor's key.
-    pub visitor: u64,
-    /// Time of the first event, in milliseconds since 1970 UTC.
-    pub start_ms: i64,
-    /// Time of the last event, in milliseconds since 1970 UTC.
-    pub end_ms: i64,
 }
 
 /// The clock.
@@ -385,23 +201,6 @@ pub trait Mail: Send + Sync {
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
 }
 
-/// Mail is not configured.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMail;
-
-#[async_trait]
-impl Mail for NoMail {
-    fn is_set_up(&self) -> bool {
-        false
-    }
-    fn reset_page(&self, _: &str) -> Option<String> {
-        None
-    }
-    async fn send(&self, _: &str, _: &str, _: &str) -> Result<()> {
-        Err(Error::broken("no mail is set up"))
-    }
-}
-
 /// Sign-up policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignUp {
@@ -455,6 +254,8 @@ pub struct Ports {
     pub changes: Arc<Changes>,
     /// Subscribers of conversations. One per process: clones share it.
     pub told: Arc<Told>,
+    /// Work that requests leave to go on without them. One per process: clones share it.
+    pub background: Background,
     /// Live figures.
     pub live: Arc<dyn Live>,
     /// Outcomes of received events.

@@ -188,20 +188,18 @@ pub async fn sign_in(
         }
         found => {
             if let Some(user) = found {
-                tokio::spawn(note_failure(ports.clone(), user));
+                let own = ports.clone();
+                ports.background.run("record of a failed sign-in", async move { note_failure(&own, user).await });
             }
             Err(Error::unauthenticated("The e-mail address or password is incorrect."))
         }
     }
 }
 
-/// Records a failed sign-in in the background. Nothing is written for an unknown address, and timing must not reveal
-/// that.
-async fn note_failure(ports: Ports, user: user::Model) {
+/// Records a failed sign-in. Nothing is written for an unknown address, and timing must not reveal that.
+async fn note_failure(ports: &Ports, user: user::Model) -> Result<()> {
     let line = Line::of_account(AuditAction::SignInFailed, Caller::Anonymous, &user.email, &[]);
-    if let Err(error) = audit::note_about(ports.database.writer(&Unproven::new()), &ports, line, user.id).await {
-        tracing::warn!(error.code = error.code(), "cannot record a failed sign-in");
-    }
+    audit::note_about(ports.database.writer(&Unproven::new()), ports, line, user.id).await
 }
 
 /// The successor of a refresh token. It depends on both the token, which only the client has, and the key, which only

@@ -8,8 +8,7 @@ use super::{configured, installed, print::say};
 use crate::{
     App, StartError, Surroundings,
     config::Flags,
-    import::{Options, handover, terminal},
-    target,
+    import::{Options, handover, target, terminal},
 };
 
 /// Memory limit of the event store's buffers for a standalone import, in MiB: storing needs less than querying.
@@ -36,7 +35,7 @@ pub(super) struct AccessLog {
 /// When the file cannot be read or is not an access log, the website is unknown, or the event store refuses.
 pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
     let mut config = configured(asked.flags)?;
-    config.memory_mib = config.memory_mib.min(MEMORY_MIB);
+    config.settings.memory_mib = config.settings.memory_mib.min(MEMORY_MIB);
     installed(&config)?;
     let (source, size) = terminal::open(&asked.file)?;
     let progress = terminal::progress_bar(size);
@@ -44,7 +43,7 @@ pub(super) async fn access_log(asked: AccessLog) -> Result<(), StartError> {
     let socket = config.data.socket();
     let summary = match App::build(config, Surroundings::default()).await {
         Ok(app) => {
-            let target = target(&app.ports, &app.operator(), &asked.website).await?;
+            let target = target::find(&app.ports, &app.operator(), &asked.website).await?;
             app.importer.import(source, target, options, progress).await
         }
         Err(error) if error.is_held() => {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{configured, print::say};
 use crate::{
     App, StartError, Surroundings,
-    config::{Config, Flags, SignUpSetting, listen::ListenAddress},
+    config::{Config, Flags, choices::SignUpSetting, listen::ListenAddress},
     demo,
     server::listeners::Listeners,
 };
@@ -35,12 +35,12 @@ const DEMO_EMAIL: &str = "demo@footfall.example";
 /// When the port is in use, the data folder is in use, or a store cannot be opened.
 pub(super) async fn serve(config: Config) -> Result<(), StartError> {
     raise_file_limit();
-    if config.sign_up == SignUp::Open && config.mail.is_none() {
+    if config.settings.signup == SignUp::Open && config.mail.is_none() {
         tracing::warn!(
             "sign-up is open and mail is not configured, so e-mail addresses are not confirmed: set mail_host, or signup = \"invite\""
         );
     }
-    let (listeners, base) = listen(&config.listen).await?;
+    let (listeners, base) = listen(&config.settings.listen).await?;
     let app = App::build(config.clone(), Surroundings::default()).await?;
     let has_accounts = user::count(&app.ports, &app.operator()).await? > 0;
     // Installed before the address is printed, so that a signal after that stops the server cleanly.
@@ -78,7 +78,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
     flags.token_minutes = flags.token_minutes.or(Some(24 * 60));
     let config = configured(flags)?;
     raise_file_limit();
-    let (listeners, base) = listen(&config.listen).await?;
+    let (listeners, base) = listen(&config.settings.listen).await?;
     let data = absolute(config.data.path());
     let app = App::build(config, Surroundings::default()).await?;
     let ports = app.ports.clone();
@@ -136,9 +136,11 @@ Commands to try:
 
 Press Ctrl-C to stop."
     ))?;
-    let visitors = tokio::spawn(demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock)));
-    let served = app.serve(listeners, stop).await;
-    visitors.abort();
+    let visitors = demo::trickle(sites, demo::SEED, app.intake(), Arc::clone(&ports.clock));
+    let served = tokio::select! {
+        served = app.serve(listeners, stop) => served,
+        never = visitors => match never {},
+    };
     drop(temporary);
     served
 }

@@ -53,7 +53,7 @@ async fn create(asked: WebsiteCreate) -> Result<(), StartError> {
     let new = NewWebsite { domain: asked.domain, name, timezone: Some(asked.timezone), currency: None };
     let site = website::create(&ports, &team, new).await?;
     let row = site.website();
-    let base = &config.public_url;
+    let base = config.public_url();
     let script_tag = format!(r#"<script defer data-id="{}" src="{base}/z.js"></script>"#, row.tracking_code);
     if asked.format.json {
         return say_json(&json!({

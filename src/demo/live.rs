@@ -1,6 +1,6 @@
 //! Live visitors of the demo: the same people as in its past.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Datelike, Utc};
 use schema::{analytics::event::Event, ports::Clock};
@@ -18,7 +18,12 @@ const CROWD: usize = 24;
 /// Generates visitors, one event every few seconds, until the task is dropped.
 ///
 /// `sites` maps each website to its ID. Errors of the event store are logged, and the next step tries again.
-pub async fn trickle(sites: Vec<(&'static Website, Uuid)>, seed: u64, intake: Intake, clock: Arc<dyn Clock>) {
+pub async fn trickle(
+    sites: Vec<(&'static Website, Uuid)>,
+    seed: u64,
+    intake: Intake,
+    clock: Arc<dyn Clock>,
+) -> Infallible {
     let mut live = Live::new(&sites, seed, clock.now());
     loop {
         let now = clock.now();

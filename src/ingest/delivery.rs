@@ -15,9 +15,8 @@ use schema::{
     ports::{Clock, RecentEvent, Sink},
 };
 
-use tokio::sync::oneshot;
-
 use super::{journal::Reader, progress::State};
+use crate::jobs::supervisor::{Run, Stop};
 
 /// Approximate size of one delivery, in bytes of the journal.
 const BATCH: usize = 8 << 20;
@@ -123,10 +122,9 @@ impl Delivery {
         }
     }
 
-    /// Delivers until `stop` is sent or dropped.
-    pub async fn run(&mut self, stop: &mut oneshot::Receiver<()>) {
-        let watch = self.state.delivery.clone();
-        while watch.turn("delivery", self.deliver(stop)).await.is_none() {
+    /// Delivers until it is stopped.
+    pub async fn run(&mut self, run: &mut Run) {
+        while run.watch.turn("delivery", self.deliver(&mut run.stop)).await.is_none() {
             tokio::time::sleep(SOON).await;
             // What a run that panicked did not deliver is still in the journal.
             self.state.written.notify_one();
@@ -134,16 +132,16 @@ impl Delivery {
         }
     }
 
-    async fn deliver(&mut self, stop: &mut oneshot::Receiver<()>) {
+    async fn deliver(&mut self, stop: &mut Stop) {
         loop {
             tokio::select! {
                 () = self.state.written.notified() => {}
-                _ = &mut *stop => return,
+                () = stop.requested() => return,
             }
             tokio::select! {
                 () = self.state.wanted.notified() => {}
                 () = tokio::time::sleep(LAZY) => {}
-                _ = &mut *stop => return,
+                () = stop.requested() => return,
             }
             let mut pause = SOON;
             // Events committed in the meantime belong to the next delivery.
@@ -155,7 +153,7 @@ impl Delivery {
                 );
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(PATIENCE),
-                    _ = &mut *stop => return,
+                    () = stop.requested() => return,
                 }
             }
             self.state.is_away.store(false, Ordering::Release);

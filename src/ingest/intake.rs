@@ -28,7 +28,7 @@ use super::{
     seen::{Seen, key_of},
     submission::{Incoming, Submission, Who},
 };
-use crate::live::Hub;
+use crate::{jobs::supervisor::Run, live::Hub};
 
 /// Maximum number of waiting submissions.
 const WAITING: usize = 8_192;
@@ -160,7 +160,7 @@ fn busy() -> Error {
     Error::Unavailable { retry_after: 1, why: "The server is overloaded.".into() }
 }
 
-/// State of the writer task.
+/// State of the task that writes.
 pub struct Desk {
     clock: Arc<dyn Clock>,
     hub: Hub,
@@ -195,24 +195,22 @@ impl Desk {
         (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
     }
 
-    /// Starts the task.
+    /// The handle for endpoints, and the task that writes what they submit.
     #[must_use]
-    pub fn start(self, journal: Writer) -> (Intake, Running) {
+    pub fn open(self, journal: Writer) -> (Intake, Task) {
         let (send, waiting) = mpsc::channel(WAITING);
-        let (stop, stopped) = oneshot::channel();
-        let state = Arc::clone(&self.state);
-        let task = tokio::spawn(self.run(journal, waiting, stopped));
         let room = Arc::new(Semaphore::new(WAITING_BYTES));
-        (Intake { send, room, state }, Running { stop, task })
+        let intake = Intake { send, room, state: Arc::clone(&self.state) };
+        (intake, Task { desk: self, journal, waiting })
     }
 
-    async fn run(mut self, mut journal: Writer, mut waiting: mpsc::Receiver<Asked>, mut stop: oneshot::Receiver<()>) {
+    async fn run(&mut self, journal: &mut Writer, waiting: &mut mpsc::Receiver<Asked>, run: &mut Run) {
         let mut trimmed = self.state.delivered.load(Ordering::Acquire);
         let mut is_stopping = false;
         loop {
             let first = tokio::select! {
                 first = waiting.recv() => first,
-                _ = &mut stop, if !is_stopping => {
+                () = run.stop.requested(), if !is_stopping => {
                     is_stopping = true;
                     // New submissions are refused; waiting ones are still written.
                     waiting.close();
@@ -235,14 +233,14 @@ impl Desk {
                     next = waiting.try_recv().ok();
                 }
             }
-            let (watch, mut undo) = (self.state.intake.clone(), Undo::default());
-            let step = self.step(group, &mut trimmed, &mut journal, &mut undo);
+            let mut undo = Undo::default();
+            let step = self.step(group, &mut trimmed, journal, &mut undo);
             // The senders of a group that panicked are told to retry: what is not on disk was not accepted.
-            if watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
+            if run.watch.turn("intake", step).await.is_none() && !journal.recover().await.unwrap_or(false) {
                 self.forget(undo);
             }
             if let Some(asked) = other {
-                watch.turn("intake", self.attend(asked, &mut journal)).await;
+                run.watch.turn("intake", self.attend(asked, journal)).await;
             }
             self.state.turned.tick();
         }
@@ -449,18 +447,17 @@ impl Desk {
     }
 }
 
-/// The writer task.
-pub struct Running {
-    stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
+/// The one task that writes what is submitted.
+pub struct Task {
+    desk: Desk,
+    journal: Writer,
+    waiting: mpsc::Receiver<Asked>,
 }
 
-impl Running {
-    /// Rejects further submissions, and returns when everything accepted before is on disk.
-    pub async fn stop(self) {
-        drop(self.stop);
-        // A task that panicked has written everything it acknowledged.
-        let _ = self.task.await;
+impl Task {
+    /// Writes until it is stopped. Then it rejects further submissions, and returns when everything accepted before is on disk.
+    pub async fn run(&mut self, run: &mut Run) {
+        self.desk.run(&mut self.journal, &mut self.waiting, run).await;
     }
 }
 
@@ -479,6 +476,3 @@ impl Intake {
         Arc::clone(&self.state)
     }
 }
-
-/// How long a clean stop waits for delivery.
-pub const DRAIN: Duration = Duration::from_secs(20);

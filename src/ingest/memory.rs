@@ -2,9 +2,10 @@
 //!
 //! - There may be millions of visitors within half an hour, so each one costs a number and a time.
 
-use rustc_hash::FxHashMap as HashMap;
 use schema::analytics::event::{Event, VISIT_GAP_MS};
 use uuid::Uuid;
+
+use crate::visitor_map::VisitorMap;
 
 /// Page views of one visitor and URL within this time are merged, in milliseconds (CONTRACT 9.4).
 const COLLAPSE_MS: i64 = 5_000;
@@ -47,12 +48,12 @@ pub struct Before {
 /// Last activity of visitors and of the pages they viewed.
 #[derive(Default)]
 pub struct Visitors {
-    open: HashMap<u64, i64>,
+    open: VisitorMap<i64>,
     swept_ms: i64,
     /// Page views of the last five seconds, by arrival.
-    viewed: HashMap<u64, i64>,
+    viewed: VisitorMap<i64>,
     /// Those of the five seconds before.
-    viewed_before: HashMap<u64, i64>,
+    viewed_before: VisitorMap<i64>,
     turned_ms: i64,
 }
 
@@ -61,13 +62,13 @@ impl Visitors {
     /// UTC).
     #[must_use]
     pub fn is_open(&self, key: u64, time_ms: i64) -> bool {
-        let last = self.open.get(&key);
+        let last = self.open.get(key);
         last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
     }
 
     /// Records activity of a visitor.
     pub fn heard(&mut self, key: u64, time_ms: i64, before: &mut Before) {
-        let last = self.open.get(&key).copied();
+        let last = self.open.get(key).copied();
         before.open.push((key, last));
         self.open.insert(key, last.map_or(time_ms, |last| last.max(time_ms)));
     }
@@ -75,8 +76,8 @@ impl Visitors {
     /// Whether this view of a page (its hash) repeats one of about the same time; records it otherwise.
     pub fn repeats(&mut self, visitor: u64, page: u64, time_ms: i64, before: &mut Before) -> bool {
         let key = visitor.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) ^ page;
-        let last = self.viewed.get(&key).copied();
-        let known = last.or_else(|| self.viewed_before.get(&key).copied());
+        let last = self.viewed.get(key).copied();
+        let known = last.or_else(|| self.viewed_before.get(key).copied());
         if known.is_some_and(|known| (time_ms - known).abs() < COLLAPSE_MS) {
             return true;
         }
@@ -91,7 +92,7 @@ impl Visitors {
             for (key, last) in before.into_iter().rev() {
                 match last {
                     Some(last) => memory.insert(key, last),
-                    None => memory.remove(&key),
+                    None => memory.remove(key),
                 };
             }
         }
@@ -107,10 +108,7 @@ impl Visitors {
             return false;
         }
         self.swept_ms = now_ms;
-        self.open.retain(|_, last| now_ms - *last <= VISIT_GAP_MS);
-        if self.open.len() < self.open.capacity() / 4 {
-            self.open.shrink_to_fit();
-        }
+        self.open.retain(|last| now_ms - *last <= VISIT_GAP_MS);
         true
     }
 }
@@ -160,8 +158,8 @@ mod tests {
         assert!(visitors.sweep(10_000_000));
         visitors.heard(key(1), 10_000_000, &mut before);
         assert!(!visitors.sweep(10_059_999) && visitors.sweep(10_060_000));
-        assert_eq!(visitors.open.len(), 1);
+        assert_eq!(visitors.open.values().count(), 1);
         visitors.sweep(10_000_001 + VISIT_GAP_MS);
-        assert_eq!(visitors.open.len(), 0);
+        assert_eq!(visitors.open.values().count(), 0);
     }
 }

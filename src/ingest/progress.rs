@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{handoff_buffer::HandoffBuffer, journal::Entry};
-use crate::tasks::{Beat, Watch};
+use crate::jobs::supervisor::Beat;
 
 /// Memory of events that triggers delivery without a query: more would delay the next query too much.
 const ENOUGH: usize = 10 << 20;
@@ -61,10 +61,6 @@ pub struct State {
     pub refuses: AtomicBool,
     /// When something was last delivered.
     pub progress: Beat,
-    /// Whether intake panicked.
-    pub intake: Watch,
-    /// Whether delivery panicked.
-    pub delivery: Watch,
     /// Since when something waits.
     marks: Mutex<VecDeque<Mark>>,
 }

@@ -17,12 +17,12 @@ use schema::{
     ports::{Appended, Clock, Events, RecentEvent, Sink},
     traffic::Outcome,
 };
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
-    intake::{Desk, Intake, Running},
+    intake::{Desk, Intake},
     journal,
     read_your_writes::{ReadYourWrites, YOUNG},
     seen::{Limits, Seen},
@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     events::{Store, duckdb::Budget},
+    jobs::supervisor::{Run, Stop, Watch},
     live::Hub,
     system::SystemClock,
 };
@@ -66,8 +67,9 @@ impl Sink for Flaky {
 struct Works {
     sink: Arc<Flaky>,
     intake: Intake,
-    desk: Running,
-    stop: oneshot::Sender<()>,
+    stop_intake: watch::Sender<()>,
+    taking: tokio::task::JoinHandle<()>,
+    stop_delivery: watch::Sender<()>,
     delivering: tokio::task::JoinHandle<Delivery>,
 }
 
@@ -113,19 +115,24 @@ async fn start_with(folder: &Path, most_bytes: u64, clock: Arc<dyn Clock>, limit
     let seen = Seen::open(&folder.join("ids"), writer.recent_ids().await.unwrap(), limits).unwrap();
     let (desk, state) = Desk::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
     delivery.state = state;
-    let (intake, desk) = desk.start(writer);
-    let (stop, mut stopped) = oneshot::channel();
+    let (intake, mut task) = desk.open(writer);
+    let (stop_intake, stop) = Stop::new();
+    let mut run = Run { stop, watch: Watch::default() };
+    let taking = tokio::spawn(async move { task.run(&mut run).await });
+    let (stop_delivery, stop) = Stop::new();
+    let mut run = Run { stop, watch: Watch::default() };
     let delivering = tokio::spawn(async move {
-        delivery.run(&mut stopped).await;
+        delivery.run(&mut run).await;
         delivery
     });
-    Works { sink, intake, desk, stop, delivering }
+    Works { sink, intake, stop_intake, taking, stop_delivery, delivering }
 }
 
 impl Works {
     async fn stop(self, drains: bool) {
-        self.desk.stop().await;
-        drop(self.stop);
+        drop(self.stop_intake);
+        self.taking.await.unwrap();
+        drop(self.stop_delivery);
         let mut delivery = self.delivering.await.unwrap();
         if drains {
             delivery.catch_up().await.unwrap();

@@ -1,19 +1,15 @@
-//! The open connections: their number by address and in total, what each waits for, and which can be closed to make
+//! The open connections: their number by address and in total, and which can be closed to make
 //! room.
 
 use std::{
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
-    task::Context,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_util::task::AtomicWaker;
 use rustc_hash::FxHashMap;
 
+use super::activity::{Activity, Order, Waits};
 use crate::ingest::address::{Proxies, household};
 
 /// At a limit, one in this many connections is closed beyond what is needed, so that the search for them is rare.
@@ -42,22 +38,6 @@ pub struct Limits {
     pub proxies: Proxies,
 }
 
-/// Time limits for connections that wait for the client.
-#[derive(Debug, Clone, Copy)]
-pub struct Waits {
-    header: Duration,
-    body: Duration,
-    idle: Duration,
-}
-
-impl Waits {
-    /// The shortest of them.
-    #[must_use]
-    pub fn shortest(&self) -> Duration {
-        self.header.min(self.body).min(self.idle)
-    }
-}
-
 /// The limit that refused a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
@@ -74,130 +54,6 @@ impl Full {
         match self {
             Self::Address => "max_connections_per_address",
             Self::Total => "max_connections",
-        }
-    }
-}
-
-/// A command to the task of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Close at once to make room.
-    Close,
-    /// Close after the current request.
-    Finish,
-}
-
-/// What a connection waits for.
-const IDLE: u8 = 0;
-const HEAD: u8 = 1;
-const BODY: u8 = 2;
-/// For the server.
-const ANSWER: u8 = 3;
-
-const NO_ORDER: u8 = 0;
-const CLOSE: u8 = 1;
-const FINISH: u8 = 2;
-
-/// State of a connection, from its socket and its requests.
-#[derive(Debug)]
-pub struct Activity {
-    begun: Instant,
-    phase: AtomicU8,
-    /// Milliseconds after `begun` at which the phase began, or the last part of the body came.
-    since_ms: AtomicU64,
-    /// The same for the first part of the body that did not come at once.
-    body_ms: AtomicU64,
-    order: AtomicU8,
-    task: AtomicWaker,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self {
-            begun: Instant::now(),
-            phase: AtomicU8::new(IDLE),
-            since_ms: AtomicU64::new(0),
-            body_ms: AtomicU64::new(0),
-            order: AtomicU8::new(NO_ORDER),
-            task: AtomicWaker::new(),
-        }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn enter(&self, phase: u8) {
-        if phase != ANSWER {
-            self.since_ms.store(self.now_ms(), Ordering::Relaxed);
-        }
-        self.phase.store(phase, Ordering::Release);
-    }
-
-    /// Bytes came.
-    pub(super) fn heard(&self) {
-        if self.phase.load(Ordering::Acquire) == IDLE {
-            self.enter(HEAD);
-        }
-    }
-
-    /// A request's head is complete, or a part of its body has come.
-    pub(super) fn answering(&self) {
-        self.enter(ANSWER);
-    }
-
-    /// The next part of a body has not come yet.
-    pub(super) fn awaits_body(&self, is_first: bool) {
-        self.enter(BODY);
-        if is_first {
-            self.body_ms.store(self.since_ms.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    /// The answer is written.
-    pub(super) fn answered(&self) {
-        self.enter(IDLE);
-    }
-
-    /// The connection was upgraded or has ended: it is not to be closed.
-    pub(super) fn was_upgraded(&self) {
-        self.enter(ANSWER);
-    }
-
-    /// The command to the task; wakes it when that changes.
-    pub(super) fn order(&self, cx: &Context<'_>) -> Option<Order> {
-        self.task.register(cx.waker());
-        match self.order.swap(NO_ORDER, Ordering::AcqRel) {
-            CLOSE => Some(Order::Close),
-            FINISH => Some(Order::Finish),
-            _ => None,
-        }
-    }
-
-    fn ask(&self, order: u8) {
-        self.order.store(order, Ordering::Release);
-        self.task.wake();
-    }
-
-    /// Since when the connection has waited for the client.
-    fn waiting_since(&self) -> Option<Instant> {
-        let is_waiting = self.phase.load(Ordering::Acquire) != ANSWER;
-        is_waiting.then(|| self.begun + Duration::from_millis(self.since_ms.load(Ordering::Relaxed)))
-    }
-
-    /// Remaining time to wait for the client; `None` while it does not.
-    pub(super) fn left(&self, waits: &Waits) -> Option<Duration> {
-        let now = self.now_ms();
-        let since = |at: &AtomicU64| Duration::from_millis(now.saturating_sub(at.load(Ordering::Relaxed)));
-        let waited = since(&self.since_ms);
-        match self.phase.load(Ordering::Acquire) {
-            IDLE => Some(waits.idle.saturating_sub(waited)),
-            HEAD => Some(waits.header.saturating_sub(waited)),
-            BODY => {
-                let whole = waits.body.saturating_sub(since(&self.body_ms));
-                Some(whole.min(waits.header.saturating_sub(waited)))
-            }
-            _ => None,
         }
     }
 }
@@ -243,7 +99,7 @@ impl Open {
         }
         for (_, id) in waiting.iter().take(count) {
             if let Some(seat) = self.seats.get(id) {
-                seat.activity.ask(CLOSE);
+                seat.activity.ask(Order::Close);
             }
             self.remove(*id);
         }
@@ -309,7 +165,7 @@ impl Connections {
     /// Closes each connection after its current request.
     pub(super) fn finish(&self) {
         for seat in self.open().seats.values() {
-            seat.activity.ask(FINISH);
+            seat.activity.ask(Order::Finish);
         }
     }
 
@@ -368,8 +224,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn ordered(connection: &Connection) -> u8 {
-        connection.activity.order.load(Ordering::Acquire)
+    fn ordered(connection: &Connection) -> Option<Order> {
+        connection.activity.order(&std::task::Context::from_waker(std::task::Waker::noop()))
     }
 
     #[test]
@@ -379,7 +235,7 @@ mod tests {
         let other = all.admit(ip("192.0.2.2")).unwrap();
         first.activity.answering();
         let third = all.admit(ip("192.0.2.1")).unwrap();
-        assert_eq!([&first, &second, &other, &third].map(ordered), [NO_ORDER, CLOSE, NO_ORDER, NO_ORDER]);
+        assert_eq!([&first, &second, &other, &third].map(ordered), [None, Some(Order::Close), None, None]);
         third.activity.answering();
         assert_eq!(all.admit(ip("192.0.2.1")).unwrap_err(), Full::Address, "none of its connections waits");
         drop(first);
@@ -404,7 +260,7 @@ mod tests {
         let all = connections(32, 100);
         let held: Vec<_> = (0..32).map(|number| all.admit(ip(&format!("192.0.2.{number}"))).unwrap()).collect();
         let _new = all.admit(ip("198.51.100.1")).unwrap();
-        assert_eq!(held.iter().filter(|connection| ordered(connection) == CLOSE).count(), 1 + 32 / SHARE);
+        assert_eq!(held.iter().filter(|connection| ordered(connection) == Some(Order::Close)).count(), 1 + 32 / SHARE);
         drop(held);
         let busy: Vec<_> = (0..31).map(|number| all.admit(ip(&format!("192.0.2.{number}"))).unwrap()).collect();
         busy.iter().for_each(|connection| connection.activity.answering());

@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::connections::{Activity, Connection};
+use super::{activity::Activity, connections::Connection};
 
 /// Time limit for a client that accepts no data.
 const STALL: Duration = Duration::from_secs(30);

@@ -12,10 +12,9 @@ use chrono::{DateTime, Utc};
 use entity::membership;
 use footfall::{
     App, Surroundings,
-    config::{Config, Flags, SignUpSetting},
-    import::Options,
+    config::{Config, Flags, choices::SignUpSetting},
+    import::{Options, target},
     system::SystemIds,
-    target,
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use schema::{
@@ -25,11 +24,14 @@ use schema::{
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
+    Database, DatabaseConnection,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
+
+use crate::postgres;
 
 /// The moment at which every test takes place.
 pub const NOW: &str = "2026-03-04T05:06:07.000Z";
@@ -65,6 +67,26 @@ impl DomainProof for Shown {
     async fn well_known(&self, host: &str) -> schema::Result<Option<String>> {
         Ok(self.files.lock().unwrap().get(host).cloned())
     }
+}
+
+/// Gives a new data folder a database in PostgreSQL, if the tests run on it. The folder's settings name it, so that
+/// commands over the folder use it too.
+async fn choose_database(data: &Path) {
+    let settings = data.join("footfall.toml");
+    if settings.exists() {
+        return;
+    }
+    if let Some(url) = postgres::new_database().await {
+        std::fs::create_dir_all(data).unwrap();
+        std::fs::write(settings, format!("database_url = \"{url}\"\n")).unwrap();
+    }
+}
+
+/// The control plane of a stopped installation.
+pub async fn control_plane(data: &Path) -> DatabaseConnection {
+    let config = Config::layered(Flags { data: Some(data.to_path_buf()), ..Flags::default() }).unwrap();
+    let file = || format!("sqlite://{}", config.data.control_plane().display());
+    Database::connect(config.settings.database_url.clone().unwrap_or_else(file)).await.unwrap()
 }
 
 /// A running installation. It stops when dropped.
@@ -103,7 +125,7 @@ impl TestApp {
 
     /// An installation where plans limit something, which no setting asks for yet.
     pub async fn with_plans() -> Self {
-        let plans = |config: &mut Config| config.limits = schema::ports::Limits::Plans;
+        let plans = |config: &mut Config| config.settings.limits = schema::ports::Limits::Plans;
         Self::configured(tempfile::tempdir().unwrap(), |_| {}, plans).await
     }
 
@@ -114,6 +136,7 @@ impl TestApp {
             timeout_seconds: Some(60),
             ..Flags::default()
         };
+        choose_database(&folder.path().join("data")).await;
         adjust(&mut flags);
         let mut config = Config::layered(flags).unwrap();
         change(&mut config);
@@ -243,7 +266,7 @@ impl TestApp {
 
     /// Imports a log as `footfall import access-log` does.
     pub async fn import(&self, website: &str, log: Vec<u8>, keep_bots: bool) -> footfall::import::Summary {
-        let target = target(&self.ports, &self.operator(), website).await.unwrap();
+        let target = target::find(&self.ports, &self.operator(), website).await.unwrap();
         let source = std::io::Cursor::new(log);
         self.importer.import(source, target, Options { keep_bots }, |_| {}).await.unwrap()
     }

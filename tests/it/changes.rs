@@ -1,9 +1,14 @@
 //! What a change makes the server read again: what it concerns, and nothing when nothing was written.
 
 use chrono::Duration;
+use entity::website;
 use footfall::ingest::sites::Sites;
-use schema::website::{self, NewWebsite};
-use sea_orm::{ConnectionTrait as _, Statement};
+use schema::website::{NewWebsite, create};
+use sea_orm::{
+    ActiveModelTrait as _,
+    ActiveValue::{Set, Unchanged},
+    EntityTrait as _,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,7 +25,7 @@ async fn with_websites(count: u64) -> (TestApp, crate::app::Person, Uuid) {
     for number in 0..count {
         let domain = format!("shop{number}.example");
         let new = NewWebsite { name: domain.clone(), domain, timezone: None, currency: None };
-        last = website::create(&app.ports, &team, new).await.unwrap().id();
+        last = create(&app.ports, &team, new).await.unwrap().id();
     }
     (app, owner, last)
 }
@@ -93,23 +98,19 @@ async fn what_another_process_changes_is_seen_within_a_second() {
     let (app, _, site) = with_websites(3).await;
     let sites = Sites::new(app.ports.clone(), app.operator());
     assert!(sites.by_id(site).await.unwrap().is_some());
-    let run = async |sql: &str, values: Vec<sea_orm::Value>| {
-        let backend = app.ports.database.writer(&app.operator()).get_database_backend();
-        let done = app
-            .ports
-            .database
-            .writer(&app.operator())
-            .execute_raw(Statement::from_sql_and_values(backend, sql, values))
-            .await
-            .unwrap();
-        assert_eq!(done.rows_affected(), 1);
-    };
+    let operator = app.operator();
+    let database = app.ports.database.writer(&operator);
     app.pass(Duration::seconds(1));
-    let changed = "UPDATE websites SET is_active = 0, updated_at = ? WHERE id = ?";
-    run(changed, vec![app.ports.now().into(), site.into()]).await;
+    let row = website::ActiveModel {
+        id: Unchanged(site),
+        is_active: Set(false),
+        updated_at: Set(app.ports.now()),
+        ..Default::default()
+    };
+    row.update(database).await.unwrap();
     assert!(!sites.by_id(site).await.unwrap().unwrap().rules.is_active);
     assert_eq!(sites.rules_read(), 4);
     app.pass(Duration::seconds(1));
-    run("DELETE FROM websites WHERE id = ?", vec![site.into()]).await;
+    assert_eq!(website::Entity::delete_by_id(site).exec(database).await.unwrap().rows_affected, 1);
     assert!(sites.by_id(site).await.unwrap().is_none());
 }

@@ -83,7 +83,7 @@ async fn a_body_that_is_half_sent_or_drips_is_given_its_time_and_no_more() {
 async fn an_idle_connection_ends_and_one_that_goes_on_does_not() {
     let app = app(60, 60, 1).await;
     closed(&mut connect(&app, "").await).await;
-    let request = "GET /health HTTP/1.1\r\nhost: a.example\r\n\r\n";
+    let request = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: a.example\r\n\r\n";
     let mut stream = connect(&app, request).await;
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(2_500) {

@@ -9,14 +9,19 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
+use entity::{erasure, website};
 use reqwest::{Client, Method};
 use schema::access::Role;
-use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ConnectionTrait as _, Database, DbBackend, EntityTrait as _,
+    PaginatorTrait as _, Statement,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    app::{Person, TestApp, line},
+    app::{NOW, Person, TestApp, control_plane, line},
     exclusions::{code, send},
     ingest::view,
     settings::team,
@@ -51,8 +56,8 @@ async fn left_of(data: &Path, site: &str) -> [i64; 4] {
     let hex = id.simple();
     let counts =
         rows(&data.join("journal.sqlite"), &format!("SELECT count(*) FROM ledger WHERE website = x'{hex}'")).await;
-    let pending = rows(&data.join("footfall.sqlite"), "SELECT count(*) FROM erasures").await;
-    [stored[0], stored[1], counts, pending]
+    let pending = erasure::Entity::find().count(&control_plane(data).await).await.unwrap();
+    [stored[0], stored[1], counts, pending.try_into().unwrap()]
 }
 
 #[tokio::test]
@@ -172,14 +177,11 @@ async fn what_a_crash_left_over_is_carried_out_at_the_next_start() {
     let data = folder.path().join("data");
     assert_eq!(left_of(&data, &gone).await[0], 1);
     // The row is gone and the rest is not: as a crash right after the commit leaves it.
-    let id = Uuid::parse_str(&gone).unwrap().simple().to_string();
-    let db = Database::connect(format!("sqlite://{}", data.join("footfall.sqlite").display())).await.unwrap();
-    for text in [
-        format!("DELETE FROM websites WHERE id = x'{id}'"),
-        format!("INSERT INTO erasures (website_id, created_at) VALUES (x'{id}', '2026-03-04 05:06:07+00:00')"),
-    ] {
-        assert_eq!(db.execute_raw(Statement::from_string(DbBackend::Sqlite, text)).await.unwrap().rows_affected(), 1);
-    }
+    let id = Uuid::parse_str(&gone).unwrap();
+    let db = control_plane(&data).await;
+    assert_eq!(website::Entity::delete_by_id(id).exec(&db).await.unwrap().rows_affected, 1);
+    let now = NOW.parse::<DateTime<Utc>>().unwrap();
+    erasure::ActiveModel { website_id: Set(id), created_at: Set(now) }.insert(&db).await.unwrap();
     db.close().await.unwrap();
     let folder = TestApp::over(folder, |_| {}).await.stop().await;
     assert_eq!(left_of(&folder.path().join("data"), &gone).await, [0, 0, 0, 0]);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use footfall::jobs::{JOBS, Schedule};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -81,7 +82,35 @@ async fn a_healthy_server_says_so_for_each_part() {
     let app = TestApp::new().await;
     let (status, body) = health(&app.url("")).await;
     let ok = json!({ "ingest": "ok", "delivery": "ok", "event_store": "ok", "control_plane": "ok", "tasks": "ok" });
-    assert_eq!((status, body), (StatusCode::OK, json!({ "status": "ok", "checks": ok })));
+    assert_eq!((status, &body["status"], &body["checks"]), (StatusCode::OK, &json!("ok"), &ok));
+}
+
+#[tokio::test]
+async fn every_background_job_is_listed_with_what_it_has_done() {
+    let app = TestApp::new().await;
+    let deadline = Instant::now() + PATIENCE;
+    let jobs = loop {
+        let jobs = health(&app.url("")).await.1["jobs"].clone();
+        let has_run = |name: &str| {
+            let job = jobs.as_array().unwrap().iter().find(|job| job["name"] == name).unwrap();
+            job["runs"].as_u64() > Some(0) && job["ended_seconds_ago"].is_u64()
+        };
+        if has_run("erasure") && has_run("api_key_usage") {
+            break jobs;
+        }
+        assert!(Instant::now() < deadline, "{jobs}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let shown: Vec<_> = jobs.as_array().unwrap().iter().map(|job| (&job["name"], &job["period_seconds"])).collect();
+    let expected = JOBS.iter().map(|job| match job.schedule {
+        Schedule::Always => (json!(job.name), Value::Null),
+        Schedule::Every(period) | Schedule::EveryAndAtStop(period) => (json!(job.name), json!(period.as_secs())),
+    });
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(shown, expected.iter().map(|(name, period)| (name, period)).collect::<Vec<_>>());
+    for job in jobs.as_array().unwrap() {
+        assert!(job["failures"] == 0 && job["description"].as_str().unwrap().len() > 10, "{job}");
+    }
 }
 
 /// Standard error is as full as the disk with the data: every line of the log fails.

@@ -1,7 +1,7 @@
 //! Invitations to sign up, offers of ownership, what a team sees of its members, and that nobody is locked out by others.
 
 use chrono::Duration;
-use footfall::config::{Flags, SignUpSetting};
+use footfall::config::{Flags, choices::SignUpSetting};
 use reqwest::{Method, StatusCode};
 use schema::access::Role;
 use serde_json::{Value, json};
@@ -136,10 +136,10 @@ async fn with_mail_the_link_goes_to_the_invited_person_and_its_page_makes_the_ac
     let app = TestApp::with(|flags: &mut Flags| {
         flags.signup = Some(SignUpSetting::Invite);
         flags.public_url = Some("https://stats.example/".to_owned());
-        flags.mail.mail_host = Some("127.0.0.1".to_owned());
-        flags.mail.mail_port = Some(port);
-        flags.mail.mail_tls = Some(footfall::config::mail::MailTls::None);
-        flags.mail.mail_from = Some("footfall@shop.example".to_owned());
+        flags.mail_host = Some("127.0.0.1".to_owned());
+        flags.mail_port = Some(port);
+        flags.mail_tls = Some(footfall::config::mail::MailTls::None);
+        flags.mail_from = Some("footfall@shop.example".to_owned());
     })
     .await;
     let operator = app.sign_up("operator@shop.example").await;

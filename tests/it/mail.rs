@@ -72,13 +72,13 @@ pub async fn mail_server() -> (u16, mpsc::UnboundedReceiver<Received>) {
 pub async fn with_mail(page: Option<&str>) -> (TestApp, mpsc::UnboundedReceiver<Received>) {
     let (port, mails) = mail_server().await;
     let app = TestApp::with(|flags| {
-        flags.mail.mail_host = Some("127.0.0.1".to_owned());
-        flags.mail.mail_port = Some(port);
-        flags.mail.mail_tls = Some(MailTls::None);
-        flags.mail.mail_user = Some("footfall".to_owned());
-        flags.mail.mail_password = Some("of the mail server".to_owned());
-        flags.mail.mail_from = Some("footfall@shop.example".to_owned());
-        flags.mail.mail_reset_page = page.map(str::to_owned);
+        flags.mail_host = Some("127.0.0.1".to_owned());
+        flags.mail_port = Some(port);
+        flags.mail_tls = Some(MailTls::None);
+        flags.mail_user = Some("footfall".to_owned());
+        flags.mail_password = Some("of the mail server".to_owned());
+        flags.mail_from = Some("footfall@shop.example".to_owned());
+        flags.mail_reset_page = page.map(str::to_owned);
     })
     .await;
     (app, mails)

@@ -1,4 +1,4 @@
-//! The front door: one installation per test, real SQLite, DuckDB and HTTP; stories send what users send and ask what users ask.
+//! The front door: one installation per test, real SQLite or PostgreSQL, DuckDB and HTTP; stories send what users send and ask what users ask.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on fails")]
 
@@ -33,6 +33,7 @@ mod members;
 mod numbers;
 mod onboarding;
 mod playground;
+mod postgres;
 mod prices;
 mod public_dashboard;
 mod reference;

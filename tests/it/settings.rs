@@ -1,7 +1,9 @@
 //! Websites and their settings over REST and GraphQL: shapes, statuses, what a change changes, and what ingest makes of it.
 
+use entity::audit_entry;
 use reqwest::{Method, StatusCode};
 use schema::access::Role;
+use sea_orm::{EntityTrait as _, QueryOrder as _, QuerySelect as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,23 +81,12 @@ impl Team {
     }
 
     /// The latest lines of the audit log: action and changed fields.
-    pub async fn audit(&self, most: u32) -> Value {
-        use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
-        let text = format!("SELECT action, changed FROM audit_entries ORDER BY rowid DESC LIMIT {most}");
-        let rows = self
-            .app
-            .ports
-            .database
-            .reader(&self.app.operator())
-            .query_all_raw(Statement::from_string(DbBackend::Sqlite, text))
-            .await
-            .unwrap();
-        let line = |row: &sea_orm::QueryResult| {
-            let changed: String = row.try_get("", "changed").unwrap();
-            let action: String = row.try_get("", "action").unwrap();
-            json!([action, serde_json::from_str::<Value>(&changed).unwrap()])
-        };
-        rows.iter().map(line).collect()
+    pub async fn audit(&self, most: u64) -> Value {
+        let lines = audit_entry::Entity::find().order_by_desc(audit_entry::Column::Id).limit(most);
+        let lines = lines.all(self.app.ports.database.reader(&self.app.operator())).await.unwrap();
+        let line =
+            |line: &audit_entry::Model| json!([line.action, serde_json::from_str::<Value>(&line.changed).unwrap()]);
+        lines.iter().map(line).collect()
     }
 }
 

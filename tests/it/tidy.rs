@@ -1,6 +1,6 @@
 //! House rules that the compiler does not hold: who may name whom, and how large a room may grow.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::app::repository;
 
@@ -70,6 +70,31 @@ fn error_codes_are_spelled_in_their_table_only() {
         };
         assert_eq!(puts, expected, "{name}");
     }
+}
+
+/// Where tasks are spawned, and who ends them. Work of the server is a row in the table of `src/jobs.rs`; what a request leaves
+/// behind goes through `schema/src/background.rs`.
+const SPAWNING: [(&str, &str); 6] = [
+    ("schema/src/access/loaders.rs", "batches of one request, aborted with it"),
+    ("schema/src/background.rs", "what requests leave behind, awaited at the stop"),
+    ("src/http/ws.rs", "operations of one socket, aborted with it"),
+    ("src/import/handover.rs", "imports, aborted with their job"),
+    ("src/jobs/supervisor.rs", "the jobs of the table"),
+    ("src/server.rs", "connections, awaited at the stop"),
+];
+
+#[test]
+fn tasks_are_spawned_in_named_places_only() {
+    let spawns = |code: &str| {
+        ["tokio::spawn(", "task::spawn(", "spawn_local(", "JoinSet::new()", "JoinSet<"]
+            .iter()
+            .any(|way| code.contains(way))
+    };
+    let sources = all();
+    let found = sources.iter().filter(|(name, text)| !name.contains("tests") && spawns(&imports::code_of(text)));
+    let found: Vec<&str> = found.map(|(name, _)| &**name).collect();
+    let named: Vec<&str> = SPAWNING.iter().map(|(name, _)| *name).collect();
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), named.into_iter().collect(), "see `src/jobs.rs`");
 }
 
 #[test]

@@ -176,10 +176,10 @@ async fn jwks() -> (String, Arc<AtomicUsize>) {
 
 async fn trusting(jwks_url: Option<String>, secret: Option<&str>) -> TestApp {
     TestApp::with(|flags| {
-        flags.issuer.auth_external_issuer = Some(ISSUER.to_owned());
-        flags.issuer.auth_external_audience = Some("authenticated".to_owned());
-        flags.issuer.auth_external_jwks_url = jwks_url;
-        flags.issuer.auth_external_hs256_secret = secret.map(str::to_owned);
+        flags.auth_external_issuer = Some(ISSUER.to_owned());
+        flags.auth_external_audience = Some("authenticated".to_owned());
+        flags.auth_external_jwks_url = jwks_url;
+        flags.auth_external_hs256_secret = secret.map(str::to_owned);
     })
     .await
 }

@@ -213,9 +213,9 @@ pub async fn append(
     input: ConversationAppendMessageInput,
 ) -> Result<(Chat<Viewer>, message::Model)> {
     let (role, content) = checked_message("", &input.role, input.content)?;
-    // On a separate task, so that a caller who disconnects cannot leave a message stored but not broadcast.
-    let (ports, proof, id) = (ports.clone(), chat.clone(), chat.id());
-    let appended = tokio::spawn(async move {
+    // A caller who disconnects cannot leave a message stored but not broadcast.
+    let (background, ports, proof, id) = (&ports.background, ports.clone(), chat.clone(), chat.id());
+    let appended = background.complete(async move {
         // Commits and broadcasts before the next append begins.
         let _turn = ports.told.turn().await;
         let txn = ports.begin(&proof).await?;
@@ -247,7 +247,7 @@ pub async fn append(
         ports.told.tell(&row);
         Ok((conversation, row))
     });
-    let (conversation, row) = appended.await.map_err(Error::internal)??;
+    let (conversation, row) = appended.await?;
     Ok((chat.changed(conversation)?, row))
 }
 

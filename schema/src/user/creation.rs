@@ -2,10 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use entity::user;
-use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait as _,
-    PaginatorTrait as _,
-};
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _};
 use uuid::Uuid;
 
 use super::{
@@ -109,12 +106,8 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
     Ok(row)
 }
 
-/// Whether there are no accounts yet. Takes a lock that keeps this true until the transaction ends.
+/// Whether there are no accounts yet. The transaction's write lock keeps this true until it ends.
 pub(crate) async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
-    // SQLite's transaction holds the write lock already.
-    if txn.get_database_backend() == DbBackend::Postgres {
-        txn.execute_unprepared("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").await?;
-    }
     Ok(user::Entity::find().count(txn).await? == 0)
 }
 

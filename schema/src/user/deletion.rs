@@ -67,12 +67,7 @@ async fn active(txn: &DatabaseTransaction, user: Uuid) -> Result<Vec<membership:
 
 async fn owned(txn: &DatabaseTransaction, user: Uuid) -> Result<Owned> {
     let mut owned = Owned::default();
-    let parts = active(txn, user).await?;
-    // Of two last owners who leave concurrently, the second one sees that the first is gone (in SQLite the transaction
-    // ensures it).
-    let teams = parts.iter().map(|part| part.team_id);
-    team::Entity::find().filter(team::Column::Id.is_in(teams)).lock_exclusive().all(txn).await?;
-    for part in parts {
+    for part in active(txn, user).await? {
         if part.role < Role::Owner.level() {
             owned.staying.push(part.team_id);
             continue;

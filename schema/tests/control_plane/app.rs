@@ -19,6 +19,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     auth::{caller_of_key, caller_of_token},
+    background::Background,
     ports::{
         AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp, Tokens,
     },
@@ -26,6 +27,8 @@ use schema::{
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::postgres;
 
 pub struct MovedClock(Mutex<DateTime<Utc>>);
 
@@ -113,9 +116,23 @@ pub struct App {
     pub folder: tempfile::TempDir,
 }
 
-/// Opens the file as the server does: one writer, several readers.
+/// The database of a folder: a file in it, or one in PostgreSQL that a file in it names.
+async fn url(folder: &tempfile::TempDir) -> String {
+    let named = folder.path().join("database_url");
+    if let Ok(url) = std::fs::read_to_string(&named) {
+        return url;
+    }
+    let url = match postgres::new_database().await {
+        Some(url) => url,
+        None => format!("sqlite://{}?mode=rwc", folder.path().join("control.db").display()),
+    };
+    std::fs::write(named, &url).unwrap();
+    url
+}
+
+/// Opens the database as the server does: one writer, several readers.
 pub async fn open(folder: &tempfile::TempDir) -> (DatabaseConnection, DatabaseConnection) {
-    let url = format!("sqlite://{}?mode=rwc", folder.path().join("control.db").display());
+    let url = url(folder).await;
     let pool = |connections| {
         let mut options = ConnectOptions::new(&url);
         options.max_connections(connections).sqlx_logging(false);
@@ -153,6 +170,7 @@ impl App {
             mail: Arc::new(NoMail),
             changes,
             told: Arc::default(),
+            background: Background::default(),
             live: Arc::new(NoTraffic),
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),

@@ -1,8 +1,10 @@
-//! The control plane through its schema: real SQLite files, a clock and ids that tests move.
+//! The control plane through its schema: real databases, a clock and ids that tests move.
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 mod app;
+#[path = "../../../tests/it/postgres.rs"]
+mod postgres;
 
 mod access;
 mod accounts;
@@ -12,4 +14,5 @@ mod list_sizes;
 mod lists;
 mod realtime;
 mod shape;
+mod transactions;
 mod websites;

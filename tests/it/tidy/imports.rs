@@ -20,6 +20,7 @@ const GROUND: [&[&str]; 5] = [
         "analytics::plan",
         "analytics::query",
         "attempts",
+        "background",
         "caller",
         "changes",
         "connection",

@@ -4,7 +4,7 @@ use entity::{membership, team, user};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
@@ -37,8 +37,7 @@ impl<'a> Change<'a> {
         website: Option<Uuid>,
     ) -> Result<Self> {
         let txn = ports.begin(team).await?;
-        // SQLite's transaction holds the write lock already; PostgreSQL takes the team's row.
-        let row = team::Entity::find_by_id(team.id()).lock_exclusive().one(&txn).await?;
+        let row = team::Entity::find_by_id(team.id()).one(&txn).await?;
         let row = row.ok_or_else(|| Error::not_found("The team"))?;
         let caller = team.caller();
         let held = match caller {
