@@ -10,24 +10,30 @@ use async_graphql::{
 
 use crate::error::{Error, Result};
 
-/// A rule on the values of an input field. On a list, all but `minItems`, `maxItems` and `nullable` concern its items.
-#[TypeDirective(location = "InputFieldDefinition")]
 #[expect(clippy::too_many_arguments, reason = "one per keyword; only `Constrained` calls it")]
-pub fn constraint(
-    #[graphql(name = "minLength", desc = "Minimum length of a text, in characters.")] min_length: Option<u32>,
-    #[graphql(name = "maxLength", desc = "Maximum length of a text, in characters.")] max_length: Option<u32>,
-    #[graphql(desc = "Regular expression (ECMA-262) that a text matches.")] pattern: Option<String>,
-    #[graphql(desc = "Formats of JSON Schema. A text has one of them, or matches `pattern`.")] formats: Option<
-        Vec<String>,
-    >,
-    #[graphql(name = "enum", desc = "The allowed values.")] values: Option<Vec<String>>,
-    #[graphql(desc = "Minimum of a number.")] minimum: Option<i32>,
-    #[graphql(name = "minItems", desc = "Minimum length of a list.")] min_items: Option<u32>,
-    #[graphql(name = "maxItems", desc = "Maximum length of a list.")] max_items: Option<u32>,
-    #[graphql(name = "type", desc = "Type of a JSON value: `object`.")] json_type: Option<String>,
-    #[graphql(desc = "False if the field can be omitted but not null.")] nullable: Option<bool>,
-) {
+mod directive {
+    use async_graphql::TypeDirective;
+
+    /// A rule on the values of an input field. On a list, all but `minItems`, `maxItems` and `nullable` concern its items.
+    #[TypeDirective(location = "InputFieldDefinition")]
+    pub fn constraint(
+        #[graphql(name = "minLength", desc = "Minimum length of a text, in characters.")] min_length: Option<u32>,
+        #[graphql(name = "maxLength", desc = "Maximum length of a text, in characters.")] max_length: Option<u32>,
+        #[graphql(desc = "Regular expression (ECMA-262) that a text matches.")] pattern: Option<String>,
+        #[graphql(desc = "Formats of JSON Schema. A text has one of them, or matches `pattern`.")] formats: Option<
+            Vec<String>,
+        >,
+        #[graphql(name = "enum", desc = "The allowed values.")] values: Option<Vec<String>>,
+        #[graphql(desc = "Minimum of a number.")] minimum: Option<i32>,
+        #[graphql(name = "minItems", desc = "Minimum length of a list.")] min_items: Option<u32>,
+        #[graphql(name = "maxItems", desc = "Maximum length of a list.")] max_items: Option<u32>,
+        #[graphql(name = "type", desc = "Type of a JSON value: `object`.")] json_type: Option<String>,
+        #[graphql(desc = "False if the field can be omitted but not null.")] nullable: Option<bool>,
+    ) {
+    }
 }
+
+use directive::constraint;
 
 /// A rule on the values of an input field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

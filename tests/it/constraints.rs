@@ -189,9 +189,8 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
         bad.push(list(max + 1));
         bad.extend(least.checked_sub(1).map(list));
     }
-    match rule.get("nullable") {
-        Some(_) => bad.push(Value::Null),
-        None => {}
+    if rule.contains_key("nullable") {
+        bad.push(Value::Null);
     }
     (good, bad)
 }

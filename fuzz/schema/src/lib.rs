@@ -8,6 +8,8 @@ pub mod error_code;
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
 pub mod path;
+#[path = "../../../schema/src/access/access_directive.rs"]
+pub mod access_directive;
 #[path = "../../../schema/src/role.rs"]
 pub mod role;
 #[path = "../../../schema/src/scalars.rs"]
@@ -17,12 +19,11 @@ pub mod schema_index;
 
 /// Stand-in for `schema::access`.
 pub mod access {
-    #[path = "../../../../schema/src/access/access_directive.rs"]
-    pub mod access_directive;
-
-    pub use crate::role::Role;
-    pub use access_directive::{Access, On};
+    pub use crate::access_directive::{Access, On};
 }
+
+// What the file of the directive finds above itself.
+use role::Role;
 
 /// Stand-in for `schema::analytics`.
 pub mod analytics {

@@ -235,7 +235,7 @@ pub async fn append(
             .await?;
         let (last, characters) = held.unwrap_or_default();
         let position = last.map_or(0, |last| last.saturating_add(1));
-        if i64::from(position) >= i64::from(MAX_MESSAGES) {
+        if position >= i64::from(MAX_MESSAGES) {
             return Err(Error::conflict(format!(
                 "The conversation has the maximum of {MAX_MESSAGES} messages. Create a new one."
             )));
