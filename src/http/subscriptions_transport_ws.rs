@@ -15,6 +15,7 @@ use futures_util::{
     StreamExt as _, sink,
     stream::{self, BoxStream},
 };
+use schema::error::Error;
 use serde_json::{Value, json};
 use tokio::sync::{
     Semaphore,
@@ -127,7 +128,7 @@ impl<E: Executor, A: Admit> Operations<E, A> {
     /// Errors: an invalid credential, which the client reads as `connection_error`.
     async fn initialise(self, payload: Value) -> async_graphql::Result<Data> {
         let payload = payload.as_object().cloned().unwrap_or_default();
-        let asker = self.0.connection.asker(&payload).await.map_err(async_graphql::Error::new)?;
+        let asker = self.0.connection.asker(&payload).await.map_err(Error::unauthenticated)?;
         // The library initialises once.
         let _ = self.0.asker.set(asker);
         Ok(Data::default())
