@@ -80,14 +80,14 @@ fn all_mutations_that_create_something_take_a_key_and_echo_it() {
 
 /// All that a payload shows: IDs of nodes, and the scalars of what is none.
 fn selection(types: &BTreeMap<String, TypeDefinition>, name: &str) -> String {
-    let selected = fields(types, name).into_iter().filter_map(|field| {
+    let selected = fields(types, name).into_iter().map(|field| {
         let ty = field.ty.node.to_string().trim_end_matches('!').to_owned();
         match types.get(&ty).map(|definition| &definition.kind) {
             Some(TypeKind::Object(object)) if object.implements.iter().any(|known| known.node == "Node") => {
-                Some(format!("{} {{ id }}", field.name.node))
+                format!("{} {{ id }}", field.name.node)
             }
-            Some(TypeKind::Object(_)) => Some(format!("{} {{ {} }}", field.name.node, selection(types, &ty))),
-            _ => Some(field.name.node.to_string()),
+            Some(TypeKind::Object(_)) => format!("{} {{ {} }}", field.name.node, selection(types, &ty)),
+            _ => field.name.node.to_string(),
         }
     });
     selected.collect::<Vec<_>>().join(" ")
