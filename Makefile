@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/footfall/target
 NPM := npm ci --no-audit --no-fund --loglevel=error
 PLATFORM := $(shell node -p "process.platform + '-' + process.arch")
 
-.PHONY: demo footfall test test-postgres setup browser postgres bench soak fuzz schemathesis lint drift contract
+.PHONY: demo footfall test test-postgres setup browser postgres bench soak fuzz schemathesis gql lint drift contract
 
 demo: footfall ## Runs three websites with 90 days of traffic and live visitors
 	./footfall demo
@@ -75,6 +75,15 @@ $(SCHEMATHESIS)/bin/schemathesis:
 schemathesis: setup $(SCHEMATHESIS)/bin/schemathesis ## The REST API against its own description, every check (needs Python)
 	cargo build --workspace --bins
 	tests/schemathesis.sh "$(CARGO_TARGET_DIR)/debug/footfall" "$(SCHEMATHESIS)/bin/schemathesis"
+
+GQL := $(HOME)/.cache/footfall/tools/gql-4.4.0
+
+$(GQL)/bin/gql-cli:
+	python3 -m venv "$(GQL)" && "$(GQL)/bin/pip" install -q 'gql[aiohttp,websockets]==4.4.0'
+
+gql: setup $(GQL)/bin/gql-cli ## Python's GraphQL client against an installation (needs Python)
+	cargo build --workspace --bins
+	tests/gql.sh "$(CARGO_TARGET_DIR)/debug/footfall" "$(GQL)/bin/python"
 
 lint: setup ## Format and clippy
 	cargo fmt --all --check

@@ -267,7 +267,7 @@ async fn main() {
     // 5,000 subscriptions as event streams.
     settle(server.child.id());
     let before = memory_mib(server.child.id(), "VmRSS");
-    let body = json!({ "query": format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ liveCount }} }}") })
+    let body = json!({ "query": format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ visitors }} }}") })
         .to_string();
     let headers = format!("x-api-key: {key}\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n");
     let subscribe = request("POST", "/graphql", &headers, &body);

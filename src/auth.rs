@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use async_graphql::{InputType, Name, Request, Value, Variables, parser::types::OperationType};
+use async_graphql::{Request, Value, Variables, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use hmac::{Hmac, Mac as _};
 use schema::{
     AddressHash, Cx, Ports,
-    access::{Caller, On, Role, access_directive::ask},
+    access::{Access, Caller, authorize},
     api_key::usage,
     auth::{caller_of_key, caller_of_token, or_refused},
     changes::Moment,
@@ -19,15 +19,12 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    http::{
-        credential::{Asker, Credential},
-        graphql::{Admit, Admitted},
-    },
+    http::{Admit, Admitted, Asker, Credential},
     ingest::{
         address::{Proxies, household},
         identity::Secret,
     },
-    rest::{Access, Auth, Gate, Meter, Pass, Refusal},
+    rest::{Auth, Gate, Meter, Pass, Refusal},
     turns::{Turn, Turns},
 };
 
@@ -147,31 +144,19 @@ impl Gate for Door {
 
     async fn reach(&self, pass: &Pass, access: &[Access], path: &Variables) -> Result<(), Error> {
         let cx = Cx::new(self.ports(), pass.caller);
-        for stated in access {
-            let on: On = word(&stated.on)?;
-            let min: Role = stated.min.as_deref().map_or(Ok(Role::Viewer), word)?;
-            let field = match on {
-                On::Website => "websiteId",
-                On::Team => "teamId",
-                On::Conversation | On::AuthoredConversation => "conversationId",
-                On::Public | On::User | On::ApiKey | On::Caller | On::Node => {
-                    ask(&cx, on, min, "id", "").await?;
-                    continue;
+        for rule in access {
+            match rule.on.argument() {
+                None => authorize(&cx, *rule, "id", "").await?,
+                // Objects that are not in the path are checked by the resolver.
+                Some(field) => {
+                    if let Some(Value::String(id)) = path.get(field) {
+                        authorize(&cx, *rule, field, id).await?;
+                    }
                 }
-            };
-            // Objects that are not in the path are checked by the resolver.
-            if let Some(Value::String(id)) = path.get(field) {
-                ask(&cx, on, min, field, id).await?;
             }
         }
         Ok(())
     }
-}
-
-/// The enum value named in the SDL. Errors: internal, when the SDL belongs to another schema.
-fn word<T: InputType>(name: &str) -> Result<T> {
-    T::parse(Some(Value::Enum(Name::new(name))))
-        .map_err(|_| Error::broken(format!("the schema states an access that it does not know: {name}")))
 }
 
 impl Door {

@@ -1,30 +1,37 @@
-//! The HTTP layer: middleware for every response, and the GraphQL endpoint with its playground.
+//! The HTTP layer: middleware for every response, and GraphQL over HTTP with its playground.
+//!
+//! - Other modules use what this file exports. The files below follow the specifications of GraphQL and of GraphQL over HTTP.
+//! - A request: `accept` and `credential` read its headers, `request` its body, `persisted_documents` its document ID. `prepare`
+//!   scans (`lexer`), parses, coerces variables (`numeric_variables`), measures (`limits`, `gauge`, `price`), validates
+//!   (`extra_rules`, `values_of_correct_type`, `fields_can_merge`) and merges (`collect_fields`). `graphql` executes, `answer`
+//!   writes; `refusal` is every error before execution. `stream`, `sse`, `ws` and `subscriptions_transport_ws` are for responses in
+//!   several parts.
 
-pub mod accept;
-pub mod answer;
-pub mod collect_fields;
-pub mod cors;
-pub mod credential;
-pub mod error_location;
-pub mod extra_rules;
-pub mod fields_can_merge;
-pub mod gauge;
-pub mod graphql;
-pub mod lexer;
-pub mod limits;
-pub mod middleware;
-pub mod numeric_variables;
-pub mod persisted_documents;
-pub mod playground;
-pub mod prepare;
-pub mod price;
-pub mod refusal;
-pub mod request;
-pub mod schema_index;
-pub mod sse;
-pub mod stream;
-pub mod unicode_escapes;
-pub mod ws;
+mod accept;
+mod answer;
+mod collect_fields;
+mod cors;
+mod credential;
+mod extra_rules;
+mod fields_can_merge;
+mod gauge;
+mod graphql;
+mod lexer;
+mod limits;
+mod middleware;
+mod numeric_variables;
+mod persisted_documents;
+mod playground;
+mod prepare;
+mod price;
+mod refusal;
+mod request;
+mod sse;
+mod stream;
+mod subscriptions_transport_ws;
+mod unicode_escapes;
+mod values_of_correct_type;
+mod ws;
 
 #[cfg(test)]
 mod endpoint_tests;
@@ -33,8 +40,6 @@ use std::time::Duration;
 
 use async_graphql::Value;
 use chrono::{DateTime, Utc};
-
-use self::limits::Limits;
 
 /// Settings of the HTTP layer.
 #[derive(Debug, Clone)]
@@ -54,11 +59,13 @@ pub struct HttpConfig {
     pub timeout: Duration,
     /// Maximum body size of one response, in bytes. Default: 8 MiB.
     pub answer_bytes: usize,
+    /// Time limits of WebSockets.
+    pub socket_times: ws::SocketTimes,
     /// Number of buckets in a series over a range with an interval at a moment; `None` if unknown. Default: always
     /// unknown.
     pub buckets: fn(&Value, &Value, DateTime<Utc>) -> Option<u64>,
     /// Persisted documents, and who may send other text.
-    pub trusted: persisted_documents::PersistedDocuments,
+    pub trusted: PersistedDocuments,
 }
 
 impl Default for HttpConfig {
@@ -71,12 +78,24 @@ impl Default for HttpConfig {
             url_bytes: 8 * 1024,
             timeout: Duration::from_secs(5),
             answer_bytes: 8 * 1024 * 1024,
+            socket_times: ws::SocketTimes::default(),
             buckets: |_, _, _| None,
-            trusted: persisted_documents::PersistedDocuments::default(),
+            trusted: PersistedDocuments::default(),
         }
     }
 }
 
-pub use middleware::{Middleware, middleware};
 /// Available to handlers as an extension.
 pub use schema::RequestId;
+
+pub use self::{
+    credential::{Asker, Credential},
+    graphql::{Admit, Admitted, Endpoint},
+    limits::Limits,
+    middleware::{FastPath, Middleware, Nothing, middleware},
+    persisted_documents::{FreeText, PersistedDocuments},
+    playground::{WEBSITE_PLACEHOLDER, examples},
+    prepare::prepare,
+    request::from_value,
+    ws::SocketTimes,
+};

@@ -8,7 +8,7 @@ pub mod supervisor;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use schema::{Ports, access::Operator, api_key::usage, error::Result, website::deletion};
+use schema::{Ports, access::Operator, api_key::usage, error::Result, idempotency, website::deletion};
 use tokio::{net::UnixListener, sync::Mutex};
 
 use crate::{
@@ -70,6 +70,12 @@ pub const JOBS: &[Job<Work>] = &[
         run: |work, _| async move { deletion::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
     },
     Job {
+        name: "idempotency_keys",
+        description: "Deletes idempotency keys a day after they were sent",
+        schedule: Schedule::Every(Duration::from_secs(600)),
+        run: |work, _| async move { sweep(&work).await }.boxed(),
+    },
+    Job {
         name: "api_key_usage",
         description: "Writes the counted requests of API keys",
         schedule: Schedule::EveryAndAtStop(Duration::from_secs(5)),
@@ -88,6 +94,10 @@ pub const JOBS: &[Job<Work>] = &[
         run: |work, run| delivery(work, run).boxed(),
     },
 ];
+
+async fn sweep(work: &Work) -> Result<()> {
+    idempotency::sweep(work.ports.database.writer(&work.operator), work.ports.now()).await.map(drop)
+}
 
 async fn imports(work: Arc<Work>, mut run: Run) -> Result<()> {
     let (socket, importer) = &work.imports;

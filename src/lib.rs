@@ -30,6 +30,8 @@ pub mod series_buckets;
 pub mod server;
 mod start_error;
 pub mod system;
+#[cfg(test)]
+mod test_server;
 pub mod tokens;
 pub mod tracker;
 pub mod turns;
@@ -61,7 +63,7 @@ use crate::{
     erasure::Eraser,
     events::{Store, duckdb::Budget},
     health::Health,
-    http::{HttpConfig, Middleware, graphql::Endpoint, middleware, persisted_documents::PersistedDocuments},
+    http::{Endpoint, HttpConfig, Middleware, PersistedDocuments, middleware},
     import::{Importer, handover},
     ingest::{
         agent::Agents,
@@ -69,7 +71,7 @@ use crate::{
         delivery::Delivery,
         endpoints::Gateway,
         enrich::Enricher,
-        intake::{self, GroupWriter, Intake},
+        intake::{self, Intake, Sequencer},
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
@@ -199,7 +201,8 @@ pub async fn control_plane(
 /// # Errors
 /// A document does not match the schema.
 pub fn rest_api() -> Result<Rest, StartError> {
-    Rest::load(DOCUMENTS, &schema::sdl())
+    let index = schema::index().map_err(StartError::new)?;
+    Rest::load(DOCUMENTS, Arc::new(index))
         .and_then(|rest| rest.beside(BESIDE))
         .map_err(|error| StartError::new(format!("invalid REST document: {error}")))
 }
@@ -346,13 +349,13 @@ async fn inflow(
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.settings.journal_mib) << 20;
-    let (group_writer, state) = GroupWriter::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
+    let (sequencer, state) = Sequencer::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);
     }
     ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
-    let (intake, task) = group_writer.open(writer);
+    let (intake, task) = sequencer.open(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
     let gateway = Gateway {
         sites: Tracked::new(ports.clone(), *operator),
@@ -393,8 +396,8 @@ fn routes(
     };
     let door = Door::new(ports.clone(), config.settings.trusted_proxies.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
-    let graphql = Endpoint::new(schema::build(), door.clone(), &schema::sdl(), http.clone(), ports.clock.clone())
-        .map_err(|error| StartError::new(format!("cannot parse the schema's SDL: {error}")))?;
+    let executor = schema::build(config.settings.introspection);
+    let graphql = Endpoint::new(executor, door.clone(), rest.index(), http.clone(), ports.clock.clone());
     let accounts = account_pages::routes(trusted.clone(), door.clone());
     let rest = rest.router(Shell {
         executor: Arc::new(trusted),

@@ -15,29 +15,22 @@ pub mod openapi;
 pub mod pagination;
 pub mod projection;
 pub mod rest_names;
-pub mod scalars;
-pub mod sdl;
 pub mod selection;
 pub mod variables;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod toy;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_graphql::{Value, Variables};
 use axum::{Router, extract::Request, routing::any};
+use schema::{access::Access, schema_index::SchemaIndex};
 
+pub use self::auth::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell};
 use self::{
     answer::{Answering, Route},
     document::Operation,
-    sdl::Sdl,
-};
-pub use self::{
-    auth::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell},
-    sdl::Access,
 };
 
 /// The public path of the REST API description.
@@ -49,7 +42,7 @@ pub const OPENAPI_AT_ROOT: &str = "/openapi.json";
 /// The loaded REST API.
 pub struct Rest {
     operations: Vec<Arc<Operation>>,
-    sdl: Arc<Sdl>,
+    index: Arc<SchemaIndex>,
     beside: openapi::Beside,
 }
 
@@ -66,7 +59,7 @@ pub struct RouteRow {
     pub status: u16,
     /// Name of the operation.
     pub operation: String,
-    /// Access required by the root fields, as declared in the SDL.
+    /// Access rules of the root fields.
     pub access: Vec<Access>,
 }
 
@@ -83,18 +76,17 @@ pub struct Stored<'a> {
 
 impl Rest {
     /// Reads documents against a schema. Errors: a message that names the invalid operation.
-    pub fn load(documents: &[&str], sdl: &str) -> Result<Self, String> {
-        let sdl = Sdl::parse(sdl)?;
+    pub fn load(documents: &[&str], index: Arc<SchemaIndex>) -> Result<Self, String> {
         let mut operations: Vec<Arc<Operation>> = Vec::new();
         for document in documents {
-            for operation in document::read(document, &sdl)? {
+            for operation in document::read(document, &index)? {
                 if let Some(other) = operations.iter().find(|other| other.clashes_with(&operation)) {
                     return Err(format!("operations {} and {} clash in name or route", other.name, operation.name));
                 }
                 operations.push(Arc::new(operation));
             }
         }
-        Ok(Self { operations, sdl: Arc::new(sdl), beside: openapi::Beside::new() })
+        Ok(Self { operations, index, beside: openapi::Beside::new() })
     }
 
     /// Describes other routes that are mounted beside these, from a JSON object: path, method, OpenAPI operation.
@@ -102,6 +94,12 @@ impl Rest {
     pub fn beside(mut self, described: &str) -> Result<Self, String> {
         self.beside = serde_json::from_str(described).map_err(|error| format!("the routes beside: {error}"))?;
         Ok(self)
+    }
+
+    /// The index of the schema that the operations are over.
+    #[must_use]
+    pub fn index(&self) -> Arc<SchemaIndex> {
+        Arc::clone(&self.index)
     }
 
     /// The routes, in the order of the documents.
@@ -136,7 +134,7 @@ impl Rest {
     /// The API description, OpenAPI 3.1. The same documents and schema give the same description.
     #[must_use]
     pub fn openapi(&self) -> serde_json::Value {
-        openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.sdl, &self.beside)
+        openapi::describe(self.operations.iter().map(AsRef::as_ref), &self.index, &self.beside)
     }
 
     /// The description as the text of the committed file.
@@ -150,7 +148,7 @@ impl Rest {
         // Shared: the router copies its handlers for each request.
         let answering = Arc::new(Answering {
             shell,
-            sdl: self.sdl.clone(),
+            index: self.index.clone(),
             openapi: self.openapi().to_string().into(),
             remembered: answer::memory(),
         });

@@ -2,26 +2,12 @@
 # Starts an installation in a temporary folder and runs schemathesis against its OpenAPI description: every check, as a signed-in owner
 # and with an API key. tests/schemathesis.sh FOOTFALL SCHEMATHESIS
 set -euo pipefail
-footfall=$1 schemathesis=$2
+footfall=$1 schemathesis=$(realpath -s "$2")
 here=$(cd "$(dirname "$0")" && pwd)
 config=$here/schemathesis.toml accounts=$here/schemathesis_accounts.py
-folder=$(mktemp -d)
-footfall=$(realpath "$footfall") schemathesis=$(realpath -s "$schemathesis")
-cd "$folder" # where schemathesis keeps its notes
-trap 'kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
-export FOOTFALL_DATA=$folder/data FOOTFALL_PASSWORD='correct horse battery' FOOTFALL_SIGNUP=open FOOTFALL_TOKEN_MINUTES=120
 export FOOTFALL_TRUSTED_PROXIES=127.0.0.1/32 # so that tests/schemathesis_accounts.py can come from many addresses
-"$footfall" user create --email owner@shop.example >/dev/null
-site=$("$footfall" website create shop.example --email owner@shop.example --json | grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' | head -1)
-key=$("$footfall" key create --name Check --email owner@shop.example | grep -o 'zv_[A-Za-z0-9]*' | head -1)
-"$footfall" serve --listen 127.0.0.1:0 >"$folder/log" 2>&1 &
-server=$!
-for _ in $(seq 300); do
-  base=$(grep -o 'http://127.0.0.1:[0-9]*' "$folder/log" | head -1) && [ -n "$base" ] && break
-  sleep 0.1
-done
-token=$(curl -sf "$base/api/auth/sign-in" -H 'Content-Type: application/json' \
-  -d "{\"email\": \"owner@shop.example\", \"password\": \"$FOOTFALL_PASSWORD\"}" | grep -o '"access_token":"[^"]*' | cut -d'"' -f4)
+# Its folder is where schemathesis keeps its notes.
+. "$here/installation.sh"
 options=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-50}" --workers 1 --suppress-health-check all)
 dashboard='^/api/(users|websites|teams|auth|api-keys|conversations|onboarding)'
 public='^/(api/external|api/v1|e/|c/|live|widgets|health|.well-known)'

@@ -20,9 +20,9 @@ pub mod price;
 pub mod refusal;
 #[path = "../../src/http/request.rs"]
 pub mod request;
-#[path = "../../src/http/schema_index.rs"]
-pub mod schema_index;
 #[path = "../../src/http/lexer.rs"]
 pub mod lexer;
 #[path = "../../src/http/extra_rules.rs"]
 pub mod extra_rules;
+#[path = "../../src/http/values_of_correct_type.rs"]
+pub mod values_of_correct_type;

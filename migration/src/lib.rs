@@ -9,6 +9,7 @@ mod m20261123_000001_accounts_and_websites;
 mod m20261123_000002_exclusions;
 mod m20261124_000003_dashboard;
 mod m20261126_000004_people;
+mod m20261127_000005_idempotency_keys;
 
 /// All steps, oldest first.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_exclusions::Migration),
             Box::new(m20261124_000003_dashboard::Migration),
             Box::new(m20261126_000004_people::Migration),
+            Box::new(m20261127_000005_idempotency_keys::Migration),
         ]
     }
 }

@@ -36,8 +36,8 @@ async function connect() {
     if (!website.allowLocalhost && /^(localhost|127\.|\[::1\])/.test(location.hostname)) {
       throw new Error('This page runs on a local host: switch allowLocalhost on for the website first.');
     }
-    follow(id, 'subscription($id: ID!) { liveVisitors(websiteId: $id) { liveCount } }', ({ liveVisitors }) => {
-      byId('live').textContent = `${liveVisitors.liveCount} here now`;
+    follow(id, 'subscription($id: ID!) { liveVisitors(websiteId: $id) { visitors } }', ({ liveVisitors }) => {
+      byId('live').textContent = `${liveVisitors.visitors} here now`;
     });
     await follow(id, 'subscription($id: ID!) { eventTracked(websiteId: $id) { at type name path properties } }', ({ eventTracked }) => show(eventTracked));
     state.textContent = 'connected';

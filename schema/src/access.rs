@@ -17,7 +17,9 @@ use crate::{
     website_row::zone_of,
 };
 
+mod authorize;
 pub mod chat;
+pub(crate) mod creation;
 pub mod credential;
 pub mod cx;
 mod loaders;
@@ -32,7 +34,8 @@ mod visible_line;
 #[macro_use]
 pub mod access_directive;
 
-pub use access_directive::{On, Stated};
+pub use access_directive::{Access, On};
+pub use authorize::authorize;
 pub use chat::{AuthoredChat, Chat};
 pub use operator::{LockFile, Operator};
 pub use public_access::{RealtimeView, TrackedWebsite, WebsiteView};
@@ -176,8 +179,13 @@ impl Sealed for VisibleLine {}
 impl<R: Level> Site<R> {
     /// Checks the caller of the request. `field` is the argument that carries the ID.
     pub(crate) async fn find(cx: &Cx, field: &str, id: &str) -> Result<Self> {
+        cx.caller().known()?;
+        Self::by_uuid(cx, Kind::Website.read(field, id)?).await
+    }
+
+    /// Like [`Site::find`], for an ID that comes from a row.
+    pub(crate) async fn by_uuid(cx: &Cx, id: Uuid) -> Result<Self> {
         let caller = cx.caller().known()?;
-        let id = Kind::Website.read(field, id)?;
         let found = cx.loaders().site(SiteKey(id)).await?;
         let (row, level) = found.ok_or_else(|| Error::not_found("The website"))?;
         Self::mint(row, Standing::new(caller, level, "website")?)

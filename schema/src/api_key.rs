@@ -15,12 +15,16 @@ use uuid::Uuid;
 use crate::{
     access::cx::Cx,
     access::{
-        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest,
+        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+        credential::digest,
     },
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     key_usage::month,
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -63,6 +67,9 @@ pub struct ApiKey {
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
 
+/// A label.
+const NAME: Constraint = Constraint::name(64);
+
 /// A new API key.
 #[derive(InputObject, Debug, Clone)]
 pub struct ApiKeyCreateInput {
@@ -70,18 +77,26 @@ pub struct ApiKeyCreateInput {
     /// null too, the caller's default team.
     pub team_id: Option<ID>,
     /// Label, 1 to 64 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The only website the key can read: global ID or UUID. Null means all websites of the team.
     pub website_id: Option<ID>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
-/// A new API key.
+/// A new API key. In the response to a repeated request (see `clientMutationId`), `secret` is null: if the first response
+/// was lost, rotate the key.
 #[derive(SimpleObject)]
 pub struct ApiKeyCreatePayload {
     /// The API key's record.
     pub api_key: ApiKey,
     /// The key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
-    pub secret: String,
+    pub secret: Option<String>,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for revoking an API key.
@@ -96,17 +111,24 @@ pub struct ApiKeyRevokeInput {
 pub struct ApiKeyRotateInput {
     /// The API key: global ID or UUID.
     pub api_key_id: ID,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
-/// A new API key and the key it replaces.
+/// A new API key and the key it replaces. In the response to a repeated request (see `clientMutationId`), `secret` is null:
+/// if the first response was lost, rotate the new key.
 #[derive(SimpleObject)]
 pub struct ApiKeyRotatePayload {
     /// The new key's record, with the name and permission of the old key.
     pub api_key: ApiKey,
     /// The new key itself: `zv_` followed by 40 characters. Shown only once; only its hash is stored.
-    pub secret: String,
+    pub secret: Option<String>,
     /// The old key's record. The old key keeps working until its `expiresAt`, five minutes from now.
     pub previous: ApiKey,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The API key after it was revoked.
@@ -174,10 +196,11 @@ where
             "must belong to the team in teamId; omit teamId or pass the website's team",
         ));
     }
-    let name = text::name("name", name, 64)?;
-    let txn = ports.begin(team).await?;
+    let name = text::name("name", name, NAME)?;
+    let mut txn = ports.begin(team).await?;
     let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;
+    txn.created(row.id).await?;
     txn.commit_addition().await?;
     Ok((ApiKey::of_team(&team.lower(), row)?, secret))
 }
@@ -259,7 +282,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     if key.row.team_id != team.id() {
         return Err(Error::broken("a team's proof met another team's key"));
     }
-    let txn = ports.begin(team).await?;
+    let mut txn = ports.begin(team).await?;
     // Read under the write lock, so that only one of two concurrent rotations succeeds.
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;
@@ -271,6 +294,7 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     let old = api_key::ActiveModel { id: Unchanged(old.id), expires_at: Set(Some(end)), ..Default::default() };
     let old = old.update(&txn).await.map_err(gone)?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyRotate, team, &new)).await?;
+    txn.created(new.id).await?;
     txn.commit_changing(&[team.id()], &[]).await?;
     Ok((ApiKey::of_team(team, new)?, secret, ApiKey::of_team(team, old)?))
 }
@@ -421,8 +445,13 @@ impl ApiKeyMutation {
                 (named, _) => team_meant(cx, named.as_ref()).await?,
             };
             let site = site.map(|site| site.lower());
-            let (api_key, secret) = create(cx.ports(), &team, &input.name, site.as_ref()).await?;
-            Ok(Some(ApiKeyCreatePayload { api_key, secret }))
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let created = create(creation.ports(), &team, &input.name, site.as_ref());
+            let (api_key, secret) = match creation.run(&team, created).await? {
+                Outcome::Created((api_key, secret)) => (api_key, Some(secret)),
+                Outcome::Repeated(id) => (find(cx, id).await?, None),
+            };
+            Ok(Some(ApiKeyCreatePayload { api_key, secret, client_mutation_id: input.client_mutation_id }))
         }
         .await;
         answer.transpose()
@@ -457,8 +486,13 @@ impl ApiKeyMutation {
         let answer: async_graphql::Result<Option<ApiKeyRotatePayload>> = async {
             let cx = ctx.cx()?;
             let (key, team) = named(cx, &input.api_key_id).await?;
-            let (api_key, secret, previous) = rotate(cx.ports(), &team, &key).await?;
-            Ok(Some(ApiKeyRotatePayload { api_key, secret, previous }))
+            let client_mutation_id = input.client_mutation_id;
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (api_key, secret, previous) = match creation.run(&team, rotate(creation.ports(), &team, &key)).await? {
+                Outcome::Created((new, secret, old)) => (new, Some(secret), old),
+                Outcome::Repeated(id) => (find(cx, id).await?, None, key),
+            };
+            Ok(Some(ApiKeyRotatePayload { api_key, secret, previous, client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -14,10 +14,15 @@ use uuid::Uuid;
 
 use crate::{
     access::cx::Cx,
-    access::{self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive},
+    access::{
+        self, AuthoredChat, Chat, On, Reach as _, Role, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     connection::{self, ListOrder, Page, PageArgs, Place},
+    constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     team::{Team, team_meant},
@@ -35,8 +40,8 @@ use messages::{
 
 // Vocabulary
 
-/// Maximum length of a title, in characters.
-const MAX_TITLE: usize = 200;
+/// A title.
+const TITLE: Constraint = Constraint::name(200);
 
 /// A conversation.
 #[derive(Debug, Clone)]
@@ -48,18 +53,25 @@ connection!(ConversationConnection, ConversationEdge, Conversation, "conversatio
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationCreateInput {
     /// Title, 1 to 200 characters.
+    #[graphql(directive = Constrained::apply(TITLE))]
     pub title: String,
     /// The team that the conversation belongs to: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// Changes to a conversation. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationUpdateInput {
     /// Title, 1 to 200 characters. Cannot be null.
+    #[graphql(directive = Constrained::apply(TITLE.not_null()))]
     pub title: MaybeUndefined<String>,
     /// All messages of the conversation, in order, at most 10,000. They replace the existing messages; `[]` deletes
     /// them. Cannot be null.
+    #[graphql(directive = Constrained::apply(messages::MESSAGES.not_null()))]
     pub messages: MaybeUndefined<Vec<ConversationMessageInput>>,
 }
 
@@ -75,6 +87,8 @@ pub struct ConversationDeleteInput {
 pub struct ConversationCreatePayload {
     /// The new conversation, without messages.
     pub conversation: Conversation,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The conversation after the change.
@@ -98,6 +112,8 @@ pub struct ConversationAppendMessagePayload {
     pub message: ConversationMessage,
     /// The conversation.
     pub conversation: Conversation,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 // Rules
@@ -105,7 +121,7 @@ pub struct ConversationAppendMessagePayload {
 const MISSING: &str = "The conversation";
 
 fn checked_title(title: &str) -> Result<String> {
-    text::name("title", title, MAX_TITLE)
+    text::name("title", title, TITLE)
 }
 
 /// The conversations of a team. Errors: `Forbidden` for an API key.
@@ -123,16 +139,20 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Viewer>, args: &P
 /// Creates a conversation. Errors: `Forbidden` for an API key, `Invalid`.
 pub async fn create(ports: &Ports, team: &access::Team<Viewer>, title: &str) -> Result<Chat<Viewer>> {
     team.converses()?;
-    let now = ports.now();
+    let (id, now) = (ports.ids.uuid(), ports.now());
     let row = conversation::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         title: Set(checked_title(title)?),
         created_at: Set(now),
         updated_at: Set(now),
     };
-    team.chat(row.insert(ports.database.writer(team)).await?)
+    let mut txn = ports.begin(team).await?;
+    let row = row.insert(&txn).await?;
+    txn.created(id).await?;
+    txn.commit_addition().await?;
+    team.chat(row)
 }
 
 /// Starts a change of a conversation: locks its row, so that changes are serialized, and marks it as changed. Errors:
@@ -156,17 +176,9 @@ async fn take(
 /// Applies the changes of the input. Errors: `Invalid`; `NotFound` if the conversation was deleted concurrently.
 pub async fn update(ports: &Ports, chat: &AuthoredChat, input: ConversationUpdateInput) -> Result<Chat<Viewer>> {
     let chat = chat.chat();
-    let null = |field| Err(Error::invalid(field, "cannot be null; omit it to keep the current value"));
-    let title = match input.title {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => return null("title"),
-        MaybeUndefined::Value(title) => Some(checked_title(&title)?),
-    };
-    let messages = match input.messages {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => return null("messages"),
-        MaybeUndefined::Value(messages) => Some(messages::checked(ports, messages)?),
-    };
+    let title = not_null("title", input.title)?.map(|title| checked_title(&title)).transpose()?;
+    let messages =
+        not_null("messages", input.messages)?.map(|messages| messages::checked(ports, messages)).transpose()?;
     if title.is_none() && messages.is_none() {
         return Ok(chat.clone());
     }
@@ -293,8 +305,13 @@ impl ConversationMutation {
         let answer: async_graphql::Result<Option<ConversationCreatePayload>> = async {
             let cx = ctx.cx()?;
             let team = team_meant::<Viewer>(cx, input.team_id.as_ref()).await?;
-            let conversation = Conversation(create(cx.ports(), &team, &input.title).await?);
-            Ok(Some(ConversationCreatePayload { conversation }))
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let chat = match creation.run(&team, create(creation.ports(), &team, &input.title)).await? {
+                Outcome::Created(chat) => chat,
+                Outcome::Repeated(id) => Chat::by_uuid(cx, id).await?,
+            };
+            let (conversation, client_mutation_id) = (Conversation(chat), input.client_mutation_id);
+            Ok(Some(ConversationCreatePayload { conversation, client_mutation_id }))
         }
         .await;
         answer.transpose()
@@ -351,9 +368,15 @@ impl ConversationMutation {
     ) -> Option<async_graphql::Result<ConversationAppendMessagePayload>> {
         let answer: async_graphql::Result<Option<ConversationAppendMessagePayload>> = async {
             let cx = ctx.cx()?;
-            let (chat, row) = messages::append(cx.ports(), &meant(cx, &conversation_id).await?, input).await?;
-            let message = ConversationMessage::new(&chat, Arc::new(row))?;
-            Ok(Some(ConversationAppendMessagePayload { message, conversation: Conversation(chat) }))
+            let chat = meant(cx, &conversation_id).await?;
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (message, chat) = match creation.run(&chat, messages::append(creation.ports(), &chat, input)).await? {
+                Outcome::Created((chat, row)) => (ConversationMessage::new(&chat, Arc::new(row))?, chat),
+                Outcome::Repeated(id) => (messages::find(cx, id).await?, chat),
+            };
+            let conversation = Conversation(chat);
+            Ok(Some(ConversationAppendMessagePayload { message, conversation, client_mutation_id }))
         }
         .await;
         answer.transpose()

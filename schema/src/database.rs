@@ -7,7 +7,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
 };
 
-use crate::{changes::Changes, error::Result, transaction::Transaction};
+use crate::{changes::Changes, error::Result, idempotency::IdempotencyKey, transaction::Transaction};
 
 /// Evidence of what its holder may do. The types of [`access`](crate::access) are the only ones, and only that module makes them.
 ///
@@ -57,13 +57,20 @@ pub struct Database {
     /// Several. They lag behind the writer by nothing that has been answered.
     reader: DatabaseConnection,
     changes: Arc<Changes>,
+    /// The idempotency key that each transaction takes.
+    key: Option<IdempotencyKey>,
 }
 
 impl Database {
     /// A database whose changes are counted.
     #[must_use]
     pub fn new(writer: DatabaseConnection, reader: DatabaseConnection, changes: Arc<Changes>) -> Self {
-        Self { writer, reader, changes }
+        Self { writer, reader, changes, key: None }
+    }
+
+    /// The database for one mutation with an idempotency key: its transaction takes the key.
+    pub(crate) fn taking(&self, key: IdempotencyKey) -> Self {
+        Self { key: Some(key), ..self.clone() }
     }
 
     /// The connections that read.
@@ -87,7 +94,7 @@ impl Database {
         };
         let transaction = self.writer.begin_with_options(options).await?;
         lock_writes(&transaction).await?;
-        Ok(Transaction::new(transaction, Arc::clone(&self.changes)))
+        Transaction::begin(transaction, Arc::clone(&self.changes), self.key.clone()).await
     }
 
     /// Whether the database answers. Errors: whatever keeps it from answering.

@@ -13,12 +13,18 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Myself, On, Reach as _, Role, access_directive, credential::digest},
+    access::{
+        self, Admin, Myself, On, Reach as _, Role, access_directive,
+        creation::{Creation, Outcome},
+        credential::digest,
+    },
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
+    constraint::Constrained,
     error::{Error, Result},
     error_code::{ErrorCode, errors},
+    idempotency::KEY,
     letters::{self, Letter},
     ports::{Page, Ports, SignUp},
     scalars::{EmailAddress, Instant},
@@ -44,6 +50,10 @@ pub struct InvitationCreateInput {
     pub role: Role,
     /// The team to join: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for withdrawing an invitation.
@@ -73,10 +83,13 @@ pub struct Invitation {
 pub struct InvitationCreatePayload {
     /// The invitation. It replaces any earlier invitation of the team to this address.
     pub invitation: Invitation,
-    /// One-time link to hand over; null if it was mailed.
+    /// One-time link to hand over. Shown only once: null if it was mailed, or if the request was repeated with the same
+    /// `clientMutationId`.
     pub link: Option<String>,
-    /// Token of the link, for `signUp`; null if it was mailed.
+    /// Token of the link, for `signUp`; null where `link` is.
     pub token: Option<String>,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of withdrawing an invitation.
@@ -84,6 +97,17 @@ pub struct InvitationCreatePayload {
 pub struct InvitationRevokePayload {
     /// Address of the withdrawn invitation.
     pub email: EmailAddress,
+}
+
+impl Invitation {
+    fn new(row: invitation::Model) -> Result<Self> {
+        Ok(Self {
+            email: EmailAddress::stored(row.email),
+            role: Role::of_level(row.role).ok_or_else(|| Error::broken("an invitation with an unknown role"))?,
+            created_at: Instant(row.created_at),
+            expires_at: Instant(row.expires_at),
+        })
+    }
 }
 
 // Rules
@@ -112,7 +136,7 @@ async fn withdraw(db: &impl ConnectionTrait, ports: &Ports, team: Uuid, email: &
 
 /// Invites a person without an account to sign up and join the team. Errors: `Forbidden` if signing up is closed, for a
 /// role above the caller's and for a full team, `Invalid` for role `OWNER`, `Conflict` for an address that belongs to
-/// an account, `TooOften`.
+/// an account, `TooOften`. Returns the token too, unless it was mailed.
 pub async fn create(
     ports: &Ports,
     myself: &Myself,
@@ -120,7 +144,7 @@ pub async fn create(
     email: &EmailAddress,
     role: Role,
     from: Option<AddressHash>,
-) -> Result<InvitationCreatePayload> {
+) -> Result<(Invitation, Option<String>)> {
     may_invite(ports, myself)?;
     if role == Role::Owner {
         return Err(Error::invalid(
@@ -129,7 +153,7 @@ pub async fn create(
         ));
     }
     ports.attempts.take(Quota::Invitation, Some(myself.id()), from, ports.now())?;
-    let txn = members::begin_invitation(ports, team, role).await?;
+    let mut txn = members::begin_invitation(ports, team, role).await?;
     if user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&txn).await?.is_some() {
         return Err(Error::conflict(
             "An account with this e-mail address already exists. Invite it with `websiteInviteMember`.",
@@ -149,22 +173,25 @@ pub async fn create(
         expires_at: Set(now + Duration::days(DAYS)),
         used_at: Set(None),
     };
-    row.insert(&txn).await?;
+    let row = row.insert(&txn).await?;
+    txn.created(row.id).await?;
     note(&txn, ports, AuditAction::InvitationCreate, team, email).await?;
     txn.commit().await?;
-    let invitation = Invitation {
-        email: email.clone(),
-        role,
-        created_at: Instant(now),
-        expires_at: Instant(now + Duration::days(DAYS)),
-    };
-    let link = ports.mail.page(Page::Invitation, &token);
+    let invitation = Invitation::new(row)?;
     if !ports.mail.is_set_up() {
-        return Ok(InvitationCreatePayload { invitation, link: Some(link), token: Some(token) });
+        return Ok((invitation, Some(token)));
     }
     let inviter = myself.user().full_name.as_ref().unwrap_or(&myself.user().email);
+    let link = ports.mail.page(Page::Invitation, &token);
     letters::send(ports, vec![Letter::invitation(email.as_str(), inviter, &team.team().name, &link)]);
-    Ok(InvitationCreatePayload { invitation, link: None, token: None })
+    Ok((invitation, None))
+}
+
+/// An invitation of the team, used or not. Errors: `NotFound`.
+async fn of_team(ports: &Ports, team: &access::Team<Admin>, id: Uuid) -> Result<Invitation> {
+    let row = invitation::Entity::find_by_id(id).filter(invitation::Column::TeamId.eq(team.id()));
+    let row = row.one(ports.database.reader(team)).await?;
+    Invitation::new(row.ok_or_else(|| Error::not_found("The invitation"))?)
 }
 
 async fn note(
@@ -278,7 +305,15 @@ impl InvitationMutation {
             let cx = ctx.cx()?;
             let team = team_meant::<Admin>(cx, input.team_id.as_ref()).await?;
             let myself = cx.myself().await?;
-            Ok(Some(create(cx.ports(), &myself, &team, &input.email, input.role, cx.from()).await?))
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let created = create(creation.ports(), &myself, &team, &input.email, input.role, cx.from());
+            let (invitation, token) = match creation.run(&team, created).await? {
+                Outcome::Created(created) => created,
+                Outcome::Repeated(id) => (of_team(cx.ports(), &team, id).await?, None),
+            };
+            let link = token.as_ref().map(|token| cx.ports().mail.page(Page::Invitation, token));
+            let client_mutation_id = input.client_mutation_id;
+            Ok(Some(InvitationCreatePayload { invitation, link, token, client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -8,11 +8,13 @@ pub mod attempts;
 pub mod background;
 pub mod caller;
 pub mod changes;
+pub mod constraint;
 pub mod cost;
 pub mod database;
 pub mod error;
 pub mod error_code;
 pub mod id;
+pub mod idempotency;
 pub mod key_usage;
 pub mod message_broadcast;
 pub mod ports;
@@ -42,6 +44,7 @@ pub mod operator_lists;
 pub mod password;
 pub mod plan;
 pub mod realtime;
+pub mod schema_index;
 pub mod session;
 pub mod team;
 mod text;
@@ -112,10 +115,11 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<uuid::Uuid>(UUID)
 }
 
-/// Builds the schema. Ports travel in each request's [`Cx`], not in the schema.
+/// Builds the schema. Ports travel in each request's [`Cx`], not in the schema. `suggestions`: whether errors about
+/// unknown names may name similar ones.
 #[must_use]
-pub fn build() -> Schema {
-    builder().finish()
+pub fn build(suggestions: bool) -> Schema {
+    if suggestions { builder().finish() } else { builder().disable_suggestions().finish() }
 }
 
 /// Builds the schema for operations that were validated before, such as the persisted documents of REST.
@@ -130,8 +134,7 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new().include_specified_by())
 }
 
-/// The access matrix of all root fields, from the SDL.
-#[must_use]
-pub fn stated() -> Vec<access::Stated> {
-    access::access_directive::stated_in(&sdl())
+/// The index of the published schema. Errors: a message, if the SDL states what does not exist.
+pub fn index() -> std::result::Result<schema_index::SchemaIndex, String> {
+    schema_index::SchemaIndex::read(&sdl())
 }

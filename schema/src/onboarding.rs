@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{Myself, On, Reach as _, access_directive},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},
@@ -17,8 +18,8 @@ use crate::{
 
 // Vocabulary
 
-/// Maximum length of a step's name, in characters.
-const MAX_STEP: usize = 100;
+/// Name of a step.
+const STEP: Constraint = Constraint::name(100);
 
 /// Maximum size of the dashboard's object as JSON, in bytes.
 const MAX_BYTES: usize = 32 * 1024;
@@ -44,8 +45,10 @@ pub struct Onboarding {
 #[derive(InputObject, Debug, Clone)]
 pub struct OnboardingSaveInput {
     /// Name of the current step, as defined by the dashboard, 1 to 100 characters; null for none.
-    pub step: MaybeUndefined<String>,
+    #[graphql(directive = Constrained::apply(STEP))]
+    pub current_step: MaybeUndefined<String>,
     /// The dashboard's own JSON object, at most 32,768 bytes as JSON. Replaces the existing object. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::OBJECT.not_null()))]
     pub data: MaybeUndefined<Json>,
     /// Whether onboarding is complete. Defaults to false.
     #[graphql(default = false)]
@@ -89,15 +92,15 @@ pub(crate) async fn load(ports: &Ports, myself: &Myself) -> Result<Onboarding> {
 }
 
 fn checked_step(step: String) -> Result<String> {
-    let wrong = |why: String| Err(Error::invalid("step", why));
-    match step.chars().count() {
-        _ if step.trim().is_empty() => wrong(format!("must have 1 to {MAX_STEP} characters and cannot be blank")),
-        length if length > MAX_STEP => wrong(format!("must have 1 to {MAX_STEP} characters (got {length})")),
-        _ if step.chars().any(char::is_control) => {
-            wrong("cannot contain control characters; use a word such as add_website".to_owned())
-        }
-        _ => Ok(step),
+    let wrong = |why: String| Err(Error::invalid("currentStep", why));
+    if step.trim().is_empty() {
+        return wrong(format!("must have 1 to {} characters and cannot be blank", STEP.max_length()));
     }
+    STEP.check_length("currentStep", &step)?;
+    if step.chars().any(char::is_control) {
+        return wrong("cannot contain control characters; use a word such as add_website".to_owned());
+    }
+    Ok(step)
 }
 
 fn checked_data(data: &Value) -> Result<String> {
@@ -116,7 +119,7 @@ fn checked_data(data: &Value) -> Result<String> {
 
 /// Creates or updates the user's record. Errors: `Invalid`.
 pub async fn save(ports: &Ports, myself: &Myself, input: OnboardingSaveInput) -> Result<Onboarding> {
-    let step = match input.step {
+    let step = match input.current_step {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
         MaybeUndefined::Value(step) => Some(Some(checked_step(step)?)),

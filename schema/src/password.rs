@@ -18,6 +18,7 @@ use crate::{
     access::{Caller, Myself, On, Operator, Reach as _, Unproven, access_directive, credential::digest},
     audit::{self, AuditAction, Line},
     caller::AddressHash,
+    constraint::Constrained,
     error::{Error, Result},
     known_network,
     ports::Ports,
@@ -25,7 +26,7 @@ use crate::{
     session,
     user::{
         email_link,
-        rules::{checked_password, external_login},
+        rules::{PASSWORD, checked_password, external_login},
     },
 };
 
@@ -50,7 +51,7 @@ pub struct PasswordChangeInput {
     #[graphql(secret)]
     pub current_password: String,
     /// New password, 8 to 200 characters, different from the current one.
-    #[graphql(secret)]
+    #[graphql(secret, directive = Constrained::apply(PASSWORD))]
     pub new_password: String,
 }
 
@@ -82,7 +83,7 @@ pub struct PasswordResetInput {
     #[graphql(secret)]
     pub secret: String,
     /// New password, 8 to 200 characters.
-    #[graphql(secret)]
+    #[graphql(secret, directive = Constrained::apply(PASSWORD))]
     pub new_password: String,
 }
 

@@ -258,7 +258,7 @@ impl LiveSite {
     }
 
     /// Visitors with an event or a heartbeat in the last five minutes.
-    async fn live_count(&self) -> BigInt {
+    async fn visitors(&self) -> BigInt {
         BigInt::from_u64(self.figures.visitors)
     }
 

@@ -5,11 +5,73 @@
 use async_graphql::{InputType, InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Timelike as _, Utc};
 use chrono_tz::Tz;
+use uuid::Uuid;
 
-fn text<T: InputType>(value: &Value) -> Result<&str, InputValueError<T>> {
+/// Input coercion of a scalar.
+trait Coerce: InputType {
+    /// What a valid value is, as messages say it.
+    const EXPECTED: &'static str;
+
+    /// The value; `None` if it is not valid.
+    fn coerce(value: &Value) -> Option<Self>;
+
+    /// Like [`Coerce::coerce`], for the library.
+    fn read(value: Value) -> InputValueResult<Self> {
+        Self::coerce(&value).ok_or_else(|| InputValueError::custom(Self::EXPECTED))
+    }
+
+    /// Why the value is not valid.
+    fn fault(value: &Value) -> Option<&'static str> {
+        match Self::coerce(value) {
+            Some(_) => None,
+            None if text(value).is_none() && Self::type_name() != "BigInt" => Some("must be a string"),
+            None => Some(Self::EXPECTED),
+        }
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
     match value {
-        Value::String(text) => Ok(text),
-        other => Err(InputValueError::expected_type(other.clone())),
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Input coercion of a value other than null for the scalar of this name: `Some` with what would be valid, if it is not. A
+/// test holds that every scalar of the schema is known here.
+#[must_use]
+pub fn coercion_fault(scalar: &str, value: &Value) -> Option<&'static str> {
+    let wrong = |is_valid: bool, expected| (!is_valid).then_some(expected);
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(number.clone()),
+        _ => None,
+    };
+    match scalar {
+        "Int" => {
+            let is_valid = number(value).is_some_and(|it| it.as_i64().is_some_and(|it| i32::try_from(it).is_ok()));
+            wrong(is_valid, "must be an integer of at most 32 bits")
+        }
+        "Float" => wrong(number(value).is_some(), "must be a number"),
+        "String" => wrong(text(value).is_some(), "must be a string"),
+        "Boolean" => wrong(matches!(value, Value::Boolean(_)), "must be true or false"),
+        "ID" => {
+            let is_valid = text(value).is_some() || number(value).is_some_and(|number| number.is_i64());
+            wrong(is_valid, "must be an ID")
+        }
+        "UUID" => wrong(
+            text(value).is_some_and(|text| Uuid::try_parse(text).is_ok()),
+            "must be a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6",
+        ),
+        "BigInt" => BigInt::fault(value),
+        "Date" => Date::fault(value),
+        "DateTime" => Instant::fault(value),
+        "Decimal" => Decimal::fault(value),
+        "EmailAddress" => EmailAddress::fault(value),
+        "HexColor" => HexColor::fault(value),
+        "JSON" => None,
+        "TimeZone" => TimeZone::fault(value),
+        "URL" => Url::fault(value),
+        _ => Some("must be of a known scalar"),
     }
 }
 
@@ -30,17 +92,24 @@ impl Instant {
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for Instant {
     fn parse(value: Value) -> InputValueResult<Self> {
-        DateTime::parse_from_rfc3339(text(&value)?)
+        Coerce::read(value)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl Coerce for Instant {
+    const EXPECTED: &'static str = "must be an instant such as 2026-03-04T05:06:07Z";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text(value)?)
             .ok()
             .map(|instant| instant.with_timezone(&Utc))
             // Output must be valid input: four-digit years, no leap seconds.
             .filter(|instant| (0..=9999).contains(&instant.year()) && instant.nanosecond() < 1_000_000_000)
             .map(Self)
-            .ok_or_else(|| InputValueError::custom("must be an instant such as 2026-03-04T05:06:07Z"))
-    }
-
-    fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
@@ -52,16 +121,20 @@ pub struct Date(pub NaiveDate);
 #[Scalar(name = "Date", specified_by_url = "https://scalars.graphql.org/andimarek/local-date.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let text = text(&value)?;
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .filter(|_| text.len() == 10)
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("must be a date such as 2026-03-04"))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.format("%Y-%m-%d").to_string())
+    }
+}
+
+impl Coerce for Date {
+    const EXPECTED: &'static str = "must be a date such as 2026-03-04";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        let text = text(value).filter(|text| text.len() == 10)?;
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self)
     }
 }
 
@@ -81,17 +154,22 @@ impl BigInt {
 #[Scalar(name = "BigInt", specified_by_url = "https://scalars.graphql.org/jakobmerrild/long.html")]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::Number(number) => number
-                .as_i64()
-                .map(Self)
-                .ok_or_else(|| InputValueError::custom("must be an integer of at most 64 bits")),
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::from(self.0)
+    }
+}
+
+impl Coerce for BigInt {
+    const EXPECTED: &'static str = "must be an integer of at most 64 bits";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => number.as_i64().map(Self),
+            _ => None,
+        }
     }
 }
 
@@ -108,7 +186,7 @@ impl Decimal {
         Self { millionths }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn exact(text: &str) -> Option<Self> {
         let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |unsigned| (-1, unsigned));
         let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -133,12 +211,19 @@ impl std::fmt::Display for Decimal {
 #[Scalar(name = "Decimal", specified_by_url = "https://www.w3.org/TR/xmlschema11-2/#decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::read(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("must be a decimal number in a string, such as \"49.9\""))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.to_string())
+    }
+}
+
+impl Coerce for Decimal {
+    const EXPECTED: &'static str = "must be a decimal number in a string, such as \"49.9\"";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        Self::exact(text(value)?)
     }
 }
 
@@ -166,14 +251,19 @@ pub struct TimeZone(pub Tz);
 #[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
 impl ScalarType for TimeZone {
     fn parse(value: Value) -> InputValueResult<Self> {
-        text(&value)?
-            .parse()
-            .map(Self)
-            .map_err(|_| InputValueError::custom("must be an IANA time zone such as Europe/Vienna or UTC"))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.name().to_owned())
+    }
+}
+
+impl Coerce for TimeZone {
+    const EXPECTED: &'static str = "must be an IANA time zone such as Europe/Vienna or UTC";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        text(value)?.parse().ok().map(Self)
     }
 }
 
@@ -219,12 +309,19 @@ impl EmailAddress {
 )]
 impl ScalarType for EmailAddress {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("must be an e-mail address such as ada@shop.example"))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+impl Coerce for EmailAddress {
+    const EXPECTED: &'static str = "must be an e-mail address such as ada@shop.example";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        Self::checked(text(value)?)
     }
 }
 
@@ -260,12 +357,19 @@ impl Url {
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::checked(text(&value)?)
-            .ok_or_else(|| InputValueError::custom("must be an absolute URL such as https://shop.example/a"))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+impl Coerce for Url {
+    const EXPECTED: &'static str = "must be an absolute URL such as https://shop.example/a";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        Self::checked(text(value)?)
     }
 }
 
@@ -297,11 +401,19 @@ impl HexColor {
 #[Scalar(name = "HexColor", specified_by_url = "https://www.w3.org/TR/css-color-4/#hex-notation")]
 impl ScalarType for HexColor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        Self::checked(text(&value)?).ok_or_else(|| InputValueError::custom("must be a color such as #1a2b3c"))
+        Coerce::read(value)
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+impl Coerce for HexColor {
+    const EXPECTED: &'static str = "must be a color such as #1a2b3c";
+
+    fn coerce(value: &Value) -> Option<Self> {
+        Self::checked(text(value)?)
     }
 }
 
@@ -321,10 +433,10 @@ mod tests {
             (9_007_199_254_740_993_000_001, "9007199254740993.000001"),
         ] {
             assert_eq!(Decimal::from_millionths(millionths).to_string(), text);
-            assert_eq!(Decimal::read(text), Some(Decimal::from_millionths(millionths)));
+            assert_eq!(Decimal::exact(text), Some(Decimal::from_millionths(millionths)));
         }
         for bad in ["", "-", ".", "1.", ".5", "1e3", "+1", "1,5", "0.0000001", " 1", "--1"] {
-            assert_eq!(Decimal::read(bad), None, "{bad}");
+            assert_eq!(Decimal::exact(bad), None, "{bad}");
         }
     }
 

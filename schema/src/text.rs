@@ -1,9 +1,13 @@
 //! User-entered names and notes: limited in length, on one line, without surrounding white space.
 
-use crate::error::{Error, Result};
+use crate::{
+    constraint::Constraint,
+    error::{Error, Result},
+};
 
-/// A one-line text with at most this many characters; `None` if it is blank. Errors: `Invalid` for `field`.
-pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String>> {
+/// A one-line text that keeps the length of `rule`; `None` if it is blank. Errors: `Invalid` for `field`.
+pub(crate) fn line(field: &str, text: &str, rule: Constraint) -> Result<Option<String>> {
+    let most = rule.max_length();
     match text.chars().count() {
         length if length > most => {
             Err(Error::invalid(field, format!("must have at most {most} characters (got {length})")))
@@ -16,9 +20,9 @@ pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<Option<String
 }
 
 /// Like [`line`], for a required text. Errors: `Invalid` for `field`.
-pub(crate) fn name(field: &str, text: &str, most: usize) -> Result<String> {
-    line(field, text, most)?
-        .ok_or_else(|| Error::invalid(field, format!("must have 1 to {most} characters and cannot be blank")))
+pub(crate) fn name(field: &str, text: &str, rule: Constraint) -> Result<String> {
+    let blank = || format!("must have 1 to {} characters and cannot be blank", rule.max_length());
+    line(field, text, rule)?.ok_or_else(|| Error::invalid(field, blank()))
 }
 
 #[cfg(test)]
@@ -27,16 +31,14 @@ mod tests {
 
     #[test]
     fn white_space_around_a_text_is_counted_and_not_kept() {
-        assert_eq!(name("name", " Ada ", 5).unwrap(), "Ada");
-        assert_eq!(name("name", " Ada  ", 5).unwrap_err().message(), "name: must have at most 5 characters (got 6)");
-        assert_eq!(
-            name("name", "  ", 5).unwrap_err().message(),
-            "name: must have 1 to 5 characters and cannot be blank"
-        );
-        assert_eq!(line("note", "  ", 5).unwrap(), None);
+        let said = |text: &str| name("name", text, Constraint::name(5)).map_err(|error| error.message());
+        assert_eq!(said(" Ada ").unwrap(), "Ada");
+        assert_eq!(said(" Ada  ").unwrap_err(), "name: must have at most 5 characters (got 6)");
+        assert_eq!(said("  ").unwrap_err(), "name: must have 1 to 5 characters and cannot be blank");
+        let said = |text: &str| line("note", text, Constraint::line(5)).map_err(|error| error.message());
+        assert_eq!(said("  ").unwrap(), None);
         for text in ["a\nb", "\u{85}a", "a\0"] {
-            let why = "note: cannot contain control characters or line breaks";
-            assert_eq!(line("note", text, 5).unwrap_err().message(), why);
+            assert_eq!(said(text).unwrap_err(), "note: cannot contain control characters or line breaks");
         }
     }
 }

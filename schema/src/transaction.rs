@@ -5,12 +5,18 @@ use std::{ops::Deref, sync::Arc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::{changes::Changes, error::Result};
+use crate::{
+    changes::Changes,
+    error::{Error, Result},
+    idempotency::IdempotencyKey,
+};
 
 /// A transaction on the writer. Dropping it rolls it back.
 pub struct Transaction {
     inner: DatabaseTransaction,
     changes: Arc<Changes>,
+    /// The idempotency key that was taken and whose row is not noted yet.
+    key: Option<IdempotencyKey>,
 }
 
 /// Advances versions when it is dropped, so that this happens even if the caller disconnects during the commit.
@@ -27,8 +33,24 @@ impl Drop for Marking<'_> {
 }
 
 impl Transaction {
-    pub(crate) fn new(inner: DatabaseTransaction, changes: Arc<Changes>) -> Self {
-        Self { inner, changes }
+    /// A transaction that takes the idempotency key, if there is one. Errors: `Conflict` if another request has taken it.
+    pub(crate) async fn begin(
+        inner: DatabaseTransaction,
+        changes: Arc<Changes>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Self> {
+        if let Some(key) = &key {
+            key.take(&inner).await?;
+        }
+        Ok(Self { inner, changes, key })
+    }
+
+    /// Notes the row that the mutation creates, under its idempotency key.
+    pub(crate) async fn created(&mut self, id: Uuid) -> Result<()> {
+        match self.key.take() {
+            Some(key) => key.note(&self.inner, id).await,
+            None => Ok(()),
+        }
     }
 
     /// Commits a change of accounts or access rights only. Streams check access again.
@@ -38,12 +60,15 @@ impl Transaction {
 
     /// Commits a change of these teams and websites.
     pub async fn commit_changing(self, teams: &[Uuid], websites: &[Uuid]) -> Result<()> {
-        let _marking = Marking { changes: self.changes, teams, websites };
-        Ok(self.inner.commit().await?)
+        let _marking = Marking { changes: Arc::clone(&self.changes), teams, websites };
+        self.commit_addition().await
     }
 
     /// Commits a change that neither revokes access nor affects cached data, such as a sign-in or a count.
     pub async fn commit_addition(self) -> Result<()> {
+        if self.key.is_some() {
+            return Err(Error::broken("a mutation took an idempotency key and did not note its row"));
+        }
         Ok(self.inner.commit().await?)
     }
 }

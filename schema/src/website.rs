@@ -13,6 +13,7 @@ use crate::{
         report::Analytics,
     },
     connection::{self, ListOrder, Page, PageArgs, Place, Window},
+    constraint::Constraint,
     database::Proof,
     error::{Error, Result},
     id::Kind,
@@ -56,6 +57,15 @@ impl From<Site<Viewer>> for Website {
 connection!(WebsiteConnection, WebsiteEdge, Website, "websites");
 
 // Rules
+
+/// Name of a website.
+const NAME: Constraint = Constraint::name(100);
+
+/// A host name in the form that is stored, apart from its case. [`checked_domain`] normalizes other spellings.
+const DOMAIN: Constraint = Constraint::pattern(
+    r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
+)
+.at_most(253);
 
 /// Normalizes a host name: lower case, without scheme and trailing slash or dot. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {

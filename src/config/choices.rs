@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use schema::ports::{Limits, SignUp};
 use serde::Deserialize;
 
-use crate::http::persisted_documents::FreeText;
+use crate::http::FreeText;
 
 /// Sign-up policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -13,7 +13,7 @@ use super::{
     mail::MailTls,
     values::{convert, filled, named, origins, postgres, proxies, public_url, threads, unless_zero},
 };
-use crate::{StartError, http::persisted_documents::FreeText, ingest::address::Proxies};
+use crate::{StartError, http::FreeText, ingest::address::Proxies};
 
 /// A row: description and flag as clap reads them, then `name: Type;`, or `name: Type => Type = check;` for a setting
 /// whose value is checked or converted. In brackets, the commands other than `serve`, `demo` and `migrate` that use it.

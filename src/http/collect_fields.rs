@@ -17,17 +17,17 @@ use async_graphql::{
         OperationType, Selection, SelectionSet,
     },
 };
-use schema::error_code::ErrorCode;
+use schema::{error_code::ErrorCode, schema_index::SchemaIndex};
 
-use super::{refusal::Refusal, schema_index::SchemaIndex};
+use super::refusal::Refusal;
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// Merges equal selections throughout the document, for the schema described by `shape`.
+/// Merges equal selections throughout the document, for the schema described by `index`.
 ///
 /// Errors: a mutation that would still run one field twice under one name.
-pub fn collect_fields(shape: &SchemaIndex, mut document: ExecutableDocument) -> Result<ExecutableDocument, Refusal> {
-    let merger = Merger { shape, fragments: document.fragments.clone() };
+pub fn collect_fields(index: &SchemaIndex, mut document: ExecutableDocument) -> Result<ExecutableDocument, Refusal> {
+    let merger = Merger { index, fragments: document.fragments.clone() };
     let before = reachable(&document);
     match &mut document.operations {
         DocumentOperations::Single(operation) => merger.operation(operation)?,
@@ -48,13 +48,13 @@ pub fn collect_fields(shape: &SchemaIndex, mut document: ExecutableDocument) -> 
 }
 
 struct Merger<'s> {
-    shape: &'s SchemaIndex,
+    index: &'s SchemaIndex,
     fragments: Fragments,
 }
 
 impl Merger<'_> {
     fn operation(&self, operation: &mut Positioned<OperationDefinition>) -> Result<(), Refusal> {
-        let root = self.shape.root(operation.node.ty);
+        let root = self.index.root(operation.node.ty);
         self.set(&mut operation.node.selection_set.node, Some(root));
         if operation.node.ty == OperationType::Mutation {
             self.runs_once(&operation.node.selection_set.node, &mut HashSet::new())?;
@@ -87,7 +87,7 @@ impl Merger<'_> {
             match &mut item.node {
                 Selection::Field(field) => {
                     let of = parent
-                        .and_then(|parent| self.shape.field(parent, &field.node.name.node))
+                        .and_then(|parent| self.index.field(parent, &field.node.name.node))
                         .map(|known| known.of.as_str());
                     self.set(&mut field.node.selection_set.node, of);
                 }

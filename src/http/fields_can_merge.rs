@@ -10,21 +10,21 @@ use async_graphql::{
     Positioned,
     parser::types::{BaseType, ExecutableDocument, Field, Selection, SelectionSet, Type},
 };
-use schema::error_code::ErrorCode;
-
-use super::{
-    refusal::Refusal,
+use schema::{
+    error_code::ErrorCode,
     schema_index::{FieldInfo, SchemaIndex},
 };
+
+use super::refusal::Refusal;
 
 /// Maximum number of selections compared: those below interfaces are compared once per type that shares them.
 const MAX_STEPS: usize = 100_000;
 
 /// Checks every operation of a document. Errors: the first conflict.
-pub fn fields_can_merge(shape: &SchemaIndex, document: &ExecutableDocument) -> Result<(), Refusal> {
+pub fn fields_can_merge(index: &SchemaIndex, document: &ExecutableDocument) -> Result<(), Refusal> {
     for (_, operation) in document.operations.iter() {
-        let mut walk = Walk { shape, document, steps: 0 };
-        walk.sets(&[(Some(shape.root(operation.node.ty)), &operation.node.selection_set.node)], true)?;
+        let mut walk = Walk { index, document, steps: 0 };
+        walk.sets(&[(Some(index.root(operation.node.ty)), &operation.node.selection_set.node)], true)?;
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ impl<'d> Found<'d> {
 type Groups<'d> = BTreeMap<&'d str, Vec<Found<'d>>>;
 
 struct Walk<'d> {
-    shape: &'d SchemaIndex,
+    index: &'d SchemaIndex,
     document: &'d ExecutableDocument,
     steps: usize,
 }
@@ -79,7 +79,7 @@ impl<'d> Walk<'d> {
             }
             match &item.node {
                 Selection::Field(field) => {
-                    let known = parent.and_then(|parent| self.shape.field(parent, &field.node.name.node));
+                    let known = parent.and_then(|parent| self.index.field(parent, &field.node.name.node));
                     let name = field.node.response_key().node.as_str();
                     groups.entry(name).or_default().push(Found { parent, field, known });
                 }
@@ -113,7 +113,7 @@ impl<'d> Walk<'d> {
         let mut by_type: BTreeMap<&str, Vec<Found<'d>>> = BTreeMap::new();
         let mut shared = Vec::new();
         for field in fields {
-            match field.parent.filter(|parent| self.shape.is_object(parent)) {
+            match field.parent.filter(|parent| self.index.is_object(parent)) {
                 Some(parent) => by_type.entry(parent).or_default().push(*field),
                 None => shared.push(*field),
             }
@@ -135,14 +135,14 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    /// Whether values of two types have the same shape: the same lists and non-null markers around the same leaf type,
+    /// Whether values of two types have the same index: the same lists and non-null markers around the same leaf type,
     /// or around objects.
     fn alike(&self, one: &Type, other: &Type) -> bool {
         one.nullable == other.nullable
             && match (&one.base, &other.base) {
                 (BaseType::List(one), BaseType::List(other)) => self.alike(one, other),
                 (BaseType::Named(one), BaseType::Named(other)) => {
-                    one == other || (self.shape.is_composite(one) && self.shape.is_composite(other))
+                    one == other || (self.index.is_composite(one) && self.index.is_composite(other))
                 }
                 _ => false,
             }
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> Result<(), String> {
-        let shape = SchemaIndex::read(
+        let index = SchemaIndex::read(
             "type Query { pet: Pet pets: [Pet!]! dog: Dog }
              interface Pet { name: String! friend: Pet }
              type Dog implements Pet { name: String! friend: Pet owner: Person barks: Int! age: Int tags: [String!] }
@@ -198,11 +198,11 @@ mod tests {
              type Person { name: String! email: String! height(unit: String): Int! }",
         )
         .expect("a schema");
-        fields_can_merge(&shape, &parse_query(text).expect("a document")).map_err(|refusal| refusal.message)
+        fields_can_merge(&index, &parse_query(text).expect("a document")).map_err(|refusal| refusal.message)
     }
 
     #[test]
-    fn one_name_holds_one_shape_whatever_the_types() {
+    fn one_name_holds_one_index_whatever_the_types() {
         for (text, word) in [
             ("{ pet { ... on Dog { age } ... on Cat { age } } }", "`Int` and `Float`"),
             ("{ pet { ... on Dog { tags } ... on Cat { tags } } }", "`[String!]` and `String`"),

@@ -11,13 +11,12 @@ use async_graphql::{
     },
 };
 use async_graphql_value::Value;
-use schema::error_code::ErrorCode;
+use schema::{error_code::ErrorCode, schema_index::SchemaIndex};
 
 use super::{
     limits::{Limits, NODES, over},
     price::{Buckets, Given, cost_of},
     refusal::Refusal,
-    schema_index::SchemaIndex,
 };
 
 /// Maximum number of selections measured or copied from a fragment in a whole document.
@@ -73,7 +72,7 @@ impl<'d> Tally<'d> {
 /// Measures one operation, or fragments outside all operations.
 pub struct Gauge<'d> {
     limits: &'d Limits,
-    shape: &'d SchemaIndex,
+    index: &'d SchemaIndex,
     document: &'d ExecutableDocument,
     given: &'d Given<'d>,
     buckets: Buckets<'d>,
@@ -98,7 +97,7 @@ impl<'d> Gauge<'d> {
     /// Creates the gauge.
     pub fn new(
         limits: &'d Limits,
-        shape: &'d SchemaIndex,
+        index: &'d SchemaIndex,
         document: &'d ExecutableDocument,
         given: &'d Given<'d>,
         buckets: Buckets<'d>,
@@ -106,7 +105,7 @@ impl<'d> Gauge<'d> {
     ) -> Self {
         Self {
             limits,
-            shape,
+            index,
             document,
             given,
             buckets,
@@ -124,7 +123,7 @@ impl<'d> Gauge<'d> {
     pub fn whole(&mut self, operation: &'d OperationDefinition) -> Result<Tally<'d>, Refusal> {
         self.defined = operation.variable_definitions.iter().map(|it| it.node.name.node.as_str()).collect();
         let values = self.directives(&operation.directives)?;
-        let mut tally = self.set(&operation.selection_set.node, Some(self.shape.root(operation.ty)), 0)?;
+        let mut tally = self.set(&operation.selection_set.node, Some(self.index.root(operation.ty)), 0)?;
         tally.values = tally.values.saturating_add(values);
         Ok(tally)
     }
@@ -248,7 +247,7 @@ impl<'d> Gauge<'d> {
         level: u32,
     ) -> Result<Tally<'d>, Refusal> {
         let name = field.node.name.node.as_str();
-        let known = parent.and_then(|parent| self.shape.field(parent, name));
+        let known = parent.and_then(|parent| self.index.field(parent, name));
         let values = field.node.arguments.iter().map(|(_, value)| &value.node);
         for value in values.clone() {
             self.defined_in(value, field.pos)?;
@@ -305,7 +304,7 @@ impl<'d> Gauge<'d> {
     /// Approximate number of values that an introspection field lists.
     fn usually_listed(&self, name: &str) -> u64 {
         match name {
-            "types" => self.shape.types(),
+            "types" => self.index.types(),
             "fields" | "inputFields" | "enumValues" | "directives" => 8,
             "args" | "interfaces" | "possibleTypes" => 2,
             _ => 1,

@@ -10,9 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use async_graphql::{
-    Executor, Request, Response as Answer, ServerError, Value as GraphValue, parser::types::OperationType,
-};
+use async_graphql::{Executor, Request, Response as Answer, Value as GraphValue, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
@@ -23,7 +21,9 @@ use axum::{
     routing::any,
 };
 use futures_util::FutureExt;
-use schema::{AddressHash, access::Caller, error::Error, error_code::ErrorCode, ports::Clock};
+use schema::{
+    AddressHash, access::Caller, error::Error, error_code::ErrorCode, ports::Clock, schema_index::SchemaIndex,
+};
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -32,12 +32,10 @@ use super::{
     accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
     credential::{Asker, Credential},
-    error_location::ErrorLocation,
     limits, playground,
     prepare::{Prepared, prepare},
-    refusal::{Refusal, complete, own_fault},
+    refusal::{Refusal, complete},
     request::{Asked, from_json, from_query_string},
-    schema_index::SchemaIndex,
     sse,
     stream::Opened,
     ws,
@@ -86,7 +84,7 @@ pub trait Admit: Send + Sync + 'static {
 pub struct Endpoint<E, A> {
     pub(super) executor: E,
     pub(super) admit: A,
-    shape: SchemaIndex,
+    index: Arc<SchemaIndex>,
     pub(super) config: HttpConfig,
     clock: Arc<dyn Clock>,
     /// Long requests that are checked at the same time.
@@ -100,20 +98,11 @@ pub(super) type Checking<'a> = Option<SemaphorePermit<'a>>;
 const LONG_REQUEST: usize = 4 * 1024;
 
 impl<E: Executor, A: Admit> Endpoint<E, A> {
-    /// An endpoint over `executor`, whose schema is described by `sdl` (for page sizes, costs and enum values).
-    ///
-    /// Errors: an SDL that does not parse.
-    pub fn new(
-        executor: E,
-        admit: A,
-        sdl: &str,
-        config: HttpConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, async_graphql::parser::Error> {
+    /// An endpoint over `executor`, whose schema `index` describes.
+    pub fn new(executor: E, admit: A, index: Arc<SchemaIndex>, config: HttpConfig, clock: Arc<dyn Clock>) -> Self {
         // Half of the processors are left to those who run.
         let checks = std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2));
-        let shape = SchemaIndex::read(sdl)?;
-        Ok(Self { executor, admit, shape, config, clock, checks: Semaphore::new(checks) })
+        Self { executor, admit, index, config, clock, checks: Semaphore::new(checks) }
     }
 
     /// `/graphql`, and the playground for browsers.
@@ -217,7 +206,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         let now = self.clock.now();
         let buckets = |range: &GraphValue, interval: &GraphValue| (self.config.buckets)(range, interval, now);
         let config = &self.config;
-        let prepared = prepare(asked, &config.limits, limit, &self.shape, config.introspection, streams, &buckets)?;
+        let prepared = prepare(asked, &config.limits, limit, &self.index, config.introspection, streams, &buckets)?;
         if get && prepared.operation == OperationType::Mutation {
             return Err(Refusal {
                 allow: Some("POST"),
@@ -261,8 +250,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         asker: Asker,
         id: RequestId,
     ) -> Result<Rendered, Refusal> {
-        let Prepared { request, operation, roots, cost, introspects } = prepared;
-        let text = request.query.clone();
+        let Prepared { request, operation, cost, introspects } = prepared;
         let seconds = self.config.timeout.as_secs().max(1);
         let running = async {
             let Admitted { request, caller, .. } = self.admitted(asker, request, cost).await?;
@@ -277,14 +265,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
                 Err(_panic) => Err(Refusal { transport: false, ..Error::broken("a resolver panicked").into() }),
             }
         };
-        let (mut answer, turn) =
-            tokio::time::timeout(self.config.timeout, running).await.unwrap_or_else(|_elapsed| {
-                let is_mutation = operation == OperationType::Mutation;
-                Err(Refusal { transport: false, ..Error::TimedOut { seconds, is_mutation }.into() })
-            })?;
-        answer.errors.iter_mut().for_each(own_fault);
-        let refused = never_ran(&answer, operation, roots);
-        let mut rendered = self.rendered(answer, refused, &text, id);
+        let (answer, turn) = tokio::time::timeout(self.config.timeout, running).await.unwrap_or_else(|_elapsed| {
+            let is_mutation = operation == OperationType::Mutation;
+            Err(Refusal { transport: false, ..Error::TimedOut { seconds, is_mutation }.into() })
+        })?;
+        let refused = is_request_error(&answer);
+        let mut rendered = self.rendered(answer, refused, id);
         rendered.turn = turn;
         rendered.has_acted = operation == OperationType::Mutation && !refused;
         rendered.extensions.insert(
@@ -294,40 +280,9 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok(rendered)
     }
 
-    /// A result with completed errors; `text` is its document's.
-    pub(super) fn rendered(&self, answer: Answer, refused: bool, text: &str, id: RequestId) -> Rendered {
-        let blame = ErrorLocation::new(&self.shape, text);
-        Rendered::new(answer, refused, |error| {
-            let field = is_foreign(error).then(|| blame.field_at_fault(error)).flatten();
-            self.explain(error);
-            complete(error, code_of(error), field, id.0, self.config.introspection);
-            if refused {
-                error.path.clear();
-            }
-        })
-    }
-
-    /// Rewrites the framework's messages about values to say what is allowed.
-    fn explain(&self, error: &mut ServerError) {
-        if let Some((head, types)) = error.message.split_once(" (occurred while parsing \"") {
-            let inner = head.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
-            let within = types.trim_end_matches("\")").replace("\") (occurred while parsing \"", " in ");
-            error.message = match inner {
-                Some((name, why)) => format!("{why} ({name} in {within})"),
-                None => format!("{head} ({within})"),
-            };
-        }
-        if error.message.contains("Oneof input objects requires have exactly one field") {
-            error.message = "must have exactly one field, with a value other than null".to_owned();
-        }
-        let values = error
-            .message
-            .split_once("enumeration type \"")
-            .and_then(|(_, rest)| rest.split_once('"'))
-            .and_then(|(name, _)| self.shape.values(name));
-        if let Some(values) = values {
-            error.message = format!("{}; must be one of {}", error.message.trim_end_matches('.'), values.join(", "));
-        }
+    /// A result with completed errors.
+    pub(super) fn rendered(&self, answer: Answer, refused: bool, id: RequestId) -> Rendered {
+        Rendered::new(answer, refused, |error| complete(error, id.0))
     }
 }
 
@@ -358,31 +313,9 @@ fn media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     if json && utf8 && plain { Ok(()) } else { Err(wrong()) }
 }
 
-/// Whether nothing ran: the framework refused the document or its input, so the result is a request error without
-/// `data`.
-///
-/// Errors of resolvers have a code. One without is from the framework: without a path it precedes execution; with one,
-/// an argument could not be read, which the specification also counts as a request error unless a mutation has already
-/// taken effect.
-fn never_ran(answer: &Answer, operation: OperationType, roots: usize) -> bool {
-    if answer.errors.is_empty() {
-        return false;
-    }
-    if answer.errors.iter().all(|error| error.path.is_empty()) {
-        return answer.data == GraphValue::Null;
-    }
-    answer
-        .errors
-        .iter()
-        .any(|error| is_foreign(error) && (operation == OperationType::Query || (roots == 1 && error.path.len() == 1)))
-}
-
-/// Whether an error is from the framework: resolvers set a code.
-fn is_foreign(error: &ServerError) -> bool {
-    error.extensions.as_ref().is_none_or(|values| values.get("code").is_none())
-}
-
-fn code_of(error: &ServerError) -> ErrorCode {
-    let input = !error.path.is_empty() || error.message.starts_with("Invalid value for argument");
-    if input { ErrorCode::ValidationError } else { ErrorCode::GraphqlValidationFailed }
+/// Whether the executor refused the document, so that the result is a request error without `data`.
+fn is_request_error(answer: &Answer) -> bool {
+    answer.data == GraphValue::Null
+        && !answer.errors.is_empty()
+        && answer.errors.iter().all(|error| error.path.is_empty())
 }

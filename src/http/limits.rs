@@ -9,13 +9,12 @@ use async_graphql::{
     Variables,
     parser::types::{ExecutableDocument, OperationDefinition},
 };
-use schema::error_code::ErrorCode;
+use schema::{error_code::ErrorCode, schema_index::SchemaIndex};
 
 use super::{
     gauge::{Gauge, Spent},
     price::{Buckets, Given},
     refusal::Refusal,
-    schema_index::SchemaIndex,
 };
 
 /// The limits of one document. Each is an inclusive maximum.
@@ -98,7 +97,7 @@ impl Limits {
 /// Errors: the first exceeded limit, a fragment cycle, a page that is too large, an undefined variable.
 pub fn check(
     limits: &Limits,
-    shape: &SchemaIndex,
+    index: &SchemaIndex,
     document: &ExecutableDocument,
     selected: &OperationDefinition,
     variables: &Variables,
@@ -112,7 +111,7 @@ pub fn check(
     let (mut nodes, mut values, mut cost) = (0_u64, 0_u64, 0);
     for operation in operations {
         let is_selected = std::ptr::eq(&raw const operation.node, selected);
-        let mut gauge = Gauge::new(limits, shape, document, &given, buckets, &mut spent);
+        let mut gauge = Gauge::new(limits, index, document, &given, buckets, &mut spent);
         gauge.operation = Some(&operation.node);
         gauge.is_selected = is_selected;
         let tally = gauge.whole(&operation.node)?;
@@ -131,7 +130,7 @@ pub fn check(
         }
     }
     // The validator also walks fragments that no operation spreads.
-    let mut gauge = Gauge::new(limits, shape, document, &given, buckets, &mut spent);
+    let mut gauge = Gauge::new(limits, index, document, &given, buckets, &mut spent);
     let (mut nodes, mut values) = (0_u64, 0_u64);
     for name in document.fragments.keys() {
         let tally = gauge.fragment(name, 0)?;

@@ -8,7 +8,7 @@ use async_graphql::{
     },
 };
 use axum::http::StatusCode;
-use schema::error_code::ErrorCode;
+use schema::{error_code::ErrorCode, schema_index::SchemaIndex};
 
 use super::{
     collect_fields::collect_fields,
@@ -20,7 +20,6 @@ use super::{
     price::Buckets,
     refusal::Refusal,
     request::Asked,
-    schema_index::SchemaIndex,
     unicode_escapes::plain,
 };
 
@@ -31,8 +30,6 @@ pub struct Prepared {
     pub request: Request,
     /// The type of the operation.
     pub operation: OperationType,
-    /// How many fields its root has, to classify an executor's error.
-    pub roots: usize,
     /// Its cost.
     pub cost: u64,
     /// Whether it uses `__schema` or `__type`.
@@ -49,7 +46,7 @@ pub fn prepare(
     asked: Asked,
     limits: &Limits,
     cost_limit: u64,
-    shape: &SchemaIndex,
+    index: &SchemaIndex,
     introspection: bool,
     streams: bool,
     buckets: Buckets<'_>,
@@ -72,20 +69,19 @@ pub fn prepare(
         ));
     }
     let mut variables = Variables::from_json(asked.variables.into());
-    coerce_variables(shape, selected, &mut variables);
-    let cost = limits::check(limits, shape, &document, selected, &variables, cost_limit, buckets)?;
-    extra_rules(shape, &document)?;
-    fields_can_merge(shape, &document)?;
+    coerce_variables(index, selected, &mut variables);
+    let cost = limits::check(limits, index, &document, selected, &variables, cost_limit, buckets)?;
+    extra_rules(index, &document, selected, &variables, introspection)?;
+    fields_can_merge(index, &document)?;
     required(selected, &variables)?;
-    let document = collect_fields(shape, document)?;
-    let roots = select(&document, asked.operation_name.as_deref())?.selection_set.node.items.len();
+    let document = collect_fields(index, document)?;
     let mut request = Request::new(asked.query).variables(variables);
     request.operation_name = asked.operation_name;
     if !introspection {
         request = request.disable_introspection();
     }
     request.set_parsed_query(document);
-    Ok(Prepared { request, operation, roots, cost, introspects })
+    Ok(Prepared { request, operation, cost, introspects })
 }
 
 fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusal> {

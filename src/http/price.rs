@@ -6,13 +6,12 @@ use std::collections::HashMap;
 
 use async_graphql::{Name, Value as ConstValue, Variables, parser::types::Field};
 use async_graphql_value::Value;
-use schema::error_code::ErrorCode;
-
-use super::{
-    limits::Limits,
-    refusal::Refusal,
+use schema::{
+    error_code::ErrorCode,
     schema_index::{FieldInfo, Items},
 };
+
+use super::{limits::Limits, refusal::Refusal};
 
 /// Number of buckets in a series over this range with this interval; `None` if unknown.
 pub type Buckets<'a> = &'a dyn Fn(&ConstValue, &ConstValue) -> Option<u64>;
@@ -217,10 +216,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::{limits, schema_index::SchemaIndex};
+    use schema::schema_index::SchemaIndex;
+
+    use crate::http::limits;
 
     fn cost(text: &str, variables: serde_json::Value) -> u64 {
-        let shape = SchemaIndex::read(
+        let index = SchemaIndex::read(
             "type Query { all: [Row!]! @listSize(assumedSize: 500) nodes(ids: [ID!]!): [Row]! @listSize(slicingArguments: [\"ids\"])
                answer(range: String, filters: [Filter!]): Answer text: String @cost(weight: 9) }
              type Row { id: ID! tags: [String!]! @listSize(assumedSize: 95) query: Query! }
@@ -234,7 +235,7 @@ mod tests {
         let buckets = |range: &ConstValue, interval: &ConstValue| {
             (*range == ConstValue::from("day") && *interval == ConstValue::from("hour")).then_some(25)
         };
-        limits::check(&Limits::default(), &shape, &document, &operation.node, &variables, u64::MAX, &buckets)
+        limits::check(&Limits::default(), &index, &document, &operation.node, &variables, u64::MAX, &buckets)
             .expect("a cost")
     }
 

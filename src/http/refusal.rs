@@ -107,30 +107,44 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Turns the framework's error about missing context data into an internal one: it is a server fault.
-pub fn own_fault(error: &mut ServerError) {
-    let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
-    if !coded && error.message.starts_with("Data `") {
-        let ours = async_graphql::Error::from(Error::broken(error.message.clone()));
+/// Completes an executor's error: adds a code, if it has none, and the request ID.
+///
+/// Resolvers set a code on every error. One without is the executor's: without a path it refuses the document; with one it is
+/// a server fault, because values are checked before.
+pub fn complete(error: &mut ServerError, request_id: Uuid) {
+    let is_coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
+    if !is_coded && !error.path.is_empty() {
+        let ours = async_graphql::Error::from(Error::broken(std::mem::take(&mut error.message)));
         error.message = ours.message;
         error.extensions = ours.extensions;
     }
-}
-
-/// Completes an executor's error: adds a code and the invalid field if it has no code; and the request ID.
-///
-/// Resolvers set a code on every error; one without is from the framework and means that the document or its input is
-/// invalid.
-pub fn complete(error: &mut ServerError, code: ErrorCode, field: Option<String>, request_id: Uuid, suggest: bool) {
     let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
     if extensions.get("code").is_none() {
-        extensions.set("code", code.as_str());
-        if let Some(field) = field {
-            extensions.set("field", field);
-        }
-        if !suggest && let Some(end) = error.message.find(" Did you mean") {
-            error.message.truncate(end);
-        }
+        extensions.set("code", ErrorCode::GraphqlValidationFailed.as_str());
     }
     extensions.set("requestId", request_id.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::PathSegment;
+
+    use super::*;
+
+    #[test]
+    fn an_error_without_a_code_is_the_documents_unless_something_ran() {
+        let completed = |mut error: ServerError| {
+            complete(&mut error, Uuid::nil());
+            let extensions = serde_json::to_value(&error.extensions).unwrap();
+            (error.message, extensions["code"].as_str().unwrap().to_owned())
+        };
+        let error = || ServerError::new("Data `secret` does not exist.", None);
+        let (message, code) = completed(error());
+        assert_eq!((message.as_str(), code.as_str()), ("Data `secret` does not exist.", "GRAPHQL_VALIDATION_FAILED"));
+        let (message, code) = completed(error().with_path(vec![PathSegment::Field("a".into())]));
+        assert_eq!(code, "INTERNAL_SERVER_ERROR");
+        assert!(!message.contains("secret"), "{message}");
+        let ours = async_graphql::Error::from(Error::forbidden("No.")).into_server_error(Pos::default());
+        assert_eq!(completed(ours), ("No.".to_owned(), "FORBIDDEN".to_owned()));
+    }
 }

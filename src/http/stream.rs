@@ -17,7 +17,7 @@ use super::{
     answer::Rendered,
     credential::Asker,
     graphql::{Admit, Checking, Endpoint},
-    refusal::{Refusal, own_fault},
+    refusal::Refusal,
     request::Asked,
 };
 
@@ -43,26 +43,24 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         if prepared.operation != OperationType::Subscription {
             return self.execute((prepared, limit), asker, id).await.map(|answer| Opened::One(Box::new(answer)));
         }
-        let text = prepared.request.query.clone();
         let request = self.admitted(asker, prepared.request, prepared.cost).await?.request.data(id);
         let answers = self.executor.execute_stream(request, None);
         let endpoint = Arc::clone(self);
         let rendered = unfold(Some(answers), move |answers| {
-            let (endpoint, text) = (Arc::clone(&endpoint), text.clone());
+            let endpoint = Arc::clone(&endpoint);
             async move {
                 let mut answers = answers?;
                 match AssertUnwindSafe(answers.next()).catch_unwind().await {
-                    Ok(Some(mut answer)) => {
-                        answer.errors.iter_mut().for_each(own_fault);
+                    Ok(Some(answer)) => {
                         let refused = answer.data == async_graphql::Value::Null && !answer.errors.is_empty();
-                        Some((endpoint.rendered(answer, refused, &text, id), Some(answers)))
+                        Some((endpoint.rendered(answer, refused, id), Some(answers)))
                     }
                     Ok(None) => None,
                     Err(_panic) => {
                         let error = async_graphql::Error::from(Error::broken("a subscription panicked"));
                         let answer =
                             async_graphql::Response::from_errors(vec![error.into_server_error(Default::default())]);
-                        Some((endpoint.rendered(answer, true, &text, id), None))
+                        Some((endpoint.rendered(answer, true, id), None))
                     }
                 }
             }

@@ -1,4 +1,5 @@
-//! Subscriptions over WebSocket: the protocol `graphql-transport-ws` on `/graphql/ws`, with its own close codes.
+//! Subscriptions over WebSocket: the protocol `graphql-transport-ws` on `/graphql/ws`, with its own close codes, and the
+//! choice between it and the older [`graphql-ws`](super::subscriptions_transport_ws).
 //!
 //! - Nothing runs before `connection_init`, which must arrive within ten seconds and may contain the credential.
 //! - A connection has a bounded number of operations, is pinged, and is closed if it does not respond.
@@ -11,13 +12,14 @@ use std::{
 };
 
 use async_graphql::{Executor, Request};
+use async_graphql_axum::GraphQLProtocol;
 use axum::{
     Extension,
     extract::{
         ConnectInfo, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use futures_util::StreamExt as _;
@@ -35,24 +37,37 @@ use super::{
     refusal::Refusal,
     request::from_value,
     stream::Opened,
+    subscriptions_transport_ws,
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Time limit for `connection_init`.
-const INIT: Duration = Duration::from_secs(10);
+/// The older protocol.
+const OLDER_PROTOCOL: &str = "graphql-ws";
 
-/// Interval between pings.
-const PING: Duration = Duration::from_secs(25);
+/// Time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketTimes {
+    /// Time limit for `connection_init`. Default: 10 seconds.
+    pub init: Duration,
+    /// Interval between pings. Default: 25 seconds.
+    pub ping: Duration,
+    /// How long a connection may be silent, pongs included. Default: 70 seconds.
+    pub silence: Duration,
+}
 
-/// How long a connection may be silent, pongs included.
-const SILENCE: Duration = Duration::from_secs(70);
+impl Default for SocketTimes {
+    fn default() -> Self {
+        let [init, ping, silence] = [10, 25, 70].map(Duration::from_secs);
+        Self { init, ping, silence }
+    }
+}
 
 /// Time limit for closing a connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Maximum number of concurrent operations per connection.
-const MAX_OPERATIONS: usize = 100;
+pub(super) const MAX_OPERATIONS: usize = 100;
 
 /// Messages queued for a slow reader; its operations wait when the queue is full.
 const WAITING: usize = 32;
@@ -72,7 +87,7 @@ enum Said {
 }
 
 /// Why a connection is closed.
-struct Close(u16, String);
+pub(super) struct Close(pub u16, pub String);
 
 /// Accepts the upgrade.
 pub(super) async fn upgrade<E: Executor, A: Admit>(
@@ -80,12 +95,13 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
     Extension(id): Extension<RequestId>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
+    offered: Result<GraphQLProtocol, StatusCode>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(_) => {
-            let message = "This endpoint requires WebSocket with the subprotocol graphql-transport-ws.";
+            let message = "This endpoint requires WebSocket with the subprotocol graphql-transport-ws or graphql-ws.";
             return refuse(
                 &Refusal::transport(StatusCode::UPGRADE_REQUIRED, ErrorCode::UpgradeRequired, message),
                 Offer::Json,
@@ -94,25 +110,52 @@ pub(super) async fn upgrade<E: Executor, A: Admit>(
         }
     };
     let speaks = upgrade
-        .protocols([PROTOCOL])
+        .protocols(first_known(&headers))
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES)
         // Thousands of connections mostly wait.
         .read_buffer_size(4 * 1024)
         .write_buffer_size(0);
-    let agreed = speaks.selected_protocol().is_some_and(|protocol| protocol == PROTOCOL);
-    speaks.on_upgrade(async move |socket| {
+    let agreed = speaks.selected_protocol().cloned();
+    speaks.on_upgrade(async move |mut socket| {
         let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
         let connection = Connection { endpoint, peer, headers, id };
-        connection.serve(socket, agreed).await;
+        let ended = match (agreed, offered) {
+            (Some(agreed), _) if agreed == PROTOCOL => connection.converse(&mut socket).await,
+            // The library picks by the same rule.
+            (Some(_), Ok(older)) => subscriptions_transport_ws::converse(connection, older, &mut socket).await,
+            _ => Err(Close(4406, "Subprotocol not acceptable".into())),
+        };
+        match ended {
+            Ok(()) => part(&mut socket).await,
+            Err(Close(code, reason)) => {
+                let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
+                // A client that has disconnected cannot be notified.
+                let _ = socket.send(Message::Close(Some(frame))).await;
+            }
+        }
     })
 }
 
-struct Connection<E, A> {
-    endpoint: Arc<Endpoint<E, A>>,
+/// The first protocol offered that the server speaks: clients list them in order of preference, and some speak the first whatever
+/// the answer says.
+fn first_known(headers: &HeaderMap) -> Option<&'static str> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|name| [PROTOCOL, OLDER_PROTOCOL].into_iter().find(|known| *known == name.trim()))
+}
+
+/// A connection before its caller is known.
+pub(super) struct Connection<E, A> {
+    pub(super) endpoint: Arc<Endpoint<E, A>>,
     peer: Option<IpAddr>,
     headers: HeaderMap,
-    id: RequestId,
+    pub(super) id: RequestId,
+}
+
+/// An operation beyond [`MAX_OPERATIONS`].
+pub(super) fn too_many_operations() -> Refusal {
+    let why = format!("A connection can have at most {MAX_OPERATIONS} running operations. Complete one first.");
+    Refusal::document(ErrorCode::TooManyOperations, why)
 }
 
 /// A message of an operation: its number, the message, and whether it was the last one.
@@ -124,28 +167,14 @@ struct Uttered {
 }
 
 impl<E: Executor, A: Admit> Connection<E, A> {
-    async fn serve(self, mut socket: WebSocket, agreed: bool) {
-        let Close(code, reason) = if agreed {
-            match self.converse(&mut socket).await {
-                Err(close) => close,
-                Ok(()) => return part(&mut socket).await,
-            }
-        } else {
-            Close(4406, "Subprotocol not acceptable".into())
-        };
-        let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
-        // A client that has disconnected cannot be notified.
-        let _ = socket.send(Message::Close(Some(frame))).await;
-    }
-
     async fn converse(&self, socket: &mut WebSocket) -> Result<(), Close> {
-        let Some(credential) = self.initialised(socket).await? else { return Ok(()) };
-        let asker = self.endpoint.asker(credential, self.peer, &self.headers);
+        let Some(asker) = self.initialised(socket).await? else { return Ok(()) };
         let (send, mut uttered) = mpsc::channel::<Uttered>(WAITING);
         // Operations that run: their numbers tell a new one from an old one of the same id.
         let mut running = Running::default();
         let mut heard = Instant::now();
-        let mut pings = tokio::time::interval(PING);
+        let times = self.endpoint.config.socket_times;
+        let mut pings = tokio::time::interval(times.ping);
         pings.tick().await;
         loop {
             tokio::select! {
@@ -179,7 +208,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                     }
                 }
                 _ = pings.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if heard.elapsed() > times.silence {
                         return Err(Close(1001, "The connection was silent for too long".into()));
                     }
                     tell(socket, &json!({ "type": "ping" })).await?;
@@ -189,8 +218,8 @@ impl<E: Executor, A: Admit> Connection<E, A> {
     }
 
     /// Waits for `connection_init`. `None`: the client disconnected.
-    async fn initialised(&self, socket: &mut WebSocket) -> Result<Option<Credential>, Close> {
-        let deadline = tokio::time::Instant::now() + INIT;
+    async fn initialised(&self, socket: &mut WebSocket) -> Result<Option<Asker>, Close> {
+        let deadline = tokio::time::Instant::now() + self.endpoint.config.socket_times.init;
         loop {
             let said = tokio::time::timeout_at(deadline, socket.recv())
                 .await
@@ -198,10 +227,10 @@ impl<E: Executor, A: Admit> Connection<E, A> {
             match read(said)? {
                 Heard::Gone => return Ok(None),
                 Heard::Said(Said::ConnectionInit { payload }) => {
-                    let credential = self.credential(&payload.unwrap_or_default())?;
-                    self.check(&credential).await?;
+                    let asker = self.asker(&payload.unwrap_or_default()).await;
+                    let asker = asker.map_err(|reason| Close(4403, shortened(&reason)))?;
                     tell(socket, &json!({ "type": "connection_ack" })).await?;
-                    return Ok(Some(credential));
+                    return Ok(Some(asker));
                 }
                 Heard::Said(Said::Ping { .. }) => tell(socket, &json!({ "type": "pong" })).await?,
                 Heard::Said(Said::Subscribe { .. }) => return Err(Close(4401, "Unauthorized".into())),
@@ -210,9 +239,9 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         }
     }
 
-    /// The credential in the payload's `Authorization` or `X-API-Key` (case-insensitive, also below `headers`), else in
-    /// the upgrade's headers.
-    fn credential(&self, payload: &Map<String, Value>) -> Result<Credential, Close> {
+    /// The caller whose credential is in the payload's `Authorization` or `X-API-Key` (case-insensitive, also below
+    /// `headers`), else in the upgrade's headers. Errors: why the credential is invalid.
+    pub(super) async fn asker(&self, payload: &Map<String, Value>) -> Result<Asker, String> {
         let nested = payload.get("headers").and_then(Value::as_object);
         let mut named = HeaderMap::new();
         for (name, value) in payload.iter().chain(nested.into_iter().flatten()) {
@@ -226,19 +255,15 @@ impl<E: Executor, A: Admit> Connection<E, A> {
             }
         }
         let headers = if named.is_empty() { &self.headers } else { &named };
-        Credential::read(headers).map_err(|error| Close(4403, shortened(&error.message())))
-    }
-
-    /// Errors: 4403 for an invalid credential.
-    async fn check(&self, credential: &Credential) -> Result<(), Close> {
-        if matches!(credential, Credential::None) {
-            return Ok(());
+        let credential = Credential::read(headers).map_err(|error| error.message())?;
+        let asker = self.endpoint.asker(credential, self.peer, &self.headers);
+        if asker.credential == Credential::None {
+            return Ok(asker);
         }
-        let asker = self.endpoint.asker(credential.clone(), self.peer, &self.headers);
-        match self.endpoint.admit.admit(asker, Request::new("")).await {
-            Ok(admitted) if admitted.is_known => Ok(()),
-            Ok(_) => Err(Close(4403, "Forbidden: the credential is invalid or has expired".into())),
-            Err(error) => Err(Close(4403, shortened(&error.message()))),
+        match self.endpoint.admit.admit(asker.clone(), Request::new("")).await {
+            Ok(admitted) if admitted.is_known => Ok(asker),
+            Ok(_) => Err("Forbidden: the credential is invalid or has expired".into()),
+            Err(error) => Err(error.message()),
         }
     }
 
@@ -267,9 +292,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
                 send.send(Uttered { number, id: name.clone(), message, is_last }).await.is_ok()
             };
             let opened = if is_full {
-                let why =
-                    format!("A connection can have at most {MAX_OPERATIONS} running operations. Complete one first.");
-                Err(Refusal::document(ErrorCode::TooManyOperations, why))
+                Err(too_many_operations())
             } else {
                 match from_value(payload) {
                     Ok(asked) => {
@@ -367,6 +390,6 @@ async fn tell(socket: &mut WebSocket, message: &Value) -> Result<(), Close> {
 }
 
 /// Maximum length of a close reason: 123 bytes.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(120)).unwrap_or_default().to_owned()
 }

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     body::{self, Unread},
-    http::middleware::FastPath,
+    http::FastPath,
     rest::envelope::{Fault, refuse, respond},
 };
 

@@ -13,7 +13,7 @@ use schema::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-pub use self::task::{GroupWriter, Task};
+pub use self::task::{Sequencer, Task};
 use super::{memory::memory_of, progress::State, submission::Submission};
 
 /// Maximum number of waiting submissions.

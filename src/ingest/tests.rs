@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     delivery::Delivery,
-    intake::{GroupWriter, Intake},
+    intake::{Intake, Sequencer},
     journal,
     read_your_writes::{ReadYourWrites, YOUNG},
     seen::{Limits, Seen},
@@ -113,9 +113,9 @@ async fn start_with(folder: &Path, most_bytes: u64, clock: Arc<dyn Clock>, limit
     let position = delivery.catch_up().await.unwrap();
     let recent = sink.since(0).await.unwrap();
     let seen = Seen::open(&folder.join("ids"), writer.recent_ids().await.unwrap(), limits).unwrap();
-    let (group_writer, state) = GroupWriter::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
+    let (sequencer, state) = Sequencer::new(clock.clone(), Hub::new(clock), most_bytes, &recent, seen, position);
     delivery.state = state;
-    let (intake, mut task) = group_writer.open(writer);
+    let (intake, mut task) = sequencer.open(writer);
     let (stop_intake, stop) = Stop::new();
     let mut run = Run { stop, watch: Watch::default() };
     let taking = tokio::spawn(async move { task.run(&mut run).await });

@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use schema::{
     changes::Moment,
     error::{Error, Result},
+    schema_index::SchemaIndex,
 };
 
 use crate::{
@@ -32,7 +33,6 @@ use super::{
     envelope::{self, Fault},
     pagination,
     projection::{Writing, member},
-    sdl::Sdl,
     variables,
 };
 
@@ -57,8 +57,8 @@ pub enum Route {
 pub struct Answering {
     /// The server's implementations.
     pub shell: Shell,
-    /// The schema's types.
-    pub sdl: Arc<Sdl>,
+    /// The schema.
+    pub index: Arc<SchemaIndex>,
     /// The API description as JSON.
     pub openapi: Bytes,
     /// Cached results of operations.
@@ -159,7 +159,7 @@ impl Answering {
         if operation.body().is_some() {
             self.in_time(false, self.allowed(operation, pass, &path)).await??;
             let bytes = read_body(request).await.map_err(shown)?;
-            for (name, value) in body::variables(&bytes, operation, &self.sdl).map_err(shown)? {
+            for (name, value) in body::variables(&bytes, operation, &self.index).map_err(shown)? {
                 variables.insert(name, value);
             }
             variables::add_query(operation, &query, &mut variables).map_err(shown)?;
@@ -209,7 +209,7 @@ impl Answering {
         variables: Variables,
     ) -> std::result::Result<(Outcome, Turn), Fault> {
         let (outcome, turn) = self.in_time(has_acted, self.execute(operation, pass, variables)).await?;
-        match Fault::first(&outcome.errors, self.shell.clock.now()) {
+        match Fault::first(&outcome.errors, &operation.keys, self.shell.clock.now()) {
             Some(fault) => Err(fault),
             None => Ok((outcome, turn)),
         }
@@ -240,7 +240,7 @@ impl Answering {
         let Some(probe) = &operation.probe else { return Ok(()) };
         let _turn = self.shell.gate.turn(pass, OperationType::Query).await;
         let outcome = self.ask(probe, pass, path.clone()).await;
-        let refused = Fault::first(&outcome.errors, self.shell.clock.now()).filter(|fault| {
+        let refused = Fault::first(&outcome.errors, &operation.keys, self.shell.clock.now()).filter(|fault| {
             matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
         });
         refused.map_or(Ok(()), Err)

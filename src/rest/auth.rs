@@ -6,9 +6,13 @@ use async_graphql::{Executor, Request, Response, Variables, parser::types::Opera
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
-use schema::{access::Caller, changes::Moment, error::Error, ports::Clock};
+use schema::{
+    access::{Access, Caller},
+    changes::Moment,
+    error::Error,
+    ports::Clock,
+};
 
-use super::sdl::Access;
 use crate::turns::Turn;
 
 /// The credential that a route requires. Never a role: resolvers decide what a caller may do.

@@ -9,30 +9,32 @@
 use async_graphql::{
     Name, Value,
     indexmap::IndexMap,
-    parser::types::{BaseType, InputValueDefinition, Type},
+    parser::types::{BaseType, Type},
 };
-use schema::error::{Error, Result};
+use schema::{
+    error::{Error, Result},
+    scalars::coercion_fault,
+    schema_index::{InputField, InputInfo, SchemaIndex},
+};
 use serde_json::Value as Json;
 
 use super::{
-    body_keys::BodyKeys,
+    body_keys::{BodyKeys, fields},
     document::Operation,
     rest_names::{choices, snake},
-    scalars,
-    sdl::Sdl,
     variables::{Origin, Variable},
 };
 
 /// What a body is read by.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
-    sdl: &'a Sdl,
+    index: &'a SchemaIndex,
     keys: &'a BodyKeys,
 }
 
 /// Reads a body into its variables. Errors: `Invalid`, naming the field as spelled by the caller.
-pub fn variables(bytes: &[u8], operation: &Operation, sdl: &Sdl) -> Result<Vec<(Name, Value)>> {
-    let reading = Reading { sdl, keys: &operation.keys };
+pub fn variables(bytes: &[u8], operation: &Operation, index: &SchemaIndex) -> Result<Vec<(Name, Value)>> {
+    let reading = Reading { index, keys: &operation.keys };
     let open: Vec<&Variable> = operation.variables.iter().filter(|variable| variable.origin == Origin::Body).collect();
     match open.as_slice() {
         [variable] if !operation.spread => Ok(vec![(variable.name.clone(), read(bytes, variable, reading)?)]),
@@ -81,7 +83,7 @@ fn read(bytes: &[u8], variable: &Variable, reading: Reading<'_>) -> Result<Value
 }
 
 fn convert(json: Json, ty: &Type, field: &str, reading: Reading<'_>) -> Result<Value> {
-    let sdl = reading.sdl;
+    let index = reading.index;
     let wrong = |why: &str| Err(Error::invalid(field, why));
     match (&ty.base, json) {
         (_, Json::Null) if ty.nullable => Ok(Value::Null),
@@ -94,11 +96,11 @@ fn convert(json: Json, ty: &Type, field: &str, reading: Reading<'_>) -> Result<V
             .map(Value::List),
         (BaseType::List(_), _) => wrong("must be an array"),
         (BaseType::Named(name), json) => {
-            if sdl.input_fields(name).is_some() {
-                return object(json, name, field, reading);
+            if let Some(input) = index.input(name) {
+                return object(json, (name, input), field, reading);
             }
-            if let Some(values) = sdl.enum_values(name) {
-                let choices = choices(name, values.into_iter());
+            if let Some(values) = index.values(name) {
+                let choices = choices(name, values);
                 let found = choices.iter().find(|(rest, _)| json == rest.as_str());
                 let allowed: Vec<&str> = choices.iter().map(|(rest, _)| rest.as_str()).collect();
                 return match found {
@@ -122,41 +124,43 @@ fn convert(json: Json, ty: &Type, field: &str, reading: Reading<'_>) -> Result<V
                 }
                 _ => {
                     let value = plain(json);
-                    scalars::fault(name, &value).map_or(Ok(value), |why| wrong(&why))
+                    coercion_fault(name, &value).map_or(Ok(value), wrong)
                 }
             }
         }
     }
 }
 
-fn object(json: Json, name: &str, field: &str, Reading { sdl, keys }: Reading<'_>) -> Result<Value> {
+fn object(
+    json: Json,
+    (name, input): (&str, &InputInfo),
+    field: &str,
+    Reading { index, keys }: Reading<'_>,
+) -> Result<Value> {
     let Json::Object(members) = json else { return Err(Error::invalid(field, "must be a JSON object")) };
-    let known = sdl.input_fields(name).unwrap_or_default();
     let within = |key: &str| if field == "body" { key.to_owned() } else { format!("{field}.{key}") };
     let mut object = IndexMap::new();
-    let names = known.iter().flat_map(|input| {
-        let own = keys.key(name, &input.name.node);
-        let second = keys.second(name, &input.name.node).map(str::to_owned);
-        std::iter::once((own, *input)).chain(second.map(|key| (key, *input)))
+    let names = fields(input).flat_map(|(own, input)| {
+        let second = keys.second(name, own).map(str::to_owned);
+        std::iter::once(keys.key(name, own)).chain(second).map(move |key| (key, own, input))
     });
-    let names: Vec<(String, &InputValueDefinition)> = names.collect();
+    let names: Vec<(String, &String, &InputField)> = names.collect();
     for (key, json) in members {
-        let Some((_, input)) = names.iter().find(|(known, _)| *known == key) else {
-            let names: Vec<String> = names.iter().map(|(known, _)| known.clone()).collect();
+        let Some((_, own, input)) = names.iter().find(|(known, ..)| *known == key) else {
+            let names: Vec<String> = names.iter().map(|(known, ..)| known.clone()).collect();
             return Err(unknown(&within(&key), &names));
         };
-        let value = convert(json, &input.ty.node, &within(&key), Reading { sdl, keys })?;
-        if object.contains_key(&input.name.node) {
-            let second = keys.second(name, &input.name.node).unwrap_or(&key);
-            return Err(Error::invalid(within(second), format!("cannot be combined with {}", input.name.node)));
+        let value = convert(json, &input.ty, &within(&key), Reading { index, keys })?;
+        if object.insert(Name::new(own), value).is_some() {
+            let second = keys.second(name, own).unwrap_or(&key);
+            return Err(Error::invalid(within(second), format!("cannot be combined with {own}")));
         }
-        object.insert(input.name.node.clone(), value);
     }
-    let missing = known.iter().find(|input| {
-        !input.ty.node.nullable && input.default_value.is_none() && !object.contains_key(&input.name.node)
-    });
-    match missing {
-        Some(input) => Err(Error::invalid(within(&keys.key(name, &input.name.node)), MISSING)),
+    if input.one_of && (object.len() != 1 || object.values().any(|value| *value == Value::Null)) {
+        return Err(Error::invalid(field, "must have exactly one field, with a value other than null"));
+    }
+    match input.fields.iter().find(|(own, input)| input.is_required() && !object.contains_key(own.as_str())) {
+        Some((own, _)) => Err(Error::invalid(within(&keys.key(name, own)), MISSING)),
         None => Ok(Value::Object(object)),
     }
 }
@@ -193,7 +197,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> std::result::Result<Value, String> {
-        let sdl = Sdl::parse(
+        let index = SchemaIndex::read(
             "type Query { a: Int } scalar JSON scalar HexColor enum Role { OWNER VIEWER }
              input In { websiteName: String!, primaryColor: HexColor, role: Role, data: JSON, tags: [String!], deep: Deep, kpiGoal: Int = 3 }
              input Deep { someId: ID!, isRare: Boolean }",
@@ -204,12 +208,12 @@ mod tests {
         ).unwrap();
         let (_, operation) = parsed.operations.iter().next().unwrap();
         let definition: &VariableDefinition = &operation.node.variable_definitions[0].node;
-        let variable = Variable::read(definition, Origin::Body, String::new(), &sdl).unwrap();
+        let variable = Variable::read(definition, Origin::Body, String::new(), &index).unwrap();
         let mut keys = BodyKeys::default();
         for directive in &operation.node.directives {
-            keys.add(Arguments::from_directive(&directive.node), &sdl).unwrap();
+            keys.add(Arguments::from_directive(&directive.node), &index).unwrap();
         }
-        super::read(body.as_bytes(), &variable, Reading { sdl: &sdl, keys: &keys }).map_err(|error| error.message())
+        super::read(body.as_bytes(), &variable, Reading { index: &index, keys: &keys }).map_err(|error| error.message())
     }
 
     #[test]

@@ -2,7 +2,14 @@
 //!
 //! With `also: true` the body can have the field under both keys, but not at once.
 
-use super::{document::Arguments, rest_names::snake, sdl::Sdl};
+use schema::schema_index::{InputField, InputInfo, SchemaIndex};
+
+use super::{document::Arguments, rest_names::snake};
+
+/// The fields of an input object that a body can have, in order: without GraphQL's idempotency key.
+pub fn fields(input: &InputInfo) -> impl Iterator<Item = (&String, &InputField)> {
+    input.fields.iter().filter(|(name, _)| *name != "clientMutationId")
+}
 
 /// A key of its own for a field of an input object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +27,13 @@ pub struct BodyKeys(Vec<BodyKey>);
 
 impl BodyKeys {
     /// Reads one directive. Errors: a message if the input object has no such field.
-    pub fn add(&mut self, mut arguments: Arguments, sdl: &Sdl) -> Result<(), String> {
+    pub fn add(&mut self, mut arguments: Arguments, index: &SchemaIndex) -> Result<(), String> {
         let input = arguments.text("of")?.ok_or("@key needs `of`")?;
         let field = arguments.text("field")?.ok_or("@key needs `field`")?;
         let key = arguments.text("is")?.ok_or("@key needs `is`")?;
         let also = arguments.flag("also")?;
         arguments.end()?;
-        if !sdl.input_fields(&input).unwrap_or_default().iter().any(|known| known.name.node == field.as_str()) {
+        if !index.input(&input).is_some_and(|known| known.fields.contains_key(&field)) {
             return Err(format!("@key: `{input}` has no field `{field}`"));
         }
         self.0.push(BodyKey { input, field, key, also });
@@ -43,6 +50,15 @@ impl BodyKeys {
         match self.find(input, field) {
             Some(own) if !own.also => own.key.clone(),
             _ => snake(field),
+        }
+    }
+
+    /// The name of a field in an error about it, whose input object is unknown.
+    #[must_use]
+    pub fn name(&self, field: &str) -> String {
+        match self.0.iter().find(|known| known.field == field) {
+            Some(own) => self.key(&own.input, field),
+            None => snake(field),
         }
     }
 

@@ -9,6 +9,7 @@ use async_graphql::{
 };
 use async_graphql_value::Value as Argument;
 use axum::http::{Method, StatusCode};
+use schema::{access::Access, schema_index::SchemaIndex};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -16,8 +17,7 @@ use super::{
     body_keys::BodyKeys,
     document_source::{self, Source},
     pagination::Walk,
-    projection::{SchemaIndex, Slot, Source as From},
-    sdl::{Access, Sdl, access_of},
+    projection::{Shape, Slot, Source as From},
     selection::Selecting,
     variables::{Origin, Variable},
 };
@@ -52,7 +52,7 @@ pub struct Operation {
     /// Response keys from the root of the result to the value of `data`.
     pub data_path: Vec<String>,
     /// How `data` is written.
-    pub shape: SchemaIndex,
+    pub shape: Shape,
     /// Connections to walk to their end.
     pub walks: Vec<Walk>,
     /// Access required by the root fields.
@@ -76,17 +76,19 @@ pub struct Operation {
 }
 
 /// Reads all operations of a document. Errors: a message that names the operation.
-pub fn read(document: &str, sdl: &Sdl) -> Result<Vec<Operation>, String> {
+pub fn read(document: &str, index: &SchemaIndex) -> Result<Vec<Operation>, String> {
     let sources = document_source::cut(document)?;
     sources
         .iter()
-        .map(|source| Operation::read(source, &sources, sdl).map_err(|why| format!("operation {}: {why}", source.name)))
+        .map(|source| {
+            Operation::read(source, &sources, index).map_err(|why| format!("operation {}: {why}", source.name))
+        })
         .collect()
 }
 
 impl Operation {
     /// `others`: the operations of the document, of which one may be answered by.
-    fn read(source: &Source, others: &[Source], sdl: &Sdl) -> Result<Self, String> {
+    fn read(source: &Source, others: &[Source], index: &SchemaIndex) -> Result<Self, String> {
         let definition = &source.operation;
         if definition.ty == OperationType::Subscription {
             return Err("a subscription cannot be a REST operation".to_owned());
@@ -116,11 +118,11 @@ impl Operation {
         let then = arguments.text("then")?;
         arguments.end()?;
 
-        let root = sdl.root(definition.ty);
+        let root = index.root(definition.ty);
         let names: Vec<String> =
             definition.variable_definitions.iter().map(|variable| variable.node.name.node.to_string()).collect();
         let mut selecting = Selecting {
-            sdl,
+            index,
             fragments: &source.fragments,
             uses: vec![None; names.len()],
             variables: names,
@@ -128,11 +130,9 @@ impl Operation {
         };
         let slots = selecting.root(&definition.selection_set.node, root)?;
         let Selecting { uses, walks, .. } = selecting;
-        let mut variables = variables(definition, &path, body.as_deref(), &walks, uses, sdl)?;
-        let keys = on_operation(definition, &mut variables, sdl)?;
-        let access = root_fields(definition)
-            .filter_map(|field| access_of(&sdl.field(root, &field.name.node)?.directives))
-            .collect();
+        let mut variables = variables(definition, &path, body.as_deref(), &walks, uses, index)?;
+        let keys = on_operation(definition, &mut variables, index)?;
+        let access = root_fields(definition).filter_map(|field| index.access(root, &field.name.node)).collect();
         let named = root_fields(definition)
             .flat_map(|field| &field.arguments)
             .flat_map(|(argument, value)| match &value.node {
@@ -142,7 +142,7 @@ impl Operation {
                 value => taken(&argument.node, value).into_iter().collect(),
             })
             .collect();
-        let then = then.map(|name| following(&name, others, &variables, sdl)).transpose()?.map(Box::new);
+        let then = then.map(|name| following(&name, others, &variables, index)).transpose()?.map(Box::new);
         let (data_path, shape) = pick_out(slots, pick.as_deref(), root)?;
         let unread = |error| format!("its text cannot be read: {error}");
         let probe = probe(definition, &variables).map(|text| parse_query(text).map_err(unread)).transpose()?;
@@ -204,9 +204,9 @@ impl Operation {
 }
 
 /// The query of this name, which takes nothing but variables of the path. Errors: there is none, or it takes others.
-fn following(name: &str, others: &[Source], path: &[Variable], sdl: &Sdl) -> Result<Operation, String> {
+fn following(name: &str, others: &[Source], path: &[Variable], index: &SchemaIndex) -> Result<Operation, String> {
     let found = others.iter().find(|other| other.name == name);
-    let query = Operation::read(found.ok_or_else(|| format!("@rest: there is no operation `{name}`"))?, &[], sdl)?;
+    let query = Operation::read(found.ok_or_else(|| format!("@rest: there is no operation `{name}`"))?, &[], index)?;
     let is_known =
         |asked: &&Variable| path.iter().any(|given| given.origin == Origin::Path && given.name == asked.name);
     let mut asked = query.variables.iter().filter(|variable| variable.origin != Origin::Cursor);
@@ -224,7 +224,7 @@ fn variables(
     body: Option<&str>,
     walks: &[Walk],
     uses: Vec<Option<String>>,
-    sdl: &Sdl,
+    index: &SchemaIndex,
 ) -> Result<Vec<Variable>, String> {
     let in_path: Vec<&str> = path.split('/').filter_map(|segment| segment.strip_prefix(':')).collect();
     let definitions = &definition.variable_definitions;
@@ -234,29 +234,33 @@ fn variables(
         }
     }
     let mut variables = Vec::new();
-    for (index, (definition, used)) in definitions.iter().zip(uses).enumerate() {
+    for (position, (definition, used)) in definitions.iter().zip(uses).enumerate() {
         let name = definition.node.name.node.as_str();
         let origin = match () {
             () if in_path.contains(&name) => Origin::Path,
             () if body == Some(name) => Origin::Body,
-            () if walks.iter().any(|walk| walk.variable == index) => Origin::Cursor,
+            () if walks.iter().any(|walk| walk.variable == position) => Origin::Cursor,
             () if body == Some(SPREAD) => Origin::Body,
             () => Origin::Query,
         };
         let about = used.ok_or_else(|| format!("the variable `${name}` is not used"))?;
-        variables.push(Variable::read(&definition.node, origin, about, sdl)?);
+        variables.push(Variable::read(&definition.node, origin, about, index)?);
     }
     Ok(variables)
 }
 
 /// Reads `@between(variable:, min:, max:)` and `@key(of:, field:, is:)`.
-fn on_operation(definition: &OperationDefinition, variables: &mut [Variable], sdl: &Sdl) -> Result<BodyKeys, String> {
+fn on_operation(
+    definition: &OperationDefinition,
+    variables: &mut [Variable],
+    index: &SchemaIndex,
+) -> Result<BodyKeys, String> {
     let mut keys = BodyKeys::default();
     for directive in &definition.directives {
         match directive.node.name.node.as_str() {
             "rest" => continue,
             "key" => {
-                keys.add(Arguments::from_directive(&directive.node), sdl)?;
+                keys.add(Arguments::from_directive(&directive.node), index)?;
                 continue;
             }
             "between" => {}
@@ -291,7 +295,7 @@ fn taken(name: &Name, value: &Argument) -> Option<(String, String)> {
 
 /// A root field with the alias `data` is the value of `data`, or the part of it that `pick` names; otherwise the whole
 /// result is.
-fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec<String>, SchemaIndex), String> {
+fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec<String>, Shape), String> {
     let mut path = Vec::new();
     let is_data = matches!(slots.as_slice(), [Slot { key, .. }] if key == "data");
     let keys = is_data.then_some("data").into_iter().chain(pick.into_iter().flat_map(|pick| pick.split('.')));
@@ -303,18 +307,18 @@ fn pick_out(mut slots: Vec<Slot>, pick: Option<&str>, root: &str) -> Result<(Vec
         };
         path.push(name);
         match shape {
-            SchemaIndex::Object { slots: inner, ty } => {
+            Shape::Object { slots: inner, ty } => {
                 slots = inner;
                 found = Some(ty);
             }
-            SchemaIndex::Leaf { .. } => return Ok((path, shape)),
+            Shape::Leaf { .. } => return Ok((path, shape)),
         }
     }
     let ty = match found {
         Some(ty) => ty,
         None => async_graphql::parser::types::Type::new(&format!("{root}!")).ok_or("the root has no name")?,
     };
-    Ok((path, SchemaIndex::Object { slots, ty }))
+    Ok((path, Shape::Object { slots, ty }))
 }
 
 /// A query that only fetches the object in the path, so that a caller without access gets 403 before 400.

@@ -1,6 +1,6 @@
 //! The envelope of every response, its headers, and errors in REST form.
 
-use async_graphql::{ServerError, Value};
+use async_graphql::ServerError;
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use schema::{error::Error, error_code::ErrorCode};
 
-use super::{auth::Meter, projection::write_text, rest_names::snake};
+use super::{auth::Meter, body_keys::BodyKeys, projection::write_text};
 
 /// An error in REST form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,10 @@ impl Fault {
         if let Error::Internal(source) = error {
             tracing::error!(error.source = ?source, "internal error");
         }
+        Self::new(error, now)
+    }
+
+    fn new(error: &Error, now: DateTime<Utc>) -> Self {
         let allow = match error {
             Error::MethodNotAllowed { allow } => Some(allow.clone()),
             _ => None,
@@ -54,10 +58,10 @@ impl Fault {
 
     /// The error that a caller should fix first: access, then absence, then input, then state, then server faults.
     ///
-    /// An error without a code is from the GraphQL framework and means invalid input. `None` without errors.
+    /// `keys`: those of the operation's body. `None` without errors.
     #[must_use]
-    pub fn first(errors: &[ServerError], now: DateTime<Utc>) -> Option<Self> {
-        let faults = errors.iter().map(|error| Self::of_graphql(error, now));
+    pub fn first(errors: &[ServerError], keys: &BodyKeys, now: DateTime<Utc>) -> Option<Self> {
+        let faults = errors.iter().map(|error| Self::of_graphql(error, keys, now));
         faults.min_by_key(|fault| match fault.status.as_u16() {
             401 => 0,
             403 => 1,
@@ -81,56 +85,18 @@ impl Fault {
         }
     }
 
-    fn of_graphql(error: &ServerError, now: DateTime<Utc>) -> Self {
-        let extension = |name| error.extensions.as_ref().and_then(|extensions| extensions.get(name));
-        let Some(Value::String(code)) = extension("code") else {
-            let message = readable(&error.message);
-            return Self::from_error(&Error::Invalid { field: message.0, why: message.1 }, now);
-        };
-        let Some((code, status)) = Error::TABLE.iter().find(|(known, _)| known == code) else {
-            return Self::from_error(&Error::broken(format!("unknown error code {code}")), now);
-        };
-        let mut message = error.message.clone();
-        if let Some(Value::String(field)) = extension("field") {
-            // REST callers know the field by its REST name.
-            let name = field.rsplit('.').next().unwrap_or(field);
-            if let Some(why) = message.strip_prefix(field.as_str()).and_then(|rest| rest.strip_prefix(": ")) {
-                message = format!("{}: {why}", snake(name));
+    /// An error of a resolver, which was logged when it was raised. REST callers know its field by its key. Any other
+    /// is the executor's and a server fault, because documents were validated at start and input when it was read.
+    fn of_graphql(error: &ServerError, keys: &BodyKeys, now: DateTime<Utc>) -> Self {
+        match error.source::<Error>() {
+            Some(Error::Invalid { field, why }) => {
+                let name = field.rsplit('.').next().unwrap_or(field);
+                Self::new(&Error::invalid(keys.name(name), why), now)
             }
-        }
-        let seconds = match extension("retryAfter") {
-            Some(Value::Number(seconds)) => seconds.as_u64(),
-            _ => None,
-        };
-        let until_reset = error.source::<Error>().and_then(|error| Self::of_quota(error, now));
-        Self {
-            status: StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code: (*code).to_owned(),
-            message,
-            retry_after: seconds.or(until_reset),
-            allow: None,
+            Some(error) => Self::new(error, now),
+            None => Self::from_error(&Error::broken(error.message.clone()), now),
         }
     }
-
-    fn of_quota(error: &Error, now: DateTime<Utc>) -> Option<u64> {
-        matches!(error, Error::QuotaSpent { .. }).then(|| Self::from_error(error, now).retry_after).flatten()
-    }
-}
-
-/// Field and message for a framework error such as `Invalid value for argument "input.kpiGoal", expected type "Int"`.
-fn readable(message: &str) -> (String, String) {
-    let quoted = |after: &str| {
-        let rest = message.get(message.find(after)? + after.len()..)?;
-        rest.split_once('"').map(|(name, _)| name.to_owned())
-    };
-    let field = quoted("argument \"").or_else(|| quoted("Variable \"$")).or_else(|| quoted("field \""));
-    let field = field.as_deref().map_or("request", |field| field.rsplit('.').next().unwrap_or(field));
-    let expected = quoted("expected type \"").or_else(|| quoted("Failed to parse \""));
-    let why = match expected {
-        Some(expected) => format!("must be a value of type {expected}"),
-        None => "is invalid".to_owned(),
-    };
-    (snake(field), why)
 }
 
 /// `2026-03-04T05:06:07.000Z`.
@@ -221,59 +187,43 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_error_table_has_its_status() {
-        for (code, status) in Error::TABLE {
-            let mut error = ServerError::new("m", None);
-            error.extensions.get_or_insert_default().set("code", *code);
-            let fault = Fault::of_graphql(&error, now());
-            assert_eq!((fault.code.as_str(), fault.status.as_u16()), (*code, *status));
-        }
-    }
-
-    #[test]
     fn access_is_answered_before_input_and_fields_have_their_rest_name() {
         let errors = [
             graphql(Error::broken("disk")),
             graphql(Error::invalid("input.kpiGoal", "must be positive")),
             graphql(Error::forbidden("No.")),
         ];
-        assert_eq!(Fault::first(&errors, now()).unwrap().code, "FORBIDDEN");
-        assert_eq!(Fault::first(&errors[..2], now()).unwrap().message, "kpi_goal: must be positive");
-        let ours = Fault::first(&errors[..1], now()).unwrap();
+        assert_eq!(Fault::first(&errors, &BodyKeys::default(), now()).unwrap().code, "FORBIDDEN");
+        assert_eq!(
+            Fault::first(&errors[..2], &BodyKeys::default(), now()).unwrap().message,
+            "kpi_goal: must be positive"
+        );
+        let ours = Fault::first(&errors[..1], &BodyKeys::default(), now()).unwrap();
         assert_eq!(ours.status, 500);
         assert!(!ours.message.contains("disk"));
-        assert_eq!(Fault::first(&[], now()), None);
+        assert_eq!(Fault::first(&[], &BodyKeys::default(), now()), None);
     }
 
     #[test]
-    fn a_framework_error_is_bad_input_and_keeps_its_text_to_itself() {
-        for (text, message) in [
-            (
-                r#"Invalid value for argument "input.kpiGoal", expected type "Int""#,
-                "kpi_goal: must be a value of type Int",
-            ),
-            (r#"Failed to parse "UUID": secret path"#, "request: must be a value of type UUID"),
-            (r#"Variable "$websiteId" of type "ID!" …"#, "request: is invalid"),
-            ("something new", "request: is invalid"),
-        ] {
-            let fault = Fault::first(&[ServerError::new(text, None)], now()).unwrap();
-            assert_eq!((fault.status.as_u16(), fault.code.as_str()), (400, "VALIDATION_ERROR"));
-            if text.starts_with("Variable") {
-                assert_eq!(fault.message, "website_id: is invalid");
-            } else {
-                assert_eq!(fault.message, message);
-            }
-        }
+    fn an_error_of_the_executor_is_a_server_fault_and_keeps_its_text_to_itself() {
+        let fault = Fault::first(
+            &[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)],
+            &BodyKeys::default(),
+            now(),
+        )
+        .unwrap();
+        assert_eq!((fault.status.as_u16(), fault.code.as_str()), (500, "INTERNAL_SERVER_ERROR"));
+        assert!(!fault.message.contains("secret"), "{}", fault.message);
     }
 
     #[test]
     fn a_retry_is_named_in_seconds() {
         let limited = Error::RateLimited { retry_after: 17, limit: 30 };
         assert_eq!(Fault::from_error(&limited, now()).retry_after, Some(17));
-        assert_eq!(Fault::first(&[graphql(limited)], now()).unwrap().retry_after, Some(17));
+        assert_eq!(Fault::first(&[graphql(limited)], &BodyKeys::default(), now()).unwrap().retry_after, Some(17));
         let spent = Error::QuotaSpent { resets_at: "2026-03-04T05:07:07.000Z".to_owned() };
         assert_eq!(Fault::from_error(&spent, now()).retry_after, Some(60));
-        assert_eq!(Fault::first(&[graphql(spent)], now()).unwrap().retry_after, Some(60));
+        assert_eq!(Fault::first(&[graphql(spent)], &BodyKeys::default(), now()).unwrap().retry_after, Some(60));
     }
 
     #[test]

@@ -6,7 +6,8 @@ mod output;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_graphql::Value as GraphQl;
+use async_graphql::{Value as GraphQl, resolver_utils::enum_value};
+use schema::schema_index::{SchemaIndex, named_type};
 use serde_json::{Map, Value, json};
 
 use self::{
@@ -18,7 +19,6 @@ use super::{
     auth::Auth,
     body_keys::BodyKeys,
     document::Operation,
-    sdl::{Sdl, base_name},
     variables::{Kind, Origin, Variable},
 };
 
@@ -27,17 +27,17 @@ pub type Beside = BTreeMap<String, BTreeMap<String, Value>>;
 
 /// Describes the operations, and the routes beside them.
 #[must_use]
-pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, sdl: &Sdl, beside: &Beside) -> Value {
+pub fn describe<'a>(operations: impl Iterator<Item = &'a Operation>, index: &SchemaIndex, beside: &Beside) -> Value {
     let mut paths: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
     let mut tags = BTreeSet::new();
-    let mut inputs = Inputs { sdl, keys: BodyKeys::default(), schemas: BTreeMap::new() };
+    let mut inputs = Inputs { index, keys: BodyKeys::default(), schemas: BTreeMap::new() };
     for operation in operations {
         let path = operation.path.split('/').map(|segment| match segment.strip_prefix(':') {
             Some(name) => format!("{{{name}}}"),
             None => segment.to_owned(),
         });
         tags.insert(tag(operation));
-        let described = operation_of(operation, sdl, &mut inputs);
+        let described = operation_of(operation, index, &mut inputs);
         let path = path.collect::<Vec<_>>().join("/");
         paths.entry(path).or_default().insert(operation.method.as_str().to_ascii_lowercase(), described);
     }
@@ -81,7 +81,7 @@ fn tag(operation: &Operation) -> String {
     }
 }
 
-fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Value {
+fn operation_of(operation: &Operation, index: &SchemaIndex, inputs: &mut Inputs<'_>) -> Value {
     let mut described = Map::new();
     described.insert("operationId".to_owned(), lower_first(&operation.name).into());
     described.insert("tags".to_owned(), json!([tag(operation)]));
@@ -93,8 +93,8 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
         // Without a credential there is no role.
         .filter(|_| operation.auth != Auth::None)
         .filter_map(|access| {
-            let on = access.on.to_ascii_lowercase();
-            access.min.as_ref().map(|min| format!("Minimum role on the {on}: {}.", min.to_ascii_lowercase()))
+            let on = enum_value(access.on).to_string().to_ascii_lowercase();
+            access.min.map(|min| format!("Minimum role on the {on}: {}.", min.name()))
         })
         .collect();
     let description = [rest.to_owned(), roles.join(" ")].into_iter().filter(|text| !text.is_empty());
@@ -106,7 +106,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     inputs.keys.clone_from(&operation.keys);
     if let Some(body) = operation.body() {
         // A body is always an object; of an open one that is all that is known.
-        let schema = match base_name(&body.ty) {
+        let schema = match named_type(&body.ty) {
             "JSON" => json!({ "type": "object", "description": body.about }),
             _ if operation.spread => inputs.spread(&operation.variables),
             _ => inputs.of(&body.ty),
@@ -121,7 +121,7 @@ fn operation_of(operation: &Operation, sdl: &Sdl, inputs: &mut Inputs<'_>) -> Va
     };
     described.insert("security".to_owned(), security);
     let mut answers = Map::new();
-    answers.insert(operation.status.as_str().to_owned(), success(operation, sdl));
+    answers.insert(operation.status.as_str().to_owned(), success(operation, index));
     for status in statuses(operation) {
         answers
             .insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{}", response_name(status)) }));
@@ -156,9 +156,9 @@ fn statuses(operation: &Operation) -> Vec<u16> {
     said.into_iter().filter_map(|(status, can)| can.then_some(status)).collect()
 }
 
-fn success(operation: &Operation, sdl: &Sdl) -> Value {
+fn success(operation: &Operation, index: &SchemaIndex) -> Value {
     let shown_by = operation.then.as_deref().unwrap_or(operation);
-    let data = shape_schema(&shown_by.shape, shown_by, sdl);
+    let data = shape_schema(&shown_by.shape, shown_by, index);
     let schema = if operation.bare {
         data
     } else {

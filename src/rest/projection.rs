@@ -23,7 +23,7 @@ pub enum Source {
         /// The response key.
         name: String,
         /// Shape of its value.
-        shape: SchemaIndex,
+        shape: Shape,
     },
     /// The value of a variable, by index.
     Echo(usize),
@@ -46,7 +46,7 @@ pub enum Source {
 }
 
 /// Shape of a value. Lists are written item by item.
-pub enum SchemaIndex {
+pub enum Shape {
     /// Unchanged, after the steps.
     Leaf {
         /// Transformations, in order.
@@ -84,7 +84,7 @@ pub enum Step {
     NonNull,
 }
 
-impl SchemaIndex {
+impl Shape {
     /// Whether a member of this shape is omitted if it is null.
     #[must_use]
     pub fn omits_null(&self) -> bool {
@@ -116,7 +116,7 @@ pub struct Writing<'a> {
 
 impl Writing<'_> {
     /// Writes a value in its shape.
-    pub fn shape(&self, out: &mut Vec<u8>, shape: &SchemaIndex, value: &Value) {
+    pub fn shape(&self, out: &mut Vec<u8>, shape: &Shape, value: &Value) {
         match (value, shape) {
             (Value::Null, _) => out.extend_from_slice(b"null"),
             (Value::List(items), _) => {
@@ -132,13 +132,13 @@ impl Writing<'_> {
                 }
                 out.push(b']');
             }
-            (_, SchemaIndex::Object { slots, .. }) => {
+            (_, Shape::Object { slots, .. }) => {
                 out.push(b'{');
                 self.slots(out, slots, value, &mut true);
                 out.push(b'}');
             }
-            (_, SchemaIndex::Leaf { steps, .. }) if steps.is_empty() => write_value(out, value),
-            (_, SchemaIndex::Leaf { steps, .. }) => {
+            (_, Shape::Leaf { steps, .. }) if steps.is_empty() => write_value(out, value),
+            (_, Shape::Leaf { steps, .. }) => {
                 let value = steps.iter().fold(value.clone(), |value, step| step.apply(value));
                 write_value(out, &value);
             }
@@ -313,15 +313,15 @@ mod tests {
 
     use super::*;
 
-    fn leaf(steps: Vec<Step>) -> SchemaIndex {
-        SchemaIndex::Leaf { steps, ty: Type::new("String").unwrap() }
+    fn leaf(steps: Vec<Step>) -> Shape {
+        Shape::Leaf { steps, ty: Type::new("String").unwrap() }
     }
 
-    fn field(key: &str, name: &str, shape: SchemaIndex) -> Slot {
+    fn field(key: &str, name: &str, shape: Shape) -> Slot {
         Slot::new(key, Source::Field { name: name.to_owned(), shape }, false, None)
     }
 
-    fn written(shape: &SchemaIndex, value: &Value, omit_nulls: bool) -> String {
+    fn written(shape: &Shape, value: &Value, omit_nulls: bool) -> String {
         let mut out = Vec::new();
         Writing { echoes: &[b"\"7d\"".to_vec(), b"null".to_vec()], omit_nulls, limit: usize::MAX }
             .shape(&mut out, shape, value);
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn nest_flatten_and_echo_build_the_shape() {
         let metrics = vec![field("views", "views", leaf(vec![]))];
-        let shape = SchemaIndex::Object {
+        let shape = Shape::Object {
             slots: vec![
                 Slot::new("range", Source::Echo(0), false, None),
                 Slot::new("is_whole", Source::Constant(value!(true)), false, None),
@@ -382,7 +382,7 @@ mod tests {
             field("website_id", "websiteId", leaf(vec![])),
             Slot::new("record", Source::Open("record".to_owned()), false, None),
         ];
-        let shape = SchemaIndex::Object { slots, ty: Type::new("T").unwrap() };
+        let shape = Shape::Object { slots, ty: Type::new("T").unwrap() };
         let record = value!({ "snakeKey": { "deepKey": null }, "a_b": null, "website_id": 7, "record": [1] });
         let value = value!({ "websiteId": "w", "record": (record) });
         let lifted = r#"{"website_id":"w","snakeKey":{"deepKey":null},"a_b":null,"record":[1]}"#;
@@ -395,7 +395,7 @@ mod tests {
         let mut rare = field("rare", "rare", leaf(vec![]));
         rare.optional = true;
         let slots = vec![field("a", "a", leaf(vec![])), Slot::new("e", Source::Echo(1), false, None), rare];
-        let shape = SchemaIndex::Object { slots, ty: Type::new("T").unwrap() };
+        let shape = Shape::Object { slots, ty: Type::new("T").unwrap() };
         assert_eq!(written(&shape, &value!({ "a": null }), false), r#"{"a":null,"e":null}"#);
         assert_eq!(written(&shape, &value!({ "a": null }), true), "{}");
         assert_eq!(written(&shape, &value!({ "a": 1, "rare": 2 }), true), r#"{"a":1,"rare":2}"#);

@@ -54,16 +54,15 @@ pub fn title(upper: &str) -> String {
 
 /// REST spelling and GraphQL value of each accepted enum value, in order.
 #[must_use]
-pub fn choices<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
-    let values: Vec<&str> = values.collect();
+pub fn choices(name: &str, values: &[String]) -> Vec<(String, String)> {
     if name == RANGE_ENUM {
         return RANGES
             .iter()
-            .filter(|(_, preset)| values.contains(preset))
+            .filter(|(_, preset)| values.iter().any(|value| value == preset))
             .map(|(range, preset)| ((*range).to_owned(), (*preset).to_owned()))
             .collect();
     }
-    values.iter().map(|value| (value.to_ascii_lowercase(), (*value).to_owned())).collect()
+    values.iter().map(|value| (value.to_ascii_lowercase(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -83,11 +82,11 @@ mod tests {
 
     #[test]
     fn ranges_are_the_documented_ones_and_only_those_the_schema_knows() {
-        let known = ["LAST_7_DAYS", "LAST_YEAR", "TODAY"];
-        let spelled: Vec<String> = choices(RANGE_ENUM, known.into_iter()).into_iter().map(|(rest, _)| rest).collect();
+        let known = ["LAST_7_DAYS", "LAST_YEAR", "TODAY"].map(str::to_owned);
+        let spelled: Vec<String> = choices(RANGE_ENUM, &known).into_iter().map(|(rest, _)| rest).collect();
         assert_eq!(spelled, ["7d", "1y"]);
         assert_eq!(
-            choices("Status", ["IN_PROGRESS"].into_iter()),
+            choices("Status", &["IN_PROGRESS".to_owned()]),
             [("in_progress".to_owned(), "IN_PROGRESS".to_owned())]
         );
     }

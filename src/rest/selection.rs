@@ -11,21 +11,22 @@
 
 use async_graphql::{
     Positioned, Value,
-    parser::types::{Directive, Field, FragmentDefinition, Selection, SelectionSet, Type},
+    parser::types::{BaseType, Directive, Field, FragmentDefinition, Selection, SelectionSet, Type},
 };
+
+use schema::schema_index::SchemaIndex;
 
 use super::{
     document::Arguments,
     document_source::{Fragments, OWN_DIRECTIVES},
     pagination::Walk,
-    projection::{SchemaIndex, Slot, Source, Step},
-    sdl::{Sdl, base_name, is_list},
+    projection::{Shape, Slot, Source, Step},
 };
 
 /// State of the compilation of one operation.
 pub struct Selecting<'a> {
     /// The schema.
-    pub sdl: &'a Sdl,
+    pub index: &'a SchemaIndex,
     /// The document's fragments.
     pub fragments: &'a Fragments,
     /// Names of the operation's variables, in order.
@@ -116,44 +117,41 @@ impl Selecting<'_> {
             return Ok(Some(Slot::new(&key, source, place.optional, None)));
         }
         let parent = &place.parent;
-        let sdl = self.sdl;
-        let definition = sdl.field(parent, name).ok_or_else(|| format!("`{parent}` has no field `{name}`"))?;
-        for argument in &definition.arguments {
-            let given = field.get_argument(&argument.node.name.node);
-            if given.is_none() && !argument.node.ty.node.nullable && argument.node.default_value.is_none() {
-                return Err(format!("`{parent}.{name}` needs the argument `{}`", argument.node.name.node));
+        let index = self.index;
+        let definition = index.field(parent, name).ok_or_else(|| format!("`{parent}` has no field `{name}`"))?;
+        for (argument, known) in &definition.arguments {
+            if known.is_required() && field.get_argument(argument).is_none() {
+                return Err(format!("`{parent}.{name}` needs the argument `{argument}`"));
             }
         }
         for (argument, value) in &field.arguments {
-            let known = definition.arguments.iter().find(|known| known.node.name.node == argument.node);
+            let known = definition.arguments.get(argument.node.as_str());
             let known = known.ok_or_else(|| format!("`{parent}.{name}` has no argument `{}`", argument.node))?;
-            let about = known.node.description.as_ref().map(|text| text.node.as_str());
+            let about = known.description.as_deref();
             value.node.clone().into_const_with(|name| self.note_use(&name, about).map(|()| Value::Null))?;
         }
-        let ty = &definition.ty.node;
-        let about = definition.description.as_ref().map(|text| text.node.clone());
-        if !self.sdl.is_composite(base_name(ty)) {
+        let ty = &definition.ty;
+        let is_list = matches!(ty.base, BaseType::List(_));
+        let about = definition.description_without_access();
+        if !index.is_composite(&definition.of) {
             if !field.selection_set.node.items.is_empty() {
                 return Err(format!("`{parent}.{name}` has no fields to select"));
             }
-            if base_name(ty) == "JSON"
-                && !is_list(ty)
-                && field.directives.iter().any(|it| it.node.name.node == "flatten")
-            {
+            if definition.of == "JSON" && !is_list && field.directives.iter().any(|it| it.node.name.node == "flatten") {
                 own(&field.directives, &["flatten"])?;
                 return Ok(Some(Slot::new(&key, Source::Open(key.clone()), place.optional, about)));
             }
-            let shape = SchemaIndex::Leaf { steps: steps(&field.directives)?, ty: ty.clone() };
+            let shape = Shape::Leaf { steps: steps(&field.directives)?, ty: ty.clone() };
             return Ok(Some(Slot::new(&key, Source::Field { name: key.clone(), shape }, place.optional, about)));
         }
         if field.selection_set.node.items.is_empty() {
             return Err(format!("`{parent}.{name}` needs fields to be selected"));
         }
-        let path = place.path.clone().filter(|_| !is_list(ty)).map(|mut path| {
+        let path = place.path.clone().filter(|_| !is_list).map(|mut path| {
             path.push(key.clone());
             path
         });
-        let inner = Place { parent: base_name(ty).to_owned(), path, optional: false, depth: place.depth + 1 };
+        let inner = Place { parent: definition.of.clone(), path, optional: false, depth: place.depth + 1 };
         let slots = self.set(&field.selection_set.node, &inner)?;
         let directives = own(&field.directives, &["flatten", "walk"])?;
         match directives.first() {
@@ -162,14 +160,14 @@ impl Selecting<'_> {
                 self.walks.push(walk);
                 Ok(None)
             }
-            Some(_) if is_list(ty) => Err(format!("`{parent}.{name}` is a list, which @flatten cannot take apart")),
+            Some(_) if is_list => Err(format!("`{parent}.{name}` is a list, which @flatten cannot take apart")),
             Some(_) => {
                 let source = Source::Flat { name: key.clone(), slots, nullable: ty.nullable };
                 Ok(Some(Slot::new(&key, source, place.optional, about)))
             }
             None => {
                 unique(&slots)?;
-                let shape = SchemaIndex::Object { slots, ty: ty.clone() };
+                let shape = Shape::Object { slots, ty: ty.clone() };
                 Ok(Some(Slot::new(&key, Source::Field { name: key.clone(), shape }, place.optional, about)))
             }
         }
@@ -250,8 +248,8 @@ impl Place {
     }
 }
 
-fn leaf(steps: Vec<Step>, ty: &str) -> Result<SchemaIndex, String> {
-    Ok(SchemaIndex::Leaf { steps, ty: Type::new(ty).ok_or("not a type")? })
+fn leaf(steps: Vec<Step>, ty: &str) -> Result<Shape, String> {
+    Ok(Shape::Leaf { steps, ty: Type::new(ty).ok_or("not a type")? })
 }
 
 /// The adapter directives of a selection; misplaced ones are refused.

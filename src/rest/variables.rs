@@ -5,16 +5,19 @@
 
 use async_graphql::{
     Name, Value, Variables,
-    parser::types::{Type, VariableDefinition},
+    parser::types::{BaseType, Type, VariableDefinition},
 };
-use schema::error::{Error, Result};
+use schema::{
+    error::{Error, Result},
+    scalars::coercion_fault,
+    schema_index::{SchemaIndex, named_type},
+};
 use uuid::Uuid;
 
 use super::{
     document::Operation,
     projection::write_value,
     rest_names::{ALIASES, RANGE_ENUM, choices, snake},
-    sdl::{Sdl, base_name, is_list},
 };
 use crate::form_encoding;
 
@@ -47,7 +50,7 @@ pub enum Kind {
     Boolean,
     /// A UUID.
     Id,
-    /// Any text; further checks are the schema's.
+    /// A text that its scalar accepts.
     Text,
     /// One of a list: REST spelling and GraphQL value.
     Choice(Vec<(String, String)>),
@@ -76,22 +79,27 @@ pub struct Variable {
 
 impl Variable {
     /// Reads a definition. Errors: a message about a type that its source cannot supply.
-    pub fn read(definition: &VariableDefinition, origin: Origin, about: String, sdl: &Sdl) -> Result<Self, String> {
+    pub fn read(
+        definition: &VariableDefinition,
+        origin: Origin,
+        about: String,
+        index: &SchemaIndex,
+    ) -> Result<Self, String> {
         let name = definition.name.node.clone();
         let ty = definition.var_type.node.clone();
-        let base = base_name(&ty);
+        let base = named_type(&ty);
         let kind = match base {
             "Int" => Kind::Int { min: i32::MIN.into(), max: i32::MAX.into() },
             "Float" => Kind::Float,
             "Boolean" => Kind::Boolean,
             "ID" => Kind::Id,
-            _ => match (sdl.enum_values(base), sdl.input_fields(base)) {
-                (Some(values), _) => Kind::Choice(choices(base, values.into_iter())),
+            _ => match (index.values(base), index.input(base)) {
+                (Some(values), _) => Kind::Choice(choices(base, values)),
                 (_, Some(_)) => Kind::Input,
                 _ => Kind::Text,
             },
         };
-        if origin != Origin::Body && (kind == Kind::Input || is_list(&ty)) {
+        if origin != Origin::Body && (kind == Kind::Input || matches!(ty.base, BaseType::List(_))) {
             return Err(format!("`${name}` of type {ty} can only come from the body"));
         }
         if origin == Origin::Cursor && !ty.nullable {
@@ -129,7 +137,7 @@ impl Variable {
     /// Whether this enum is spelled by the table of ranges.
     #[must_use]
     pub fn is_range(&self) -> bool {
-        base_name(&self.ty) == RANGE_ENUM
+        named_type(&self.ty) == RANGE_ENUM
     }
 
     /// Reads a text. Errors: `Invalid`, naming the parameter and what is allowed.
@@ -153,7 +161,13 @@ impl Variable {
                 Ok(id) if text.len() == 36 => Ok(Value::from(id.to_string())),
                 _ => Err(wrong("must be a UUID such as 5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6".to_owned())),
             },
-            Kind::Text => Ok(Value::from(text)),
+            Kind::Text => {
+                let value = Value::from(text);
+                match coercion_fault(named_type(&self.ty), &value) {
+                    Some(why) => Err(wrong(why.to_owned())),
+                    None => Ok(value),
+                }
+            }
             Kind::Choice(choices) => match choices.iter().find(|(rest, _)| rest == text) {
                 Some((_, value)) => Ok(Value::Enum(Name::new(value))),
                 None => {
@@ -249,7 +263,7 @@ mod tests {
     use super::*;
 
     fn operation() -> Operation {
-        let sdl = Sdl::parse(
+        let index = SchemaIndex::read(
             "type Query { list(id: ID!, range: RangePreset, first: Int, kind: Kind, deep: Boolean, q: String, ratio: Float): Int }
              enum RangePreset { LAST_24_HOURS LAST_7_DAYS LAST_30_DAYS LAST_90_DAYS LAST_YEAR TODAY }
              enum Kind { GOOD_ONE BAD_ONE }",
@@ -258,7 +272,7 @@ mod tests {
         let document = r#"query List($siteId: ID!, $range: RangePreset! = LAST_7_DAYS, $pageSize: Int! = 20, $kind: Kind, $deep: Boolean, $q: String!, $ratio: Float)
             @rest(method: GET, path: "/l/:siteId", auth: NONE) @between(variable: "pageSize", min: 1, max: 100)
             { n: list(id: $siteId, range: $range, first: $pageSize, kind: $kind, deep: $deep, q: $q, ratio: $ratio) }"#;
-        super::super::document::read(document, &sdl).unwrap().remove(0)
+        super::super::document::read(document, &index).unwrap().remove(0)
     }
 
     fn read(query: &str) -> Result<Variables, String> {

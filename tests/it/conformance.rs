@@ -29,11 +29,23 @@ async fn the_types_that_codegen_makes_compile_under_strict_rules() {
 }
 
 #[tokio::test]
+async fn the_linters_of_graphql_find_no_fault_with_the_schema_and_the_examples() {
+    let printed = node("lint.mjs", &[]).await;
+    assert!(printed.starts_with("ok "), "{printed}");
+}
+
+#[tokio::test]
+async fn relays_compiler_takes_the_schema() {
+    let printed = node("relay.mjs", &[]).await;
+    assert!(printed.starts_with("ok "), "{printed}");
+}
+
+#[tokio::test]
 async fn every_example_of_the_playground_runs() {
     let app = TestApp::new().await;
     let owner = app.sign_up("you@example.com").await;
     let site = app.website(&owner, "example.com", "UTC").await;
-    let examples = footfall::http::playground::examples();
+    let examples = footfall::http::examples();
     assert!(examples.len() >= 8);
     for example in examples {
         let variables = example.variables.to_string();

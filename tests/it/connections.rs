@@ -126,11 +126,11 @@ async fn web_sockets_and_event_streams_outlive_the_time_of_idle_connections() {
     until(&mut socket, "101 Switching Protocols").await;
     socket.write_all(&frame(r#"{"type":"connection_init"}"#)).await.unwrap();
     until(&mut socket, "connection_ack").await;
-    let query = format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ liveCount }} }}");
+    let query = format!("subscription {{ liveVisitors(websiteId: \"{site}\") {{ visitors }} }}");
     let ask = app.token(&owner.token).request(Method::POST, "/graphql").header("accept", "text/event-stream");
     let mut events = ask.json(&json!({ "query": query })).send().await.unwrap();
     let first = events.chunk().await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&first).contains("\"liveCount\":0"), "{first:?}");
+    assert!(String::from_utf8_lossy(&first).contains("\"visitors\":0"), "{first:?}");
     // Two idle connections, one after the other, say that the time has passed.
     for _ in 0..2 {
         closed(&mut connect(&app, "").await).await;
@@ -145,7 +145,7 @@ async fn web_sockets_and_event_streams_outlive_the_time_of_idle_connections() {
     let request = app.anon().request(Method::POST, &format!("/e/{code}")).header("user-agent", agent);
     assert_eq!(request.header("origin", "https://shop.example").json(&beacon).send().await.unwrap().status(), 200);
     let mut told = String::new();
-    while !told.contains("\"liveCount\":1") {
+    while !told.contains("\"visitors\":1") {
         let chunk = timeout(PATIENCE, events.chunk()).await.expect("it comes in time").unwrap();
         told.push_str(&String::from_utf8_lossy(&chunk.expect("the stream goes on")));
     }

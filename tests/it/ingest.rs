@@ -472,6 +472,14 @@ async fn subscriptions_are_heard_by_the_clients_people_use() {
 }
 
 #[tokio::test]
+async fn subscriptions_are_heard_by_clients_of_the_older_protocol() {
+    let shop = shop().await;
+    let base = shop.app.url("");
+    let said = crate::app::node("older-streams.mjs", &[&base, &shop.owner.token, &shop.id, &shop.code]).await;
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 5, "{said}");
+}
+
+#[tokio::test]
 async fn widgets_are_drawn_and_run_no_script_of_a_visitor() {
     let shop = shop().await;
     let script = "<script>alert(1)</script>";

@@ -96,7 +96,7 @@ async fn what_is_unknown_is_404_and_what_is_kept_to_the_team_is_403() {
         assert_eq!(closed, text("ZV_unknown").await, "{widget}");
     }
     let live = format!(
-        "{{ liveSite(trackingCode: \"{code}\") {{ liveCount }} siteStats(trackingCode: \"{code}\") {{ __typename }} }}"
+        "{{ liveSite(trackingCode: \"{code}\") {{ visitors }} siteStats(trackingCode: \"{code}\") {{ __typename }} }}"
     );
     let answer = app.anon().gql(&live, json!({})).await;
     assert_eq!(answer["data"], json!({ "liveSite": null, "siteStats": null }), "{answer}");

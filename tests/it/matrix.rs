@@ -78,8 +78,8 @@ fn expected(kind: Kind, question: &Question) -> Option<&'static str> {
 
 /// The nested fields that some caller is refused who reaches their parent. Each must state its rule, and no other may.
 async fn ruled(world: &World) -> Vec<Question> {
-    let stated = schema::stated();
-    let stated = |name: &str| stated.iter().find(|row| format!("{}.{}", row.parent, row.field) == name);
+    let index = schema::index().unwrap();
+    let stated = |name: &str| name.split_once('.').and_then(|(parent, field)| index.access(parent, field));
     let (mut ruled, mut wrong, mut reached) = (Vec::new(), Vec::new(), HashMap::new());
     for Nested { name, parent, mut field, selected } in nested() {
         let mut is_ruled = false;

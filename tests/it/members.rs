@@ -455,7 +455,7 @@ async fn an_idle_stream_ends_with_the_membership() {
     let (app, owner, site, base) = shop().await;
     let ada = app.sign_up("ada@shop.example").await;
     let part = invite(&app, &owner, &site, "ada@shop.example", "viewer").await;
-    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ id }} }}");
+    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ eventId }} }}");
     let mut stream = app
         .token(&ada.token)
         .request(Method::POST, "/graphql")

@@ -67,7 +67,8 @@ async fn money_is_bounded_at_the_door_and_summed_whatever_comes() {
 async fn a_goals_value_is_revenue_and_what_was_paid_back_leaves_0() {
     let shop = shop().await;
     let caller = shop.app.token(&shop.owner.token);
-    let settings = "mutation($id: ID!) { websiteUpdateRevenue(websiteId: $id, input: { revenueCurrency: \"EUR\" }) { website { id } } }";
+    let settings =
+        "mutation($id: ID!) { websiteUpdateRevenue(websiteId: $id, input: { currency: \"EUR\" }) { website { id } } }";
     let changed = caller.gql(settings, json!({ "id": shop.id })).await;
     assert!(changed.get("errors").is_none(), "{changed}");
     let send = async |kind: &str, data: Value| {

@@ -97,7 +97,7 @@ async fn what_cannot_be_kept_is_refused_by_name() {
         assert_eq!(code(&send(&caller, Method::GET, PATH, None).await), (401, "UNAUTHORIZED"));
         assert_eq!(code(&send(&caller, Method::POST, PATH, Some(json!([]))).await), (401, "UNAUTHORIZED"));
     }
-    let save = "mutation { onboardingSave(input: { step: \"a\" }) { onboarding { currentStep } } }";
+    let save = "mutation { onboardingSave(input: { currentStep: \"a\" }) { onboarding { currentStep } } }";
     let answer = app.key(&key).gql(save, json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "a key speaks for no person: {answer}");
 }

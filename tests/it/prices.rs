@@ -1,29 +1,29 @@
 //! What documents cost: everything that we publish is within the reach of the caller it is meant for.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use async_graphql::{
     Value as GraphValue,
-    parser::{parse_query, types::BaseType},
+    parser::{
+        parse_query,
+        types::{BaseType, Type},
+    },
 };
 use footfall::{
     auth::UNLIMITED_COST,
-    http::{
-        limits::Limits,
-        playground::{WEBSITE_PLACEHOLDER, examples},
-        prepare::prepare,
-        request::from_value,
-        schema_index::SchemaIndex,
-    },
+    http::{Limits, WEBSITE_PLACEHOLDER, examples, from_value, prepare},
     rest::Auth,
     series_buckets,
 };
+use schema::schema_index::{SchemaIndex, named_type};
 use serde_json::{Map, Value, json};
 
 use crate::{
     app::{NOW, TestApp, repository},
     members::send,
 };
+
+static INDEX: LazyLock<SchemaIndex> = LazyLock::new(|| schema::index().unwrap());
 
 const SOME_ID: &str = "5f0c2d1e-8b7a-4c6d-9e10-a1b2c3d4e5f6";
 
@@ -42,11 +42,10 @@ const PRESETS: [&str; 10] = [
 
 /// The cost of a document.
 fn cost(query: &str, variables: Value) -> u64 {
-    let shape = SchemaIndex::read(&schema::sdl()).unwrap();
     let now = NOW.parse().unwrap();
     let buckets = |range: &GraphValue, interval: &GraphValue| series_buckets::at_most(range, interval, now);
     let asked = from_value(json!({ "query": query, "variables": variables })).unwrap();
-    match prepare(asked, &Limits::default(), u64::MAX, &shape, true, true, &buckets) {
+    match prepare(asked, &Limits::default(), u64::MAX, &INDEX, true, true, &buckets) {
         Ok(prepared) => prepared.cost,
         Err(refusal) => panic!("{query}: {refusal:?}"),
     }
@@ -61,20 +60,33 @@ fn affordable_within(limit: u64, name: &str, query: &str, variables: Value) {
     assert!(cost <= limit, "{name} costs {cost} of {limit}");
 }
 
+/// A value that fits the type.
+fn sample(ty: &Type) -> Value {
+    let name = named_type(ty);
+    match (&ty.base, INDEX.input(name), INDEX.values(name)) {
+        (BaseType::List(of), ..) => json!([sample(of)]),
+        (_, Some(input), _) => {
+            let fields = input.fields.iter().filter(|(_, field)| field.is_required());
+            fields.map(|(name, field)| (name.clone(), sample(&field.ty))).collect()
+        }
+        (.., Some(values)) => json!(values[0]),
+        _ => match name {
+            "Int" => json!(20),
+            "JSON" => json!({}),
+            "EmailAddress" => json!("ada@shop.example"),
+            _ => json!(SOME_ID),
+        },
+    }
+}
+
 /// Values for the variables that must have one.
 fn required(query: &str) -> Map<String, Value> {
     let document = parse_query(query).unwrap();
     let (_, operation) = document.operations.iter().next().unwrap();
     let definitions = operation.node.variable_definitions.iter().map(|definition| &definition.node);
-    let value = |base: &BaseType| match base.to_string().as_str() {
-        "ID" | "UUID" | "String" => json!(SOME_ID),
-        "Role" => json!("VIEWER"),
-        "Int" => json!(20),
-        _ => json!({}),
-    };
     definitions
         .filter(|definition| !definition.var_type.node.nullable && definition.default_value.is_none())
-        .map(|definition| (definition.name.node.to_string(), value(&definition.var_type.node.base)))
+        .map(|definition| (definition.name.node.to_string(), sample(&definition.var_type.node)))
         .collect()
 }
 

@@ -77,7 +77,7 @@ async fn graphql_arguments_are_refused_by_name() {
         ),
         (r#"range: { between: { start: "0001-03-02T00:00:00Z", end: "2026-03-02T00:00:00Z" } }"#, totals, "1970"),
         (r#"range: { between: { start: "yesterday", end: "2026-03-02T00:00:00Z" } }"#, totals, "2026-03-04T05:06:07Z"),
-        ("range: { preset: LAST_FORTNIGHT }", totals, "RangePreset"),
+        ("range: { preset: LAST_FORTNIGHT }", totals, "LAST_7_DAYS"),
         (r#"range: { preset: TODAY }, timezone: "Mars/Olympus""#, totals, "Europe/Vienna"),
         (years, "{ series(interval: MINUTE) { start } }", "use DAY"),
         (week, "{ breakdown(by: PAGE, first: -1) { nodes { value } } }", "first"),

@@ -105,7 +105,8 @@ fn keys(value: &Value) -> Vec<&str> {
 async fn the_mounted_table_is_the_documented_list() {
     let rest = footfall::rest_api().unwrap();
     let mounted = rest.table().into_iter().map(|row| {
-        let least = row.access.iter().find_map(|access| access.min.clone()).unwrap_or_else(|| "-".to_owned());
+        let least = row.access.iter().find_map(|access| access.min);
+        let least = least.map_or_else(|| "-".to_owned(), |role| role.name().to_uppercase());
         format!("{} {} {} {} {least}", row.method, row.path, row.status, row.auth.as_str())
     });
     let (mut mounted, mut documented): (Vec<String>, _) = (mounted.collect(), ROUTES.to_vec());

@@ -123,15 +123,10 @@ async fn without_limits_what_is_unlimited_is_null() {
         json!({ "events": 0, "events_limit": null, "websites": 0, "websites_limit": null, "team_members": 1, "team_members_limit": null })
     );
     let key = app.api_key(&owner, None).await;
-    let query = format!(
-        "{{ team(id: \"{}\") {{ usage {{ events }} permissions {{ canView canEditSettings }} }} }}",
-        owner.team
-    );
+    let query =
+        format!("{{ team(id: \"{}\") {{ usage {{ events }} permissions {{ canEditSettings }} }} }}", owner.team);
     let answer = app.key(&key).gql(&query, json!({})).await;
-    assert_eq!(
-        answer["data"]["team"],
-        json!({ "usage": null, "permissions": { "canView": true, "canEditSettings": false } })
-    );
+    assert_eq!(answer["data"]["team"], json!({ "usage": null, "permissions": { "canEditSettings": false } }));
 }
 
 #[tokio::test]

@@ -269,7 +269,7 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
     let team = answer["data"]["viewer"]["defaultTeam"]["databaseId"].as_str().unwrap().to_owned();
     let ada = Person { token: token.clone(), refresh_token: String::new(), team };
     let site = app.website(&ada, "shop.example", "UTC").await;
-    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ id }} }}");
+    let query = format!("subscription {{ eventTracked(websiteId: \"{site}\") {{ eventId }} }}");
     let request = app.token(&token).request(Method::POST, "/graphql").header("accept", "text/event-stream");
     let mut stream = request.json(&json!({ "query": query })).send().await.unwrap();
     assert_eq!(stream.status(), 200);

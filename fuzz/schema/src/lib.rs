@@ -12,6 +12,22 @@ pub mod event_kind;
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
 pub mod path;
+#[path = "../../../schema/src/access/access_directive.rs"]
+pub mod access_directive;
+#[path = "../../../schema/src/role.rs"]
+pub mod role;
+#[path = "../../../schema/src/scalars.rs"]
+pub mod scalars;
+#[path = "../../../schema/src/schema_index.rs"]
+pub mod schema_index;
+
+/// Stand-in for `schema::access`.
+pub mod access {
+    pub use crate::access_directive::{Access, On};
+}
+
+// What the file of the directive finds above itself.
+use role::Role;
 
 /// Stand-in for `schema::analytics`.
 pub mod analytics {

@@ -6,6 +6,7 @@ use async_graphql::{Enum, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
 
 use super::event::EventKind;
+use crate::constraint::{Constrained, Constraint};
 
 /// A metric of analytics queries.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -222,18 +223,26 @@ pub enum FilterOperator {
     Matches,
 }
 
+/// Name of an event property.
+pub(super) const PROPERTY: Constraint = Constraint::length(1, 200);
+
+/// Values of one filter.
+pub(super) const VALUES: Constraint = Constraint::list(100).not_empty().at_most(2_000);
+
 /// A filter condition. Multiple filters are combined with AND, multiple values of one filter with OR.
 #[derive(InputObject, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FilterInput {
     /// Dimension to compare. A page or event filter selects visits with at least one matching page view or event.
     pub dimension: Dimension,
     /// Name of an event property, for dimension EVENT only: compares the property's value instead of the event name.
+    #[graphql(directive = Constrained::apply(PROPERTY))]
     pub property: Option<String>,
     /// Comparison operator.
     pub operator: FilterOperator,
     /// Values to compare with: 1 to 100 values of at most 2,000 characters each, and at most 200 values in all filters
     /// together. Dimensions with a fixed set of values ignore case and refuse unknown values: COUNTRY (a code or, with
     /// IS and IS_NOT, an English name), DEVICE and, with IS and IS_NOT, CHANNEL.
+    #[graphql(directive = Constrained::apply(VALUES))]
     pub values: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use super::{
     compare::compared,
     path,
     plan::{After, Asker, Basis},
-    query::{Comparison, Dimension, FilterInput, FilterOperator, RangeInput, RangePreset},
+    query::{Comparison, Dimension, FilterInput, FilterOperator, PROPERTY, RangeInput, RangePreset, VALUES},
     zone,
 };
 use crate::{
@@ -19,8 +19,7 @@ use crate::{
 /// Maximum number of filters in a query.
 pub(super) const MAX_FILTERS: u32 = 20;
 
-/// Maximum number of values in one filter, and in all filters of a query together.
-const MAX_VALUES: usize = 100;
+/// Maximum number of values in all filters of a query together.
 const MAX_ALL_VALUES: usize = 200;
 
 /// Number of values charged per filter where all of them are returned; the total never exceeds [`MAX_ALL_VALUES`].
@@ -31,9 +30,7 @@ const _: () = assert!((PRICED_VALUES * MAX_FILTERS) as usize == MAX_ALL_VALUES);
 const MAX_PATTERNS: usize = 10;
 const MAX_PATTERN: usize = 200;
 
-/// Maximum length of a filter value, property name or search text, in characters.
-const MAX_VALUE: usize = 2_000;
-const MAX_PROPERTY: usize = 200;
+/// Maximum length of a search text, in characters.
 const MAX_SEARCH: usize = 200;
 
 /// Maximum page size of a breakdown, in rows (GRAPHQL.md 4).
@@ -180,14 +177,12 @@ fn check_filters(filters: &[FilterInput]) -> Result<()> {
 }
 
 fn check_filter(filter: &FilterInput) -> Result<()> {
-    if filter.values.is_empty() || filter.values.len() > MAX_VALUES {
-        return Err(Error::invalid(
-            "filters",
-            format!("each filter must have 1 to {MAX_VALUES} values (got {})", filter.values.len()),
-        ));
+    let (count, most, longest) = (filter.values.len(), VALUES.max_items(), VALUES.max_length());
+    if count == 0 || count > most {
+        return Err(Error::invalid("filters", format!("each filter must have 1 to {most} values (got {count})")));
     }
-    if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > MAX_VALUE) {
-        return Err(Error::invalid("filters", format!("values must have at most {MAX_VALUE} characters (got {long})")));
+    if let Some(long) = filter.values.iter().map(|value| value.chars().count()).find(|length| *length > longest) {
+        return Err(Error::invalid("filters", format!("values must have at most {longest} characters (got {long})")));
     }
     check_property("filters", filter.dimension, filter.property.as_deref())
 }
@@ -222,11 +217,10 @@ pub fn check_property(field: &str, dimension: Dimension, property: Option<&str>)
         Some(_) if dimension != Dimension::Event => {
             Err(Error::invalid(field, "a property is allowed with dimension EVENT only"))
         }
-        Some(name) if name.is_empty() || name.chars().count() > MAX_PROPERTY => Err(Error::invalid(
-            field,
-            format!("the name of a property must have 1 to {MAX_PROPERTY} characters (got {})", name.chars().count()),
-        )),
-        Some(_) => Ok(()),
+        Some(name) => PROPERTY.check_length(field, name).map_err(|_| {
+            let (most, length) = (PROPERTY.max_length(), name.chars().count());
+            Error::invalid(field, format!("the name of a property must have 1 to {most} characters (got {length})"))
+        }),
     }
 }
 

@@ -22,8 +22,10 @@ use crate::{
     access::cx::Cx,
     access::{Chat, Viewer},
     connection::{self, PageArgs, PageInfo},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
+    idempotency::KEY,
     list::List,
     ports::Ports,
     scalars::Instant,
@@ -33,7 +35,10 @@ use crate::{
 // Vocabulary
 
 /// Maximum number of messages in a conversation.
-const MAX_MESSAGES: usize = 10_000;
+const MAX_MESSAGES: u32 = 10_000;
+
+/// Messages that replace those of a conversation.
+pub(super) const MESSAGES: Constraint = Constraint::list(MAX_MESSAGES);
 
 /// Maximum length of all messages of a conversation together, in characters.
 const MAX_CHARACTERS: u64 = 4_000_000;
@@ -41,9 +46,11 @@ const MAX_CHARACTERS: u64 = 4_000_000;
 /// Cost of the text of one message.
 const CONTENT_COST: u32 = 20;
 
-/// Maximum length of a role and of a text, in characters.
-const MAX_ROLE: usize = 32;
-const MAX_CONTENT: usize = 100_000;
+/// Author's role.
+const ROLE: Constraint = Constraint::name(32);
+
+/// Text of a message.
+const CONTENT: Constraint = Constraint::text(100_000);
 
 /// Number of rows per statement: a statement takes about 32,000 values.
 const AT_ONCE: usize = 1_000;
@@ -59,17 +66,25 @@ pub struct ConversationMessage {
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationAppendMessageInput {
     /// Author's role, such as `user` or `assistant`, 1 to 32 characters.
+    #[graphql(directive = Constrained::apply(ROLE))]
     pub role: String,
     /// Text, 1 to 100,000 characters.
+    #[graphql(directive = Constrained::apply(CONTENT))]
     pub content: String,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// A message that replaces those of a conversation.
 #[derive(InputObject, Debug, Clone)]
 pub struct ConversationMessageInput {
     /// Author's role, such as `user` or `assistant`, 1 to 32 characters.
+    #[graphql(directive = Constrained::apply(ROLE))]
     pub role: String,
     /// Text, 1 to 100,000 characters.
+    #[graphql(directive = Constrained::apply(CONTENT))]
     pub content: String,
     /// Time of the message; null means now.
     pub created_at: Option<Instant>,
@@ -129,27 +144,24 @@ fn read_cursor(field: &str, cursor: &Option<String>) -> Result<Option<i64>> {
 
 /// Checks the role and the text. `at`: position of the message in the input, as a prefix of its fields.
 fn checked_message(at: &str, role: &str, content: String) -> Result<(String, String)> {
-    let role = text::name(&format!("{at}role"), role, MAX_ROLE)?;
+    let role = text::name(&format!("{at}role"), role, ROLE)?;
     if role.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{at}role"), "cannot contain control characters; use a word such as user"));
     }
     let wrong = |why: String| Err(Error::invalid(format!("{at}content"), why));
-    match content.chars().count() {
-        length if length > MAX_CONTENT => wrong(format!("must have 1 to {MAX_CONTENT} characters (got {length})")),
-        _ if content.trim().is_empty() => wrong(format!("must have 1 to {MAX_CONTENT} characters and cannot be blank")),
-        _ if content.contains('\0') => wrong("cannot contain a NUL character".to_owned()),
-        _ => Ok((role, content)),
+    if content.trim().is_empty() {
+        return wrong(format!("must have 1 to {} characters and cannot be blank", CONTENT.max_length()));
     }
+    if content.contains('\0') {
+        return wrong("cannot contain a NUL character".to_owned());
+    }
+    CONTENT.check_length(&format!("{at}content"), &content)?;
+    Ok((role, content))
 }
 
 /// Checks messages that replace those of a conversation. Errors: `Invalid`, naming the message by its index.
 pub(super) fn checked(ports: &Ports, messages: Vec<ConversationMessageInput>) -> Result<Vec<Checked>> {
-    if messages.len() > MAX_MESSAGES {
-        return Err(Error::invalid(
-            "messages",
-            format!("must have at most {MAX_MESSAGES} messages (got {})", messages.len()),
-        ));
-    }
+    MESSAGES.check_items("messages", messages.len(), "messages")?;
     let characters: usize = messages.iter().map(|message| message.content.chars().count()).sum();
     if characters as u64 > MAX_CHARACTERS {
         return Err(Error::invalid(
@@ -211,7 +223,7 @@ pub async fn append(
     let appended = background.complete(async move {
         // Commits and broadcasts before the next append begins.
         let _turn = ports.told.turn().await;
-        let txn = ports.begin(&proof).await?;
+        let mut txn = ports.begin(&proof).await?;
         let conversation = take(&txn, &ports, id, None).await?;
         let characters = Func::sum(Func::char_length(Expr::col(message::Column::Content)));
         let held: Option<(Option<i64>, Option<i64>)> = of_conversation(id)
@@ -223,7 +235,7 @@ pub async fn append(
             .await?;
         let (last, characters) = held.unwrap_or_default();
         let position = last.map_or(0, |last| last.saturating_add(1));
-        if usize::try_from(position).is_ok_and(|position| position >= MAX_MESSAGES) {
+        if position >= i64::from(MAX_MESSAGES) {
             return Err(Error::conflict(format!(
                 "The conversation has the maximum of {MAX_MESSAGES} messages. Create a new one."
             )));
@@ -236,6 +248,7 @@ pub async fn append(
         }
         let checked = Checked { role, content, at: ports.now() };
         let row = row_of(&ports, id, position, checked).insert(&txn).await?;
+        txn.created(row.id).await?;
         txn.commit_addition().await?;
         ports.told.tell(&row);
         Ok((conversation, row))

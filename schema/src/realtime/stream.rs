@@ -118,9 +118,9 @@ fn known(text: &str) -> Option<&str> {
 /// A live event of a visitor. It is durable when it is published.
 #[Object]
 impl TrackedEvent {
-    /// UUID of the event, assigned by the sender or else by the server. An event is no node.
-    async fn id(&self) -> ID {
-        ID(self.0.id.to_string())
+    /// UUID of the event, assigned by the sender or else by the server. An event is no node and has no global ID.
+    async fn event_id(&self) -> Uuid {
+        self.0.id
     }
 
     /// Time of the event, UTC.

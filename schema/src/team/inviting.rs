@@ -7,8 +7,13 @@ use super::{
     members::{self, Membership},
 };
 use crate::{
-    access::{Admin, On, Reach as _, Role, access_directive},
+    access::{
+        Admin, On, Reach as _, Role, access_directive,
+        creation::{Creation, Outcome},
+    },
+    constraint::Constrained,
     error_code::{ErrorCode, errors},
+    idempotency::KEY,
     scalars::EmailAddress,
 };
 
@@ -22,6 +27,10 @@ pub struct TeamInviteMemberInput {
     /// Role to grant, at most the caller's own.
     #[graphql(default_with = "Role::Viewer")]
     pub role: Role,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of inviting a member.
@@ -31,6 +40,8 @@ pub struct TeamInviteMemberPayload {
     pub membership: Membership,
     /// The team.
     pub team: Team,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 // Graph
@@ -55,8 +66,14 @@ impl InvitingMutation {
     ) -> Option<async_graphql::Result<TeamInviteMemberPayload>> {
         let answer: async_graphql::Result<Option<TeamInviteMemberPayload>> = async {
             let (cx, team) = (ctx.cx()?, ctx.team::<Admin>(&team_id).await?);
-            let membership = members::invite(cx.ports(), &team, None, &input.email, input.role, cx.from()).await?;
-            Ok(Some(TeamInviteMemberPayload { membership, team: Team(team.lower()) }))
+            let client_mutation_id = input.client_mutation_id;
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let invited = members::invite(creation.ports(), &team, None, &input.email, input.role, cx.from());
+            let membership = match creation.run(&team, invited).await? {
+                Outcome::Created(membership) => membership,
+                Outcome::Repeated(id) => members::membership(cx, id).await?,
+            };
+            Ok(Some(TeamInviteMemberPayload { membership, team: Team(team.lower()), client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -15,27 +15,41 @@ use super::{
     members::{self, Membership},
 };
 use crate::{
-    access::{self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive},
+    access::{
+        self, Admin, Myself, On, Owner, Reach as _, Role, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     audit::{self, AuditAction, Line},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     text,
 };
 
 // Vocabulary
 
+/// Name of a team.
+const NAME: Constraint = Constraint::name(100);
+
 /// A new team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamCreateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// Changes to a team.
 #[derive(InputObject, Debug, Clone)]
 pub struct TeamUpdateInput {
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
 }
 
@@ -58,6 +72,8 @@ pub struct TeamTransferInput {
 pub struct TeamCreatePayload {
     /// The new team, owned by the caller.
     pub team: Team,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The team after the change.
@@ -91,8 +107,8 @@ const MAX_TEAMS: u64 = 100;
 /// Creates a team that the caller owns, on the Free plan. Returns its ID. Errors: `Invalid`, `Conflict` for a caller
 /// who owns too many.
 pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> {
-    let name = text::name("name", name, 100)?;
-    let txn = ports.begin(myself).await?;
+    let name = text::name("name", name, NAME)?;
+    let mut txn = ports.begin(myself).await?;
     let owned = membership::Entity::find()
         .filter(membership::Column::UserId.eq(myself.id()))
         .filter(membership::Column::Role.eq(Role::Owner.level()))
@@ -112,13 +128,14 @@ pub async fn create(ports: &Ports, myself: &Myself, name: &str) -> Result<Uuid> 
         changed: &["name"],
     };
     audit::note(&txn, ports, line).await?;
+    txn.created(team.id).await?;
     txn.commit_addition().await?;
     Ok(team.id)
 }
 
 /// Renames a team. Errors: `Invalid`; `NotFound` if it was deleted concurrently.
 pub async fn rename(ports: &Ports, team: &access::Team<Admin>, name: &str) -> Result<access::Team<Admin>> {
-    let name = text::name("name", name, 100)?;
+    let name = text::name("name", name, NAME)?;
     if name == team.team().name {
         return Ok(team.clone());
     }
@@ -159,8 +176,12 @@ impl TeamMutation {
     ) -> Option<async_graphql::Result<TeamCreatePayload>> {
         let answer: async_graphql::Result<Option<TeamCreatePayload>> = async {
             let cx = ctx.cx()?;
-            let id = create(cx.ports(), &cx.myself().await?, &input.name).await?;
-            Ok(Some(TeamCreatePayload { team: Team(access::Team::by_uuid(cx, id).await?) }))
+            let myself = cx.myself().await?;
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
+            let (Outcome::Created(id) | Outcome::Repeated(id)) =
+                creation.run(&myself, create(creation.ports(), &myself, &input.name)).await?;
+            let team = Team(access::Team::by_uuid(cx, id).await?);
+            Ok(Some(TeamCreatePayload { team, client_mutation_id: input.client_mutation_id }))
         }
         .await;
         answer.transpose()

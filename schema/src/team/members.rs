@@ -164,7 +164,7 @@ pub async fn invite(
     from: Option<AddressHash>,
 ) -> Result<Membership> {
     ports.attempts.take(Quota::Invitation, team.caller().user(), from, ports.now())?;
-    let change = Change::begin(ports, team, website).await?;
+    let mut change = Change::begin(ports, team, website).await?;
     change.may_grant(role)?;
     let user = user::Entity::find().filter(user::Column::Email.eq(email.as_str())).one(&change.txn).await?;
     // If mail is configured, an unconfirmed address may belong to another person.
@@ -207,6 +207,7 @@ pub async fn invite(
     if role == Role::Owner {
         change.offer_ownership(&row, false).await?;
     }
+    change.txn.created(row.id).await?;
     change.done(AuditAction::MemberInvite, user.id, &["role"]).await?;
     Membership::new(team, row)
 }

@@ -27,8 +27,6 @@ pub struct TeamPermissions {
     pub can_manage_team: bool,
     /// Whether the caller can change website settings. Requires EDITOR or above.
     pub can_edit_settings: bool,
-    /// Whether the caller can read. True for every member.
-    pub can_view: bool,
 }
 
 /// A team's usage of its plan in the current calendar month.
@@ -54,7 +52,6 @@ impl TeamPermissions {
             can_manage_billing: role >= Role::Owner,
             can_manage_team: role >= Role::Admin,
             can_edit_settings: role >= Role::Editor,
-            can_view: role >= Role::Viewer,
         }
     }
 }

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use super::{
     User, email_link, email_proof,
-    rules::{TAKEN, checked_name, checked_password},
+    rules::{FULL_NAME, PASSWORD, TAKEN, checked_name, checked_password},
 };
 use crate::{
     access::{Caller, Myself, On, Operator, Reach as _, Unproven, access_directive},
     attempts::Quota,
     audit::{self, AuditAction, Line},
     caller::AddressHash,
+    constraint::Constrained,
     error::{Error, Result},
     invitation, letters,
     ports::{Ports, SignUp},
@@ -30,9 +31,10 @@ pub struct SignUpInput {
     /// The e-mail address to sign in with.
     pub email: EmailAddress,
     /// Password, 8 to 200 characters.
-    #[graphql(secret)]
+    #[graphql(secret, directive = Constrained::apply(PASSWORD))]
     pub password: String,
     /// Full name, at most 100 characters; null for none.
+    #[graphql(directive = Constrained::apply(FULL_NAME))]
     pub full_name: Option<String>,
     /// Token of an invitation to this address. The account joins the inviting team. Required if signing up is by
     /// invitation only; null for none.

@@ -9,13 +9,14 @@ use sea_orm::{
 
 use super::{
     User, email,
-    rules::{checked_name, failed},
+    rules::{FULL_NAME, checked_name, failed},
 };
 use crate::{
     access::{Myself, On, Reach as _, access_directive},
     audit::{self, AuditAction, Line},
     caller::AddressHash,
-    error::{Error, Result},
+    constraint::{Constrained, Constraint, not_null},
+    error::Result,
     letters,
     ports::Ports,
     scalars::{EmailAddress, Url},
@@ -27,11 +28,13 @@ use crate::{
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct UserUpdateInput {
     /// Full name, at most 100 characters; null or empty removes it.
+    #[graphql(directive = Constrained::apply(FULL_NAME))]
     pub full_name: MaybeUndefined<String>,
     /// URL of a picture; null removes it.
     pub avatar_url: MaybeUndefined<Url>,
     /// E-mail address, with the rules of `userUpdateEmail`. The current address is accepted and changes nothing.
     /// Accounts with an external identity provider change the address there. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub email: MaybeUndefined<EmailAddress>,
     /// Password of the account. Required to change the e-mail address if mail is configured and the user signed in more
     /// than ten minutes ago.
@@ -66,15 +69,12 @@ pub async fn update(
         row.avatar_url = Set(input.avatar_url.take().map(|url| url.as_str().to_owned()));
         changed.push("avatarUrl");
     }
-    let address = match input.email {
-        MaybeUndefined::Null => {
-            return Err(Error::invalid("email", "cannot be null; omit it to keep the current value"));
-        }
-        MaybeUndefined::Value(address) if address.as_str() != myself.user().email => {
+    let address = match not_null("email", input.email)? {
+        Some(address) if address.as_str() != myself.user().email => {
             email::allow(ports, myself, input.password, from).await?;
             Some(address)
         }
-        MaybeUndefined::Value(_) | MaybeUndefined::Undefined => None,
+        _ => None,
     };
     if changed.is_empty() && address.is_none() {
         return Ok(myself.clone());

@@ -3,25 +3,25 @@
 use entity::user;
 
 use crate::{
+    constraint::Constraint,
     error::{Error, Result},
     text,
 };
 
-/// Minimum and maximum length of a password, in characters.
-const PASSWORD: std::ops::RangeInclusive<usize> = 8..=200;
+/// A new password.
+pub(crate) const PASSWORD: Constraint = Constraint::length(8, 200);
+
+/// A person's name.
+pub(crate) const FULL_NAME: Constraint = Constraint::line(100);
 
 /// Errors: `Invalid` for `field` when the password is too short or too long.
 pub(crate) fn checked_password(field: &str, password: &str) -> Result<()> {
-    let characters = password.chars().count();
-    if PASSWORD.contains(&characters) {
-        return Ok(());
-    }
-    Err(Error::invalid(field, format!("must have 8 to 200 characters (got {characters})")))
+    PASSWORD.check_length(field, password)
 }
 
 /// A person's name; `None` if empty. Errors: `Invalid` when it is longer than 100 characters, or has several lines.
 pub(crate) fn checked_name(name: Option<String>) -> Result<Option<String>> {
-    Ok(name.map(|name| text::line("fullName", &name, 100)).transpose()?.flatten())
+    Ok(name.map(|name| text::line("fullName", &name, FULL_NAME)).transpose()?.flatten())
 }
 
 /// The message for an address that another account has.

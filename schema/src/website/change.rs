@@ -1,8 +1,8 @@
 //! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
-use async_graphql::MaybeUndefined;
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
+use uuid::Uuid;
 
 use super::TAKEN;
 use crate::{
@@ -12,15 +12,6 @@ use crate::{
     ports::Ports,
     transaction::Transaction,
 };
-
-/// The value of a field that cannot be null. Errors: `Invalid` for null.
-pub(super) fn required<T>(field: &str, value: MaybeUndefined<T>) -> Result<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Value(value) => Ok(Some(value)),
-        MaybeUndefined::Null => Err(Error::invalid(field, "cannot be null; omit it to keep the current value")),
-    }
-}
 
 /// A kind of change: the role that it requires, and its action in the audit log.
 pub trait Setting: Send + Sync + 'static {
@@ -104,6 +95,11 @@ impl<'a, S: Setting> Change<'a, S> {
         &self.transaction
     }
 
+    /// Notes the row that the mutation creates, under its idempotency key.
+    pub(crate) async fn created(&mut self, id: Uuid) -> Result<()> {
+        self.transaction.created(id).await
+    }
+
     /// The current row.
     pub(crate) fn row(&self) -> &website::Model {
         &self.row
@@ -147,7 +143,7 @@ impl<'a, S: Setting> Change<'a, S> {
     }
 }
 
-/// The changed columns, by schema name.
+/// Columns that can change, with the names that the audit log shows.
 const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::Domain, "domain"),
     (website::Column::Name, "name"),

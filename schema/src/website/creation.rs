@@ -4,11 +4,16 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use entity::website;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
-use super::{TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
+use super::{DOMAIN, NAME, TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
 use crate::{
-    access::{self, Admin, Level, On, Reach as _, Role, Site, access_directive},
+    access::{
+        self, Admin, Level, On, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
     audit::{self, AuditAction, Line},
+    constraint::Constrained,
     error::{Error, Result},
+    idempotency::KEY,
     ports::Ports,
     scalars::TimeZone,
     team::team_meant,
@@ -21,13 +26,19 @@ use crate::{
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteCreateInput {
     /// Host name, such as `shop.example`. A leading scheme and a trailing slash are removed. Not case-sensitive.
+    #[graphql(directive = Constrained::apply(DOMAIN))]
     pub domain: String,
     /// Name, 1 to 100 characters.
+    #[graphql(directive = Constrained::apply(NAME))]
     pub name: String,
     /// The team that owns the website: global ID or UUID. Null means the caller's default team.
     pub team_id: Option<ID>,
     /// Time zone in which the website's days begin; null means UTC.
     pub timezone: Option<TimeZone>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// A new website.
@@ -35,6 +46,8 @@ pub struct WebsiteCreateInput {
 pub struct WebsiteCreatePayload {
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// A new website, as rules take it.
@@ -63,7 +76,7 @@ where
         team_id: Set(team.id()),
         user_id: Set(team.caller().user()),
         domain: Set(checked_domain("domain", &new.domain)?),
-        name: Set(text::name("name", &new.name, 100)?),
+        name: Set(text::name("name", &new.name, NAME)?),
         tracking_code: Set(format!("ZV_{}", ports.ids.secret(24))),
         timezone: Set(new.timezone.unwrap_or(chrono_tz::Tz::UTC).name().to_owned()),
         is_active: Set(true),
@@ -81,7 +94,7 @@ where
         verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
     };
-    let transaction = ports.begin(team).await?;
+    let mut transaction = ports.begin(team).await?;
     let row = row.insert(&transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
     let line = Line {
         action: AuditAction::WebsiteCreate,
@@ -92,6 +105,7 @@ where
         changed: &[],
     };
     audit::note(&transaction, ports, line).await?;
+    transaction.created(id).await?;
     transaction.commit_changing(&[team.id()], &[id]).await?;
     team.site(row)
 }
@@ -113,15 +127,21 @@ impl WebsiteMutation {
         #[graphql(desc = "The new website.")] input: WebsiteCreateInput,
     ) -> Option<async_graphql::Result<WebsiteCreatePayload>> {
         let answer: async_graphql::Result<Option<WebsiteCreatePayload>> = async {
-            let team = team_meant::<Admin>(ctx.cx()?, input.team_id.as_ref()).await?;
+            let cx = ctx.cx()?;
+            let team = team_meant::<Admin>(cx, input.team_id.as_ref()).await?;
+            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
             let new = NewWebsite {
                 domain: input.domain,
                 name: input.name,
                 timezone: input.timezone.map(|zone| zone.0),
                 currency: None,
             };
-            let site = create(ctx.cx()?.ports(), &team, new).await?;
-            Ok(Some(WebsiteCreatePayload { website: Website::from(site.lower()) }))
+            let site: Site<Viewer> = match creation.run(&team, create(creation.ports(), &team, new)).await? {
+                Outcome::Created(site) => site.lower(),
+                Outcome::Repeated(id) => Site::by_uuid(cx, id).await?,
+            };
+            let website = Website::from(site);
+            Ok(Some(WebsiteCreatePayload { website, client_mutation_id: input.client_mutation_id }))
         }
         .await;
         answer.transpose()

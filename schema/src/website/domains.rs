@@ -7,13 +7,14 @@ use entity::website;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::{
-    Website,
-    change::{self, Change, Verification, required},
+    DOMAIN, Website,
+    change::{self, Change, Verification},
     checked_domain,
-    general::{MAX_DOMAINS, checked_domains},
+    general::{DOMAINS, MAX_DOMAINS, checked_domains},
 };
 use crate::{
     access::{Admin, Editor, On, Reach as _, Role, Site, Viewer, access_directive},
+    constraint::{Constrained, not_null},
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Url},
@@ -61,9 +62,11 @@ pub struct DomainVerification {
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateDomainsInput {
     /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Cannot be null.
+    #[graphql(directive = Constrained::apply(DOMAIN.not_null()))]
     pub domain: MaybeUndefined<String>,
     /// Host names that can send events instead of `domain`, at most 100; `*.` matches every subdomain. `[]` clears the
     /// list. Cannot be null.
+    #[graphql(directive = Constrained::apply(DOMAINS.not_null()))]
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
 
@@ -117,10 +120,10 @@ pub async fn update_domains(
     input: WebsiteUpdateDomainsInput,
 ) -> Result<Site<Admin>> {
     let mut row = website::ActiveModel::default();
-    if let Some(domain) = required("domain", input.domain)? {
+    if let Some(domain) = not_null("domain", input.domain)? {
         row.domain = Set(checked_domain("domain", &domain)?);
     }
-    if let Some(domains) = required("allowedDomains", input.allowed_domains)? {
+    if let Some(domains) = not_null("allowedDomains", input.allowed_domains)? {
         row.allowed_domains = Set(serde_json::json!(checked_domains("allowedDomains", &domains)?));
     }
     Change::<change::Domains>::begin(ports, site).await?.commit_row(row, &[]).await

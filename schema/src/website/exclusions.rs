@@ -8,10 +8,12 @@ use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ColumnTrait as _, DeleteMany, EntityTrait, IntoActiveModel,
     PaginatorTrait as _, QueryFilter as _, SqlErr,
 };
+use uuid::Uuid;
 
 use super::change::{Change, Setting};
 use crate::{
     access::{Editor, Reach as _, Site, Viewer},
+    constraint::Constraint,
     error::{Error, Result},
     list::List,
     ports::Ports,
@@ -35,23 +37,23 @@ pub struct Exclusions(pub(super) Site<Viewer>);
 /// Maximum number of exclusions of each kind per website.
 const MAX_EXCLUSIONS: u32 = 500;
 
-/// Maximum length of a note, in characters.
-const MAX_NOTE: usize = 200;
+/// A note.
+const NOTE: Constraint = Constraint::line(200);
 
 const MISSING: &str = "The exclusion";
 
 /// A note; `None` if empty. Errors: `Invalid`.
 fn note(note: Option<String>) -> Result<Option<String>> {
-    Ok(note.map(|note| text::line("description", &note, MAX_NOTE)).transpose()?.flatten())
+    Ok(note.map(|note| text::line("description", &note, NOTE)).transpose()?.flatten())
 }
 
-/// Inserts a row if the website has room for it. Errors: `Conflict` when it already has the same one or
+/// Inserts a row with its ID if the website has room for it. Errors: `Conflict` when it already has the same one or
 /// [`MAX_EXCLUSIONS`] of them.
 async fn insert<S, A>(
     ports: &Ports,
     site: &Site<Editor>,
     of_website: <A::Entity as EntityTrait>::Column,
-    row: A,
+    (id, row): (Uuid, A),
     list: &'static str,
     taken: &str,
 ) -> Result<(<A::Entity as EntityTrait>::Model, Site<Editor>)>
@@ -60,7 +62,7 @@ where
     A: ActiveModelTrait + ActiveModelBehavior + Send,
     <A::Entity as EntityTrait>::Model: IntoActiveModel<A> + Send + Sync,
 {
-    let change = Change::<S>::begin(ports, site).await?;
+    let mut change = Change::<S>::begin(ports, site).await?;
     let row = row.insert(change.transaction()).await.map_err(|source| match source.sql_err() {
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::not_found("The website"),
         _ => Error::of_write(source, taken),
@@ -71,6 +73,7 @@ where
             "The website already has the maximum of {MAX_EXCLUSIONS} exclusions of this kind. Remove one, or combine several."
         )));
     }
+    change.created(id).await?;
     Ok((row, change.commit(&[list]).await?))
 }
 

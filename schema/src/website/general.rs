@@ -5,13 +5,14 @@ use entity::website;
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
-    Website,
-    change::{Change, General, required},
+    DOMAIN, NAME, Website,
+    change::{Change, General},
     checked_domain,
     settings::{self, WebsiteSettingsInput},
 };
 use crate::{
     access::{Editor, On, Reach as _, Role, Site, access_directive},
+    constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
     ports::Ports,
     scalars::{HexColor, TimeZone},
@@ -25,29 +26,40 @@ use crate::{
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateGeneralInput {
     /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Cannot be null.
+    #[graphql(directive = Constrained::apply(DOMAIN.not_null()))]
     pub domain: MaybeUndefined<String>,
     /// Name, 1 to 100 characters. Cannot be null.
+    #[graphql(directive = Constrained::apply(NAME.not_null()))]
     pub name: MaybeUndefined<String>,
     /// Time zone in which the website's days begin. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub timezone: MaybeUndefined<TimeZone>,
     /// Brand color; null restores the default.
     pub primary_color: MaybeUndefined<HexColor>,
     /// Target number of visitors per month, 1 to 2,147,483,647; null removes the goal.
+    #[graphql(directive = Constrained::apply(KPI_GOAL))]
     pub kpi_goal: MaybeUndefined<i32>,
     /// Whether the dashboard is public: anonymous callers can read its aggregates. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub public_dashboard: MaybeUndefined<bool>,
     /// Whether pages on local hosts (`localhost`, private addresses) can send events. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub allow_localhost: MaybeUndefined<bool>,
     /// Whether live figures (`/e`, widgets, `liveSite`, `liveWebsite`) are public. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub public_realtime: MaybeUndefined<bool>,
     /// Whether the public dashboard shows page titles, event names and goal names. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub public_details: MaybeUndefined<bool>,
     /// Whether the website accepts events. False pauses tracking: beacons are acknowledged and dropped. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub is_active: MaybeUndefined<bool>,
     /// Tracking settings of the website. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub settings: MaybeUndefined<WebsiteSettingsInput>,
     /// Host names that can send events instead of `domain`, at most 100; `*.` matches every subdomain. `[]` clears the
     /// list. Cannot be null.
+    #[graphql(directive = Constrained::apply(DOMAINS.not_null()))]
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
 
@@ -63,14 +75,19 @@ pub struct WebsiteUpdateGeneralPayload {
 /// Maximum number of host names in `allowedDomains`.
 pub(super) const MAX_DOMAINS: u32 = 100;
 
+/// Host names in the form that is stored, apart from their case, each with an optional `*.` before it.
+pub(super) const DOMAINS: Constraint = Constraint::pattern(
+    r"^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
+)
+.at_most(253)
+.each(MAX_DOMAINS);
+
+/// Target number of visitors per month.
+const KPI_GOAL: Constraint = Constraint::at_least(1);
+
 /// Checks a list of host names; a leading `*.` is kept, duplicates are dropped. Errors: `Invalid` for `field`.
 pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<String>> {
-    if domains.len() > MAX_DOMAINS as usize {
-        return Err(Error::invalid(
-            field,
-            format!("must have at most {MAX_DOMAINS} host names (got {})", domains.len()),
-        ));
-    }
+    DOMAINS.check_items(field, domains.len(), "host names")?;
     let mut checked: Vec<String> = Vec::with_capacity(domains.len());
     for domain in domains {
         let text = domain.trim();
@@ -92,13 +109,13 @@ pub async fn update_general(
     input: WebsiteUpdateGeneralInput,
 ) -> Result<Site<Editor>> {
     let mut row = website::ActiveModel::default();
-    if let Some(domain) = required("domain", input.domain)? {
+    if let Some(domain) = not_null("domain", input.domain)? {
         row.domain = Set(checked_domain("domain", &domain)?);
     }
-    if let Some(name) = required("name", input.name)? {
-        row.name = Set(text::name("name", &name, 100)?);
+    if let Some(name) = not_null("name", input.name)? {
+        row.name = Set(text::name("name", &name, NAME)?);
     }
-    if let Some(zone) = required("timezone", input.timezone)? {
+    if let Some(zone) = not_null("timezone", input.timezone)? {
         row.timezone = Set(zone.0.name().to_owned());
     }
     row.primary_color = match input.primary_color {
@@ -109,21 +126,21 @@ pub async fn update_general(
     row.kpi_goal = match input.kpi_goal {
         MaybeUndefined::Undefined => NotSet,
         MaybeUndefined::Null => Set(None),
-        MaybeUndefined::Value(goal) if goal >= 1 => Set(Some(goal)),
+        MaybeUndefined::Value(goal) if KPI_GOAL.reaches(goal) => Set(Some(goal)),
         MaybeUndefined::Value(goal) => {
             return Err(Error::invalid("kpiGoal", format!("must be at least 1, or null for no goal (got {goal})")));
         }
     };
-    if let Some(public) = required("publicDashboard", input.public_dashboard)? {
+    if let Some(public) = not_null("publicDashboard", input.public_dashboard)? {
         row.public_dashboard = Set(public);
     }
-    if let Some(domains) = required("allowedDomains", input.allowed_domains)? {
+    if let Some(domains) = not_null("allowedDomains", input.allowed_domains)? {
         row.allowed_domains = Set(serde_json::json!(checked_domains("allowedDomains", &domains)?));
     }
-    if let Some(active) = required("isActive", input.is_active)? {
+    if let Some(active) = not_null("isActive", input.is_active)? {
         row.is_active = Set(active);
     }
-    let switches = settings::switches_of(required("settings", input.settings)?.unwrap_or_default());
+    let switches = settings::switches_of(not_null("settings", input.settings)?.unwrap_or_default());
     let own = [
         (ALLOW_LOCALHOST, input.allow_localhost),
         (PUBLIC_REALTIME, input.public_realtime),

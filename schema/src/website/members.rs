@@ -4,9 +4,14 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::Website;
 use crate::{
-    access::{Admin, On, Reach as _, Role, access_directive},
+    access::{
+        Admin, On, Reach as _, Role, access_directive,
+        creation::{Creation, Outcome},
+    },
+    constraint::Constrained,
     error_code::{ErrorCode, errors},
     id::Kind,
+    idempotency::KEY,
     scalars::EmailAddress,
     team::members::{self, Membership},
 };
@@ -21,6 +26,10 @@ pub struct WebsiteInviteMemberInput {
     /// Role to grant, at most the caller's own.
     #[graphql(default_with = "Role::Viewer")]
     pub role: Role,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// The member and their new role.
@@ -46,6 +55,8 @@ pub struct WebsiteInviteMemberPayload {
     pub membership: Membership,
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The member after the change.
@@ -89,9 +100,16 @@ impl MemberMutation {
         let answer: async_graphql::Result<Option<WebsiteInviteMemberPayload>> = async {
             let (cx, site) = (ctx.cx()?, ctx.site::<Admin>(&website_id).await?);
             let team = cx.loaders().team_of_site(&site).await?;
-            let (ports, website) = (cx.ports(), Some(site.id()));
-            let membership = members::invite(ports, &team, website, &input.email, input.role, cx.from()).await?;
-            Ok(Some(WebsiteInviteMemberPayload { membership, website: Website::from(site.lower()) }))
+            let client_mutation_id = input.client_mutation_id;
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (ports, website) = (creation.ports(), Some(site.id()));
+            let invited = members::invite(ports, &team, website, &input.email, input.role, cx.from());
+            let membership = match creation.run(&team, invited).await? {
+                Outcome::Created(membership) => membership,
+                Outcome::Repeated(id) => members::membership(cx, id).await?,
+            };
+            let website = Website::from(site.lower());
+            Ok(Some(WebsiteInviteMemberPayload { membership, website, client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     access::cx::Cx,
     access::{Editor, On, Reach as _, Role, Site, Viewer, access_directive},
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     ports::Ports,
     scalars::{Instant, Json},
@@ -38,6 +39,7 @@ pub struct NotificationPreferences {
 pub struct WebsiteUpdateNotificationsInput {
     /// JSON object whose keys are merged into the record, at most 32,768 bytes of JSON in total. Omitted keys stay
     /// unchanged; null is stored as a value. The key `website_id` is not allowed.
+    #[graphql(directive = Constrained::apply(Constraint::OBJECT))]
     pub preferences: Json,
 }
 

@@ -6,10 +6,11 @@ use sea_orm::ActiveValue::Set;
 
 use super::{
     Website,
-    change::{Change, Revenue, required},
+    change::{Change, Revenue},
 };
 use crate::{
     access::{Admin, On, Reach as _, Role, Site, access_directive},
+    constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
     ports::Ports,
 };
@@ -63,10 +64,11 @@ pub struct RevenueSettings {
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateRevenueInput {
     /// Source of revenue; null for none.
-    pub revenue_provider: MaybeUndefined<RevenueProvider>,
+    pub provider: MaybeUndefined<RevenueProvider>,
     /// ISO 4217 code such as `USD`, three capital letters. Amounts in other currencies are kept but no longer shown.
     /// Cannot be null.
-    pub revenue_currency: MaybeUndefined<String>,
+    #[graphql(directive = Constrained::apply(CURRENCY.not_null()))]
+    pub currency: MaybeUndefined<String>,
 }
 
 /// The website after the change.
@@ -89,22 +91,25 @@ impl RevenueSettings {
 // Rules
 
 /// Codes of currencies in use, ISO 4217 (2025), without metals, funds and test codes.
-const CURRENCIES: &str = "\
-AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC \
-CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK \
-JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR \
-MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP \
-STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW \
-ZWG";
+const CURRENCIES: &[&str] = &[
+    "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BGN", "BHD", "BIF", "BMD",
+    "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CLP", "CNY", "COP", "CRC", "CUP",
+    "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN", "ETB", "EUR", "FJD", "FKP", "GBP", "GEL", "GHS", "GIP",
+    "GMD", "GNF", "GTQ", "GYD", "HKD", "HNL", "HTG", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JMD", "JOD",
+    "JPY", "KES", "KGS", "KHR", "KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD", "LSL", "LYD",
+    "MAD", "MDL", "MGA", "MKD", "MMK", "MNT", "MOP", "MRU", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD", "NGN",
+    "NIO", "NOK", "NPR", "NZD", "OMR", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "PYG", "QAR", "RON", "RSD", "RUB",
+    "RWF", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP", "SLE", "SOS", "SRD", "SSP", "STN", "SVC", "SYP", "SZL",
+    "THB", "TJS", "TMT", "TND", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX", "USD", "UYU", "UZS", "VED", "VES",
+    "VND", "VUV", "WST", "XAF", "XCD", "XCG", "XOF", "XPF", "YER", "ZAR", "ZMW", "ZWG",
+];
 
-/// The currency codes, for API descriptions.
-pub fn currencies() -> impl Iterator<Item = &'static str> {
-    CURRENCIES.split(' ')
-}
+/// Code of a currency.
+const CURRENCY: Constraint = Constraint::one_of(CURRENCIES);
 
 /// Checks a currency. Errors: `Invalid` for `field`.
 fn checked_currency(field: &str, code: &str) -> Result<String> {
-    if currencies().any(|known| known == code) {
+    if CURRENCY.allows(code) {
         return Ok(code.to_owned());
     }
     Err(Error::invalid(field, "must be the ISO 4217 code of a currency in use, such as USD or EUR"))
@@ -117,13 +122,13 @@ pub async fn update_revenue(
     input: WebsiteUpdateRevenueInput,
 ) -> Result<Site<Admin>> {
     let mut row = website::ActiveModel::default();
-    match input.revenue_provider {
+    match input.provider {
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => row.revenue_provider = Set(None),
         MaybeUndefined::Value(provider) => row.revenue_provider = Set(Some(provider.text().to_owned())),
     }
-    if let Some(code) = required("revenueCurrency", input.revenue_currency)? {
-        row.currency = Set(checked_currency("revenueCurrency", &code)?);
+    if let Some(code) = not_null("currency", input.currency)? {
+        row.currency = Set(checked_currency("currency", &code)?);
     }
     Change::<Revenue>::begin(ports, site).await?.commit_row(row, &[]).await
 }
@@ -161,8 +166,8 @@ mod tests {
 
     #[test]
     fn currencies_are_those_in_use_in_capitals() {
-        assert_eq!(currencies().count(), 156);
-        assert!(currencies().is_sorted());
+        assert_eq!(CURRENCIES.len(), 156);
+        assert!(CURRENCIES.is_sorted());
         for good in ["USD", "EUR", "JPY", "ZWG"] {
             assert_eq!(checked_currency("currency", good).unwrap(), good);
         }

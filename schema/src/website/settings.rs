@@ -6,8 +6,8 @@ use async_graphql::{InputObject, MaybeUndefined, SimpleObject};
 use entity::website;
 use serde_json::{Map, Value};
 
-use super::change::required;
 use crate::{
+    constraint::{Constrained, Constraint, not_null},
     error::Result,
     website_row::{COOKIELESS, DEBUG_OVERLAY, HEATMAPS, SESSION_REPLAY, Switch, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS},
 };
@@ -39,17 +39,23 @@ pub struct WebsiteSettings {
 #[derive(InputObject, Debug, Clone, Copy, Default)]
 pub struct WebsiteSettingsInput {
     /// Whether to record clicks on links to other hosts. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub track_outbound_links: MaybeUndefined<bool>,
     /// Whether to record clicks on links to files. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub track_downloads: MaybeUndefined<bool>,
     /// Whether session replay is switched on. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub session_replay: MaybeUndefined<bool>,
     /// Whether heatmaps are switched on. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub heatmaps: MaybeUndefined<bool>,
     /// Whether Zero Client-Side Storage Mode is on. Visitor IDs kept by senders are ignored from the next event on.
     /// Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub cookieless: MaybeUndefined<bool>,
     /// Whether a page can show the script's debug overlay. Cannot be null.
+    #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub debug_overlay: MaybeUndefined<bool>,
 }
 
@@ -73,7 +79,7 @@ impl WebsiteSettings {
 pub(super) fn given(switches: &[(Switch, MaybeUndefined<bool>)]) -> Result<Vec<(Switch, bool)>> {
     let mut set = Vec::new();
     for (switch, value) in switches {
-        if let Some(value) = required(switch.name, *value)? {
+        if let Some(value) = not_null(switch.name, *value)? {
             set.push((*switch, value));
         }
     }

@@ -131,7 +131,7 @@ async fn below_admin_the_keys_of_a_team_are_closed() {
 async fn asking_ahead_gives_the_fields_own_refusals() {
     use footfall_schema::{
         Cx,
-        access::{Caller, On, access_directive::ask},
+        access::{Access, Caller, On, authorize},
     };
     let app = App::new().await;
     let (owner, editor) = (app.user("olga").await, app.user("edda").await);
@@ -140,14 +140,16 @@ async fn asking_ahead_gives_the_fields_own_refusals() {
     app.join(&team, &editor.ids().await.0, Role::Editor).await;
     let cx = |caller| Cx::new(app.ports.clone(), caller);
     let editor = cx(editor.caller().await.unwrap());
-    ask(&editor, On::Website, Role::Editor, "websiteId", &site).await.unwrap();
-    ask(&editor, On::Team, Role::Viewer, "teamId", &team).await.unwrap();
+    let rule = |on, role| Access { on, min: Some(role), public: false };
+    authorize(&editor, rule(On::Website, Role::Editor), "websiteId", &site).await.unwrap();
+    authorize(&editor, rule(On::Team, Role::Viewer), "teamId", &team).await.unwrap();
     for (caller, role, id, status) in [
         (&cx(Caller::Anonymous), Role::Viewer, "nonsense", 401),
         (&editor, Role::Viewer, "nonsense", 400),
         (&editor, Role::Viewer, "00000000-0000-7000-8000-000000000000", 404),
         (&editor, Role::Admin, &site, 403),
     ] {
-        assert_eq!(ask(caller, On::Website, role, "websiteId", id).await.unwrap_err().status(), status);
+        let refused = authorize(caller, rule(On::Website, role), "websiteId", id).await.unwrap_err();
+        assert_eq!(refused.status(), status);
     }
 }

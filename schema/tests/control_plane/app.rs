@@ -176,7 +176,7 @@ impl App {
             proof: Arc::new(NoProof),
             erasure: Arc::new(NoTraffic),
         };
-        Self { schema: schema::build(), ports, clock, passwords, folder }
+        Self { schema: schema::build(true), ports, clock, passwords, folder }
     }
 
     /// Opens the database anew, as a restart does.

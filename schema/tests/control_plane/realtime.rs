@@ -147,12 +147,12 @@ async fn whoever_knows_the_tracking_code_sees_counts_and_nothing_else() {
     let site = owner.site("shop.example").await;
     let code = code_of(&owner, &site).await;
     let document = "query($code: String!) {
-        liveSite(trackingCode: $code) { trackingCode domain liveCount pageviews minutes countries { country countryName count } at }
+        liveSite(trackingCode: $code) { trackingCode domain visitors pageviews minutes countries { country countryName count } at }
         siteStatus(trackingCode: $code) { isActive trackingCode domain lastEventAt at } }";
     let data = app.anonymous().ok(document, json!({ "code": code })).await;
     assert_eq!(
         data["liveSite"],
-        json!({ "trackingCode": code, "domain": "shop.example", "liveCount": 7, "pageviews": 19, "minutes": [0, 5, 14],
+        json!({ "trackingCode": code, "domain": "shop.example", "visitors": 7, "pageviews": 19, "minutes": [0, 5, 14],
                 "countries": [{ "country": "NL", "countryName": "Netherlands", "count": 4 }, { "country": "", "countryName": "Unknown", "count": 3 }],
                 "at": "2026-03-04T05:06:07.000Z" })
     );
@@ -273,9 +273,9 @@ async fn the_ledger_says_what_became_of_everything() {
     assert_eq!(stranger.code(&ingest(""), json!({ "id": site })).await, "FORBIDDEN");
 }
 
-const COUNTS: &str = "subscription($id: ID!) { liveVisitors(websiteId: $id) { liveCount domain at } }";
+const COUNTS: &str = "subscription($id: ID!) { liveVisitors(websiteId: $id) { visitors domain at } }";
 const EVENTS: &str = "subscription($id: ID!) { eventTracked(websiteId: $id) {
-    id at type name path title hostname country countryName device browser os referrer source channel visitorId properties
+    eventId at type name path title hostname country countryName device browser os referrer source channel visitorId properties
     revenue { amount currency } } }";
 
 async fn subscribe(app: &App, client: &Client<'_>, document: &str, site: &str) -> BoxStream<'static, Response> {
@@ -330,12 +330,12 @@ async fn counts_arrive_as_they_change_and_end_when_access_does() {
     begun(&mut stream, || traffic.figures.receiver_count(), 1).await;
     traffic.figures.send(figures(1)).unwrap();
     let item = next(&mut stream).await;
-    let expected = json!({ "liveCount": 1, "domain": "shop.example", "at": "2026-03-04T05:06:07.000Z" });
+    let expected = json!({ "visitors": 1, "domain": "shop.example", "at": "2026-03-04T05:06:07.000Z" });
     assert_eq!(item["data"]["liveVisitors"], expected, "{item}");
     app.deactivate(part).await;
     app.clock.advance(Duration::seconds(4));
     traffic.figures.send(figures(2)).unwrap();
-    assert_eq!(next(&mut stream).await["data"]["liveVisitors"]["liveCount"], 2, "a proof holds for five seconds");
+    assert_eq!(next(&mut stream).await["data"]["liveVisitors"]["visitors"], 2, "a proof holds for five seconds");
     app.clock.advance(Duration::seconds(1));
     traffic.figures.send(figures(3)).unwrap();
     let item = next(&mut stream).await;
@@ -396,7 +396,7 @@ async fn events_arrive_without_heartbeats_and_machines() {
     let item = next(&mut stream).await;
     assert_eq!(
         item["data"]["eventTracked"],
-        json!({ "id": "00000000-0000-0000-0000-000000000002", "at": "2026-03-04T05:06:07.123Z", "type": "REVENUE",
+        json!({ "eventId": "00000000-0000-0000-0000-000000000002", "at": "2026-03-04T05:06:07.123Z", "type": "REVENUE",
                 "name": "purchase", "path": "/thanks", "title": null, "hostname": "shop.example", "country": "NL",
                 "countryName": "Netherlands", "device": "MOBILE", "browser": "Firefox", "os": null, "referrer": null,
                 "source": null, "channel": "Direct", "visitorId": "01234567-89ab-8cde-8000-00000000000f",

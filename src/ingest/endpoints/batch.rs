@@ -16,7 +16,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{Gateway, Head, bounded};
 use crate::{
-    http::credential::Credential,
+    http::Credential,
     ingest::{
         address::address_of,
         admission::{Admitted, Sender},

@@ -36,8 +36,8 @@ const GROUP_BYTES: usize = 6 << 20;
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
 
-/// Writes groups of submissions, and remembers what decides about them.
-pub struct GroupWriter {
+/// Orders events, and remembers what it needs for that.
+pub struct Sequencer {
     clock: Arc<dyn Clock>,
     hub: Hub,
     state: Arc<State>,
@@ -49,8 +49,8 @@ pub struct GroupWriter {
     gone: FxHashSet<Uuid>,
 }
 
-impl GroupWriter {
-    /// A writer that remembers the visitors of these events.
+impl Sequencer {
+    /// A sequencer that remembers the visitors of these events.
     #[must_use]
     pub fn new(
         clock: Arc<dyn Clock>,
@@ -77,7 +77,7 @@ impl GroupWriter {
         let (send, waiting) = mpsc::channel(WAITING);
         let room = Arc::new(Semaphore::new(WAITING_BYTES));
         let intake = Intake { send, room, state: Arc::clone(&self.state) };
-        (intake, Task { writer: self, journal, waiting })
+        (intake, Task { sequencer: self, journal, waiting })
     }
 
     async fn run(&mut self, journal: &mut Writer, waiting: &mut mpsc::Receiver<Message>, run: &mut Run) {
@@ -325,7 +325,7 @@ impl GroupWriter {
 
 /// The one task that writes what is submitted.
 pub struct Task {
-    writer: GroupWriter,
+    sequencer: Sequencer,
     journal: Writer,
     waiting: mpsc::Receiver<Message>,
 }
@@ -333,7 +333,7 @@ pub struct Task {
 impl Task {
     /// Writes until it is stopped. Then it rejects further submissions, and returns when everything accepted before is on disk.
     pub async fn run(&mut self, run: &mut Run) {
-        self.writer.run(&mut self.journal, &mut self.waiting, run).await;
+        self.sequencer.run(&mut self.journal, &mut self.waiting, run).await;
     }
 }
 

@@ -1,101 +1,59 @@
 //! Schemas of bodies, from input objects, spelled as REST spells them.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use async_graphql::{
     Value as GraphQl,
-    parser::types::{BaseType, InputValueDefinition, Type},
+    indexmap::IndexMap,
+    parser::types::{BaseType, Type},
 };
-use regex::Regex;
-use schema::website::revenue::currencies;
+use schema::schema_index::{InputField, InputInfo, SchemaIndex, named_type};
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        body_keys::BodyKeys,
+        body_keys::{BodyKeys, fields},
         rest_names::{choices, snake},
-        sdl::{Sdl, base_name},
         variables::{Origin, Variable},
     },
     components::{or_null, scalar},
 };
 
-/// Length of a text, for its schema: the rules enforce the same.
-static LENGTHS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?:(?P<least>[\d,]+) to|[Uu]p to|at most) (?P<most>[\d,]+) characters").ok());
-
-/// A name: one line, not blank.
-const NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
-
-/// A text on one line, which may be empty.
-const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
-
-/// A text of several lines, not blank.
-const TEXT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
-
-/// A host name.
-const HOST: &str =
-    r"([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*";
-
-/// A path pattern.
-const PATH: &str = r"^/[^?#\u0000-\u001F\u007F-\u009F]*$";
-
-/// IPv4 and IPv6 networks; addresses have formats of their own.
-const NETWORK_4: &str = r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])$";
-const NETWORK_6: &str = r"^([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$";
-
-/// Adds constraints of a field beyond its type, if its rule is narrower.
-fn narrow(schema: &mut Map<String, Value>, key: &str) {
-    let rule = match key {
-        "domain" => json!({ "pattern": format!("^{HOST}$") }),
-        "allowed_domains" => json!({
-            "items": { "type": "string", "pattern": format!(r"^(\*\.)?{HOST}$"), "maxLength": 253 }, "maxItems": 100
-        }),
-        "path_pattern" => json!({ "pattern": PATH }),
-        "description" | "full_name" => json!({ "pattern": LINE }),
-        "ip_address" => json!({
-            "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }, { "pattern": NETWORK_4 }, { "pattern": NETWORK_6 }]
-        }),
-        "kpi_goal" => json!({ "minimum": 1 }),
-        "revenue_currency" => json!({ "enum": currencies().collect::<Vec<_>>() }),
-        _ => return,
-    };
-    if let Value::Object(rule) = rule {
+/// Adds what the `@constraint` of a field states; its arguments are keywords of JSON Schema.
+fn constrain(schema: &mut Map<String, Value>, constraint: &IndexMap<String, GraphQl>) {
+    let keywords = constraint.iter().filter_map(|(name, value)| Some((name.as_str(), value.clone().into_json().ok()?)));
+    let mut keywords: Map<String, Value> = keywords.map(|(name, value)| (name.to_owned(), value)).collect();
+    keywords.remove("nullable");
+    if let Some(Value::Array(formats)) = keywords.remove("formats") {
+        let pattern = keywords.remove("pattern").map(|pattern| json!({ "pattern": pattern }));
+        let formats = formats.into_iter().map(|format| json!({ "format": format }));
+        schema.insert("anyOf".to_owned(), formats.chain(pattern).collect());
         schema.remove("pattern");
-        schema.extend(rule);
+    }
+    for name in ["minItems", "maxItems"] {
+        schema.extend(keywords.remove(name).map(|bound| (name.to_owned(), bound)));
+    }
+    match schema.get_mut("items").and_then(Value::as_object_mut) {
+        Some(items) => items.extend(keywords),
+        None => schema.extend(keywords),
     }
 }
 
-/// Adds the length of a text to its schema.
-fn bind(schema: &mut Map<String, Value>, key: &str, about: &str) {
-    if schema.is_empty() && about.contains("JSON object") {
-        schema.insert("type".to_owned(), "object".into());
-    }
+/// No text has a NUL character.
+fn without_nul(schema: &mut Map<String, Value>) {
     let is_text = match schema.get("type") {
         Some(Value::String(ty)) => ty == "string",
         Some(Value::Array(types)) => types.iter().any(|ty| ty == "string"),
         _ => false,
     };
-    if !is_text || schema.contains_key("enum") || schema.contains_key("format") {
-        return;
+    if is_text && !["enum", "format", "anyOf"].iter().any(|keyword| schema.contains_key(*keyword)) {
+        schema.entry("pattern").or_insert_with(|| r"^[^\u0000]*$".into());
     }
-    let found = LENGTHS.as_ref().and_then(|lengths| lengths.captures(about));
-    let number = |name: &str| found.as_ref()?.name(name)?.as_str().replace(',', "").parse::<u64>().ok();
-    if let Some(most) = number("most") {
-        schema.insert("maxLength".to_owned(), most.into());
-    }
-    match number("least") {
-        Some(1) => drop(schema.insert("pattern".to_owned(), if key == "content" { TEXT } else { NAME }.into())),
-        Some(least) => drop(schema.insert("minLength".to_owned(), least.into())),
-        None => {}
-    }
-    // No text holds a NUL character.
-    schema.entry("pattern").or_insert_with(|| r"^[^\u0000]*$".into());
 }
 
 /// Schemas of input objects, by name, as bodies spell them.
 pub(super) struct Inputs<'a> {
-    pub(super) sdl: &'a Sdl,
+    pub(super) index: &'a SchemaIndex,
     /// The keys of the operation whose body is described.
     pub(super) keys: BodyKeys,
     pub(super) schemas: BTreeMap<String, Value>,
@@ -109,14 +67,13 @@ impl Inputs<'_> {
                 let items = self.of(item);
                 json!({ "type": "array", "items": if item.nullable { or_null(items) } else { items } })
             }
-            BaseType::Named(name) => match (self.sdl.input_fields(name), self.sdl.enum_values(name)) {
-                (Some(_), _) => {
-                    self.define(name);
+            BaseType::Named(name) => match (self.index.input(name), self.index.values(name)) {
+                (Some(input), _) => {
+                    self.define(name, input);
                     json!({ "$ref": format!("#/components/schemas/{name}") })
                 }
                 (_, Some(values)) => {
-                    let words: Vec<String> =
-                        choices(name, values.into_iter()).into_iter().map(|(rest, _)| rest).collect();
+                    let words: Vec<String> = choices(name, values).into_iter().map(|(rest, _)| rest).collect();
                     json!({ "type": "string", "enum": words })
                 }
                 // A global ID does as well, but REST shows none.
@@ -146,19 +103,19 @@ impl Inputs<'_> {
     }
 
     /// The default of a field, as bodies spell it.
-    fn default_of(&self, input: &InputValueDefinition) -> Option<Value> {
-        let default = &input.default_value.as_ref()?.node;
-        let name = base_name(&input.ty.node);
-        match (default, self.sdl.enum_values(name)) {
+    fn default_of(&self, input: &InputField) -> Option<Value> {
+        let default = input.default.as_ref()?;
+        let name = named_type(&input.ty);
+        match (default, self.index.values(name)) {
             (GraphQl::Enum(word), Some(values)) => {
                 let meant = |(_, value): &(String, String)| value == word.as_str();
-                choices(name, values.into_iter()).into_iter().find(meant).map(|(rest, _)| rest.into())
+                choices(name, values).into_iter().find(meant).map(|(rest, _)| rest.into())
             }
             _ => default.clone().into_json().ok(),
         }
     }
 
-    fn define(&mut self, name: &str) {
+    fn define(&mut self, name: &str, input: &InputInfo) {
         if self.schemas.contains_key(name) {
             return;
         }
@@ -166,43 +123,40 @@ impl Inputs<'_> {
         self.schemas.insert(name.to_owned(), Value::Null);
         let mut properties = Map::new();
         let mut required = Vec::new();
-        for input in self.sdl.input_fields(name).unwrap_or_default() {
-            let ty = &input.ty.node;
-            let key = self.keys.key(name, &input.name.node);
-            let mut schema = self.of(ty);
-            // What may be left out is nullable to GraphQL; a rule that refuses null says so in the description.
-            let about = input.description.as_ref().map_or("", |about| about.node.as_str());
-            if ty.nullable && !about.contains("Cannot be null") {
+        for (own, field) in fields(input) {
+            let key = self.keys.key(name, own);
+            let mut schema = self.of(&field.ty);
+            // What may be left out is nullable to GraphQL, unless its rule refuses null.
+            if field.ty.nullable && field.constraint.get("nullable") != Some(&GraphQl::Boolean(false)) {
                 schema = or_null(schema);
             }
             if let Some(members) = schema.as_object_mut() {
-                bind(members, &key, about);
-                narrow(members, &key);
-                if let Some(about) = &input.description {
-                    members.insert("description".to_owned(), about.node.clone().into());
+                constrain(members, &field.constraint);
+                without_nul(members);
+                if let Some(about) = &field.description {
+                    members.insert("description".to_owned(), about.clone().into());
                 }
-                if let Some(default) = self.default_of(input) {
+                if let Some(default) = self.default_of(field) {
                     members.insert("default".to_owned(), default);
                 }
             }
-            if !ty.nullable && input.default_value.is_none() {
+            if field.is_required() {
                 required.push(key.clone());
             }
-            if let Some(second) = self.keys.second(name, &input.name.node).map(str::to_owned) {
-                let about = format!("Alias of `{key}`. Cannot be combined with it.");
-                let mut schema = or_null(self.of(ty));
+            if let Some(second) = self.keys.second(name, own).map(str::to_owned) {
+                let mut schema = or_null(self.of(&field.ty));
                 if let Some(members) = schema.as_object_mut() {
-                    bind(members, &second, &about);
+                    constrain(members, &field.constraint);
+                    let about = format!("Alias of `{key}`. Cannot be combined with it.");
                     members.insert("description".to_owned(), about.into());
                 }
                 properties.insert(second, schema);
             }
             properties.insert(key, schema);
         }
-        let about = self.sdl.about(name).unwrap_or_default();
         let schema = json!({
-            "type": "object", "description": about, "properties": properties, "required": required,
-            "additionalProperties": false,
+            "type": "object", "description": input.description.as_deref().unwrap_or_default(), "properties": properties,
+            "required": required, "additionalProperties": false,
         });
         self.schemas.insert(name.to_owned(), schema);
     }

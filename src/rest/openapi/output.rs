@@ -4,24 +4,24 @@ use async_graphql::{
     Value as GraphQl,
     parser::types::{BaseType, Type},
 };
+use schema::schema_index::{SchemaIndex, named_type};
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{
         document::Operation,
-        projection::{SchemaIndex, Slot, Source, Step},
+        projection::{Shape, Slot, Source, Step},
         rest_names::title,
-        sdl::{Sdl, base_name},
     },
     components::{or_null, scalar},
     parameter,
 };
 
 /// The schema of a value in its shape, ignoring null.
-pub(super) fn shape_schema(shape: &SchemaIndex, operation: &Operation, sdl: &Sdl) -> Value {
+pub(super) fn shape_schema(shape: &Shape, operation: &Operation, index: &SchemaIndex) -> Value {
     match shape {
-        SchemaIndex::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, sdl, false)),
-        SchemaIndex::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(base_name(ty), steps, sdl)),
+        Shape::Object { slots, ty } => wrap(ty, &|| object_schema(slots, operation, index, false)),
+        Shape::Leaf { steps, ty } => wrap(ty, &|| leaf_schema(named_type(ty), steps, index)),
     }
 }
 
@@ -37,10 +37,10 @@ fn wrap(ty: &Type, inner: &dyn Fn() -> Value) -> Value {
 }
 
 /// `lifted`: the object that contains these members may itself be null, so each of them may be.
-fn object_schema(slots: &[Slot], operation: &Operation, sdl: &Sdl, lifted: bool) -> Value {
+fn object_schema(slots: &[Slot], operation: &Operation, index: &SchemaIndex, lifted: bool) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    members(slots, operation, sdl, lifted, &mut properties, &mut required);
+    members(slots, operation, index, lifted, &mut properties, &mut required);
     let mut schema = json!({ "type": "object", "properties": properties, "required": required });
     if slots.iter().any(is_open)
         && let Some(schema) = schema.as_object_mut()
@@ -62,7 +62,7 @@ fn is_open(slot: &Slot) -> bool {
 fn members(
     slots: &[Slot],
     operation: &Operation,
-    sdl: &Sdl,
+    index: &SchemaIndex,
     lifted: bool,
     properties: &mut Map<String, Value>,
     required: &mut Vec<Value>,
@@ -72,11 +72,11 @@ fn members(
             operation.omit_nulls || matches!(&slot.source, Source::Field { shape, .. } if shape.omits_null());
         let (mut schema, nullable) = match &slot.source {
             Source::Flat { slots, nullable, .. } => {
-                members(slots, operation, sdl, lifted || *nullable, properties, required);
+                members(slots, operation, index, lifted || *nullable, properties, required);
                 continue;
             }
             Source::Open(_) => continue,
-            Source::Nest(slots) => (object_schema(slots, operation, sdl, lifted), false),
+            Source::Nest(slots) => (object_schema(slots, operation, index, lifted), false),
             Source::Echo(index) => {
                 let variable = operation.variables.get(*index);
                 let schema = variable.and_then(parameter).and_then(|p| p.get("schema").cloned()).unwrap_or(json!({}));
@@ -84,24 +84,22 @@ fn members(
             }
             Source::Constant(value) => (constant_schema(value), false),
             Source::Field { shape, .. } => {
-                let (SchemaIndex::Object { ty, .. } | SchemaIndex::Leaf { ty, .. }) = shape;
-                (shape_schema(shape, operation, sdl), ty.nullable && !is_described_non_null(shape) || lifted)
+                let (Shape::Object { ty, .. } | Shape::Leaf { ty, .. }) = shape;
+                (shape_schema(shape, operation, index), ty.nullable && !is_described_non_null(shape) || lifted)
             }
         };
         if nullable && !omits_null {
             schema = or_null(schema);
         }
         if let (Some(about), Some(schema)) = (&slot.about, schema.as_object_mut()) {
-            // What the whole route asks access to is described with the route.
-            let about = about.split("\n\nAccess: ").next().unwrap_or_default();
             let about = match &slot.source {
-                Source::Field { shape: SchemaIndex::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
+                Source::Field { shape: Shape::Leaf { steps, .. }, .. } if steps.contains(&Step::Percent) => {
                     match about.replace("0 to 1", "in percent, 0 to 100") {
-                        said if said == about => format!("{said} In percent."),
+                        said if said == *about => format!("{said} In percent."),
                         said => said,
                     }
                 }
-                _ => about.to_owned(),
+                _ => about.clone(),
             };
             schema.insert("description".to_owned(), about.into());
         }
@@ -113,8 +111,8 @@ fn members(
     }
 }
 
-fn is_described_non_null(shape: &SchemaIndex) -> bool {
-    matches!(shape, SchemaIndex::Leaf { steps, .. } if steps.contains(&Step::NonNull))
+fn is_described_non_null(shape: &Shape) -> bool {
+    matches!(shape, Shape::Leaf { steps, .. } if steps.contains(&Step::NonNull))
 }
 
 fn constant_schema(value: &GraphQl) -> Value {
@@ -134,10 +132,10 @@ fn without_default(mut schema: Value) -> Value {
     schema
 }
 
-fn leaf_schema(name: &str, steps: &[Step], sdl: &Sdl) -> Value {
-    if let Some(values) = sdl.enum_values(name) {
+fn leaf_schema(name: &str, steps: &[Step], index: &SchemaIndex) -> Value {
+    if let Some(values) = index.values(name) {
         let spelled: Vec<String> = values
-            .into_iter()
+            .iter()
             .map(|value| match steps.first() {
                 Some(Step::Lower) => value.to_ascii_lowercase(),
                 Some(Step::Title) => title(value),

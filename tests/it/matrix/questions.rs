@@ -163,7 +163,7 @@ fn id_of(root: &str, field: &str) -> &'static str {
 /// Every field of every root.
 pub fn root_fields() -> Vec<Question> {
     let types = Types::read();
-    let stated = schema::stated();
+    let index = schema::index().unwrap();
     let mut questions = Vec::new();
     for root in ["Query", "Mutation", "Subscription"] {
         let TypeKind::Object(object) = &types.kinds[root] else { panic!("{root}") };
@@ -184,7 +184,7 @@ pub fn root_fields() -> Vec<Question> {
                 .collect();
             let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
             let selection = if types.is_composite(&field.node.ty.node) { " { __typename }" } else { "" };
-            let access = stated.iter().find(|row| row.parent == root && row.field == name);
+            let access = index.access(root, name);
             let access = access.unwrap_or_else(|| panic!("{root}.{name} states no access"));
             questions.push(Question {
                 name: format!("{root} {name}"),
@@ -227,10 +227,10 @@ pub fn open_fields() -> Vec<Question> {
             ..question
         })
         .collect();
-    let (types, stated) = (Types::read(), schema::stated());
+    let (types, index) = (Types::read(), schema::index().unwrap());
     for field in types.fields("Website") {
         let name = field.name.node.as_str();
-        let is_closed = stated.iter().any(|row| row.parent == "Website" && row.field == name);
+        let is_closed = index.access("Website", name).is_some();
         let asked = match name {
             "analytics" => format!("analytics({range}) {{ totals {{ visitors }} }}"),
             _ => types.selected("Website", field, "__typename"),
@@ -331,25 +331,6 @@ pub fn by_other_ways(name: &str, selected: &str, on: On, min: Option<Role>) -> V
 
 /// Every REST route.
 pub fn rest_routes() -> Vec<Question> {
-    let word = |text: &str| match text {
-        "VIEWER" => Role::Viewer,
-        "EDITOR" => Role::Editor,
-        "ADMIN" => Role::Admin,
-        "OWNER" => Role::Owner,
-        other => panic!("{other}"),
-    };
-    let on = |text: &str| match text {
-        "PUBLIC" => On::Public,
-        "USER" => On::User,
-        "API_KEY" => On::ApiKey,
-        "CALLER" => On::Caller,
-        "TEAM" => On::Team,
-        "WEBSITE" => On::Website,
-        "CONVERSATION" => On::Conversation,
-        "AUTHORED_CONVERSATION" => On::AuthoredConversation,
-        "NODE" => On::Node,
-        other => panic!("{other}"),
-    };
     let mut rows: Vec<_> = footfall::rest_api().unwrap().table();
     // Whoever deletes the account asks nothing afterwards.
     rows.sort_by_key(|row| row.method == "DELETE" && row.path == "/api/users/me");
@@ -374,7 +355,7 @@ pub fn rest_routes() -> Vec<Question> {
                 text: format!("{} {}", row.method, segments.collect::<Vec<_>>().join("/")),
                 asked: Asked::Rest,
                 auth: Some(row.auth),
-                access: row.access.iter().map(|access| (on(&access.on), access.min.as_deref().map(word))).collect(),
+                access: row.access.iter().map(|access| (access.on, access.min)).collect(),
                 public: false,
                 is_open: false,
                 of_own_team: !row.path.contains(':'),

@@ -8,12 +8,17 @@ use ipnet::{IpNet, Ipv4Net};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{MISSING, note};
+use super::{MISSING, NOTE, note};
 use crate::{
     access::cx::Cx,
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
+    access::{
+        AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     website::{
@@ -35,9 +40,15 @@ pub struct IpExclusion {
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludeIpInput {
     /// IPv4 or IPv6 address such as `203.0.113.7`, or network such as `203.0.113.0/24` or `2001:db8::/48`.
+    #[graphql(directive = Constrained::apply(NETWORK))]
     pub ip_address: String,
     /// Note, at most 200 characters; null or empty for none.
+    #[graphql(directive = Constrained::apply(NOTE))]
     pub description: Option<String>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for removing an IP exclusion.
@@ -54,6 +65,8 @@ pub struct WebsiteExcludeIpPayload {
     pub ip_exclusion: IpExclusion,
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of removing an IP exclusion.
@@ -75,6 +88,12 @@ impl IpExclusion {
 }
 
 // Rules
+
+/// An address, or a network of IPv4 or IPv6. [`checked_network`] removes white space around it.
+const NETWORK: Constraint = Constraint::pattern(
+    r"^(((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])|([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$",
+)
+.or_formats(&["ipv4", "ipv6"]);
 
 /// Name of the list in the audit log.
 const LIST: &str = "ipExclusions";
@@ -120,8 +139,9 @@ pub async fn exclude_ip(
     site: &Site<Editor>,
     input: WebsiteExcludeIpInput,
 ) -> Result<(IpExclusion, Site<Editor>)> {
+    let id = ports.ids.uuid();
     let row = ip_exclusion::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         website_id: Set(site.id()),
         ip_address: Set(checked_network("ipAddress", &input.ip_address)?),
         description: Set(note(input.description)?),
@@ -129,7 +149,7 @@ pub async fn exclude_ip(
     };
     let taken = "This address or network is already excluded.";
     let (row, site) =
-        super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, row, LIST, taken).await?;
+        super::insert::<IpExcluded, _>(ports, site, ip_exclusion::Column::WebsiteId, (id, row), LIST, taken).await?;
     Ok((IpExclusion::new(&site, row)?, site))
 }
 
@@ -205,8 +225,14 @@ impl IpExclusionMutation {
     ) -> Option<async_graphql::Result<WebsiteExcludeIpPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludeIpPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
-            let (ip_exclusion, site) = exclude_ip(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website: Website::from(site.lower()) }))
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (ip_exclusion, site) = match creation.run(&site, exclude_ip(creation.ports(), &site, input)).await? {
+                Outcome::Created(created) => created,
+                Outcome::Repeated(id) => (find(ctx.cx()?, "websiteId", id).await?, site),
+            };
+            let website = Website::from(site.lower());
+            Ok(Some(WebsiteExcludeIpPayload { ip_exclusion, website, client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -7,12 +7,17 @@ use entity::path_exclusion;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{MISSING, note};
+use super::{MISSING, NOTE, note};
 use crate::{
     access::cx::Cx,
-    access::{AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive},
+    access::{
+        AtLeast, Editor, Level, On, Reach as _, Role, Site, Viewer, access_directive,
+        creation::{Creation, Outcome},
+    },
+    constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::Kind,
+    idempotency::KEY,
     ports::Ports,
     scalars::Instant,
     website::{
@@ -34,9 +39,15 @@ pub struct PathExclusion {
 #[derive(InputObject, Debug, Clone)]
 pub struct WebsiteExcludePathInput {
     /// Path such as `/admin/*`, 1 to 500 characters, starting with a slash. `*` matches any text, including slashes.
+    #[graphql(directive = Constrained::apply(PATTERN))]
     pub path_pattern: String,
     /// Note, at most 200 characters; null or empty for none.
+    #[graphql(directive = Constrained::apply(NOTE))]
     pub description: Option<String>,
+    /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
+    /// nothing and returns the row that was created.
+    #[graphql(directive = Constrained::apply(KEY))]
+    pub client_mutation_id: Option<String>,
 }
 
 /// Input for removing a path exclusion.
@@ -53,6 +64,8 @@ pub struct WebsiteExcludePathPayload {
     pub path_exclusion: PathExclusion,
     /// The website.
     pub website: Website,
+    /// `clientMutationId` of the input.
+    pub client_mutation_id: Option<String>,
 }
 
 /// The result of removing a path exclusion.
@@ -75,8 +88,8 @@ impl PathExclusion {
 
 // Rules
 
-/// Maximum length of a path pattern, in characters.
-const MAX_PATTERN: usize = 500;
+/// A path pattern. [`checked_pattern`] removes white space around it.
+const PATTERN: Constraint = Constraint::pattern(r"^/[^?#\u0000-\u001F\u007F-\u009F]*$").at_most(500);
 
 /// Name of the list in the audit log.
 const LIST: &str = "pathExclusions";
@@ -99,12 +112,8 @@ pub fn checked_pattern(field: &str, text: &str) -> Result<String> {
             pattern.push(letter);
         }
     }
-    match pattern.chars().count() {
-        length if length > MAX_PATTERN => {
-            Err(Error::invalid(field, format!("must have 1 to {MAX_PATTERN} characters (got {length})")))
-        }
-        _ => Ok(pattern),
-    }
+    PATTERN.check_length(field, &pattern)?;
+    Ok(pattern)
 }
 
 /// Excludes a path pattern. Errors: `Invalid`, `Conflict` when it is already excluded.
@@ -113,8 +122,9 @@ pub async fn exclude_path(
     site: &Site<Editor>,
     input: WebsiteExcludePathInput,
 ) -> Result<(PathExclusion, Site<Editor>)> {
+    let id = ports.ids.uuid();
     let row = path_exclusion::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         website_id: Set(site.id()),
         path_pattern: Set(checked_pattern("pathPattern", &input.path_pattern)?),
         description: Set(note(input.description)?),
@@ -122,7 +132,8 @@ pub async fn exclude_path(
     };
     let taken = "This path pattern is already excluded.";
     let (row, site) =
-        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, row, LIST, taken).await?;
+        super::insert::<PathExcluded, _>(ports, site, path_exclusion::Column::WebsiteId, (id, row), LIST, taken)
+            .await?;
     Ok((PathExclusion::new(&site, row)?, site))
 }
 
@@ -199,8 +210,15 @@ impl PathExclusionMutation {
     ) -> Option<async_graphql::Result<WebsiteExcludePathPayload>> {
         let answer: async_graphql::Result<Option<WebsiteExcludePathPayload>> = async {
             let site = ctx.site::<Editor>(&website_id).await?;
-            let (path_exclusion, site) = exclude_path(ctx.cx()?.ports(), &site, input).await?;
-            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website: Website::from(site.lower()) }))
+            let client_mutation_id = input.client_mutation_id.clone();
+            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
+            let (path_exclusion, site) = match creation.run(&site, exclude_path(creation.ports(), &site, input)).await?
+            {
+                Outcome::Created(created) => created,
+                Outcome::Repeated(id) => (find(ctx.cx()?, "websiteId", id).await?, site),
+            };
+            let website = Website::from(site.lower());
+            Ok(Some(WebsiteExcludePathPayload { path_exclusion, website, client_mutation_id }))
         }
         .await;
         answer.transpose()
