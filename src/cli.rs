@@ -33,7 +33,7 @@ use uuid::Uuid;
 use self::{accounts::UserCommand, keys::KeyCommand, print::say, websites::WebsiteCommand};
 
 use crate::{
-    StartError, Surroundings,
+    StartError, Surroundings, allocators,
     config::{Config, Flags},
     control_plane, data_folder, log,
 };
@@ -104,6 +104,9 @@ enum SchemaCommand {
 pub fn run() -> ExitCode {
     let matches = settings::with_relevant_help(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if matches!(cli.command, Command::Serve(_) | Command::Demo(_)) {
+        allocators::apply();
+    }
     data_folder::make_new_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

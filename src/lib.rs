@@ -3,6 +3,7 @@
 //! This file is the only wiring: it opens the stores, builds the schema, mounts the routes and runs them.
 
 pub mod account_pages;
+mod allocators;
 pub mod auth;
 pub mod body;
 pub mod cli;

@@ -286,3 +286,18 @@ fn help_is_the_manual_and_the_schema_is_printed() {
     let (ok, out, _) = run(footfall(folder.path()).args(["schema", "print"]));
     assert!(ok && out.contains("type Website implements Node"), "{out}");
 }
+
+#[test]
+fn a_server_runs_with_the_settings_of_its_allocators() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut command = footfall(&data);
+    let mut server = Server::start(command.args(["serve", "--listen", "127.0.0.1:0"]).env("MIMALLOC_PURGE_DELAY", "5"));
+    let of_process = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", server.child.id())).unwrap();
+    let (environment, arguments) = (of_process("environ"), of_process("cmdline"));
+    let variables: Vec<&str> = environment.split('\0').collect();
+    assert!(variables.contains(&"MIMALLOC_PURGE_DELAY=5"), "what is set already stays");
+    assert!(variables.contains(&"MALLOC_ARENA_MAX=1"), "{variables:?}");
+    assert!(arguments.ends_with("serve\0--listen\0127.0.0.1:0\0"), "{arguments}");
+    server.stop();
+}

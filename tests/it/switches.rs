@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use footfall::ingest::endpoints::IngestEndpoint;
 use reqwest::Method;
+use schema::schema_index::named_type;
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,10 +81,10 @@ const TABLE: &[Row] = &[
 
 /// The switches that the schema has: fields of this type of an input.
 fn switches_of(input: &str, prefix: &str) -> BTreeSet<String> {
-    let sdl = schema::sdl();
-    let fields = sdl.split(&format!("input {input} {{\n")).nth(1).unwrap().split("\n}").next().unwrap();
-    let names = fields.lines().filter_map(|line| line.trim().strip_suffix(": Boolean"));
-    names.map(|name| format!("{prefix}{name}")).collect()
+    let index = schema::index().unwrap();
+    let fields = index.input(input).unwrap().fields.iter();
+    let switches = fields.filter(|(_, field)| named_type(&field.ty) == "Boolean");
+    switches.map(|(name, _)| format!("{prefix}{name}")).collect()
 }
 
 #[test]
