@@ -115,7 +115,7 @@ settings! {
     /// File with data center networks, one per line; events from them count as bot traffic
     #[arg(long, value_name = "FILE", env = "FOOTFALL_DATACENTRES")]
     [imports] datacentres: PathBuf => Option<PathBuf> = named;
-    /// Memory limit of the event store's buffers, in MiB [default: 128]
+    /// Memory limit of the event store's buffers, in MiB [default: 160]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_MEMORY_MIB", value_parser = clap::value_parser!(u32).range(64..))]
     [imports] memory_mib: u32;
     /// Threads per analytics query; 0 for one per processor, at most four [default: 0]
