@@ -9,7 +9,7 @@ use std::{env, os::unix::process::CommandExt as _, process::Command};
 const SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MALLOC_ARENA_MAX", "1")];
 
 /// Replaces this process by the same program with these settings, unless it has them. Process ID, arguments and open
-/// files stay. If that is not possible, the process goes on without them.
+/// files stay. If that is not possible, the process continues without them.
 pub fn apply() {
     let missing: Vec<_> = SETTINGS.into_iter().filter(|(name, _)| env::var_os(name).is_none()).collect();
     let (mut arguments, Ok(program)) = (env::args_os(), env::current_exe()) else { return };

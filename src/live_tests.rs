@@ -46,7 +46,7 @@ fn people_are_there_for_five_minutes_after_their_last_sign() {
     let figures = hub.figures(SITE);
     assert_eq!((figures.visitors, hub.visitors(SITE), figures.pageviews), (2, 2, 2));
     assert_eq!(figures.countries, [("DE".to_owned(), 2)]);
-    assert_eq!(figures.pages, [("/b".into(), 1), ("/c".into(), 1)], "a late event moves nobody back");
+    assert_eq!(figures.pages, [("/b".into(), 1), ("/c".into(), 1)], "a late event does not change the current page");
     assert_eq!(figures.minutes.iter().sum::<u64>(), 4);
     assert_eq!((figures.visitor_minutes.len(), figures.visitor_minutes.last()), (30, Some(&1)));
     *locked(&clock.0) += chrono::Duration::seconds(2);
@@ -106,7 +106,7 @@ fn many_long_paths_are_bounded_and_their_visitors_count() {
 }
 
 #[test]
-fn machines_are_nobody() {
+fn bots_are_not_live_visitors() {
     let (hub, _) = hub(NOW);
     hub.take(&[Event { bot: "crawler".into(), ..event(1, EventKind::Pageview, NOW, "/", "") }]);
     assert_eq!(hub.visitors(SITE), 0);

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_takes_nothing_holds_nobody_up() {
+    fn a_reader_that_does_not_read_blocks_no_writer() {
         struct Blocked;
         impl Write for Blocked {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

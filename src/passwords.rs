@@ -20,7 +20,7 @@ const RUNNING: usize = 2;
 const WAITING: usize = 32;
 
 /// The hash that unknown users are compared with: no password has it, and its parameters are those of real ones.
-const NOBODY: &str =
+const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Rm9vdGZhbGwtbm9ib2R5IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Argon2id with the library's recommended parameters (19 MiB, 2 passes).
@@ -76,7 +76,7 @@ impl Passwords for BoundedArgon2 {
     async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
         self.run(move || {
             let known = hash.is_some();
-            let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+            let hash = hash.unwrap_or_else(|| DUMMY_HASH.to_owned());
             let hash = PasswordHash::new(&hash).map_err(|cause| Error::broken(format!("a stored hash: {cause}")))?;
             match Argon2::default().verify_password(password.as_bytes(), &hash) {
                 Ok(()) => Ok(known),

@@ -1,4 +1,4 @@
-//! Work that a request starts and that goes on without it.
+//! Work that a request starts and that continues after the response.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub struct Background(Arc<Mutex<JoinSet<()>>>);
 
 impl Background {
-    /// Runs work that nobody waits for. `name` says in the log what failed.
+    /// Runs work in the background, after the response. If it fails, the log contains `name`.
     pub(crate) fn run(&self, name: &'static str, work: impl Future<Output = Result<()>> + Send + 'static) {
         self.spawn(async move {
             if let Err(error) = work.await {

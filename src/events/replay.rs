@@ -39,7 +39,7 @@ pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
         "events e WHERE time_ms >= {since} AND NOT EXISTS (SELECT 1 FROM visits v WHERE v.website_id = e.website_id \
          AND v.visitor = e.visitor AND (v.bot <> '') = (e.bot <> '') AND e.time_ms >= v.start_ms AND e.time_ms <= v.end_ms AND v.end_ms >= {since})"
     );
-    // Each part is committed on its own: a start that is interrupted goes on with the rest.
+    // Each part is committed separately: after an interrupted start, the next one continues with the rest.
     replay(connection, &from, |visits| append_visits(connection, &visits))?;
     connection.execute_batch("UPDATE progress SET open_since_ms = 9223372036854775807")
 }

@@ -178,5 +178,5 @@ impl Agents {
 }
 
 fn get<T>(list: &[T], number: u32) -> Result<&T> {
-    list.get(number as usize).ok_or_else(|| Error::broken("a record of the import names a number that nobody gave"))
+    list.get(number as usize).ok_or_else(|| Error::broken("an import record contains an unknown number"))
 }

@@ -172,7 +172,7 @@ async fn from_the_first_byte_with_the_older_way_of_signing_in() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_to_a_server_that_nobody_vouches_for() {
+async fn nothing_is_sent_to_a_server_without_a_trusted_certificate() {
     for says in [Some(READY), None] {
         let (outcome, _, encrypted) = send(says, "PLAIN", false).await;
         assert!(outcome.is_err());

@@ -17,7 +17,7 @@ struct BodyKey {
     input: String,
     field: String,
     key: String,
-    /// Whether it stands beside the snake_case name, instead of in its place.
+    /// Whether it is accepted in addition to the snake_case name rather than instead of it.
     also: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Conversations over REST and GraphQL: shapes, who has part in them, and that no message is lost.
+//! Conversations over REST and GraphQL: shapes, who has access, and that no message is lost.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -160,7 +160,7 @@ async fn a_faulty_body_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn every_member_has_part_and_nobody_else() {
+async fn only_members_of_the_team_have_access() {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
     let stranger = app.sign_up("stranger@else.example").await;
@@ -352,7 +352,7 @@ async fn a_long_conversation_pages_by_position_and_rest_shows_it_whole() {
 }
 
 #[tokio::test]
-async fn whoever_listens_hears_each_message_once_while_they_are_a_member() {
+async fn a_subscriber_gets_each_message_once_while_a_member() {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
     let site = app.website(&owner, "shop.example", "UTC").await;

@@ -18,7 +18,7 @@ const KEY: &str = "clientMutationId";
 /// Words of mutations that create something.
 const CREATING: [&str; 5] = ["append", "create", "exclude", "invite", "rotate"];
 
-/// Words of mutations that do not, or that sign in: without a caller there is nobody to whom a key belongs.
+/// Words of mutations that create nothing. Signing in and signing up take no key: keys belong to a caller.
 const OTHER: [&str; 18] = [
     "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "refresh", "remove", "reset", "revoke",
     "save", "send", "sign", "transfer", "undo", "update", "verify",

@@ -94,7 +94,7 @@ fn error_codes_are_spelled_in_their_table_only() {
     }
 }
 
-/// Whoever installs from a mirror gets the same packages: their checksums are in the lock, their hosts are not.
+/// Lock files contain checksums and no registry hosts, so that packages can also be installed from a mirror.
 #[test]
 fn lock_files_of_npm_name_no_registry() {
     for folder in [".vendor", "playground", "tests/js"] {

@@ -17,7 +17,7 @@ use crate::{
     caller::{Caller, SignedIn},
     error::{Error, Result},
     ports::{ExternalClaims, Issuer, Ports},
-    user::creation::{NewAccount, insert, nobody_yet},
+    user::creation::{NewAccount, has_no_accounts, insert},
 };
 
 /// The message for a token whose address belongs to another account.
@@ -64,7 +64,7 @@ async fn provision(ports: &Ports, claims: &ExternalClaims) -> Result<user::Model
         full_name: claims.full_name.clone(),
         avatar_url: claims.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
         elsewhere: Some((&claims.provider, &claims.subject)),
-        is_operator: nobody_yet(&txn).await?,
+        is_operator: has_no_accounts(&txn).await?,
         is_proven: true,
     };
     let user = insert(&txn, ports, new).await.map_err(|error| match error {

@@ -107,7 +107,7 @@ pub(crate) async fn insert(txn: &DatabaseTransaction, ports: &Ports, new: NewAcc
 }
 
 /// Whether there are no accounts yet. The transaction's write lock keeps this true until it ends.
-pub(crate) async fn nobody_yet(txn: &DatabaseTransaction) -> Result<bool> {
+pub(crate) async fn has_no_accounts(txn: &DatabaseTransaction) -> Result<bool> {
     Ok(user::Entity::find().count(txn).await? == 0)
 }
 
@@ -150,7 +150,7 @@ pub async fn sign_up(ports: &Ports, input: SignUpInput, from: Option<AddressHash
     attempt.succeeded();
     let (full_name, hash) = outcome?;
     let txn = ports.begin(&Unproven::new()).await?;
-    let is_operator = nobody_yet(&txn).await?;
+    let is_operator = has_no_accounts(&txn).await?;
     admitted(ports.sign_up, is_operator, invitation.is_some())?;
     let invitation = match &invitation {
         Some(token) => Some(invitation::find(&txn, ports, token, &email).await?),
@@ -206,7 +206,7 @@ pub async fn create(
     let (email, full_name) = check(email, &password, full_name.as_deref())?;
     let hash = ports.passwords.hash(password).await?;
     let txn = ports.begin(operator).await?;
-    let first = nobody_yet(&txn).await?;
+    let first = has_no_accounts(&txn).await?;
     let new = NewAccount {
         email: email.as_str(),
         password_hash: Some(hash),

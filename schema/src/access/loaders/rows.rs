@@ -9,7 +9,7 @@ use entity::{
 };
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    RelationDef,
+    RelationDef, Select,
     sea_query::{Expr, ExprTrait as _, IntoCondition as _},
 };
 use uuid::Uuid;
@@ -38,33 +38,46 @@ fn part_of<E: EntityTrait>(team_id: E::Column, user: Uuid) -> RelationDef {
     })
 }
 
+impl Rows {
+    /// The selected rows, each with the caller's level: that of the user's membership in the team that the column names, or
+    /// a viewer's for an API key that the function allows (given its team and, if it has one, its only website).
+    async fn reached<E: EntityTrait>(
+        &self,
+        rows: Select<E>,
+        team_id: E::Column,
+        allows: impl Fn(&E::Model, Uuid, Option<Uuid>) -> bool,
+    ) -> Result<impl Iterator<Item = Reached<E::Model>>> {
+        let rows = if let Caller::User { user, .. } = self.caller {
+            let rows = rows.join(JoinType::LeftJoin, part_of::<E>(team_id, user)).select_also(membership::Entity);
+            let level = |(row, part): (E::Model, Option<membership::Model>)| (row, part.map(|part| part.role));
+            rows.all(&self.db).await?.into_iter().map(level).collect::<Vec<_>>()
+        } else {
+            let level = |row: &E::Model| match self.caller {
+                Caller::Key { team, website, .. } => allows(row, team, website).then_some(Role::Viewer.level()),
+                _ => None,
+            };
+            let with_level = |row| {
+                let level = level(&row);
+                (row, level)
+            };
+            rows.all(&self.db).await?.into_iter().map(with_level).collect()
+        };
+        Ok(rows.into_iter().map(|(row, level)| (Arc::new(row), level)))
+    }
+}
+
 impl Loader<SiteKey> for Rows {
     type Value = Reached<website::Model>;
     type Error = Error;
 
     async fn load(&self, keys: &[SiteKey]) -> Result<HashMap<SiteKey, Self::Value>> {
         let rows = website::Entity::find().filter(website::Column::Id.is_in(keys.iter().map(|key| key.0)));
-        let reached = |row: website::Model, level| (SiteKey(row.id), (Arc::new(row), level));
-        if let Caller::User { user, .. } = self.caller {
-            let part = part_of::<website::Entity>(website::Column::TeamId, user);
-            let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
-            return Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect());
-        }
-        let level = |row: &website::Model| match self.caller {
-            Caller::Key { team, website, .. } => {
-                (row.team_id == team && website.is_none_or(|only| only == row.id)).then_some(Role::Viewer.level())
-            }
-            _ => None,
-        };
-        Ok(rows
-            .all(&self.db)
-            .await?
-            .into_iter()
-            .map(|row| {
-                let level = level(&row);
-                reached(row, level)
+        let reached = self
+            .reached(rows, website::Column::TeamId, |row, team, only| {
+                row.team_id == team && only.is_none_or(|only| only == row.id)
             })
-            .collect())
+            .await?;
+        Ok(reached.map(|reached| (SiteKey(reached.0.id), reached)).collect())
     }
 }
 
@@ -74,25 +87,8 @@ impl Loader<TeamKey> for Rows {
 
     async fn load(&self, keys: &[TeamKey]) -> Result<HashMap<TeamKey, Self::Value>> {
         let rows = team::Entity::find().filter(team::Column::Id.is_in(keys.iter().map(|key| key.0)));
-        let reached = |row: team::Model, level| (TeamKey(row.id), (Arc::new(row), level));
-        if let Caller::User { user, .. } = self.caller {
-            let part = part_of::<team::Entity>(team::Column::Id, user);
-            let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
-            return Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect());
-        }
-        let level = |row: &team::Model| match self.caller {
-            Caller::Key { team, .. } => (row.id == team).then_some(Role::Viewer.level()),
-            _ => None,
-        };
-        Ok(rows
-            .all(&self.db)
-            .await?
-            .into_iter()
-            .map(|row| {
-                let level = level(&row);
-                reached(row, level)
-            })
-            .collect())
+        let reached = self.reached(rows, team::Column::Id, |row, team, _| row.id == team).await?;
+        Ok(reached.map(|reached| (TeamKey(reached.0.id), reached)).collect())
     }
 }
 
@@ -102,13 +98,8 @@ impl Loader<ChatKey> for Rows {
 
     async fn load(&self, keys: &[ChatKey]) -> Result<HashMap<ChatKey, Self::Value>> {
         let rows = conversation::Entity::find().filter(conversation::Column::Id.is_in(keys.iter().map(|key| key.0)));
-        let reached = |row: conversation::Model, level| (ChatKey(row.id), (Arc::new(row), level));
-        let Caller::User { user, .. } = self.caller else {
-            return Ok(rows.all(&self.db).await?.into_iter().map(|row| reached(row, None)).collect());
-        };
-        let part = part_of::<conversation::Entity>(conversation::Column::TeamId, user);
-        let rows = rows.join(JoinType::LeftJoin, part).select_also(membership::Entity).all(&self.db).await?;
-        Ok(rows.into_iter().map(|(row, part)| reached(row, part.map(|part| part.role))).collect())
+        let reached = self.reached(rows, conversation::Column::TeamId, |_, _, _| false).await?;
+        Ok(reached.map(|reached| (ChatKey(reached.0.id), reached)).collect())
     }
 }
 
