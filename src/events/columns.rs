@@ -8,7 +8,7 @@
 use std::sync::{Arc, LazyLock};
 
 use duckdb::{
-    Appender, Row, appender_params_from_iter,
+    Appender, Connection, Row, appender_params_from_iter,
     types::{FromSql, ToSqlOutput, ValueRef},
 };
 use schema::analytics::event::{Acquisition, Agent, Event, EventKind, Place};
@@ -213,21 +213,29 @@ static LAYOUT: LazyLock<Layout> = LazyLock::new(|| Layout {
     read: COLUMNS.iter().filter_map(|column| column.read).collect(),
 });
 
-/// Statements that create the tables and add the columns that a file of an earlier version lacks. Safe to run at each
-/// start.
-pub fn create() -> String {
-    table("events", |column| column.of_event.is_some()) + &table("visits", |column| column.of_visit.is_some())
+/// Creates the tables, and adds the columns that a file of an earlier version lacks. Safe to run at each start.
+///
+/// # Errors
+/// Errors of the store, such as a full disk.
+pub fn create(connection: &Connection) -> duckdb::Result<()> {
+    create_table(connection, "events", |column| column.of_event.is_some())?;
+    create_table(connection, "visits", |column| column.of_visit.is_some())
 }
 
-fn table(table: &str, has: impl Fn(&&Column) -> bool) -> String {
+fn create_table(connection: &Connection, table: &str, has: impl Fn(&&Column) -> bool) -> duckdb::Result<()> {
     let columns = || COLUMNS.iter().filter(&has);
     let defined: Vec<String> =
         columns().map(|Column { name, sql_type, .. }| format!("{name} {sql_type} NOT NULL")).collect();
-    let added = columns().map(|Column { name, sql_type, .. }| {
+    connection.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {table} ({})", defined.join(", ")))?;
+    let existing: Vec<String> = connection
+        .prepare("SELECT column_name FROM duckdb_columns() WHERE table_name = ?")?
+        .query_map([table], |row| row.get(0))?
+        .collect::<duckdb::Result<_>>()?;
+    for Column { name, sql_type, .. } in columns().filter(|column| !existing.iter().any(|known| known == column.name)) {
         let none = if *sql_type == "VARCHAR" { "''" } else { "0" };
-        format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {sql_type} DEFAULT {none};")
-    });
-    format!("CREATE TABLE IF NOT EXISTS {table} ({});{}", defined.join(", "), added.collect::<String>())
+        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name} {sql_type} DEFAULT {none}"))?;
+    }
+    Ok(())
 }
 
 /// Columns that [`read_event`] reads, in order: what a visit needs of its events, which are called `e`.
@@ -274,13 +282,13 @@ pub fn read_event(row: &Row<'_>) -> duckdb::Result<Event> {
 
 #[cfg(test)]
 mod tests {
-    use duckdb::{Connection, types::Value};
+    use duckdb::types::Value;
 
     use super::*;
 
     fn store() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&create()).unwrap();
+        create(&connection).unwrap();
         connection
     }
 
@@ -398,7 +406,7 @@ mod tests {
         for table in ["events", "visits"] {
             connection.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN bot")).unwrap();
         }
-        connection.execute_batch(&create()).unwrap();
+        create(&connection).unwrap();
         assert_eq!(["events", "visits"].map(|table| columns(&connection, table)), expected);
         appended(&connection, &event());
         let bot: String = connection.query_row("SELECT bot FROM visits", [], |row| row.get(0)).unwrap();

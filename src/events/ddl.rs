@@ -1,5 +1,7 @@
 //! Tables of the event store.
 
+use duckdb::Connection;
+
 use super::columns;
 
 /// Tables whose columns are not those of events and visits.
@@ -14,9 +16,13 @@ CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL, journal BIGI
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
 ";
 
-/// Statements that create what is missing, also in a file of an earlier version. Safe to run at each start.
-pub fn tables() -> String {
-    columns::create() + OTHERS
+/// Creates what is missing, also in a file of an earlier version. Safe to run at each start.
+///
+/// # Errors
+/// Errors of the store, such as a full disk.
+pub fn create(connection: &Connection) -> duckdb::Result<()> {
+    columns::create(connection)?;
+    connection.execute_batch(OTHERS)
 }
 
 /// Per reader connection: the website's open visits, copied from memory before a query, and the parts of visits that

@@ -426,7 +426,7 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         Some(path) => Connection::open_with_flags(path, config)?,
         None => Connection::open_in_memory_with_flags(config)?,
     };
-    connection.execute_batch(&ddl::tables())?;
+    ddl::create(&connection)?;
     connection.execute_batch("SET enable_external_access = false")?;
     Ok(connection)
 }
