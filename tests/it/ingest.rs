@@ -456,58 +456,6 @@ async fn the_ledger_counts_every_outcome_and_names_a_wrong_set_up() {
     assert_eq!(shop.ledger().await["warnings"], json!([]));
 }
 
-#[tokio::test]
-async fn clients_people_use_are_answered_as_they_ask() {
-    let shop = shop().await;
-    let said = crate::app::node("clients.mjs", &[&shop.app.url(""), &shop.owner.token, &shop.id]).await;
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{said}");
-}
-
-#[tokio::test]
-async fn subscriptions_are_heard_by_the_clients_people_use() {
-    let shop = shop().await;
-    let base = shop.app.url("");
-    let said = crate::app::node("streams.mjs", &[&base, &shop.owner.token, &shop.id, &shop.code]).await;
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 5, "{said}");
-}
-
-#[tokio::test]
-async fn subscriptions_are_heard_by_clients_of_the_older_protocol() {
-    let shop = shop().await;
-    let base = shop.app.url("");
-    let said = crate::app::node("older-streams.mjs", &[&base, &shop.owner.token, &shop.id, &shop.code]).await;
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 5, "{said}");
-}
-
-#[tokio::test]
-async fn widgets_are_drawn_and_run_no_script_of_a_visitor() {
-    let shop = shop().await;
-    let script = "<script>alert(1)</script>";
-    let hostile = with(
-        view("/"),
-        json!({ "title": script, "referrer": format!("https://{script}/"), "url": format!("https://shop.example/{script}") }),
-    );
-    assert_eq!(shop.send(hostile).await.status, 200);
-    shop.totals(1).await;
-    for widget in ["realtime", "preview", "recent"] {
-        for query in
-            ["", "?theme=dark&color=%231f7a5c&lang=de", "?theme=%00&color=red;}&lang=%3Cscript%3E", "?theme=a&theme=b"]
-        {
-            let url = shop.app.url(&format!("/widgets/{}/{widget}{query}", shop.code));
-            let response = reqwest::get(url).await.unwrap();
-            assert_eq!(response.status(), 200, "{widget}{query}");
-            let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
-            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors *"), "{policy}");
-            assert!(!response.headers().contains_key("x-frame-options"));
-            let page = response.text().await.unwrap();
-            assert!(page.contains("<svg") && !page.contains("alert(1)"), "{widget}{query}");
-        }
-    }
-    let live = shop.app.anon().get(&format!("/e/live/{}", shop.code)).await;
-    assert_eq!((live.0, live.1["liveCount"].clone()), (StatusCode::OK, json!(1)));
-    assert_eq!(reqwest::get(shop.app.url("/widgets/ZV_none/realtime")).await.unwrap().status(), 404);
-}
-
 /// The most talkative log there is, and everything in the data folder, after beacons that were taken, refused and malformed.
 #[tokio::test]
 async fn no_address_is_in_the_log_nor_in_a_data_folder_after_a_stop() {
