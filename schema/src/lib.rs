@@ -39,6 +39,7 @@ mod known_network;
 mod letters;
 pub mod list;
 pub mod node;
+pub mod occurrence;
 pub mod onboarding;
 pub mod operator_lists;
 pub mod password;

@@ -88,6 +88,7 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
         excluded_paths: paths.remove(&row.id).unwrap_or_default(),
         tracking_code: row.tracking_code,
         currency: row.currency,
+        subscriptions: None,
     });
     Ok(rules.collect())
 }

@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::Event,
     error::{Error, Result},
+    occurrence::{Occurrence, Outbox},
     ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
@@ -193,7 +194,7 @@ impl Sequencer {
         let mut waits = self.state.waiting_bytes();
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
-        let mut events: Vec<Event> = Vec::new();
+        let mut stored = Stored::default();
         let mut answers = Vec::with_capacity(group.len());
         let mut rooms = Vec::with_capacity(group.len());
         for Waiting { submission, bytes, room, answer } in group {
@@ -226,7 +227,7 @@ impl Sequencer {
                     outcomes.push(Outcome::Paused);
                     continue;
                 }
-                let outcome = self.decide(enriched, undo, &mut events);
+                let outcome = self.decide(enriched, undo, &mut stored);
                 *counts.entry((website, minute, outcome)).or_default() += 1;
                 outcomes.push(outcome);
             }
@@ -234,8 +235,10 @@ impl Sequencer {
                 answers.push((answer, outcomes));
             }
         }
+        let Stored { events, outbox } = stored;
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
-        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
+        let outbox = outbox.messages();
+        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed, outbox };
         let committed = journal.commit(&group).await;
         self.state.refuses.store(committed.is_err(), Ordering::Release);
         match committed {
@@ -270,8 +273,8 @@ impl Sequencer {
         }
     }
 
-    fn decide(&mut self, enriched: Enriched, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
-        let Enriched { event, collapse, is_named } = enriched;
+    fn decide(&mut self, enriched: Enriched, undo: &mut Undo, stored: &mut Stored) -> Outcome {
+        let Enriched { event, collapse, is_named, subscriptions } = enriched;
         let (website, is_bot) = (event.website, !event.bot.is_empty());
         let id = match event.visitor {
             VisitorKey::Known(visitor) => visitor,
@@ -300,7 +303,13 @@ impl Sequencer {
         }
         self.visitors.heard(visitor, time_ms, &mut undo.visitors);
         let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
-        events.push(event.with_visitor(id));
+        let event = event.with_visitor(id);
+        if let Some(subscriptions) = subscriptions
+            && let Some(occurrence) = Occurrence::from_event(&event)
+        {
+            stored.outbox.report(&event, &occurrence, &subscriptions);
+        }
+        stored.events.push(event);
         outcome
     }
 
@@ -335,6 +344,14 @@ impl Task {
     pub async fn run(&mut self, run: &mut Run) {
         self.sequencer.run(&mut self.journal, &mut self.waiting, run).await;
     }
+}
+
+/// What a group stores.
+#[derive(Default)]
+struct Stored {
+    events: Vec<Event>,
+    /// Messages about these events.
+    outbox: Outbox,
 }
 
 /// Changes of a group to the task's memory.
