@@ -11,6 +11,7 @@ pub mod changes;
 pub mod constraint;
 pub mod cost;
 pub mod database;
+pub mod delivery_queue;
 pub mod error;
 pub mod error_code;
 pub mod id;
@@ -52,6 +53,7 @@ mod text;
 pub mod transaction;
 pub mod user;
 pub mod user_profile;
+pub mod webhook;
 pub mod website;
 
 pub use access::cx::{Cx, RequestId};
@@ -68,6 +70,7 @@ pub struct Query(
     team::TeamQuery,
     website::WebsiteQuery,
     api_key::ApiKeyQuery,
+    webhook::WebhookQuery,
     plan::PlanQuery,
     realtime::RealtimeQuery,
     conversation::ConversationQuery,
@@ -99,6 +102,8 @@ pub struct Mutation(
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
     api_key::ApiKeyMutation,
+    webhook::manage::WebhookMutation,
+    webhook::delivery::DeliveryMutation,
 );
 
 /// Subscriptions. A stream of results that lasts until the client or the server ends it.

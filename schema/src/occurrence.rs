@@ -7,15 +7,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use async_graphql::Enum;
 use chrono::{DateTime, SecondsFormat};
+use entity::webhook;
 use serde_json::{Map, Number, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::{
-    analytics::{
-        event::{Event, EventKind},
-        report::visitor_uuid,
-    },
+    analytics::event::{Event, EventKind, visitor_uuid},
     scalars::Decimal,
 };
 
@@ -233,6 +231,17 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The subscription of a webhook.
+    #[must_use]
+    pub fn from_row(row: &webhook::Model) -> Self {
+        Self {
+            webhook: row.id,
+            events: u8::try_from(row.events).unwrap_or_default(),
+            event_names: serde_json::from_str(&row.event_names).unwrap_or_default(),
+            goals: serde_json::from_str(&row.goals).unwrap_or_default(),
+        }
+    }
+
     /// Whether it asks for an occurrence.
     #[must_use]
     pub fn wants(&self, occurrence: &Occurrence) -> bool {

@@ -175,6 +175,9 @@ impl App {
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),
             erasure: Arc::new(NoTraffic),
+            outgoing: Arc::new(NoTraffic),
+            vault: Arc::new(NoVault),
+            deliveries: Arc::default(),
         };
         Self { schema: schema::build(true), ports, clock, passwords, folder }
     }
