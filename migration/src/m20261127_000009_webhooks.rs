@@ -12,7 +12,11 @@ const INDEXES: &[(&str, &str, &[&str])] = &[
     ("webhooks", "webhooks_by_website", &["website_id"]),
     ("webhook_deliveries", "webhook_deliveries_by_age", &["webhook_id", "created_at", "id"]),
     ("webhook_deliveries", "webhook_deliveries_in_order", &["webhook_id", "status", "created_at", "sequence"]),
-    ("webhook_deliveries", "webhook_deliveries_by_visitor", &["webhook_id", "visitor", "status", "created_at", "sequence"]),
+    (
+        "webhook_deliveries",
+        "webhook_deliveries_by_visitor",
+        &["webhook_id", "visitor", "status", "created_at", "sequence"],
+    ),
 ];
 
 #[async_trait::async_trait]

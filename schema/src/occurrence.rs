@@ -196,6 +196,26 @@ impl Occurrence {
         }
     }
 
+    /// The member `data` of a test: an example of an event.
+    #[must_use]
+    pub fn example(event: WebhookEvent) -> Value {
+        let visitor = visitor_name(0);
+        let goal = json!({ "visitor_id": visitor, "website_id": Uuid::nil(), "event_id": Uuid::nil(),
+            "goal_id": Uuid::nil(), "goal": "Example", "page": "/pricing" });
+        match event {
+            WebhookEvent::VisitorHighValue => {
+                json!({ "visitor_id": visitor, "score": 92, "current_page": "/pricing", "time_on_site": 420 })
+            }
+            WebhookEvent::EventTracked => {
+                json!({ "visitor_id": visitor, "website_id": Uuid::nil(), "event_id": Uuid::nil(),
+                "name": "example", "page": "/pricing", "properties": {}, "value": null })
+            }
+            WebhookEvent::VisitorIdentified => json!({ "visitor_id": visitor, "website_id": Uuid::nil(),
+                "event_id": Uuid::nil(), "page": "/pricing", "traits": { "user_id": "example" } }),
+            WebhookEvent::GoalCompleted | WebhookEvent::VisitorConverted => goal,
+        }
+    }
+
     /// The body of a request that reports it: compact JSON. `event`: the one it follows from.
     #[must_use]
     pub fn body(&self, event: &Event) -> String {

@@ -114,9 +114,8 @@ async fn subscribers(
 
 /// Those of one website; `None` if there are none.
 fn subscriptions_of(website: &website::Model, all: &[webhook::Model]) -> Option<Arc<[Subscription]>> {
-    let concerns = |row: &&webhook::Model| {
-        row.team_id == website.team_id && row.website_id.is_none_or(|only| only == website.id)
-    };
+    let concerns =
+        |row: &&webhook::Model| row.team_id == website.team_id && row.website_id.is_none_or(|only| only == website.id);
     let subscriptions: Arc<[Subscription]> = all.iter().filter(concerns).map(Subscription::from_row).collect();
     (!subscriptions.is_empty()).then_some(subscriptions)
 }

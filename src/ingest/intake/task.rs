@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::Event,
     error::{Error, Result},
-    occurrence::{Occurrence, Outbox},
+    occurrence::{Occurrence, Outbox, OutboxMessage},
     ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
@@ -33,6 +33,9 @@ use crate::{
 
 /// Approximate memory of the events in one group.
 const GROUP_BYTES: usize = 6 << 20;
+
+/// Maximum number of messages in the outbox. They are taken over at once, unless the control plane does not accept writes.
+const MAX_OUTBOX: u64 = 100_000;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
@@ -236,8 +239,8 @@ impl Sequencer {
             }
         }
         let Stored { events, outbox } = stored;
+        let outbox = self.with_room(outbox.messages());
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
-        let outbox = outbox.messages();
         let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed, outbox };
         let committed = journal.commit(&group).await;
         self.state.refuses.store(committed.is_err(), Ordering::Release);
@@ -247,6 +250,10 @@ impl Sequencer {
                     self.seen.written();
                 }
                 self.seen.trimmed(sealed);
+                if !outbox.is_empty() {
+                    self.state.outbox.fetch_add(outbox.len() as u64, Ordering::AcqRel);
+                    self.state.reported.notify_one();
+                }
                 if position > 0 {
                     self.state.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
                     self.hub.take(&events);
@@ -311,6 +318,21 @@ impl Sequencer {
         }
         stored.events.push(event);
         outcome
+    }
+
+    /// The messages that the outbox has room for.
+    fn with_room<'a>(&self, messages: &'a [OutboxMessage]) -> &'a [OutboxMessage] {
+        let room = MAX_OUTBOX.saturating_sub(self.state.outbox.load(Ordering::Acquire));
+        let (kept, dropped) = messages.split_at(messages.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        if !dropped.is_empty() {
+            let before = self.state.outbox_dropped.fetch_add(dropped.len() as u64, Ordering::AcqRel);
+            if before == 0 {
+                tracing::error!(
+                    "the outbox of webhooks is full: messages are dropped until the control plane accepts writes"
+                );
+            }
+        }
+        kept
     }
 
     /// Rolls back the memory of events that were not written.

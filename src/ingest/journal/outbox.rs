@@ -43,11 +43,11 @@ impl OutboxReader {
         Ok(Self(connect(path).await.map_err(refused)?))
     }
 
-    /// The oldest messages, in order, with the position of the last one; 0 without messages.
+    /// The oldest messages, in order, with their positions; also the last position, 0 without messages.
     ///
     /// # Errors
     /// Errors of SQLite.
-    pub async fn oldest(&mut self, most: u32) -> Result<(Vec<OutboxMessage>, i64)> {
+    pub async fn oldest(&mut self, most: u32) -> Result<(Vec<(i64, OutboxMessage)>, i64)> {
         let rows = sqlx::query("SELECT position, id, webhook, website, visitor, event, time_ms, body FROM outbox ORDER BY position LIMIT ?")
             .bind(most)
             .fetch_all(&mut self.0)
@@ -58,26 +58,31 @@ impl OutboxReader {
         Ok((messages.map_err(refused)?, last))
     }
 
-    /// Deletes the messages up to a position.
+    /// Number of messages.
     ///
     /// # Errors
     /// Errors of SQLite.
-    pub async fn delete_until(&mut self, position: i64) -> Result<()> {
-        sqlx::query("DELETE FROM outbox WHERE position <= ?")
-            .bind(position)
-            .execute(&mut self.0)
-            .await
-            .map_err(refused)?;
-        Ok(())
+    pub async fn count(&mut self) -> Result<u64> {
+        let row = sqlx::query("SELECT count(*) FROM outbox").fetch_one(&mut self.0).await.map_err(refused)?;
+        Ok(u64::try_from(row.try_get::<i64, _>(0).map_err(refused)?).unwrap_or(0))
+    }
+
+    /// Deletes the messages up to a position. Returns their number.
+    ///
+    /// # Errors
+    /// Errors of SQLite.
+    pub async fn delete_until(&mut self, position: i64) -> Result<u64> {
+        let delete = sqlx::query("DELETE FROM outbox WHERE position <= ?").bind(position);
+        Ok(delete.execute(&mut self.0).await.map_err(refused)?.rows_affected())
     }
 }
 
 /// A row; `None` for an event of a later version.
-fn message(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<Option<OutboxMessage>> {
+fn message(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<Option<(i64, OutboxMessage)>> {
     let id =
         |column: usize| Ok::<_, sqlx::Error>(Uuid::from_slice(row.try_get::<&[u8], _>(column)?).unwrap_or_default());
     let Some(event) = WebhookEvent::from_number(row.try_get(5)?) else { return Ok(None) };
-    Ok(Some(OutboxMessage {
+    let message = OutboxMessage {
         id: id(1)?,
         webhook: id(2)?,
         website: id(3)?,
@@ -85,5 +90,6 @@ fn message(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<Option<OutboxMessage>>
         event,
         time_ms: row.try_get(6)?,
         body: row.try_get(7)?,
-    }))
+    };
+    Ok(Some((row.try_get(0)?, message)))
 }
