@@ -24,7 +24,7 @@ pub mod delivery;
 pub mod manage;
 pub mod sending;
 
-use delivery::{DeliveryConnection, DeliveryStatus};
+use delivery::{WebhookDeliveryConnection, DeliveryStatus};
 
 // Vocabulary
 
@@ -196,9 +196,9 @@ impl Webhook {
         #[graphql(desc = "Only rows after this cursor.")] after: Option<String>,
         #[graphql(desc = "Number of rows from the end, 1 to 100. Cannot be combined with `first`.")] last: Option<i32>,
         #[graphql(desc = "Only rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<DeliveryConnection> {
+    ) -> async_graphql::Result<WebhookDeliveryConnection> {
         let args = PageArgs { first, after, last, before };
-        Ok(DeliveryConnection::new(delivery::of_webhook(ctx.cx()?.ports(), self, status, &args).await?))
+        Ok(WebhookDeliveryConnection::new(delivery::of_webhook(ctx.cx()?.ports(), self, status, &args).await?))
     }
 }
 

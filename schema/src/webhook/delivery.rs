@@ -77,7 +77,7 @@ pub struct WebhookDelivery {
     webhook: Webhook,
 }
 
-connection!(DeliveryConnection, DeliveryEdge, WebhookDelivery, "messages to a webhook", "newest first");
+connection!(WebhookDeliveryConnection, WebhookDeliveryEdge, WebhookDelivery, "messages to a webhook", "newest first");
 
 /// An attempt to deliver a message.
 #[derive(SimpleObject, Debug, Clone)]

@@ -11,9 +11,9 @@ use entity::{membership, user, webhook, webhook_delivery};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, ExprTrait as _, PaginatorTrait as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::Expr,
+    sea_query::{Alias, Expr, ExprTrait as _, Query},
 };
 use uuid::Uuid;
 
@@ -184,13 +184,13 @@ pub async fn batch(ports: &Ports, operator: &Operator, webhook: Uuid) -> Result<
 
 /// Whether a message is due and the oldest of its visitor that waits.
 fn is_head(webhook: Uuid, now: DateTime<Utc>) -> Condition {
-    let older = sea_orm::sea_query::Alias::new("older");
+    let older = Alias::new("older");
     let theirs = |column: Column| Expr::col((older.clone(), column));
     let own = |column: Column| Expr::col((webhook_delivery::Entity, column));
     let is_older = theirs(Column::CreatedAt).lt(own(Column::CreatedAt)).or(theirs(Column::CreatedAt)
         .eq(own(Column::CreatedAt))
         .and(theirs(Column::Sequence).lt(own(Column::Sequence))));
-    let earlier = sea_orm::sea_query::Query::select()
+    let earlier = Query::select()
         .expr(Expr::val(1))
         .from_as(webhook_delivery::Entity, older.clone())
         .and_where(theirs(Column::WebhookId).eq(webhook))
@@ -208,7 +208,7 @@ fn lanes(rows: Vec<webhook_delivery::Model>, now: DateTime<Utc>) -> (Vec<Vec<Mes
     for row in rows {
         let place = *of_visitor.entry(row.visitor).or_insert_with(|| match row.next_attempt_at {
             Some(at) if at > now => {
-                next = Some(next.map_or(at, |next| next.min(at)));
+                next = Some(next.map_or(at, |next| Ord::min(next, at)));
                 None
             }
             _ => {
