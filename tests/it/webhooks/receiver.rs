@@ -26,10 +26,13 @@ impl Call {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Verifies the signature with the crate of Standard Webhooks. The tests' clock stands still, so the age is not checked.
-    pub fn verify(&self, secret: &str) -> Result<(), String> {
+    /// Whether one of the signatures is what the crate of Standard Webhooks makes of the request with this secret. The tests'
+    /// clock stands still, so the crate cannot check the age: `two_hundred_kills_...` does that.
+    pub fn is_signed(&self, secret: &str) -> bool {
         let webhook = standardwebhooks::Webhook::new(secret).unwrap();
-        webhook.verify_ignoring_timestamp(self.body.as_bytes(), &self.headers).map_err(|error| error.to_string())
+        let timestamp = self.header("webhook-timestamp").parse().unwrap();
+        let signed = webhook.sign(self.header("webhook-id"), timestamp, self.body.as_bytes()).unwrap();
+        self.header("webhook-signature").split(' ').any(|signature| signature == signed)
     }
 }
 
