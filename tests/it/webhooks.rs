@@ -19,9 +19,14 @@ pub use receiver::{Answer, Call, Receiver, until};
 
 const HOOKS: &str = "/v1/cli/mutate/webhooks";
 
+/// Webhooks may go to this machine. Access tokens last for a week: hours pass in these tests.
+fn open(flags: &mut footfall::config::Flags) {
+    (flags.webhook_private, flags.webhook_http, flags.token_minutes) = (Some(true), Some(true), Some(10_080));
+}
+
 /// A shop whose webhooks may go to this machine.
 async fn open_shop() -> Shop {
-    shop_with(|flags| (flags.webhook_private, flags.webhook_http) = (Some(true), Some(true))).await
+    shop_with(open).await
 }
 
 /// A custom event of a visitor.
@@ -266,7 +271,7 @@ async fn retry_after_is_obeyed() {
 async fn what_fails_eight_times_over_a_day_disables_the_webhook_with_a_mail_and_a_line_in_the_audit_log() {
     let (port, mut mails) = mail_server().await;
     let shop = shop_with(|flags| {
-        (flags.webhook_private, flags.webhook_http) = (Some(true), Some(true));
+        open(flags);
         (flags.mail_host, flags.mail_port) = (Some("127.0.0.1".to_owned()), Some(port));
         (flags.mail_tls, flags.mail_from) =
             (Some(footfall::config::mail::MailTls::None), Some("footfall@shop.example".to_owned()));
