@@ -8,12 +8,15 @@ pub mod supervisor;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use schema::{Ports, access::Operator, api_key::usage, error::Result, idempotency, website::deletion};
+use schema::{
+    Ports, access::Operator, api_key::usage, error::Result, idempotency, webhook::sending, website::deletion,
+};
 use tokio::{net::UnixListener, sync::Mutex};
 
 use crate::{
     import::{Importer, handover, target::ByIdOrDomain},
     ingest::{delivery::Delivery, intake},
+    webhooks::{Relay, Sender},
 };
 
 use self::supervisor::Run;
@@ -53,6 +56,10 @@ pub struct Work {
     pub intake: Mutex<intake::Task>,
     /// Delivery from the journal to the event store.
     pub delivery: Mutex<Delivery>,
+    /// Takes messages to webhooks over from the outbox.
+    pub relay: Mutex<Relay>,
+    /// Sends messages to webhooks.
+    pub sender: Mutex<Sender>,
 }
 
 /// All background jobs, in the order in which they stop.
@@ -80,6 +87,24 @@ pub const JOBS: &[Job<Work>] = &[
         description: "Writes the counted requests of API keys",
         schedule: Schedule::EveryAndAtStop(Duration::from_secs(5)),
         run: |work, _| async move { usage::flush(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "webhook_log",
+        description: "Deletes old messages to webhooks",
+        schedule: Schedule::Every(Duration::from_secs(60)),
+        run: |work, _| async move { sending::prune(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "webhooks",
+        description: "Sends messages to webhooks",
+        schedule: Schedule::Always,
+        run: |work, run| webhooks(work, run).boxed(),
+    },
+    Job {
+        name: "outbox",
+        description: "Takes messages to webhooks over from the journal",
+        schedule: Schedule::Always,
+        run: |work, run| outbox(work, run).boxed(),
     },
     Job {
         name: "intake",
@@ -111,6 +136,15 @@ async fn imports(work: Arc<Work>, mut run: Run) -> Result<()> {
 
 async fn intake(work: Arc<Work>, mut run: Run) -> Result<()> {
     work.intake.lock().await.run(&mut run).await;
+    Ok(())
+}
+
+async fn webhooks(work: Arc<Work>, mut run: Run) -> Result<()> {
+    work.sender.lock().await.run(&mut run).await
+}
+
+async fn outbox(work: Arc<Work>, mut run: Run) -> Result<()> {
+    work.relay.lock().await.run(&work.ports, &work.operator, &mut run).await;
     Ok(())
 }
 

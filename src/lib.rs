@@ -25,6 +25,7 @@ pub mod live;
 pub mod log;
 pub mod long_work;
 pub mod mail;
+pub mod outgoing;
 pub mod passwords;
 pub mod rest;
 pub mod series_buckets;
@@ -37,7 +38,9 @@ pub mod tokens;
 pub mod tracker;
 pub mod turns;
 pub mod variable_defaults;
+pub mod vault;
 mod visitor_map;
+pub mod webhooks;
 pub mod widgets;
 
 pub use start_error::StartError;
@@ -73,7 +76,7 @@ use crate::{
         endpoints::Gateway,
         enrich::Enricher,
         intake::{self, Intake, Sequencer},
-        journal,
+        journal::{self, outbox::OutboxReader},
         ledger::{Book, Notes},
         limiter::Limiter,
         read_your_writes::ReadYourWrites,
@@ -83,11 +86,14 @@ use crate::{
     },
     jobs::{JOBS, Work, supervisor::Jobs},
     live::{Hub, MEMORY_MS},
+    outgoing::Outgoing,
     passwords::BoundedArgon2,
     rest::{Rest, Shell},
     server::{connections::Connections, listeners::Listeners},
     system::{SystemClock, SystemIds},
     tokens::{Keyring, external::External},
+    vault::FolderVault,
+    webhooks::{Relay, Sender},
 };
 
 /// The REST API's documents.
@@ -97,6 +103,7 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/users.graphql"),
     include_str!("../schema/rest/auth.graphql"),
     include_str!("../schema/rest/api-keys.graphql"),
+    include_str!("../schema/rest/webhooks.graphql"),
     include_str!("../schema/rest/teams.graphql"),
     include_str!("../schema/rest/conversations.graphql"),
     include_str!("../schema/rest/onboarding.graphql"),
@@ -131,6 +138,8 @@ pub struct App {
 struct Inflow {
     intake: intake::Task,
     delivery: Delivery,
+    relay: Relay,
+    sender: Sender,
 }
 
 /// The clock and the generator; tests supply their own.
@@ -193,8 +202,16 @@ pub async fn control_plane(
         ledger: Arc::new(NoTraffic),
         proof: around.proof.clone(),
         erasure: Arc::new(NoTraffic),
+        outgoing: Arc::new(outgoing(config)),
+        vault: Arc::new(FolderVault::new(&config.data.secret()?)?),
+        deliveries: Arc::default(),
     };
     Ok((ports, keyring))
+}
+
+fn outgoing(config: &Config) -> Outgoing {
+    let settings = &config.settings;
+    Outgoing { allows_private: settings.webhook_private, allows_http: settings.webhook_http }
 }
 
 /// The REST API over the published schema.
@@ -290,6 +307,8 @@ impl App {
             ports: self.ports,
             intake: self.inflow.intake.into(),
             delivery: self.inflow.delivery.into(),
+            relay: self.inflow.relay.into(),
+            sender: self.inflow.sender.into(),
         };
         self.jobs.start(JOBS, work);
         let (told, stopping) = tokio::sync::oneshot::channel::<()>();
@@ -355,6 +374,9 @@ async fn inflow(
     if left > 0 {
         state.left(writer.last(), left);
     }
+    let mut outbox = OutboxReader::open(&place).await?;
+    state.outbox.store(outbox.count().await?, Ordering::Release);
+    let relay = Relay { outbox, state: Arc::clone(&state) };
     ports.events = Arc::new(ReadYourWrites { events: ports.events.clone(), state });
     let (intake, task) = sequencer.open(writer);
     ports.erasure = Arc::new(Eraser { intake: intake.clone(), sink });
@@ -374,7 +396,8 @@ async fn inflow(
         limiter: Arc::new(Limiter::new(config.settings.ingest_per_minute)),
         ports: ports.clone(),
     };
-    Ok((Inflow { intake: task, delivery }, gateway))
+    let sender = Sender::new(ports.clone(), *operator, outgoing(config));
+    Ok((Inflow { intake: task, delivery, relay, sender }, gateway))
 }
 
 fn routes(

@@ -23,4 +23,6 @@ pub mod path_exclusion;
 pub mod session;
 pub mod team;
 pub mod user;
+pub mod webhook;
+pub mod webhook_delivery;
 pub mod website;

@@ -120,6 +120,16 @@ actions! {
     ApiKeyRevoke = "api_key_revoke",
     /// An API key was rotated.
     ApiKeyRotate = "api_key_rotate",
+    /// A webhook was created.
+    WebhookCreate = "webhook_create",
+    /// A webhook was changed.
+    WebhookUpdate = "webhook_update",
+    /// A webhook was deleted.
+    WebhookDelete = "webhook_delete",
+    /// The secret of a webhook was rotated.
+    WebhookRotateSecret = "webhook_rotate_secret",
+    /// A webhook was disabled because its URL is gone or kept failing.
+    WebhookDisable = "webhook_disable",
 }
 
 /// An entry of the audit log.

@@ -29,6 +29,10 @@ pub enum Kind {
     Conversation,
     /// `ConversationMessage`.
     ConversationMessage,
+    /// `Webhook`.
+    Webhook,
+    /// `WebhookDelivery`.
+    WebhookDelivery,
 }
 
 /// Encodes a text as an opaque cursor.
@@ -44,7 +48,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -55,6 +59,8 @@ impl Kind {
         Self::AuditEntry,
         Self::Conversation,
         Self::ConversationMessage,
+        Self::Webhook,
+        Self::WebhookDelivery,
     ];
 
     fn letter(self) -> u8 {
@@ -69,6 +75,8 @@ impl Kind {
             Self::AuditEntry => b'A',
             Self::Conversation => b'C',
             Self::ConversationMessage => b'S',
+            Self::Webhook => b'H',
+            Self::WebhookDelivery => b'D',
         }
     }
 
@@ -86,6 +94,8 @@ impl Kind {
             Self::AuditEntry => "AuditEntry",
             Self::Conversation => "Conversation",
             Self::ConversationMessage => "ConversationMessage",
+            Self::Webhook => "Webhook",
+            Self::WebhookDelivery => "WebhookDelivery",
         }
     }
 

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod constraint;
 pub mod cost;
 pub mod database;
+pub mod delivery_queue;
 pub mod error;
 pub mod error_code;
 pub mod id;
@@ -39,6 +40,7 @@ mod known_network;
 mod letters;
 pub mod list;
 pub mod node;
+pub mod occurrence;
 pub mod onboarding;
 pub mod operator_lists;
 pub mod password;
@@ -51,6 +53,7 @@ mod text;
 pub mod transaction;
 pub mod user;
 pub mod user_profile;
+pub mod webhook;
 pub mod website;
 
 pub use access::cx::{Cx, RequestId};
@@ -67,6 +70,7 @@ pub struct Query(
     team::TeamQuery,
     website::WebsiteQuery,
     api_key::ApiKeyQuery,
+    webhook::WebhookQuery,
     plan::PlanQuery,
     realtime::RealtimeQuery,
     conversation::ConversationQuery,
@@ -98,6 +102,8 @@ pub struct Mutation(
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
     api_key::ApiKeyMutation,
+    webhook::manage::WebhookMutation,
+    webhook::delivery::DeliveryMutation,
 );
 
 /// Subscriptions. A stream of results that lasts until the client or the server ends it.

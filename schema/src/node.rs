@@ -13,6 +13,7 @@ use crate::{
     list::List,
     team::{Membership, Team},
     user::User,
+    webhook::{Webhook, delivery::WebhookDelivery},
     website::{
         Website,
         exclusions::{self, IpExclusion, PathExclusion},
@@ -51,6 +52,10 @@ pub enum Node {
     Conversation(Conversation),
     /// A message of a conversation.
     ConversationMessage(ConversationMessage),
+    /// A webhook.
+    Webhook(Webhook),
+    /// A message to a webhook.
+    WebhookDelivery(WebhookDelivery),
 }
 
 // Rules
@@ -76,6 +81,8 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
         Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
+        Kind::Webhook => Node::Webhook(crate::webhook::find(cx, uuid).await?),
+        Kind::WebhookDelivery => Node::WebhookDelivery(crate::webhook::delivery::find(cx, uuid).await?),
     })
 }
 

@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
 pub use self::{
-    absent::{NoMail, NoProof, NoTraffic},
+    absent::{NoMail, NoProof, NoTraffic, NoVault},
     event_store::{
         Appended, Events, ImportBatch, ImportedLog, ImportedPageView, Imports, RecentEvent, Sink, StoredVisit,
         VisitMove,
@@ -23,6 +23,7 @@ use crate::{
     background::Background,
     changes::Changes,
     database::{Database, Proof},
+    delivery_queue::DeliveryQueue,
     error::Result,
     key_usage::KeyUsage,
     message_broadcast::Told,
@@ -201,6 +202,21 @@ pub trait Mail: Send + Sync {
     async fn send(&self, to: &str, subject: &str, text: &str) -> Result<()>;
 }
 
+/// URLs that requests are sent to.
+pub trait Outgoing: Send + Sync {
+    /// Why no request may be sent to a URL; `None` if it may. Names are resolved when a request is sent.
+    fn fault(&self, url: &str) -> Option<String>;
+}
+
+/// Encrypts secrets that must be readable later, with a key of the data folder.
+pub trait Vault: Send + Sync {
+    /// Encrypts a secret of the row with this ID. Errors: internal.
+    fn seal(&self, row: Uuid, secret: &str) -> Result<Vec<u8>>;
+
+    /// Decrypts it. Errors: internal, for another row or another key.
+    fn open(&self, row: Uuid, sealed: &[u8]) -> Result<String>;
+}
+
 /// Sign-up policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignUp {
@@ -264,6 +280,12 @@ pub struct Ports {
     pub proof: Arc<dyn DomainProof>,
     /// Erasure of website data.
     pub erasure: Arc<dyn Erasure>,
+    /// URLs that requests are sent to.
+    pub outgoing: Arc<dyn Outgoing>,
+    /// Encryption of secrets.
+    pub vault: Arc<dyn Vault>,
+    /// Webhooks with messages to deliver. One per process: clones share it.
+    pub deliveries: Arc<DeliveryQueue>,
 }
 
 impl Ports {

@@ -16,9 +16,11 @@ use crate::{
     conversation::ConversationConnection,
     error::{Error, Result},
     id::Kind,
+    list::List,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     scalars::Instant,
+    webhook::{self, MAX_WEBHOOKS, Webhook},
     website::WebsiteConnection,
 };
 
@@ -240,6 +242,18 @@ impl Team {
             Ok(Some(ApiKeyConnection::new(crate::api_key::of_team(ctx.cx()?.ports(), &team, &args).await?)))
         }
         .await;
+        answer.transpose()
+    }
+
+    /// The team's webhooks, those of single websites included, oldest first. Null with an error for roles below ADMIN.
+    #[doc = access_line!(TEAM, ADMIN)]
+    #[graphql(
+        directive = access_directive::access::apply(On::Team, Some(Role::Admin), None),
+        directive = crate::cost::list_size::apply(Some(MAX_WEBHOOKS), None)
+    )]
+    async fn webhooks(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<List<Webhook>>> {
+        let answer: async_graphql::Result<Option<List<Webhook>>> =
+            async { Ok(Some(webhook::of_team(ctx.cx()?.ports(), &self.0.require::<Admin>()?).await?)) }.await;
         answer.transpose()
     }
 

@@ -9,7 +9,10 @@ use async_graphql::Enum;
 use entity::website;
 use uuid::Uuid;
 
-use crate::website_row::{ALLOW_LOCALHOST, domains_of};
+use crate::{
+    occurrence::Subscription,
+    website_row::{ALLOW_LOCALHOST, domains_of},
+};
 
 /// Outcome of a received event.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -173,4 +176,6 @@ pub struct Rules {
     pub currency: String,
     /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
+    /// Webhooks that hear of the website's visitors; `None` if there are none.
+    pub subscriptions: Option<Arc<[Subscription]>>,
 }

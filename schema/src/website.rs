@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Caller, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
+    access::{self, Admin, Caller, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         query_input::Question,
@@ -17,11 +17,13 @@ use crate::{
     database::Proof,
     error::{Error, Result},
     id::Kind,
+    list::List,
     plan::{PlanLimits, PlanName},
     ports::Ports,
     realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
     team::{MembershipConnection, Team},
+    webhook::{self, MAX_WEBHOOKS, Webhook},
     website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME, domains_of},
 };
 
@@ -326,6 +328,18 @@ impl Website {
             Ok(Some(MembershipConnection::new(crate::team::members::members(cx.ports(), &team, &args).await?)))
         }
         .await;
+        answer.transpose()
+    }
+
+    /// The webhooks that are told of the website, those of its team included, oldest first. Null with an error for roles below ADMIN.
+    #[doc = access_line!(WEBSITE, ADMIN)]
+    #[graphql(
+        directive = access_directive::access::apply(On::Website, Some(Role::Admin), None),
+        directive = crate::cost::list_size::apply(Some(MAX_WEBHOOKS), None)
+    )]
+    async fn webhooks(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<List<Webhook>>> {
+        let answer: async_graphql::Result<Option<List<Webhook>>> =
+            async { Ok(Some(webhook::of_website(ctx.cx()?, &self.0.member()?.require::<Admin>()?).await?)) }.await;
         answer.transpose()
     }
 

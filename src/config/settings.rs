@@ -154,6 +154,12 @@ settings! {
     /// Maximum size of the journal, which buffers events while the event store is unavailable, in MiB [default: 1024]
     #[arg(long, value_name = "MIB", env = "FOOTFALL_JOURNAL_MIB", value_parser = clap::value_parser!(u32).range(1..))]
     journal_mib: u32;
+    /// Allow webhooks to addresses that are not public, such as those of the operator's network [default: false]
+    #[arg(long, value_name = "BOOL", env = "FOOTFALL_WEBHOOK_PRIVATE")]
+    webhook_private: bool;
+    /// Allow webhooks without encryption (http) [default: false]
+    #[arg(long, value_name = "BOOL", env = "FOOTFALL_WEBHOOK_HTTP")]
+    webhook_http: bool;
     /// Mail server for password resets, address confirmations and invitations [default: none]
     #[arg(long, value_name = "HOST", env = "FOOTFALL_MAIL_HOST")]
     mail_host: String => Option<String> = filled;

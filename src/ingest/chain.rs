@@ -115,7 +115,7 @@ impl Chain {
             currency: shared(&money.currency),
             bot: shared(bot),
         };
-        Ok(Enriched { event, collapse, is_named })
+        Ok(Enriched { event, collapse, is_named, subscriptions: site.rules.subscriptions.clone() })
     }
 
     /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the

@@ -3,10 +3,13 @@
 //!
 //! - A group of events is one row and one transaction with its ledger counts and its senders' IDs; the response waits
 //!   for its commit.
+//! - Messages to webhooks about the events are rows of the same transaction (`outbox`), until they are taken over by the
+//!   control plane.
 //! - The event store remembers the last row it has taken in the same transaction as the events, so that replay after a
 //!   crash neither loses nor doubles. Rows at or before that position are trimmed.
 
 mod encoding;
+pub mod outbox;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,6 +19,7 @@ use std::{
 use schema::{
     analytics::event::Event,
     error::{Error, Result},
+    occurrence::OutboxMessage,
     traffic::Outcome,
 };
 use sea_orm::sqlx::{
@@ -33,6 +37,10 @@ CREATE TABLE IF NOT EXISTS ledger (
     PRIMARY KEY (website, minute, outcome)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent_ids (position INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, ids BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, webhook BLOB NOT NULL, website BLOB NOT NULL,
+    visitor INTEGER NOT NULL, event INTEGER NOT NULL, time_ms INTEGER NOT NULL, body TEXT NOT NULL
+);
 ";
 
 /// Counts of a group: website, minute since 1970, outcome.
@@ -53,6 +61,8 @@ pub struct Group<'a> {
     pub delivered: i64,
     /// Rows of IDs up to this position may be trimmed; 0 for none.
     pub sealed: i64,
+    /// Messages about the events.
+    pub outbox: &'a [OutboxMessage],
 }
 
 /// A row that was written.
@@ -257,17 +267,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes the counts of a website.
+    /// Deletes the counts of a website, and messages about its visitors that are not taken over yet.
     ///
     /// # Errors
     /// As [`Writer::commit`].
     pub async fn forget_website(&mut self, website: Uuid) -> Result<()> {
         let connection = self.connected().await?;
-        sqlx::query("DELETE FROM ledger WHERE website = ?")
-            .bind(website.as_bytes().as_slice())
-            .execute(connection)
-            .await
-            .map_err(refused)?;
+        for delete in ["DELETE FROM ledger WHERE website = ?", "DELETE FROM outbox WHERE website = ?"] {
+            let website = website.as_bytes().as_slice();
+            sqlx::query(delete).bind(website).execute(&mut *connection).await.map_err(refused)?;
+        }
         Ok(())
     }
 
@@ -330,6 +339,7 @@ async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'
         .execute(&mut *transaction)
         .await?;
     }
+    outbox::insert(&mut transaction, group.outbox).await?;
     let trims = [
         ("DELETE FROM journal WHERE position <= ?", group.delivered),
         ("DELETE FROM recent_ids WHERE position <= ?", group.sealed),

@@ -43,6 +43,12 @@ pub struct State {
     pub wanted: Notify,
     /// Something was delivered.
     pub stored: Notify,
+    /// There are messages in the outbox.
+    pub reported: Notify,
+    /// Messages in the outbox that are not taken over yet.
+    pub outbox: AtomicU64,
+    /// Messages that were dropped because the outbox was full.
+    pub outbox_dropped: AtomicU64,
     /// The position up to which the event store has everything.
     pub delivered: AtomicI64,
     /// The position of the last commit.

@@ -186,6 +186,7 @@ mod tests {
             excluded_paths: Vec::new(),
             currency: "EUR".into(),
             timezone: chrono_tz::Tz::UTC,
+            subscriptions: None,
         };
         change(&mut rules);
         Site::new(rules)

@@ -1,6 +1,8 @@
 //! What senders hand to the intake.
 
-use schema::{analytics::event::Event, traffic::Outcome};
+use std::sync::Arc;
+
+use schema::{analytics::event::Event, occurrence::Subscription, traffic::Outcome};
 use uuid::Uuid;
 
 /// What the visitor of an event follows from. The intake decides, because only it knows which visits are open.
@@ -26,6 +28,8 @@ pub struct Enriched {
     pub collapse: Option<u64>,
     /// Whether its ID was given by the sender, who may send it again.
     pub is_named: bool,
+    /// Webhooks that hear of it; `None` if there are none.
+    pub subscriptions: Option<Arc<[Subscription]>>,
 }
 
 /// A submission: events, and outcomes that are already determined and only counted.

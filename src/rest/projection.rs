@@ -68,6 +68,8 @@ pub enum Shape {
 pub enum Step {
     /// `@spell(as: LOWER)`.
     Lower,
+    /// `@spell(as: EVENT)`.
+    Event,
     /// `@spell(as: TITLE)`.
     Title,
     /// `@firstWord`: the text up to its first white space.
@@ -233,6 +235,7 @@ impl Step {
     fn spell(&self, text: &str) -> Value {
         Value::String(match self {
             Self::Lower => text.to_ascii_lowercase(),
+            Self::Event => super::rest_names::event(text),
             Self::Title => super::rest_names::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
             Self::FirstWord => text.split_whitespace().next().unwrap_or_default().to_owned(),
@@ -349,6 +352,7 @@ mod tests {
         let written = |step, value: Value| written(&leaf(vec![step]), &value, false);
         assert_eq!(written(Step::Lower, Value::Enum(async_graphql::Name::new("FULL_ACCESS"))), "\"full_access\"");
         assert_eq!(written(Step::Title, value!("PRO")), "\"Pro\"");
+        assert_eq!(written(Step::Event, value!(["VISITOR_HIGH_VALUE"])), r#"["visitor.high_value"]"#);
         assert_eq!(written(Step::FirstWord, value!(" Ada Lovelace")), "\"Ada\"");
         assert_eq!(written(Step::FirstWord, Value::Null), "null");
         assert_eq!(written(Step::Percent, value!(0.42345)), "42.3");

@@ -52,6 +52,15 @@ pub fn title(upper: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
+/// The GraphQL enum that REST spells as webhooks do.
+const EVENT_ENUM: &str = "WebhookEvent";
+
+/// `VISITOR_HIGH_VALUE` becomes `visitor.high_value`.
+#[must_use]
+pub fn event(upper: &str) -> String {
+    upper.to_ascii_lowercase().replacen('_', ".", 1)
+}
+
 /// REST spelling and GraphQL value of each accepted enum value, in order.
 #[must_use]
 pub fn choices(name: &str, values: &[String]) -> Vec<(String, String)> {
@@ -62,7 +71,8 @@ pub fn choices(name: &str, values: &[String]) -> Vec<(String, String)> {
             .map(|(range, preset)| ((*range).to_owned(), (*preset).to_owned()))
             .collect();
     }
-    values.iter().map(|value| (value.to_ascii_lowercase(), value.clone())).collect()
+    let spell = if name == EVENT_ENUM { event } else { str::to_ascii_lowercase };
+    values.iter().map(|value| (spell(value), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -280,7 +280,8 @@ fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
                 _ => match arguments.word("as")?.as_deref() {
                     Some("LOWER") => Step::Lower,
                     Some("TITLE") => Step::Title,
-                    _ => return Err("@spell needs `as: LOWER` or `as: TITLE`".to_owned()),
+                    Some("EVENT") => Step::Event,
+                    _ => return Err("@spell needs `as: LOWER`, `as: TITLE` or `as: EVENT`".to_owned()),
                 },
             };
             arguments.end()?;

@@ -325,7 +325,7 @@ fn a_broken_document_stops_the_server_with_a_sentence() {
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ a: name ... @nest(as: \"a\") {{ domain }} }} }}"), "operation A: the key `a` stands twice in one object"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @lift }} }}"), "operation A: there is no directive @lift"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @flatten }} }}"), "operation A: @flatten cannot stand there"),
-        (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @spell(as: UPPER) }} }}"), "operation A: @spell needs `as: LOWER` or `as: TITLE`"),
+        (format!("query A($id: ID!) {route} {{ website(id: $id) {{ name @spell(as: UPPER) }} }}"), "operation A: @spell needs `as: LOWER`, `as: TITLE` or `as: EVENT`"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ t: __typename @echo(variable: \"x\") }} }}"), "operation A: there is no variable `$x`"),
         (format!("query A($id: ID!) {route} {{ website(id: $id) {{ t: __typename @constant }} }}"), "operation A: @constant needs `value`"),
         (format!("query A($id: ID!) {route} @key(of: \"TeamCreateInput\", field: \"x\", is: \"y\") {{ website(id: $id) {{ name }} }}"), "operation A: @key: `TeamCreateInput` has no field `x`"),

@@ -16,11 +16,11 @@ use crate::app::{Person, TestApp};
 const KEY: &str = "clientMutationId";
 
 /// Words of mutations that create something.
-const CREATING: [&str; 5] = ["append", "create", "exclude", "invite", "rotate"];
+const CREATING: [&str; 6] = ["append", "create", "exclude", "invite", "rotate", "test"];
 
 /// Words of mutations that create nothing. Signing in and signing up take no key: keys belong to a caller.
-const OTHER: [&str; 18] = [
-    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "refresh", "remove", "reset", "revoke",
+const OTHER: [&str; 19] = [
+    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "redeliver", "refresh", "remove", "reset", "revoke",
     "save", "send", "sign", "transfer", "undo", "update", "verify",
 ];
 
@@ -140,6 +140,12 @@ impl World {
                 let create = "mutation { apiKeyCreate(input: { name: \"Old\" }) { apiKey { id } } }";
                 let made = self.gql(create, json!({})).await;
                 json!({ "apiKeyId": made["data"]["apiKeyCreate"]["apiKey"]["id"] })
+            }
+            "webhookCreate" => json!({ "url": format!("https://hooks.shop.example/{number}") }),
+            "webhookRotateSecret" | "webhookTest" => {
+                let create = "mutation { webhookCreate(input: { url: \"https://hooks.shop.example/\" }) { webhook { id } } }";
+                let made = self.gql(create, json!({})).await;
+                json!({ "webhookId": made["data"]["webhookCreate"]["webhook"]["id"] })
             }
             other => panic!("{other} creates something: give it an input"),
         }

@@ -18,7 +18,7 @@ pub struct Shop {
     pub code: String,
 }
 
-async fn shop_with(adjust: impl FnOnce(&mut footfall::config::Flags)) -> Shop {
+pub async fn shop_with(adjust: impl FnOnce(&mut footfall::config::Flags)) -> Shop {
     let app = TestApp::with(adjust).await;
     let owner = app.sign_up("owner@shop.example").await;
     let id = app.website(&owner, "shop.example", "UTC").await;

@@ -49,4 +49,5 @@ mod tidy;
 mod tokens;
 mod tracker;
 mod users;
+mod webhooks;
 mod widgets;

@@ -1,6 +1,8 @@
 //! Rows that belong to a website, a team or a conversation, found by their own id: with the caller's proof on what they belong to.
 
-use entity::{api_key, conversation_message as message, ip_exclusion, membership, path_exclusion};
+use entity::{
+    api_key, conversation_message as message, ip_exclusion, membership, path_exclusion, webhook, webhook_delivery,
+};
 use sea_orm::{EntityTrait, PrimaryKeyTrait};
 use uuid::Uuid;
 
@@ -31,7 +33,7 @@ macro_rules! owned {
 }
 
 owned!(OfWebsite, website_id: ip_exclusion, path_exclusion);
-owned!(OfTeam, team_id: api_key, membership);
+owned!(OfTeam, team_id: api_key, membership, webhook);
 
 /// The row with this id. Errors: 401, then `NotFound` with this name.
 async fn row<E>(cx: &Cx, id: Uuid, missing: &str) -> Result<E::Model>
@@ -68,6 +70,16 @@ impl Cx {
         let row = row::<E>(self, id, missing).await?;
         let team = Team::by_uuid(self, row.team_id()).await?;
         Ok((row, team))
+    }
+
+    /// A message to a webhook, the webhook, and the proof in its team. Errors as [`Cx::of_website`].
+    pub(crate) async fn delivery<R: Level>(
+        &self,
+        id: Uuid,
+    ) -> Result<(webhook_delivery::Model, webhook::Model, Team<R>)> {
+        let row = row::<webhook_delivery::Entity>(self, id, "The delivery").await?;
+        let (webhook, team) = self.of_team::<webhook::Entity, R>(row.webhook_id, "The webhook").await?;
+        Ok((row, webhook, team))
     }
 
     /// A message, and the proof in its conversation. Errors as [`Cx::of_website`].

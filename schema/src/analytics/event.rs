@@ -238,3 +238,23 @@ impl<V> Event<V> {
 
 /// Inactivity that ends a visit, in milliseconds: 30 minutes (CONTRACT 14).
 pub const VISIT_GAP_MS: i64 = 30 * 60 * 1000;
+
+/// A visitor's key in the form of a UUID (version 8, custom layout), as clients expect.
+#[must_use]
+pub fn visitor_uuid(visitor: u64) -> Uuid {
+    let visitor = u128::from(visitor);
+    let (head, middle, tail) = (visitor >> 16, (visitor >> 4) & 0xfff, visitor & 0xf);
+    Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visitors_key_fits_into_a_uuid_of_version_8() {
+        let uuid = visitor_uuid(0x0123_4567_89ab_cdef);
+        assert_eq!(uuid.to_string(), "01234567-89ab-8cde-8000-00000000000f");
+        assert_eq!(uuid.get_version_num(), 8);
+    }
+}

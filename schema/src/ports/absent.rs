@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-use super::{DomainProof, Erasure, Ledger, Live, Mail};
+use super::{DomainProof, Erasure, Ledger, Live, Mail, Outgoing, Vault};
 use crate::{
     analytics::event::Event,
     error::{Error, Result},
@@ -83,5 +83,24 @@ impl Mail for NoMail {
     }
     async fn send(&self, _: &str, _: &str, _: &str) -> Result<()> {
         Err(Error::broken("no mail is set up"))
+    }
+}
+
+/// No key: for tests of rules without a data folder. Secrets are stored as they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoVault;
+
+impl Vault for NoVault {
+    fn seal(&self, _: Uuid, secret: &str) -> Result<Vec<u8>> {
+        Ok(secret.as_bytes().to_vec())
+    }
+    fn open(&self, _: Uuid, sealed: &[u8]) -> Result<String> {
+        String::from_utf8(sealed.to_vec()).map_err(Error::internal)
+    }
+}
+
+impl Outgoing for NoTraffic {
+    fn fault(&self, _: &str) -> Option<String> {
+        None
     }
 }

@@ -21,8 +21,8 @@ use crate::{
     },
     analytics::{
         country::country_name,
-        event::{Event, EventKind},
-        report::{Device, Money, visitor_uuid},
+        event::{Event, EventKind, visitor_uuid},
+        report::{Device, Money},
     },
     error::Result,
     scalars::{Instant, Json},

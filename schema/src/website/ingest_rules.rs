@@ -1,15 +1,16 @@
 //! The control-plane data that ingest needs: the rules of every website, and whether they have changed.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use entity::{ip_exclusion, path_exclusion, website};
+use entity::{ip_exclusion, path_exclusion, webhook, website};
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::{
     access::Operator,
     error::Result,
+    occurrence::Subscription,
     ports::Ports,
     traffic::{Rules, Senders},
     website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
@@ -74,7 +75,9 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
     for row in path_exclusion::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
+    let subscribers = subscribers(ports, operator, &rows, which).await?;
     let rules = rows.into_iter().map(|row| Rules {
+        subscriptions: subscriptions_of(&row, &subscribers),
         timezone: zone_of(&row),
         website: row.id,
         team: row.team_id,
@@ -90,4 +93,29 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
         currency: row.currency,
     });
     Ok(rules.collect())
+}
+
+/// The enabled webhooks of these websites and their teams.
+async fn subscribers(
+    ports: &Ports,
+    operator: &Operator,
+    websites: &[website::Model],
+    which: Which<'_>,
+) -> Result<Vec<webhook::Model>> {
+    let concerned = match which {
+        Which::All => Condition::all(),
+        Which::Changed { .. } => {
+            Condition::all().add(webhook::Column::TeamId.is_in(websites.iter().map(|website| website.team_id)))
+        }
+    };
+    let enabled = webhook::Entity::find().filter(webhook::Column::IsEnabled.eq(true)).filter(concerned);
+    Ok(enabled.all(ports.database.reader(operator)).await?)
+}
+
+/// Those of one website; `None` if there are none.
+fn subscriptions_of(website: &website::Model, all: &[webhook::Model]) -> Option<Arc<[Subscription]>> {
+    let concerns =
+        |row: &&webhook::Model| row.team_id == website.team_id && row.website_id.is_none_or(|only| only == website.id);
+    let subscriptions: Arc<[Subscription]> = all.iter().filter(concerns).map(Subscription::from_row).collect();
+    (!subscriptions.is_empty()).then_some(subscriptions)
 }

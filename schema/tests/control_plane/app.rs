@@ -21,7 +21,7 @@ use schema::{
     auth::{caller_of_key, caller_of_token},
     background::Background,
     ports::{
-        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, Passwords, SignUp, Tokens,
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, NoVault, Passwords, SignUp, Tokens,
     },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
@@ -175,6 +175,9 @@ impl App {
             ledger: Arc::new(NoTraffic),
             proof: Arc::new(NoProof),
             erasure: Arc::new(NoTraffic),
+            outgoing: Arc::new(NoTraffic),
+            vault: Arc::new(NoVault),
+            deliveries: Arc::default(),
         };
         Self { schema: schema::build(true), ports, clock, passwords, folder }
     }

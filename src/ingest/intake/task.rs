@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::Event,
     error::{Error, Result},
+    occurrence::{Occurrence, Outbox, OutboxMessage},
     ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
@@ -32,6 +33,9 @@ use crate::{
 
 /// Approximate memory of the events in one group.
 const GROUP_BYTES: usize = 6 << 20;
+
+/// Maximum number of messages in the outbox. They are taken over at once, unless the control plane does not accept writes.
+const MAX_OUTBOX: u64 = 100_000;
 
 /// Days that the ledger keeps.
 const LEDGER_DAYS: i64 = 30;
@@ -193,7 +197,7 @@ impl Sequencer {
         let mut waits = self.state.waiting_bytes();
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
-        let mut events: Vec<Event> = Vec::new();
+        let mut stored = Stored::default();
         let mut answers = Vec::with_capacity(group.len());
         let mut rooms = Vec::with_capacity(group.len());
         for Waiting { submission, bytes, room, answer } in group {
@@ -226,7 +230,7 @@ impl Sequencer {
                     outcomes.push(Outcome::Paused);
                     continue;
                 }
-                let outcome = self.decide(enriched, undo, &mut events);
+                let outcome = self.decide(enriched, undo, &mut stored);
                 *counts.entry((website, minute, outcome)).or_default() += 1;
                 outcomes.push(outcome);
             }
@@ -234,8 +238,10 @@ impl Sequencer {
                 answers.push((answer, outcomes));
             }
         }
+        let Stored { events, outbox } = stored;
+        let outbox = self.with_room(outbox.messages());
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
-        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
+        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed, outbox };
         let committed = journal.commit(&group).await;
         self.state.refuses.store(committed.is_err(), Ordering::Release);
         match committed {
@@ -244,6 +250,10 @@ impl Sequencer {
                     self.seen.written();
                 }
                 self.seen.trimmed(sealed);
+                if !outbox.is_empty() {
+                    self.state.outbox.fetch_add(outbox.len() as u64, Ordering::AcqRel);
+                    self.state.reported.notify_one();
+                }
                 if position > 0 {
                     self.state.committed_bytes.fetch_add(bytes, Ordering::AcqRel);
                     self.hub.take(&events);
@@ -270,8 +280,8 @@ impl Sequencer {
         }
     }
 
-    fn decide(&mut self, enriched: Enriched, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
-        let Enriched { event, collapse, is_named } = enriched;
+    fn decide(&mut self, enriched: Enriched, undo: &mut Undo, stored: &mut Stored) -> Outcome {
+        let Enriched { event, collapse, is_named, subscriptions } = enriched;
         let (website, is_bot) = (event.website, !event.bot.is_empty());
         let id = match event.visitor {
             VisitorKey::Known(visitor) => visitor,
@@ -300,8 +310,29 @@ impl Sequencer {
         }
         self.visitors.heard(visitor, time_ms, &mut undo.visitors);
         let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
-        events.push(event.with_visitor(id));
+        let event = event.with_visitor(id);
+        if let Some(subscriptions) = subscriptions
+            && let Some(occurrence) = Occurrence::from_event(&event)
+        {
+            stored.outbox.report(&event, &occurrence, &subscriptions);
+        }
+        stored.events.push(event);
         outcome
+    }
+
+    /// The messages that the outbox has room for.
+    fn with_room<'a>(&self, messages: &'a [OutboxMessage]) -> &'a [OutboxMessage] {
+        let room = MAX_OUTBOX.saturating_sub(self.state.outbox.load(Ordering::Acquire));
+        let (kept, dropped) = messages.split_at(messages.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        if !dropped.is_empty() {
+            let before = self.state.outbox_dropped.fetch_add(dropped.len() as u64, Ordering::AcqRel);
+            if before == 0 {
+                tracing::error!(
+                    "the outbox of webhooks is full: messages are dropped until the control plane accepts writes"
+                );
+            }
+        }
+        kept
     }
 
     /// Rolls back the memory of events that were not written.
@@ -335,6 +366,14 @@ impl Task {
     pub async fn run(&mut self, run: &mut Run) {
         self.sequencer.run(&mut self.journal, &mut self.waiting, run).await;
     }
+}
+
+/// What a group stores.
+#[derive(Default)]
+struct Stored {
+    events: Vec<Event>,
+    /// Messages about these events.
+    outbox: Outbox,
 }
 
 /// Changes of a group to the task's memory.

@@ -11,7 +11,7 @@ use super::{
     super::{
         document::Operation,
         projection::{Shape, Slot, Source, Step},
-        rest_names::title,
+        rest_names::{event, title},
     },
     components::{or_null, scalar},
     parameter,
@@ -138,6 +138,7 @@ fn leaf_schema(name: &str, steps: &[Step], index: &SchemaIndex) -> Value {
             .iter()
             .map(|value| match steps.first() {
                 Some(Step::Lower) => value.to_ascii_lowercase(),
+                Some(Step::Event) => event(value),
                 Some(Step::Title) => title(value),
                 _ => value.to_owned(),
             })

@@ -4,7 +4,7 @@ use async_graphql::{Enum, Object, SimpleObject};
 use uuid::Uuid;
 
 use crate::{
-    analytics::{country::country_name, plan::VisitorRow, query_input::visitor_cursor},
+    analytics::{country::country_name, event::visitor_uuid, plan::VisitorRow, query_input::visitor_cursor},
     connection::PageInfo,
     list::List,
     scalars::{BigInt, Instant},
@@ -124,14 +124,6 @@ impl Visitor {
     }
 }
 
-/// A visitor's key in the form of a UUID (version 8, custom layout), as clients expect.
-#[must_use]
-pub fn visitor_uuid(visitor: u64) -> Uuid {
-    let visitor = u128::from(visitor);
-    let (head, middle, tail) = (visitor >> 16, (visitor >> 4) & 0xfff, visitor & 0xf);
-    Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
-}
-
 /// A visitor and its cursor.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct VisitorEdge {
@@ -176,17 +168,5 @@ impl VisitorConnection {
 impl Visitor {
     fn cursor(&self) -> String {
         visitor_cursor(self.row.visited_ms, self.row.visitor)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_visitors_key_fits_into_a_uuid_of_version_8() {
-        let uuid = visitor_uuid(0x0123_4567_89ab_cdef);
-        assert_eq!(uuid.to_string(), "01234567-89ab-8cde-8000-00000000000f");
-        assert_eq!(uuid.get_version_num(), 8);
     }
 }
