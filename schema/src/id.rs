@@ -23,6 +23,8 @@ pub enum Kind {
     IpExclusion,
     /// `PathExclusion`.
     PathExclusion,
+    /// `Goal`.
+    Goal,
     /// `AuditEntry`.
     AuditEntry,
     /// `Conversation`.
@@ -44,7 +46,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -52,6 +54,7 @@ impl Kind {
         Self::ApiKey,
         Self::IpExclusion,
         Self::PathExclusion,
+        Self::Goal,
         Self::AuditEntry,
         Self::Conversation,
         Self::ConversationMessage,
@@ -66,6 +69,7 @@ impl Kind {
             Self::ApiKey => b'K',
             Self::IpExclusion => b'I',
             Self::PathExclusion => b'P',
+            Self::Goal => b'G',
             Self::AuditEntry => b'A',
             Self::Conversation => b'C',
             Self::ConversationMessage => b'S',
@@ -83,6 +87,7 @@ impl Kind {
             Self::ApiKey => "ApiKey",
             Self::IpExclusion => "IpExclusion",
             Self::PathExclusion => "PathExclusion",
+            Self::Goal => "Goal",
             Self::AuditEntry => "AuditEntry",
             Self::Conversation => "Conversation",
             Self::ConversationMessage => "ConversationMessage",

@@ -33,6 +33,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod conversation;
+pub mod goal;
 pub mod host;
 pub mod invitation;
 mod known_network;
@@ -46,6 +47,7 @@ pub mod password;
 pub mod plan;
 pub mod realtime;
 pub mod schema_index;
+pub mod score;
 pub mod session;
 pub mod team;
 mod text;
@@ -92,6 +94,7 @@ pub struct Mutation(
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
+    goal::GoalMutation,
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,

@@ -9,6 +9,7 @@ use crate::{
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
     error::{Error, Result},
+    goal::Goal,
     id::{Kind, split_global},
     list::List,
     team::{Membership, Team},
@@ -45,6 +46,8 @@ pub enum Node {
     IpExclusion(IpExclusion),
     /// An excluded path pattern.
     PathExclusion(PathExclusion),
+    /// A goal.
+    Goal(Goal),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
     /// A conversation.
@@ -76,6 +79,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
         Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
+        Kind::Goal => Node::Goal(crate::goal::find(cx, field, uuid).await?),
     })
 }
 

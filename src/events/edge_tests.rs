@@ -8,6 +8,7 @@ use schema::{
         plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
         query::{Dimension, Metric, Scope, SortDirection, Span},
     },
+    goal::rule::Goals,
     ports::Events,
 };
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use super::{
 const SPAN: Span = Span { start_ms: START, end_ms: START + 48 * HOUR };
 
 fn basis() -> Basis {
-    Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false }
+    Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false, goals: Goals::default() }
 }
 
 async fn ask(store: &Store, panel: Panel) -> Answer {
