@@ -343,6 +343,8 @@ impl Sink for Store {
 #[cfg(test)]
 mod edge_tests;
 #[cfg(test)]
+mod goal_tests;
+#[cfg(test)]
 mod recount;
 #[cfg(test)]
 mod tests;

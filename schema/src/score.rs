@@ -38,7 +38,13 @@ const EARLIER_VISIT: u32 = 3;
 const MAX_EARLIER_VISITS: u32 = 3;
 
 /// Points for the time since the last visit, by the days that it may be ago.
-const RECENCY: &[(u32, u32)] = &[(1, 3), (7, 2), (30, 1)];
+const RECENCY: &[(i64, u32)] = &[(1, 3), (7, 2), (30, 1)];
+
+/// Length of a day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// How long before a visit earlier visits count, in milliseconds: 30 days from start to start.
+pub const HISTORY_MS: i64 = 30 * DAY_MS;
 
 /// Points of the channels that bring visitors who look for something; the others have 3, direct visits 2.
 const CHANNELS: &[(&str, u8)] = &[
@@ -109,12 +115,13 @@ pub fn of_visit(behaviour: Behaviour, seconds: i64, channel: u8) -> u8 {
     u8::try_from(points.min(100)).unwrap_or(100)
 }
 
-/// Points for earlier visits: 0 to 12. `days`: whole days since the end of the last one, of those within 30 days.
+/// Points for the visits of the last 30 days: 0 to 12. `since_ms`: from the end of the last one to the start of this one;
+/// without earlier visits it does not matter.
 #[must_use]
-pub fn of_history(earlier_visits: u32, days: Option<u32>) -> u8 {
-    let recency = days.and_then(|days| RECENCY.iter().find(|(within, _)| days < *within));
-    let points = earlier_visits.min(MAX_EARLIER_VISITS) * EARLIER_VISIT + recency.map_or(0, |(_, points)| *points);
-    u8::try_from(points).unwrap_or(0)
+pub fn of_history(earlier_visits: u64, since_ms: i64) -> u8 {
+    let visits = u32::try_from(earlier_visits).unwrap_or(u32::MAX).min(MAX_EARLIER_VISITS);
+    let recency = RECENCY.iter().find(|(days, _)| visits > 0 && since_ms < days * DAY_MS);
+    u8::try_from(visits * EARLIER_VISIT + recency.map_or(0, |(_, points)| *points)).unwrap_or(0)
 }
 
 /// The score of a visitor from that of a visit and the points for earlier ones.
@@ -183,15 +190,15 @@ mod tests {
         behaviour: Behaviour,
         seconds: i64,
         channel: u8,
-        earlier_visits: u32,
-        days: Option<u32>,
+        earlier_visits: u64,
+        since_ms: i64,
     }
 
     impl Known {
         fn score(self) -> u8 {
             total(
                 of_visit(self.behaviour, self.seconds, self.channel),
-                of_history(self.earlier_visits, self.days),
+                of_history(self.earlier_visits, self.since_ms),
             )
         }
     }
@@ -210,8 +217,8 @@ mod tests {
                 behaviour,
                 seconds: dice.roll(900) as i64,
                 channel: of_channel(ALL_CHANNELS[dice.roll(ALL_CHANNELS.len() as u64) as usize]),
-                earlier_visits: dice.roll(6) as u32,
-                days: Some(dice.roll(40) as u32),
+                earlier_visits: dice.roll(6),
+                since_ms: dice.roll(40 * DAY_MS as u64) as i64,
             };
             let score = known.score();
             assert!(score <= 100, "{known:?}");
@@ -228,12 +235,11 @@ mod tests {
                 with(|behaviour, by| behaviour.scroll = behaviour.scroll.saturating_add(by)),
                 Known { seconds: known.seconds + i64::from(by), ..known },
                 Known { channel: more(known.channel, by).min(6).max(known.channel), ..known },
-                Known { earlier_visits: known.earlier_visits + u32::from(by), ..known },
-                Known { days: known.days.map(|days| days.saturating_sub(by.into())), ..known },
+                Known { earlier_visits: known.earlier_visits + u64::from(by), ..known },
+                Known { since_ms: (known.since_ms - i64::from(by) * DAY_MS / 4).max(0), ..known },
             ] {
                 assert!(better.score() >= score, "{known:?} {better:?}");
             }
-            assert!(Known { days: None, ..known }.score() <= score, "{known:?}");
         }
     }
 
@@ -242,11 +248,11 @@ mod tests {
         let all = Behaviour { pageviews: 8, interactions: 4, goals: 2, scroll: 100 };
         assert_eq!(of_visit(Behaviour::default(), 0, of_channel("Direct")), 2);
         assert_eq!(of_visit(all, 600, of_channel("Email")), 88);
-        assert_eq!(total(of_visit(all, 600, of_channel("Email")), of_history(3, Some(0))), 100);
+        assert_eq!(total(of_visit(all, 600, of_channel("Email")), of_history(3, 0)), 100);
         let pages = |pageviews, seconds| of_visit(Behaviour { pageviews, ..Behaviour::default() }, seconds, 0);
         assert_eq!((pages(8, 0), pages(8, 4), pages(3, 0), pages(8, 29)), (9, 15, 9, 24));
         assert_eq!((pages(0, 299), pages(0, 300), pages(0, 6_000)), (9, 10, 20));
-        assert_eq!((of_history(0, None), of_history(1, Some(0)), of_history(9, Some(6)), of_history(1, Some(30))), (0, 6, 11, 3));
+        assert_eq!((of_history(0, 0), of_history(1, 0), of_history(9, 7 * DAY_MS - 1), of_history(1, 30 * DAY_MS)), (0, 6, 11, 3));
         assert_eq!(ALL_CHANNELS.iter().map(|channel| of_channel(channel)).max(), Some(6));
         assert!(CHANNELS.iter().all(|(name, _)| name.is_empty() || ALL_CHANNELS.contains(name)));
     }

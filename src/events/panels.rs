@@ -3,9 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use duckdb::{Connection, Row, params_from_iter};
-use schema::analytics::{
-    plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
-    query::{Dimension, Scope},
+use schema::{
+    analytics::{
+        plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
+        query::{Dimension, Scope},
+    },
+    score,
 };
 
 use super::{
@@ -234,7 +237,7 @@ fn visitor_of(row: &Row<'_>) -> duckdb::Result<VisitorRow> {
         os: row.get(9)?,
         entry_page: row.get(10)?,
         referrer: row.get(11)?,
-        score: row.get(12)?,
+        score: score::total(row.get(12)?, score::of_history(row.get(14)?, row.get(15)?)),
         interacted: row.get(13)?,
     })
 }

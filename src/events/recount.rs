@@ -117,6 +117,8 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
                 // A visitor's key can belong to a human and a bot in turn.
+                goals: if dice.roll(6) == 0 { dice.roll(3) as u8 } else { 0 },
+                scroll: if kind == EventKind::Scroll { dice.roll(101) as u8 } else { 0 },
                 bot: if visitor % 4 == 3 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
                 ..Event::new(website, id, time_ms, visitor, kind)
             });
@@ -319,7 +321,7 @@ fn recount_keys(events: &[Event], basis: &Basis, key: Keys<'_>, by_event: bool) 
             keys_of_visit = key(&visit, visit[0]).into_iter().map(|(key, _)| key).collect();
         }
         let of = |is: fn(&Counted) -> bool| visit.iter().filter(|event| is(&counted(event.kind))).count() as i64;
-        let (pageviews, goals) = (of(|counted| counted.is_pageview), of(|counted| counted.is_goal));
+        let pageviews = of(|counted| counted.is_pageview);
         let interactions = of(|counted| counted.is_interaction);
         let converted = visit.iter().any(|event| !completed(event, basis).is_empty());
         for key in keys_of_visit {
@@ -329,15 +331,28 @@ fn recount_keys(events: &[Event], basis: &Basis, key: Keys<'_>, by_event: bool) 
             sums.duration_ms += end - start;
             sums.visit_pageviews += pageviews;
             sums.converted += i64::from(converted);
-            let seconds = (end - start) / 1000;
-            let score = pageviews.min(8) * 5
-                + seconds.min(600) * 30 / 600
-                + interactions.min(3) * 5
-                + if goals > 0 { 15 } else { 0 };
-            sums.score += if pageviews > 3 && seconds < pageviews * 2 { score / 2 } else { score };
+            sums.score += recounted_score(&visit);
         }
     }
     tallies.into_iter().map(|(key, tally)| (key, tally.finish())).collect()
+}
+
+/// The score of a visit, by the table of the documentation.
+pub fn recounted_score(visit: &[&Event]) -> i64 {
+    let seconds = (visit[visit.len() - 1].time_ms - visit[0].time_ms) / 1000;
+    let of = |is: fn(&Counted) -> bool| visit.iter().filter(|event| is(&counted(event.kind))).count() as i64;
+    let pages = of(|counted| counted.is_pageview);
+    let lasting = if pages > 3 { pages.min(3 + seconds / 2) } else { pages };
+    let goals: i64 = visit.iter().map(|event| i64::from(event.goals)).sum();
+    let scroll = visit.iter().map(|event| i64::from(event.scroll)).max().unwrap_or(0);
+    let landing = visit.iter().find(|event| event.kind == EventKind::Pageview).unwrap_or(&visit[0]);
+    let source = if landing.acquisition.channel == "Organic Search" { 5 } else { 2 };
+    lasting.min(8) * 3
+        + seconds.min(600) / 30
+        + scroll * 8 / 100
+        + of(|counted| counted.is_interaction).min(4) * 4
+        + goals.min(2) * 7
+        + source
 }
 
 /// Details of one page, by loops over the visits that match the conditions.

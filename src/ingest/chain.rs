@@ -95,7 +95,7 @@ impl Chain {
             properties.set("gpc_opted_out", true);
         }
         let money = beacon.money.map(|money| money.or_in(&site.rules.currency)).unwrap_or_default();
-        let scroll = scroll_of(&properties);
+        let scroll = scroll_of(beacon.kind, &properties);
         let mut event = Event {
             website,
             id,
@@ -179,8 +179,12 @@ fn hash_of(page: &Page) -> u64 {
 }
 
 /// The scroll position that a milestone or a heartbeat reports, in percent.
-fn scroll_of(properties: &Properties) -> u8 {
-    let depth = properties.number("depth").or_else(|| properties.number("scroll_depth"));
+fn scroll_of(kind: EventKind, properties: &Properties) -> u8 {
+    let depth = match kind {
+        EventKind::Scroll => properties.number("depth"),
+        EventKind::Heartbeat => properties.number("scroll_depth"),
+        _ => None,
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
     depth.map_or(0, |depth| depth.clamp(0.0, 100.0) as u8)
 }

@@ -35,6 +35,8 @@ use crate::{
     system::SystemClock,
 };
 
+mod goals;
+
 /// A store that refuses everything while it is unavailable.
 struct Flaky {
     store: Store,

@@ -257,8 +257,8 @@ pub struct VisitorRow {
     pub entry_page: String,
     /// Referrer host of the latest visit; empty for none.
     pub referrer: String,
-    /// Value score of the latest visit, 0 to 100.
-    pub score: i64,
+    /// Value score, 0 to 100: of the latest visit, with those before it.
+    pub score: u8,
     /// Whether the latest visit had an interaction event.
     pub interacted: bool,
 }

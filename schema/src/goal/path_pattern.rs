@@ -12,7 +12,7 @@ use std::{
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{
     Ast, AssertionKind, ClassSetBinaryOp, ClassSetItem, Flag, Flags, FlagsItemKind, GroupKind, HexLiteralKind,
-    LiteralKind, RepetitionKind, RepetitionRange, Visitor, parse::Parser, visit,
+    Literal, LiteralKind, RepetitionKind, RepetitionRange, Visitor, parse::Parser, visit,
 };
 
 use crate::{
@@ -128,7 +128,7 @@ impl Visitor for Shared {
     fn visit_pre(&mut self, ast: &Ast) -> std::result::Result<(), Refused> {
         match ast {
             Ast::Empty(_) | Ast::Dot(_) | Ast::Concat(_) | Ast::Alternation(_) | Ast::ClassPerl(_) => Ok(()),
-            Ast::Literal(literal) => literal_is_shared(&literal.kind),
+            Ast::Literal(literal) => literal_is_shared(literal),
             Ast::Flags(flags) => flags_are_shared(&flags.flags),
             Ast::Assertion(assertion) => match assertion.kind {
                 AssertionKind::StartLine
@@ -178,9 +178,9 @@ impl Visitor for Shared {
 
     fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> std::result::Result<(), Refused> {
         match item {
-            ClassSetItem::Literal(literal) => literal_is_shared(&literal.kind),
+            ClassSetItem::Literal(literal) => literal_is_shared(literal),
             ClassSetItem::Range(range) => {
-                literal_is_shared(&range.start.kind).and_then(|()| literal_is_shared(&range.end.kind))
+                literal_is_shared(&range.start).and_then(|()| literal_is_shared(&range.end))
             }
             ClassSetItem::Bracketed(_) => Err("a class cannot contain another class; write \\[ for the character"),
             ClassSetItem::Unicode(_) => Err("classes of Unicode characters are not supported"),
@@ -193,8 +193,9 @@ impl Visitor for Shared {
     }
 }
 
-fn literal_is_shared(kind: &LiteralKind) -> std::result::Result<(), Refused> {
-    match kind {
+fn literal_is_shared(literal: &Literal) -> std::result::Result<(), Refused> {
+    match &literal.kind {
+        LiteralKind::Superfluous if literal.c == '_' => Err("_ needs no backslash"),
         LiteralKind::Verbatim
         | LiteralKind::Meta
         | LiteralKind::Superfluous
@@ -246,7 +247,7 @@ mod tests {
         }
         for bad in [
             "(", "a**", "[a&&b]", "[[a]b]", r"\pL", r"\p{Greek}", "(?x)a", "(?u)a", "(?U)a*", "(?P<n>a)", r"\u0041",
-            r"\b{start}", r"\<a", "a{101}", "(a{20}){20}", "^*", r"\Qa\E", r"(?R)a", "[a--b]",
+            r"\b{start}", r"\<a", "a{101}", "(a{20}){20}", "^*", r"\Qa\E", r"(?R)a", "[a--b]", r"\_",
         ] {
             assert_eq!(checked_regex("pattern", bad).unwrap_err().field(), Some("pattern"), "{bad}");
         }
