@@ -107,7 +107,11 @@ async fn beside(
 }
 
 /// Paces of single beacons on a website with 20 goals and without, in turn; answers the median ratio.
-async fn with_goals(server: (&str, u32), site: &str, make: impl Fn(u64) -> Vec<u8> + Clone + Send + Sync + 'static) -> f64 {
+async fn with_goals(
+    server: (&str, u32),
+    site: &str,
+    make: impl Fn(u64) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> f64 {
     let (ours, pid) = server;
     let ask = async |query: String, token: &str| {
         let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n");
@@ -137,7 +141,13 @@ async fn with_goals(server: (&str, u32), site: &str, make: impl Fn(u64) -> Vec<u
         }
         ratios.push(pace(ours, pid, 5.0, make.clone()).await.rate / without.rate);
         for goal in goals {
-            ask(format!("mutation {{ goalDelete(websiteId: \"{site}\", input: {{ goalId: \"{goal}\" }}) {{ deletedId }} }}"), &token).await;
+            ask(
+                format!(
+                    "mutation {{ goalDelete(websiteId: \"{site}\", input: {{ goalId: \"{goal}\" }}) {{ deletedId }} }}"
+                ),
+                &token,
+            )
+            .await;
         }
     }
     median(ratios)

@@ -240,7 +240,8 @@ impl Subscription {
             Occurrence::EventTracked { name, .. } => self.event_names.is_empty() || self.event_names.contains(&**name),
             _ => true,
         };
-        let is_about_goal = matches!(occurrence, Occurrence::GoalCompleted { .. } | Occurrence::VisitorConverted { .. });
+        let is_about_goal =
+            matches!(occurrence, Occurrence::GoalCompleted { .. } | Occurrence::VisitorConverted { .. });
         let is_wanted = || occurrence.goal().is_some_and(|goal| self.goals.contains(&goal));
         let goal = !is_about_goal || self.goals.is_empty() || is_wanted();
         self.events & occurrence.event().bit() != 0 && named && goal
@@ -383,7 +384,8 @@ mod tests {
     #[test]
     fn goals_of_one_event_make_different_messages_and_bots_none() {
         let subscriptions = [to(1, &WebhookEvent::ALL)];
-        let goal = |goal| Occurrence::GoalCompleted { goal: Some(Uuid::from_u128(goal)), name: "Goal".into(), value: None };
+        let goal =
+            |goal| Occurrence::GoalCompleted { goal: Some(Uuid::from_u128(goal)), name: "Goal".into(), value: None };
         let mut outbox = Outbox::default();
         let mut page = event(EventKind::Pageview, "");
         outbox.report(&page, &goal(1), &subscriptions);

@@ -196,10 +196,7 @@ mod tests {
 
     impl Known {
         fn score(self) -> u8 {
-            total(
-                of_visit(self.behaviour, self.seconds, self.channel),
-                of_history(self.earlier_visits, self.since_ms),
-            )
+            total(of_visit(self.behaviour, self.seconds, self.channel), of_history(self.earlier_visits, self.since_ms))
         }
     }
 
@@ -252,7 +249,10 @@ mod tests {
         let pages = |pageviews, seconds| of_visit(Behaviour { pageviews, ..Behaviour::default() }, seconds, 0);
         assert_eq!((pages(8, 0), pages(8, 4), pages(3, 0), pages(8, 29)), (9, 15, 9, 24));
         assert_eq!((pages(0, 299), pages(0, 300), pages(0, 6_000)), (9, 10, 20));
-        assert_eq!((of_history(0, 0), of_history(1, 0), of_history(9, 7 * DAY_MS - 1), of_history(1, 30 * DAY_MS)), (0, 6, 11, 3));
+        assert_eq!(
+            (of_history(0, 0), of_history(1, 0), of_history(9, 7 * DAY_MS - 1), of_history(1, 30 * DAY_MS)),
+            (0, 6, 11, 3)
+        );
         assert_eq!(ALL_CHANNELS.iter().map(|channel| of_channel(channel)).max(), Some(6));
         assert!(CHANNELS.iter().all(|(name, _)| name.is_empty() || ALL_CHANNELS.contains(name)));
     }
@@ -260,8 +260,15 @@ mod tests {
     #[test]
     fn bands_are_those_of_the_contract() {
         for (score, tier) in [
-            (0, Tier::Cold), (19, Tier::Cold), (20, Tier::Cool), (40, Tier::Neutral), (59, Tier::Neutral),
-            (60, Tier::Warm), (79, Tier::Warm), (HIGH_VALUE, Tier::Hot), (100, Tier::Hot),
+            (0, Tier::Cold),
+            (19, Tier::Cold),
+            (20, Tier::Cool),
+            (40, Tier::Neutral),
+            (59, Tier::Neutral),
+            (60, Tier::Warm),
+            (79, Tier::Warm),
+            (HIGH_VALUE, Tier::Hot),
+            (100, Tier::Hot),
         ] {
             assert_eq!(Tier::from_score(score), tier, "{score}");
         }

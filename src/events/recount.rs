@@ -257,11 +257,7 @@ pub fn recount(
 }
 
 /// Sums per goal; `key` names the row of a goal.
-pub fn recount_goals(
-    events: &[Event],
-    basis: &Basis,
-    key: &dyn Fn(&str) -> Option<String>,
-) -> BTreeMap<String, Sums> {
+pub fn recount_goals(events: &[Event], basis: &Basis, key: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, Sums> {
     let keys = |_: &[&Event], event: &Event| {
         let completed = completed(event, basis).into_iter();
         completed.filter_map(|completed| Some((key(&completed.goal)?, vec![completed]))).collect()
@@ -284,8 +280,9 @@ fn recount_keys(events: &[Event], basis: &Basis, key: Keys<'_>, by_event: bool) 
         if !on_visits.iter().all(|filter| holds(filter, &visit, visit[0], basis)) {
             continue;
         }
-        let did =
-            |filter: &&&FilterInput| visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event, basis));
+        let did = |filter: &&&FilterInput| {
+            visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event, basis))
+        };
         if !by_event && on_events.iter().filter(did).count() < on_events.len() {
             continue;
         }

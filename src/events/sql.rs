@@ -9,6 +9,7 @@
 //! - A metric has one definition (in `facts`), whichever panel uses it.
 
 mod buckets;
+mod by_event;
 mod facts;
 mod goals;
 mod pages;
@@ -26,8 +27,8 @@ use schema::analytics::{
 pub use self::sql_terms::{Statement, kinds};
 use self::{
     buckets::Buckets,
-    facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
-    sql_terms::{column, condition, expression, holders},
+    facts::{is_money, needed, order_value, sums},
+    sql_terms::{column, condition, expression},
 };
 use super::dialect;
 
@@ -289,92 +290,6 @@ impl<'a> Compiler<'a> {
         parts.join(" UNION ALL ")
     }
 
-    /// The facts aggregated by a breakdown of an event's dimension: of the rows whose key matches `on_key`, each visit once in each
-    /// row it belongs to, or once over all of them `together`.
-    fn event_facts(
-        &self,
-        rows: &Rows<'_>,
-        (on_key, together): (&str, bool),
-        metrics: MetricSet,
-        sources: Sources,
-        statement: &mut Statement,
-    ) -> String {
-        let key = match rows.property {
-            Some(property) => {
-                let pointer = statement.bind(&dialect::pointer_to(property));
-                dialect::property(&pointer)
-            }
-            None => expression(rows.by),
-        };
-        let conditions = self.event_conditions(statement).iter().fold(String::new(), |mut text, condition| {
-            let _ = write!(text, " AND {condition}");
-            text
-        });
-        let of_events = |prefix: &str, statement: &mut Statement| {
-            needed(metrics)
-                .map(|fact| match fact.column {
-                    "revenue_micros" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("CASE WHEN {is_money} THEN amount_micros ELSE 0 END AS revenue_micros")
-                    }
-                    "payments" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("({is_money})::INTEGER AS payments")
-                    }
-                    "visitor" => format!("{prefix}visitor AS visitor"),
-                    column => format!("{} AS {column}", of_event(column)),
-                })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let range = self.events_in_range();
-        let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
-        let columns = "visitor, bot, time_ms, kind, amount_micros, currency";
-        let mut events = if rows.by == Dimension::Goal && self.has_goals() {
-            self.events_by_goal(columns, &conditions, statement)
-        } else {
-            let counts = metrics.has(Metric::Conversions) || metrics.has(Metric::GoalValue);
-            let completions = if counts { self.completion_columns(statement) } else { String::new() };
-            let holders = holders(rows.by);
-            format!("(SELECT {key} AS key, {columns}{completions} FROM events WHERE {range}{holders}{conditions})")
-        };
-        if !on_key.is_empty() {
-            events = format!("(SELECT * FROM {events} WHERE true{on_key})");
-        }
-        if self.on_visits.is_empty() && !of_visits {
-            return format!("SELECT key, {} FROM {events}", of_events("", statement));
-        }
-        let span = self.basis.span;
-        let visits = format!(
-            "SELECT visitor, bot, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
-            self.visits(sources.open),
-            self.of_website(),
-            span.end_ms,
-            span.start_ms,
-            self.visit_conditions(statement)
-        );
-        let joined = format!("{events} e JOIN ({visits}) v ON {}", self.in_visit("v"));
-        let mut facts = format!("SELECT key, {} FROM {joined}", of_events("e.", statement));
-        if of_visits {
-            let columns = needed(metrics)
-                .map(|fact| match fact.column {
-                    "visitor" => "NULL::UBIGINT AS visitor".to_owned(),
-                    column if VISIT_FACTS.contains(&column) => format!("{} AS {column}", fact.of_visit),
-                    column => format!("0 AS {column}"),
-                })
-                .collect::<Vec<_>>()
-                .join(", ");
-            let (key, once_per) = if together { ("NULL::VARCHAR", "") } else { ("key", "key, ") };
-            let _ = write!(
-                facts,
-                " UNION ALL SELECT {key} AS key, {columns} FROM (SELECT DISTINCT {once_per}v.visitor, v.bot <> '', start_ms, end_ms, pageviews, interactions, \
-                 conversions, score FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
-                span.start_ms, span.end_ms
-            );
-        }
-        facts
-    }
-
     /// One row: the sums.
     #[must_use]
     pub fn totals(&self, metrics: MetricSet, sources: Sources) -> Statement {
@@ -390,14 +305,19 @@ impl<'a> Compiler<'a> {
         let mut statement = Statement::default();
         let buckets = Buckets::new(self.edges.unwrap_or(&[]));
         let span = self.basis.span;
-        let columns = |visit: bool| {
-            needed(metrics)
-                .map(
-                    |fact| if visit { format!("{} AS {}", self.of_visit(fact), fact.column) } else { fact.column.to_owned() },
-                )
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let columns =
+            |visit: bool| {
+                needed(metrics)
+                    .map(|fact| {
+                        if visit {
+                            format!("{} AS {}", self.of_visit(fact), fact.column)
+                        } else {
+                            fact.column.to_owned()
+                        }
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
         let mut parts = Vec::new();
         if !self.is_sliced() {
             parts.push(format!(

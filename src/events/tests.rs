@@ -17,7 +17,8 @@ use super::{
     Store,
     duckdb::Budget,
     recount::{
-        Dice, HOUR, OTHER_SITE, SITE, START, goals::goals, property_of, recount, recount_goals, recounted_page, traffic, value_of,
+        Dice, HOUR, OTHER_SITE, SITE, START, goals::goals, property_of, recount, recount_goals, recounted_page,
+        traffic, value_of,
     },
 };
 
@@ -376,7 +377,14 @@ async fn a_repeated_question_is_remembered_until_the_website_changes() {
     let store = store(None);
     let events = traffic(14);
     store.append(events.clone(), i64::MAX).await.unwrap();
-    let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false, goals: Goals::default() };
+    let basis = Basis {
+        website: SITE,
+        span: SPAN,
+        filters: vec![],
+        currency: "EUR".into(),
+        bots: false,
+        goals: Goals::default(),
+    };
     let plan = Plan {
         asker: Asker::Anonymous,
         basis,
@@ -400,7 +408,8 @@ async fn a_pattern_that_is_none_is_the_callers_fault() {
     let store = store(None);
     store.append(traffic(15), i64::MAX).await.unwrap();
     let filters = vec![filter(Dimension::Page, FilterOperator::Matches, &["((("])];
-    let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false, goals: Goals::default() };
+    let basis =
+        Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false, goals: Goals::default() };
     let plan = Plan {
         asker: Asker::Anonymous,
         basis,
@@ -441,7 +450,14 @@ async fn a_person_and_a_bot_of_one_visitor_are_two_visits() {
                     search: None,
                     other: true,
                 };
-                let basis = Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots, goals: Goals::default() };
+                let basis = Basis {
+                    website: SITE,
+                    span: SPAN,
+                    filters: vec![],
+                    currency: "EUR".into(),
+                    bots,
+                    goals: Goals::default(),
+                };
                 let panels = vec![Panel::Totals { metrics }, row(10)];
                 let answers = store.ask(&Plan { asker: Asker::Anonymous, basis, panels }).await.unwrap();
                 let [Answer::Totals(totals), Answer::Breakdown { rows, other: Some(other), .. }] = &answers[..] else {
@@ -490,18 +506,4 @@ async fn visits_that_memory_does_not_hold_go_on_all_the_same() {
     let Answer::Totals(sums) = store.ask(&plan).await.unwrap().remove(0) else { panic!() };
     assert_eq!((sums.visitors, sums.visits, sums.pageviews, sums.bounces), (40_000, 40_000, 40_800, 39_600));
     assert_eq!(sums.duration_ms, 400 * 120_000);
-}
-
-#[tokio::test]
-async fn several_event_filters_are_one_pass() {
-    let store = store(None);
-    let events = traffic(16);
-    store.append(events.clone(), i64::MAX).await.unwrap();
-    let filters: Vec<FilterInput> =
-        (0..20).map(|number| filter(Dimension::Page, FilterOperator::IsNot, &[&format!("/{number}")])).collect();
-    let basis = Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false, goals: Goals::default() };
-    let panels = vec![Panel::Totals { metrics: ALL.into_iter().collect() }];
-    let plan = Plan { asker: Asker::Anonymous, basis, panels };
-    let expected = recount(&events, &plan.basis, &|_, _| Some(String::new()), false).remove("").unwrap();
-    assert_eq!(store.ask(&plan).await.unwrap(), [Answer::Totals(expected)]);
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use schema::{
-    analytics::event::{Acquisition, Event, shared},
+    analytics::event::{Acquisition, Event, EventKind, shared},
     error::{Error, Result},
     ports::{Clock, Ids},
 };
@@ -27,6 +27,7 @@ use super::{
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
     page::Page,
+    properties::Properties,
     rules::Site,
     salts::Salts,
     session_agents::SessionAgents,

@@ -10,7 +10,11 @@ pub fn occurrences(event: &Event, completed: Vec<Completion>, heard: Heard) -> V
     let mut all: Vec<Occurrence> = Occurrence::from_event(event).into_iter().collect();
     let first = completed.first().filter(|_| heard.converted);
     let converted = first.map(|first| Occurrence::VisitorConverted { goal: first.goal, name: first.name.clone() });
-    all.extend(completed.into_iter().map(|Completion { goal, name, value }| Occurrence::GoalCompleted { goal, name, value }));
+    all.extend(completed.into_iter().map(|Completion { goal, name, value }| Occurrence::GoalCompleted {
+        goal,
+        name,
+        value,
+    }));
     all.extend(converted);
     all.extend(heard.high_value.map(|(score, seconds)| Occurrence::VisitorHighValue {
         score,

@@ -83,11 +83,7 @@ fn fields() -> Vec<(&'static str, String, Value)> {
         ("WebsiteUpdateRevenueInput", of_site("websiteUpdateRevenue"), json!({})),
         ("WebsiteUpdateNotificationsInput", of_site("websiteUpdateNotifications"), json!({ "preferences": {} })),
         ("WebsiteExcludeIpInput", of_site("websiteExcludeIp"), json!({ "ipAddress": "2001:db8::<N>" })),
-        (
-            "GoalCreateInput",
-            of_site("goalCreate"),
-            json!({ "name": "A<N>", "rule": { "call": { "name": "A" } } }),
-        ),
+        ("GoalCreateInput", of_site("goalCreate"), json!({ "name": "A<N>", "rule": { "call": { "name": "A" } } })),
         ("GoalUpdateInput", of_site("goalUpdate"), json!({ "goalId": "<GOAL>" })),
         ("PageRuleInput", goal_rule("page: $input"), json!({ "pattern": "/A" })),
         ("EventRuleInput", goal_rule("event: $input"), json!({ "name": "A" })),

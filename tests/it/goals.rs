@@ -51,7 +51,9 @@ async fn goals_count_what_happened_before_they_were_made_and_after() {
     assert_eq!(answer["totals"], json!({ "conversions": 1, "conversionRate": 0.25, "goalValue": value("5") }));
 
     let made = shop
-        .goal(json!({ "name": "Pricing", "rule": { "page": { "pattern": "/pricing" } }, "value": { "amount": "2.50" } }))
+        .goal(
+            json!({ "name": "Pricing", "rule": { "page": { "pattern": "/pricing" } }, "value": { "amount": "2.50" } }),
+        )
         .await;
     let expected = json!({
         "id": made["id"], "databaseId": made["databaseId"], "name": "Pricing", "kind": "PAGE", "match": "EXACT",
@@ -103,7 +105,8 @@ async fn a_goal_that_is_disabled_changed_or_deleted_counts_accordingly() {
     }
     shop.sent("visitor-1", "/a", json!({ "type": "goal", "name": "call" })).await;
     let conversions = async |expected: u64| {
-        let answer = shop.until(DAY, "totals { conversions }", |answer| answer["totals"]["conversions"] == expected).await;
+        let answer =
+            shop.until(DAY, "totals { conversions }", |answer| answer["totals"]["conversions"] == expected).await;
         assert_eq!(answer["totals"]["conversions"], expected);
     };
     conversions(1).await;
@@ -113,7 +116,8 @@ async fn a_goal_that_is_disabled_changed_or_deleted_counts_accordingly() {
     let changed = shop.changed(UPDATE, changes).await;
     assert_eq!(changed["data"]["goalUpdate"]["goal"]["value"]["amount"], "1", "{changed}");
     conversions(3).await;
-    let changed = shop.changed(UPDATE, json!({ "goalId": made["databaseId"], "isEnabled": false, "value": null })).await;
+    let changed =
+        shop.changed(UPDATE, json!({ "goalId": made["databaseId"], "isEnabled": false, "value": null })).await;
     let expected = json!({ "name": "Page", "isEnabled": false, "value": null });
     assert_eq!(changed["data"]["goalUpdate"]["goal"], expected, "{changed}");
     conversions(1).await;
@@ -122,7 +126,11 @@ async fn a_goal_that_is_disabled_changed_or_deleted_counts_accordingly() {
     conversions(0).await;
     for (id, left) in [(&call["id"], json!([{ "name": "Page" }])), (&made["id"], json!([]))] {
         let deleted = shop.changed(DELETE, json!({ "goalId": id })).await;
-        assert_eq!(deleted["data"]["goalDelete"], json!({ "deletedId": id, "website": { "goals": left } }), "{deleted}");
+        assert_eq!(
+            deleted["data"]["goalDelete"],
+            json!({ "deletedId": id, "website": { "goals": left } }),
+            "{deleted}"
+        );
     }
     conversions(1).await;
     let gone = shop.changed(DELETE, json!({ "goalId": made["id"] })).await;
@@ -143,7 +151,10 @@ async fn what_a_goal_says_is_bounded() {
         (page("A", "REGEX", "(a{50}){50}"), "pattern"),
         (json!({ "name": "A", "rule": { "call": { "name": "\n" } } }), "name"),
         (json!({ "name": "A", "rule": { "call": { "name": "a" } }, "value": { "amount": "-1" } }), "amount"),
-        (json!({ "name": "A", "rule": { "call": { "name": "a" } }, "value": { "amount": "1", "currency": "XXX" } }), "currency"),
+        (
+            json!({ "name": "A", "rule": { "call": { "name": "a" } }, "value": { "amount": "1", "currency": "XXX" } }),
+            "currency",
+        ),
         (
             json!({ "name": "A", "rule": { "event": { "name": "a", "properties": [{ "property": "p", "operator": "MATCHES", "values": ["a"] }] } } }),
             "operator",

@@ -17,8 +17,8 @@ use async_graphql::{
     runtime::Timer,
 };
 use entity::{
-    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
-    user, website,
+    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion,
+    team, user, website,
 };
 use futures_util::{
     FutureExt as _,

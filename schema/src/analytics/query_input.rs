@@ -119,11 +119,7 @@ impl Question {
     /// # Errors
     /// `Invalid`, naming `range` or `filters` and what is allowed; `Forbidden` when an anonymous caller queries event
     /// properties.
-    pub async fn from_input(
-        ports: &Ports,
-        view: &WebsiteView,
-        asked: Asked,
-    ) -> Result<Self> {
+    pub async fn from_input(ports: &Ports, view: &WebsiteView, asked: Asked) -> Result<Self> {
         let Asked { range, zone, filters, compare, bots, goals } = asked;
         check_filters(&filters)?;
         let website = view.website();

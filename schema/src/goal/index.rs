@@ -63,6 +63,9 @@ impl GoalIndex {
             return Vec::new();
         };
         let goals = candidates.into_iter().filter_map(|place| self.goals.all().get(place));
-        goals.filter(|goal: &&GoalDefinition| goal.is_completed_by(event)).map(|goal| completion(Some(goal), event)).collect()
+        goals
+            .filter(|goal: &&GoalDefinition| goal.is_completed_by(event))
+            .map(|goal| completion(Some(goal), event))
+            .collect()
     }
 }

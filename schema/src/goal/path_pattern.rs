@@ -11,8 +11,8 @@ use std::{
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{
-    Ast, AssertionKind, ClassSetBinaryOp, ClassSetItem, Flag, Flags, FlagsItemKind, GroupKind, HexLiteralKind,
-    Literal, LiteralKind, RepetitionKind, RepetitionRange, Visitor, parse::Parser, visit,
+    AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, Flag, Flags, FlagsItemKind, GroupKind, HexLiteralKind, Literal,
+    LiteralKind, RepetitionKind, RepetitionRange, Visitor, parse::Parser, visit,
 };
 
 use crate::{
@@ -179,9 +179,7 @@ impl Visitor for Shared {
     fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> std::result::Result<(), Refused> {
         match item {
             ClassSetItem::Literal(literal) => literal_is_shared(literal),
-            ClassSetItem::Range(range) => {
-                literal_is_shared(&range.start).and_then(|()| literal_is_shared(&range.end))
-            }
+            ClassSetItem::Range(range) => literal_is_shared(&range.start).and_then(|()| literal_is_shared(&range.end)),
             ClassSetItem::Bracketed(_) => Err("a class cannot contain another class; write \\[ for the character"),
             ClassSetItem::Unicode(_) => Err("classes of Unicode characters are not supported"),
             _ => Ok(()),
@@ -242,12 +240,31 @@ mod tests {
 
     #[test]
     fn regular_expressions_that_the_engines_read_differently_are_refused() {
-        for good in ["", "^/a$", r"\d+\.html", "(?i)x", "(?s:.)", "[^/]+", "[[:alpha:]_-]", r"a|b", r"\/", r"\x2f{2,}"] {
+        for good in ["", "^/a$", r"\d+\.html", "(?i)x", "(?s:.)", "[^/]+", "[[:alpha:]_-]", r"a|b", r"\/", r"\x2f{2,}"]
+        {
             assert!(checked_regex("pattern", good).is_ok(), "{good}");
         }
         for bad in [
-            "(", "a**", "[a&&b]", "[[a]b]", r"\pL", r"\p{Greek}", "(?x)a", "(?u)a", "(?U)a*", "(?P<n>a)", r"\u0041",
-            r"\b{start}", r"\<a", "a{101}", "(a{20}){20}", "^*", r"\Qa\E", r"(?R)a", "[a--b]", r"\_",
+            "(",
+            "a**",
+            "[a&&b]",
+            "[[a]b]",
+            r"\pL",
+            r"\p{Greek}",
+            "(?x)a",
+            "(?u)a",
+            "(?U)a*",
+            "(?P<n>a)",
+            r"\u0041",
+            r"\b{start}",
+            r"\<a",
+            "a{101}",
+            "(a{20}){20}",
+            "^*",
+            r"\Qa\E",
+            r"(?R)a",
+            "[a--b]",
+            r"\_",
         ] {
             assert_eq!(checked_regex("pattern", bad).unwrap_err().field(), Some("pattern"), "{bad}");
         }

@@ -19,14 +19,9 @@ pub(super) const GLOB: &str = "glob";
 pub(super) const REGEX: &str = "regex";
 
 /// Stored spellings. Never changed.
-const KINDS: &[(GoalKind, &str)] =
-    &[(GoalKind::Page, "page"), (GoalKind::Event, "event"), (GoalKind::Call, "call")];
-const MATCHES: &[(MatchKind, &str)] = &[
-    (MatchKind::Exact, "exact"),
-    (MatchKind::Prefix, "prefix"),
-    (MatchKind::Glob, GLOB),
-    (MatchKind::Regex, REGEX),
-];
+const KINDS: &[(GoalKind, &str)] = &[(GoalKind::Page, "page"), (GoalKind::Event, "event"), (GoalKind::Call, "call")];
+const MATCHES: &[(MatchKind, &str)] =
+    &[(MatchKind::Exact, "exact"), (MatchKind::Prefix, "prefix"), (MatchKind::Glob, GLOB), (MatchKind::Regex, REGEX)];
 
 fn text_of<T: Copy + PartialEq>(table: &[(T, &'static str)], value: T) -> String {
     table.iter().find(|(known, _)| *known == value).map_or("", |(_, text)| *text).to_owned()

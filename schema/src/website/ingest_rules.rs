@@ -85,7 +85,8 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
     }
     let mut goals: HashMap<Uuid, Vec<goal::Model>> = HashMap::new();
     let of_rows = of(&|ids| Condition::all().add(goal::Column::WebsiteId.is_in(ids)));
-    let oldest_first = goal::Entity::find().filter(of_rows).order_by_asc(goal::Column::CreatedAt).order_by_asc(goal::Column::Id);
+    let oldest_first =
+        goal::Entity::find().filter(of_rows).order_by_asc(goal::Column::CreatedAt).order_by_asc(goal::Column::Id);
     for row in oldest_first.all(ports.database.reader(operator)).await? {
         goals.entry(row.website_id).or_default().push(row);
     }

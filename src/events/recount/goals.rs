@@ -108,12 +108,13 @@ pub fn goals() -> Goals {
         ("no more", call("more"), None, false),
         ("home", Rule::Page(PathPattern::Exact("/".into())), None, false),
     ];
-    let goal = |(id, (name, rule, value, is_enabled)): (u128, (&str, Rule, Option<(i64, &str)>, bool))| GoalDefinition {
-        id: Uuid::from_u128(id),
-        name: name.into(),
-        rule,
-        value: value.map(|(micros, currency)| Amount { micros, currency: currency.into() }),
-        is_enabled,
-    };
+    let goal =
+        |(id, (name, rule, value, is_enabled)): (u128, (&str, Rule, Option<(i64, &str)>, bool))| GoalDefinition {
+            id: Uuid::from_u128(id),
+            name: name.into(),
+            rule,
+            value: value.map(|(micros, currency)| Amount { micros, currency: currency.into() }),
+            is_enabled,
+        };
     Goals::new((1..).zip(rules).map(goal).collect())
 }

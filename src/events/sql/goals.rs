@@ -51,7 +51,7 @@ impl Compiler<'_> {
 
     /// The same compiler, reading from visits whose `conversions` tell whether they are in `converted`.
     #[must_use]
-    pub const fn with_converted(self) -> Self {
+    pub fn with_converted(self) -> Self {
         Self { reads_converted: true, ..self }
     }
 
@@ -128,7 +128,8 @@ impl Compiler<'_> {
         let count = sum(&|way| format!("({})::INTEGER", way.condition));
         let value = sum(&|way| format!("(CASE WHEN {} THEN {} ELSE 0 END)::HUGEINT", way.condition, way.value));
         // Most events complete nothing, which the lists tell at once.
-        let (count, value) = (format!("CASE WHEN {any} THEN {count} ELSE 0 END"), format!("CASE WHEN {any} THEN {value} ELSE 0 END"));
+        let (count, value) =
+            (format!("CASE WHEN {any} THEN {count} ELSE 0 END"), format!("CASE WHEN {any} THEN {value} ELSE 0 END"));
         format!(", {count} AS completions, {value} AS goal_value")
     }
 
@@ -151,7 +152,9 @@ impl Compiler<'_> {
         let ways = self.ways(statement);
         let parts: Vec<String> = ways
             .iter()
-            .map(|way| format!("({} AND {})", way.condition, compared(&way.name, filter.operator, &filter.values, statement)))
+            .map(|way| {
+                format!("({} AND {})", way.condition, compared(&way.name, filter.operator, &filter.values, statement))
+            })
             .collect();
         format!("({})", parts.join(" OR "))
     }

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 use entity::{
-    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
-    user, website,
+    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion,
+    team, user, website,
 };
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -14,7 +14,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{ChatKey, GoalsOf, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow};
+use super::{
+    ChatKey, GoalsOf, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow,
+};
 use crate::{
     caller::Caller,
     error::{Error, Result},

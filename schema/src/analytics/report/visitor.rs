@@ -7,8 +7,8 @@ use crate::{
     analytics::{country::country_name, plan::VisitorRow, query_input::visitor_cursor},
     connection::PageInfo,
     list::List,
-    score::Tier,
     scalars::{BigInt, Instant},
+    score::Tier,
 };
 
 /// Device type of a visitor.
