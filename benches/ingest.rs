@@ -106,6 +106,53 @@ async fn beside(
     median(ratios)
 }
 
+/// Paces of single beacons on a website with 20 goals and without, in turn; answers the median ratio.
+async fn with_goals(
+    server: (&str, u32),
+    site: &str,
+    make: impl Fn(u64) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> f64 {
+    let (ours, pid) = server;
+    let ask = async |query: String, token: &str| {
+        let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n");
+        let body = json!({ "query": query }).to_string();
+        let (_, answer) = Wire::open(ours).await.ask(&request("POST", "/graphql", &headers, &body)).await;
+        serde_json::from_slice::<Value>(&answer).expect("JSON")["data"].clone()
+    };
+    let sign_in = "mutation { signIn(input: { email: \"bench@footfall.example\", password: \"correct horse battery\" }) { accessToken } }";
+    let token = ask(sign_in.to_owned(), "").await["signIn"]["accessToken"].as_str().expect("a token").to_owned();
+    // Half of them by page, of every kind; none needs the page that the beacons are on.
+    let rule = |number: usize| match number % 4 {
+        0 => format!("page: {{ pattern: \"/goal/{number}\" }}"),
+        1 => format!("page: {{ match: GLOB, pattern: \"/*/thanks/{number}\" }}"),
+        2 => format!("event: {{ name: \"event {number}\" }}"),
+        _ => format!("page: {{ match: REGEX, pattern: \"^/[a-z]+/done/{number}$\" }}"),
+    };
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let without = pace(ours, pid, 5.0, make.clone()).await;
+        let mut goals = Vec::new();
+        for number in 0..20 {
+            let create = format!(
+                "mutation {{ goalCreate(websiteId: \"{site}\", input: {{ name: \"{number}\", rule: {{ {} }} }}) {{ goal {{ id }} }} }}",
+                rule(number)
+            );
+            goals.push(ask(create, &token).await["goalCreate"]["goal"]["id"].as_str().expect("an ID").to_owned());
+        }
+        ratios.push(pace(ours, pid, 5.0, make.clone()).await.rate / without.rate);
+        for goal in goals {
+            ask(
+                format!(
+                    "mutation {{ goalDelete(websiteId: \"{site}\", input: {{ goalId: \"{goal}\" }}) {{ deletedId }} }}"
+                ),
+                &token,
+            )
+            .await;
+        }
+    }
+    median(ratios)
+}
+
 /// The argument that makes this program the bare server: a process of its own, as ours is.
 const BARE: &str = "bare-server";
 
@@ -198,6 +245,10 @@ async fn main() {
     let one = path.clone();
     let ratio = beside("single beacons", server_at, &bare, 5.0, move |number| beacon(&one, number)).await;
     row("single beacons, durable / bare axum handler", format!("{ratio:.2}"), ">= 0.50", ratio >= 0.5);
+
+    let one = path.clone();
+    let ratio = with_goals(server_at, site, move |number| beacon(&one, number)).await;
+    row("single beacons with 20 goals / without", format!("{ratio:.2}"), ">= 0.90", ratio >= 0.9);
 
     let live = format!("/e/live/{code}");
     let ratio = beside("/e/live", server_at, &bare, 2.0, move |_| request("GET", &live, "", "")).await;

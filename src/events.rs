@@ -316,7 +316,7 @@ impl Sink for Store {
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         // The latest ones, without long texts, so that a start after a busy hour keeps its memory small.
         let text = format!(
-            "SELECT website_id, visitor, time_ms, kind, country, if(strlen(path) <= {RECALLED_PATH}, path, ''), bot <> '' FROM events \
+            "SELECT website_id, visitor, time_ms, kind, country, if(strlen(path) <= {RECALLED_PATH}, path, ''), bot <> '', channel, goals, scroll FROM events \
              WHERE time_ms >= {time_ms} ORDER BY time_ms DESC, rowid DESC LIMIT {RECALLED}"
         );
         let recent = |row: &Row<'_>| {
@@ -328,6 +328,9 @@ impl Sink for Store {
                 country: row.get(4)?,
                 path: row.get(5)?,
                 is_bot: row.get(6)?,
+                channel: row.get(7)?,
+                goals: row.get(8)?,
+                scroll: row.get(9)?,
             })
         };
         let mut events: Vec<RecentEvent> =
@@ -339,6 +342,8 @@ impl Sink for Store {
 
 #[cfg(test)]
 mod edge_tests;
+#[cfg(test)]
+mod goal_tests;
 #[cfg(test)]
 mod recount;
 #[cfg(test)]

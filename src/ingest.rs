@@ -22,6 +22,8 @@ pub mod journal;
 pub mod ledger;
 pub mod limiter;
 pub mod memory;
+mod occurrences;
+mod open_visit;
 pub mod page;
 pub mod place;
 pub mod progress;

@@ -10,6 +10,7 @@ pub mod conversation_message;
 pub mod departure;
 pub mod email_link;
 pub mod erasure;
+pub mod goal;
 pub mod idempotency_key;
 pub mod invitation;
 pub mod ip_exclusion;

@@ -114,6 +114,12 @@ actions! {
     WebsiteExcludePath = "website_exclude_path",
     /// A path exclusion was removed.
     WebsiteRemovePathExclusion = "website_remove_path_exclusion",
+    /// A goal was created.
+    GoalCreate = "goal_create",
+    /// A goal was changed.
+    GoalUpdate = "goal_update",
+    /// A goal was deleted.
+    GoalDelete = "goal_delete",
     /// An API key was created.
     ApiKeyCreate = "api_key_create",
     /// An API key was revoked.

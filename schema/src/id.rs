@@ -23,6 +23,8 @@ pub enum Kind {
     IpExclusion,
     /// `PathExclusion`.
     PathExclusion,
+    /// `Goal`.
+    Goal,
     /// `AuditEntry`.
     AuditEntry,
     /// `Conversation`.
@@ -48,7 +50,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -56,6 +58,7 @@ impl Kind {
         Self::ApiKey,
         Self::IpExclusion,
         Self::PathExclusion,
+        Self::Goal,
         Self::AuditEntry,
         Self::Conversation,
         Self::ConversationMessage,
@@ -72,6 +75,7 @@ impl Kind {
             Self::ApiKey => b'K',
             Self::IpExclusion => b'I',
             Self::PathExclusion => b'P',
+            Self::Goal => b'G',
             Self::AuditEntry => b'A',
             Self::Conversation => b'C',
             Self::ConversationMessage => b'S',
@@ -91,6 +95,7 @@ impl Kind {
             Self::ApiKey => "ApiKey",
             Self::IpExclusion => "IpExclusion",
             Self::PathExclusion => "PathExclusion",
+            Self::Goal => "Goal",
             Self::AuditEntry => "AuditEntry",
             Self::Conversation => "Conversation",
             Self::ConversationMessage => "ConversationMessage",

@@ -34,6 +34,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod conversation;
+pub mod goal;
 pub mod host;
 pub mod invitation;
 mod known_network;
@@ -47,6 +48,7 @@ pub mod password;
 pub mod plan;
 pub mod realtime;
 pub mod schema_index;
+pub mod score;
 pub mod session;
 pub mod team;
 mod text;
@@ -95,6 +97,7 @@ pub struct Mutation(
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
+    goal::GoalMutation,
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,

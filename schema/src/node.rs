@@ -9,6 +9,7 @@ use crate::{
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
     error::{Error, Result},
+    goal::Goal,
     id::{Kind, split_global},
     list::List,
     team::{Membership, Team},
@@ -46,6 +47,8 @@ pub enum Node {
     IpExclusion(IpExclusion),
     /// An excluded path pattern.
     PathExclusion(PathExclusion),
+    /// A goal.
+    Goal(Goal),
     /// An entry of the audit log.
     AuditEntry(AuditEntry),
     /// A conversation.
@@ -83,6 +86,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
         Kind::Webhook => Node::Webhook(crate::webhook::find(cx, uuid).await?),
         Kind::WebhookDelivery => Node::WebhookDelivery(crate::webhook::delivery::find(cx, uuid).await?),
+        Kind::Goal => Node::Goal(crate::goal::find(cx, field, uuid).await?),
     })
 }
 

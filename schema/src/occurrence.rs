@@ -75,7 +75,7 @@ impl WebhookEvent {
 }
 
 /// An amount of money.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Amount {
     /// Millionths of a unit.
     pub micros: i64,
@@ -109,19 +109,19 @@ pub enum Occurrence {
     },
     /// A goal was completed.
     GoalCompleted {
-        /// ID of the goal.
-        goal: Uuid,
+        /// ID of the goal; `None` for a goal call that no goal of the website is about.
+        goal: Option<Uuid>,
         /// Name of the goal.
-        name: String,
+        name: Arc<str>,
         /// Its value, if it has one.
         value: Option<Amount>,
     },
     /// A visitor converted: the first goal completed in a visit.
     VisitorConverted {
-        /// ID of the goal.
-        goal: Uuid,
+        /// ID of the goal, as above.
+        goal: Option<Uuid>,
         /// Name of the goal.
-        name: String,
+        name: Arc<str>,
     },
     /// A visitor's value score crossed 80 upward.
     VisitorHighValue {
@@ -163,7 +163,7 @@ impl Occurrence {
     #[must_use]
     pub const fn goal(&self) -> Option<Uuid> {
         match self {
-            Self::GoalCompleted { goal, .. } | Self::VisitorConverted { goal, .. } => Some(*goal),
+            Self::GoalCompleted { goal, .. } | Self::VisitorConverted { goal, .. } => *goal,
             _ => None,
         }
     }
@@ -187,11 +187,11 @@ impl Occurrence {
             }),
             Self::GoalCompleted { goal, name, value } => json!({
                 "visitor_id": visitor, "website_id": event.website, "event_id": event.id, "goal_id": goal,
-                "goal": name, "page": &*event.path, "value": value.as_ref().map(Amount::json)
+                "goal": &**name, "page": &*event.path, "value": value.as_ref().map(Amount::json)
             }),
             Self::VisitorConverted { goal, name } => json!({
                 "visitor_id": visitor, "website_id": event.website, "event_id": event.id, "goal_id": goal,
-                "goal": name, "page": &*event.path
+                "goal": &**name, "page": &*event.path
             }),
         }
     }
@@ -269,7 +269,10 @@ impl Subscription {
             Occurrence::EventTracked { name, .. } => self.event_names.is_empty() || self.event_names.contains(&**name),
             _ => true,
         };
-        let goal = occurrence.goal().is_none_or(|goal| self.goals.is_empty() || self.goals.contains(&goal));
+        let is_about_goal =
+            matches!(occurrence, Occurrence::GoalCompleted { .. } | Occurrence::VisitorConverted { .. });
+        let is_wanted = || occurrence.goal().is_some_and(|goal| self.goals.contains(&goal));
+        let goal = !is_about_goal || self.goals.is_empty() || is_wanted();
         self.events & occurrence.event().bit() != 0 && named && goal
     }
 }
@@ -410,7 +413,8 @@ mod tests {
     #[test]
     fn goals_of_one_event_make_different_messages_and_bots_none() {
         let subscriptions = [to(1, &WebhookEvent::ALL)];
-        let goal = |goal| Occurrence::GoalCompleted { goal: Uuid::from_u128(goal), name: "Goal".into(), value: None };
+        let goal =
+            |goal| Occurrence::GoalCompleted { goal: Some(Uuid::from_u128(goal)), name: "Goal".into(), value: None };
         let mut outbox = Outbox::default();
         let mut page = event(EventKind::Pageview, "");
         outbox.report(&page, &goal(1), &subscriptions);

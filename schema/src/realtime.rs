@@ -20,6 +20,7 @@ use crate::{
     cost::first_of,
     error::{Error, Result},
     error_code::{ErrorCode, errors},
+    goal::rule::Goals,
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},
@@ -188,7 +189,7 @@ fn change(earlier: i64, later: i64) -> f64 {
 
 fn basis(website: &PublicWebsite, span: Span) -> Basis {
     let currency = website.currency().to_owned();
-    Basis { website: website.id(), span, filters: Vec::new(), currency, bots: false }
+    Basis { website: website.id(), span, filters: Vec::new(), currency, bots: false, goals: Goals::default() }
 }
 
 fn mismatch() -> Error {

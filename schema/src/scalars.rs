@@ -186,6 +186,12 @@ impl Decimal {
         Self { millionths }
     }
 
+    /// The number in millionths.
+    #[must_use]
+    pub const fn millionths(self) -> i128 {
+        self.millionths
+    }
+
     fn exact(text: &str) -> Option<Self> {
         let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |unsigned| (-1, unsigned));
         let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));

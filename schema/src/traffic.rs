@@ -10,6 +10,7 @@ use entity::website;
 use uuid::Uuid;
 
 use crate::{
+    goal::rule::Goals,
     occurrence::Subscription,
     website_row::{ALLOW_LOCALHOST, domains_of},
 };
@@ -176,6 +177,8 @@ pub struct Rules {
     pub currency: String,
     /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
+    /// The website's goals.
+    pub goals: Goals,
     /// Webhooks that hear of the website's visitors; `None` if there are none.
     pub subscriptions: Option<Arc<[Subscription]>>,
 }

@@ -9,13 +9,14 @@ use crate::{
     access::{self, Admin, Caller, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
-        query_input::Question,
+        query_input::{Asked, Question},
         report::Analytics,
     },
     connection::{self, ListOrder, Page, PageArgs, Place, Window},
     constraint::Constraint,
     database::Proof,
     error::{Error, Result},
+    goal::{self, Goal},
     id::Kind,
     list::List,
     plan::{PlanLimits, PlanName},
@@ -368,10 +369,25 @@ impl Website {
         #[graphql(default, desc = "Include bot traffic. `ingest` reports how much of it there was.")]
         include_bots: bool,
     ) -> Result<Analytics> {
-        let zone = timezone.map(|zone| zone.0);
-        let ports = ctx.cx()?.ports();
-        let filters = filters.unwrap_or_default();
-        Ok(Analytics::new(Question::from_input(ports, &self.0, range, zone, filters, compare, include_bots).await?))
+        let cx = ctx.cx()?;
+        let asked = Asked {
+            range,
+            zone: timezone.map(|zone| zone.0),
+            filters: filters.unwrap_or_default(),
+            compare,
+            bots: include_bots,
+            goals: goal::definitions(&cx.loaders().goals(&self.0).await?)?,
+        };
+        Ok(Analytics::new(Question::from_input(cx.ports(), &self.0, asked).await?))
+    }
+
+    /// Goals of the website, oldest first, at most 100.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(Some(goal::MAX_GOALS), None))]
+    async fn goals(&self, ctx: &Context<'_>) -> async_graphql::Result<List<Goal>> {
+        let site = self.0.member()?;
+        let rows = ctx.cx()?.loaders().goals(&self.0).await?;
+        Ok(rows.into_iter().map(|row| Goal::new(site, row)).collect::<Result<_>>()?)
     }
 
     /// Current visitors and counts for today. Restricted to members if `publicRealtime` is false.

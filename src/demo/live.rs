@@ -30,7 +30,13 @@ pub async fn trickle(
         let batch = live.step(now);
         let enriched = |event: Event| {
             let visitor = VisitorKey::Known(event.visitor);
-            Enriched { event: event.with_visitor(visitor), collapse: None, is_named: false, subscriptions: None }
+            Enriched {
+                event: event.with_visitor(visitor),
+                collapse: None,
+                is_named: false,
+                completed: Vec::new(),
+                subscriptions: None,
+            }
         };
         let events: Vec<Enriched> = batch.into_iter().map(enriched).collect();
         if !events.is_empty()

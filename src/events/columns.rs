@@ -67,6 +67,8 @@ struct ReadEvent {
     screen: Arc<str>,
     language: Arc<str>,
     bot: Arc<str>,
+    goals: u8,
+    scroll: u8,
 }
 
 impl From<ReadEvent> for Event {
@@ -80,6 +82,8 @@ impl From<ReadEvent> for Event {
             screen: read.screen,
             language: read.language,
             bot: read.bot,
+            goals: read.goals,
+            scroll: read.scroll,
             ..Self::new(Uuid::from_u128(read.website), Uuid::from_u128(read.id), read.time_ms, read.visitor, kind)
         }
     }
@@ -176,6 +180,9 @@ const COLUMNS: &[Column] = &[
     event("amount_micros", "BIGINT", |event| ValueRef::BigInt(event.amount_micros)),
     event("currency", "VARCHAR", |event| text(&event.currency)),
     kept!(bot: bot, first.bot),
+    event("goals", "UTINYINT", |event| ValueRef::UTinyInt(event.goals)).read(|event, cell| cell.into(&mut event.goals)),
+    event("scroll", "UTINYINT", |event| ValueRef::UTinyInt(event.scroll))
+        .read(|event, cell| cell.into(&mut event.scroll)),
 ];
 
 const fn text(text: &str) -> ValueRef<'_> {
@@ -339,6 +346,8 @@ mod tests {
             amount_micros: -17,
             currency: text("a currency"),
             bot: text("a reason"),
+            goals: 201,
+            scroll: 99,
         }
     }
 
@@ -364,7 +373,8 @@ mod tests {
                             Value::UHugeInt(id) => Uuid::from_u128(id).to_string(),
                             Value::BigInt(number) => number.to_string(),
                             Value::UBigInt(number) => number.to_string(),
-                            Value::UTinyInt(kind) => leaves(&serde_json::json!(EventKind::from_number(kind))).remove(0),
+                            Value::UTinyInt(0) => leaves(&serde_json::json!(EventKind::Pageview)).remove(0),
+                            Value::UTinyInt(number) => number.to_string(),
                             other => format!("{other:?}"),
                         })
                     })

@@ -6,8 +6,9 @@ use schema::{
     analytics::{
         event::{Event, EventKind, VISIT_GAP_MS},
         plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
-        query::{Dimension, Metric, Scope, SortDirection, Span},
+        query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection, Span},
     },
+    goal::rule::Goals,
     ports::Events,
 };
 use uuid::Uuid;
@@ -15,13 +16,13 @@ use uuid::Uuid;
 use super::{
     Store,
     recount::{HOUR, SITE, START, recount, traffic, value_of},
-    tests::{ALL, store},
+    tests::{ALL, filter, store},
 };
 
 const SPAN: Span = Span { start_ms: START, end_ms: START + 48 * HOUR };
 
 fn basis() -> Basis {
-    Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false }
+    Basis { website: SITE, span: SPAN, filters: vec![], currency: "EUR".into(), bots: false, goals: Goals::default() }
 }
 
 async fn ask(store: &Store, panel: Panel) -> Answer {
@@ -65,6 +66,7 @@ fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
         Metric::ViewsPerVisit => ratio(sums.visit_pageviews),
         Metric::ConversionRate => ratio(sums.converted),
         Metric::AverageScore => ratio(sums.score),
+        Metric::GoalValue => (sums.goal_value_micros, 1),
     }
 }
 
@@ -237,4 +239,18 @@ async fn events_of_thousands_of_websites_are_counted_in_one_pass() {
     store.append(events.collect(), i64::MAX).await.unwrap();
     assert_eq!(store.count_since(&websites, START + 1).await.unwrap(), 2_499);
     assert_eq!(store.count_since(&websites[..2], START).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn several_event_filters_are_one_pass() {
+    let store = store(None);
+    let events = traffic(16);
+    store.append(events.clone(), i64::MAX).await.unwrap();
+    let filters: Vec<FilterInput> =
+        (0..20).map(|number| filter(Dimension::Page, FilterOperator::IsNot, &[&format!("/{number}")])).collect();
+    let basis = Basis { filters, ..basis() };
+    let panels = vec![Panel::Totals { metrics: ALL.into_iter().collect() }];
+    let plan = Plan { asker: Asker::Anonymous, basis, panels };
+    let expected = recount(&events, &plan.basis, &|_, _| Some(String::new()), false).remove("").unwrap();
+    assert_eq!(store.ask(&plan).await.unwrap(), [Answer::Totals(expected)]);
 }

@@ -3,9 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use duckdb::{Connection, Row, params_from_iter};
-use schema::analytics::{
-    plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
-    query::{Dimension, Scope},
+use schema::{
+    analytics::{
+        plan::{Answer, Basis, KeyedSums, MetricSet, PageRow, Panel, Sums, VisitorRow},
+        query::{Dimension, Scope},
+    },
+    score,
 };
 
 use super::{
@@ -69,11 +72,12 @@ impl<'a> Pass<'a> {
         panels: impl Iterator<Item = &'p Panel>,
         open: bool,
     ) -> duckdb::Result<Self> {
-        let compiler = Compiler::new(basis, edges);
         let mut dimensions: BTreeSet<Dimension> = BTreeSet::new();
         let mut metrics = MetricSet::NONE;
         let mut uses_slices = false;
+        let mut all = MetricSet::NONE;
         for panel in panels {
+            all = all.union(metrics_of(panel));
             match panel {
                 Panel::Totals { metrics: of_panel } | Panel::Series { metrics: of_panel, .. } => {
                     uses_slices = true;
@@ -86,6 +90,11 @@ impl<'a> Pass<'a> {
                 }
                 Panel::Breakdown { .. } | Panel::Visitors { .. } | Panel::Pages { .. } => {}
             }
+        }
+        let mut compiler = Compiler::new(basis, edges);
+        if compiler.needs_converted(all) {
+            execute(reader, &compiler.converted(last_end_ms(reader, &compiler, open)?, open))?;
+            compiler = compiler.with_converted();
         }
         let mut sources = Sources { open, slices: false, bucket_slices: false };
         if uses_slices {
@@ -126,8 +135,7 @@ impl<'a> Pass<'a> {
                 self.breakdown(&asked, *metrics, *other)
             }
             Panel::Pages { paths } => {
-                let last_end = rows(self.reader, &self.compiler.last_end(self.sources.open), |row| row.get(0))?;
-                let last_end_ms = last_end.first().copied().unwrap_or(i64::MIN);
+                let last_end_ms = last_end_ms(self.reader, &self.compiler, self.sources.open)?;
                 let statement = self.compiler.pages(paths, last_end_ms, self.sources.open);
                 let page = |row: &Row<'_>| {
                     Ok(PageRow {
@@ -167,6 +175,21 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// The metrics that a panel shows or is ordered by.
+fn metrics_of(panel: &Panel) -> MetricSet {
+    match panel {
+        Panel::Totals { metrics } | Panel::Series { metrics, .. } => *metrics,
+        Panel::Breakdown { metrics, order, .. } => metrics.with(*order),
+        Panel::Pages { .. } | Panel::Visitors { .. } => MetricSet::NONE,
+    }
+}
+
+/// The latest end of the visits that continue after the range.
+fn last_end_ms(reader: &Connection, compiler: &Compiler<'_>, open: bool) -> duckdb::Result<i64> {
+    let ends = rows(reader, &compiler.last_end(open), |row| row.get(0))?;
+    Ok(ends.first().copied().unwrap_or(i64::MIN))
+}
+
 fn execute(reader: &Connection, statement: &Statement) -> duckdb::Result<()> {
     reader.execute(&statement.text, params_from_iter(&statement.values)).map(|_| ())
 }
@@ -181,7 +204,7 @@ fn rows<T>(
     prepared.query_map(params_from_iter(&statement.values), |found| row(found))?.collect()
 }
 
-/// Reads sums from twelve columns, in the order of the compiler's facts.
+/// Reads sums from thirteen columns, in the order of the compiler's facts.
 fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
     Ok(Sums {
         visitors: row.get(first)?,
@@ -196,6 +219,7 @@ fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
         revenue_micros: row.get(first + 9)?,
         score: row.get(first + 10)?,
         payments: row.get(first + 11)?,
+        goal_value_micros: row.get(first + 12)?,
     })
 }
 
@@ -213,7 +237,7 @@ fn visitor_of(row: &Row<'_>) -> duckdb::Result<VisitorRow> {
         os: row.get(9)?,
         entry_page: row.get(10)?,
         referrer: row.get(11)?,
-        score: row.get(12)?,
+        score: score::total(row.get(12)?, score::of_history(row.get(14)?, row.get(15)?)),
         interacted: row.get(13)?,
     })
 }

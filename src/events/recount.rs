@@ -1,5 +1,7 @@
 //! An independent recount for tests: random traffic, and its numbers by plain loops over events and visits.
 
+pub mod goals;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
@@ -11,6 +13,8 @@ use schema::analytics::{
     query::{Dimension, FilterInput, FilterOperator, Scope},
 };
 use uuid::Uuid;
+
+use self::goals::{Completed, completed};
 
 pub const SITE: Uuid = Uuid::from_u128(7);
 pub const OTHER_SITE: Uuid = Uuid::from_u128(u128::MAX);
@@ -113,6 +117,8 @@ pub fn traffic(seed: u64) -> Vec<Event> {
                 amount_micros: if is_money { dice.roll(90_000_000) as i64 - 30_000_000 } else { 0 },
                 currency: if is_money { dice.pick(&["USD", "EUR"]).into() } else { "".into() },
                 // A visitor's key can belong to a human and a bot in turn.
+                goals: if dice.roll(6) == 0 { dice.roll(3) as u8 } else { 0 },
+                scroll: if kind == EventKind::Scroll { dice.roll(101) as u8 } else { 0 },
                 bot: if visitor % 4 == 3 && dice.roll(3) == 0 { "user agent" } else { "" }.into(),
                 ..Event::new(website, id, time_ms, visitor, kind)
             });
@@ -199,12 +205,18 @@ pub fn property_of(name: &str, event: &Event) -> Option<String> {
     })
 }
 
-pub fn holds(filter: &FilterInput, visit: &[&Event], event: &Event) -> bool {
+pub fn holds(filter: &FilterInput, visit: &[&Event], event: &Event, basis: &Basis) -> bool {
     let value = match &filter.property {
         Some(name) => property_of(name, event),
+        None if filter.dimension == Dimension::Goal => {
+            return completed(event, basis).iter().any(|completed| value_holds(filter, &completed.goal));
+        }
         None => value_of(filter.dimension, visit, event),
     };
-    let Some(value) = value else { return false };
+    value.is_some_and(|value| value_holds(filter, &value))
+}
+
+fn value_holds(filter: &FilterInput, value: &str) -> bool {
     let any = |says: &dyn Fn(&str) -> bool| filter.values.iter().any(|wanted| says(wanted));
     match filter.operator {
         FilterOperator::Is => any(&|wanted| value == wanted),
@@ -213,7 +225,7 @@ pub fn holds(filter: &FilterInput, visit: &[&Event], event: &Event) -> bool {
         FilterOperator::NotContains => !any(&|wanted| value.contains(wanted)),
         FilterOperator::StartsWith => any(&|wanted| value.starts_with(wanted)),
         FilterOperator::EndsWith => any(&|wanted| value.ends_with(wanted)),
-        FilterOperator::Matches => any(&|wanted| regex::Regex::new(wanted).unwrap().is_match(&value)),
+        FilterOperator::Matches => any(&|wanted| regex::Regex::new(wanted).unwrap().is_match(value)),
     }
 }
 
@@ -236,6 +248,27 @@ pub fn recount(
     key: &dyn Fn(&[&Event], &Event) -> Option<String>,
     by_event: bool,
 ) -> BTreeMap<String, Sums> {
+    recount_keys(
+        events,
+        basis,
+        &|visit, event| key(visit, event).map(|key| (key, completed(event, basis))).into_iter().collect(),
+        by_event,
+    )
+}
+
+/// Sums per goal; `key` names the row of a goal.
+pub fn recount_goals(events: &[Event], basis: &Basis, key: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, Sums> {
+    let keys = |_: &[&Event], event: &Event| {
+        let completed = completed(event, basis).into_iter();
+        completed.filter_map(|completed| Some((key(&completed.goal)?, vec![completed]))).collect()
+    };
+    recount_keys(events, basis, &keys, true)
+}
+
+/// The keys of an event, and the completions that count under each.
+type Keys<'a> = &'a dyn Fn(&[&Event], &Event) -> Vec<(String, Vec<Completed>)>;
+
+fn recount_keys(events: &[Event], basis: &Basis, key: Keys<'_>, by_event: bool) -> BTreeMap<String, Sums> {
     let inside = |time_ms: i64| time_ms >= basis.span.start_ms && time_ms < basis.span.end_ms;
     let (on_events, on_visits): (Vec<_>, Vec<_>) =
         basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
@@ -244,33 +277,36 @@ pub fn recount(
         if !basis.bots && !visit[0].bot.is_empty() {
             continue;
         }
-        if !on_visits.iter().all(|filter| holds(filter, &visit, visit[0])) {
+        if !on_visits.iter().all(|filter| holds(filter, &visit, visit[0], basis)) {
             continue;
         }
-        let did =
-            |filter: &&&FilterInput| visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event));
+        let did = |filter: &&&FilterInput| {
+            visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event, basis))
+        };
         if !by_event && on_events.iter().filter(did).count() < on_events.len() {
             continue;
         }
         let mut keys_of_visit = HashSet::new();
         for event in visit.iter().filter(|event| inside(event.time_ms)) {
-            let any = on_events.is_empty() || on_events.iter().any(|filter| holds(filter, &visit, event));
-            let all = on_events.iter().all(|filter| holds(filter, &visit, event));
+            let any = on_events.is_empty() || on_events.iter().any(|filter| holds(filter, &visit, event, basis));
+            let all = on_events.iter().all(|filter| holds(filter, &visit, event, basis));
             if !any || (by_event && !all) {
                 continue;
             }
-            let Some(key) = key(&visit, event) else { continue };
-            keys_of_visit.insert(key.clone());
-            let tally = tallies.entry(key).or_default();
-            tally.visitors.insert(event.visitor);
-            if all {
-                let counted = counted(event.kind);
-                tally.sums.pageviews += i64::from(counted.is_pageview);
-                tally.sums.events += i64::from(counted.is_event);
-                tally.sums.conversions += i64::from(counted.is_goal);
-                if *event.currency == *basis.currency {
-                    tally.sums.revenue_micros += i128::from(event.amount_micros);
-                    tally.sums.payments += 1;
+            for (key, completed) in key(&visit, event) {
+                keys_of_visit.insert(key.clone());
+                let tally = tallies.entry(key).or_default();
+                tally.visitors.insert(event.visitor);
+                if all {
+                    let counted = counted(event.kind);
+                    tally.sums.pageviews += i64::from(counted.is_pageview);
+                    tally.sums.events += i64::from(counted.is_event);
+                    tally.sums.conversions += completed.len() as i64;
+                    tally.sums.goal_value_micros += completed.iter().map(|completed| completed.micros).sum::<i128>();
+                    if *event.currency == *basis.currency {
+                        tally.sums.revenue_micros += i128::from(event.amount_micros);
+                        tally.sums.payments += 1;
+                    }
                 }
             }
         }
@@ -279,27 +315,41 @@ pub fn recount(
             continue;
         }
         if !by_event {
-            keys_of_visit = key(&visit, visit[0]).into_iter().collect();
+            keys_of_visit = key(&visit, visit[0]).into_iter().map(|(key, _)| key).collect();
         }
         let of = |is: fn(&Counted) -> bool| visit.iter().filter(|event| is(&counted(event.kind))).count() as i64;
-        let (pageviews, goals) = (of(|counted| counted.is_pageview), of(|counted| counted.is_goal));
+        let pageviews = of(|counted| counted.is_pageview);
         let interactions = of(|counted| counted.is_interaction);
+        let converted = visit.iter().any(|event| !completed(event, basis).is_empty());
         for key in keys_of_visit {
             let sums = &mut tallies.entry(key).or_default().sums;
             sums.visits += 1;
             sums.bounces += i64::from(pageviews == 1 && interactions == 0);
             sums.duration_ms += end - start;
             sums.visit_pageviews += pageviews;
-            sums.converted += i64::from(goals > 0);
-            let seconds = (end - start) / 1000;
-            let score = pageviews.min(8) * 5
-                + seconds.min(600) * 30 / 600
-                + interactions.min(3) * 5
-                + if goals > 0 { 15 } else { 0 };
-            sums.score += if pageviews > 3 && seconds < pageviews * 2 { score / 2 } else { score };
+            sums.converted += i64::from(converted);
+            sums.score += recounted_score(&visit);
         }
     }
     tallies.into_iter().map(|(key, tally)| (key, tally.finish())).collect()
+}
+
+/// The score of a visit, by the table of the documentation.
+pub fn recounted_score(visit: &[&Event]) -> i64 {
+    let seconds = (visit[visit.len() - 1].time_ms - visit[0].time_ms) / 1000;
+    let of = |is: fn(&Counted) -> bool| visit.iter().filter(|event| is(&counted(event.kind))).count() as i64;
+    let pages = of(|counted| counted.is_pageview);
+    let lasting = if pages > 3 { pages.min(3 + seconds / 2) } else { pages };
+    let goals: i64 = visit.iter().map(|event| i64::from(event.goals)).sum();
+    let scroll = visit.iter().map(|event| i64::from(event.scroll)).max().unwrap_or(0);
+    let landing = visit.iter().find(|event| event.kind == EventKind::Pageview).unwrap_or(&visit[0]);
+    let source = if landing.acquisition.channel == "Organic Search" { 5 } else { 2 };
+    lasting.min(8) * 3
+        + seconds.min(600) / 30
+        + scroll * 8 / 100
+        + of(|counted| counted.is_interaction).min(4) * 4
+        + goals.min(2) * 7
+        + source
 }
 
 /// Details of one page, by loops over the visits that match the conditions.
@@ -309,8 +359,8 @@ pub fn recounted_page(events: &[Event], basis: &Basis, path: &str) -> PageRow {
     let (mut titled_ms, mut until_ms, mut followed) = (i64::MIN, 0, 0);
     for visit in recounted_visits(events) {
         let fulfils = |filter: &FilterInput| match filter.dimension.scope() {
-            Scope::Visit => holds(filter, &visit, visit[0]),
-            Scope::Event => visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event)),
+            Scope::Visit => holds(filter, &visit, visit[0], basis),
+            Scope::Event => visit.iter().any(|event| inside(event.time_ms) && holds(filter, &visit, event, basis)),
         };
         let is_hidden = !basis.bots && !visit[0].bot.is_empty();
         if is_hidden || !basis.filters.iter().all(fulfils) {

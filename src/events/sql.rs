@@ -9,7 +9,9 @@
 //! - A metric has one definition (in `facts`), whichever panel uses it.
 
 mod buckets;
+mod by_event;
 mod facts;
+mod goals;
 mod pages;
 mod sql_terms;
 mod visitors;
@@ -25,8 +27,8 @@ use schema::analytics::{
 pub use self::sql_terms::{Statement, kinds};
 use self::{
     buckets::Buckets,
-    facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
-    sql_terms::{column, condition, expression, holders},
+    facts::{is_money, needed, order_value, sums},
+    sql_terms::{column, condition, expression},
 };
 use super::dialect;
 
@@ -67,6 +69,7 @@ pub struct Compiler<'a> {
     edges: Option<&'a [i64]>,
     on_visits: Vec<&'a FilterInput>,
     on_events: Vec<&'a FilterInput>,
+    reads_converted: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -74,7 +77,7 @@ impl<'a> Compiler<'a> {
     #[must_use]
     pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>) -> Self {
         let (on_events, on_visits) = basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
-        Self { basis, edges, on_visits, on_events }
+        Self { basis, edges, on_visits, on_events, reads_converted: false }
     }
 
     /// Whether every visit is cut into slices.
@@ -99,10 +102,6 @@ impl<'a> Compiler<'a> {
         format!("e.visitor = {visit}.visitor AND e.time_ms >= {visit}.start_ms AND e.time_ms <= {visit}.end_ms{same}")
     }
 
-    fn visits(open: bool) -> &'static str {
-        if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" }
-    }
-
     /// Conditions on a row of `visits`, with a leading AND.
     fn visit_conditions(&self, statement: &mut Statement) -> String {
         self.on_visits.iter().fold(String::new(), |mut text, filter| {
@@ -113,10 +112,7 @@ impl<'a> Compiler<'a> {
 
     /// One condition per event filter, each on a row of `events`.
     fn event_conditions(&self, statement: &mut Statement) -> Vec<String> {
-        self.on_events
-            .iter()
-            .map(|filter| format!("({}{})", condition(filter, statement), holders(filter.dimension)))
-            .collect()
+        self.on_events.iter().map(|filter| self.event_condition(filter, statement)).collect()
     }
 
     /// Visits that overlap the range, match the conditions on visits, and have an event for each condition on events.
@@ -124,7 +120,7 @@ impl<'a> Compiler<'a> {
         let span = self.basis.span;
         let visits = format!(
             "SELECT v.* FROM {} v WHERE {} AND start_ms < {} AND end_ms >= {}{}",
-            Self::visits(open),
+            self.visits(open),
             self.of_website(),
             span.end_ms,
             span.start_ms,
@@ -176,7 +172,8 @@ impl<'a> Compiler<'a> {
             let _ = write!(text, ", {} AS {}", expression(*dimension), column(*dimension));
             text
         });
-        let every = self.is_sliced() || metrics.has(Metric::Revenue);
+        let counts_completions = self.counts_completions(metrics);
+        let every = self.is_sliced() || counts_completions || metrics.has(Metric::Revenue);
         let visits = self.visits_in_question(open, &mut statement);
         let crosses = match &buckets {
             Some(_) => format!("(start_ms < {0} OR end_ms >= {1} OR end_ms >= b.until_ms)", span.start_ms, span.end_ms),
@@ -202,13 +199,27 @@ impl<'a> Compiler<'a> {
         let revenue = if metrics.has(Metric::Revenue) {
             let currency = statement.bind(&self.basis.currency);
             format!(
-                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1{keys} FROM happened \
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1, 0{keys} FROM happened \
                  WHERE {is_money} AND matches_all",
                 is_money = is_money(&currency),
                 keys = keys("")
             )
         } else {
             String::new()
+        };
+        let (completions, completed) = match counts_completions {
+            true => (self.completion_columns(&mut statement), ", e.completions, e.goal_value"),
+            false => (String::new(), ""),
+        };
+        // Visits carry the completions of a website without goals.
+        let counted = if self.has_goals() { "completions" } else { "0" };
+        let valued = match counts_completions {
+            true => format!(
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, {counted}, 0, 0, 0, 0, goal_value{keys} FROM happened \
+                 WHERE completions > 0 AND matches_all",
+                keys = keys("")
+            ),
+            false => String::new(),
         };
         let candidates = if every { "true".to_owned() } else { crosses };
         let b =
@@ -217,18 +228,18 @@ impl<'a> Compiler<'a> {
             "CREATE OR REPLACE TEMP TABLE slices AS WITH {b}\
              x AS MATERIALIZED (SELECT v.visitor, v.bot, start_ms, end_ms, pageviews, interactions, conversions, score, {whole} AS whole, {cut} AS cut{values} \
                FROM ({visits}) v{join_start} WHERE {candidates}), \
-             e AS (SELECT visitor, bot, time_ms, kind, amount_micros, currency, {all} AS matches_all FROM events WHERE {range}{any}), \
-             happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{x_keys} \
+             e AS (SELECT visitor, bot, time_ms, kind, amount_micros, currency, {all} AS matches_all{completions} FROM events WHERE {range}{any}), \
+             happened AS (SELECT {at} AS at_ms, x.visitor, x.start_ms, x.whole, x.cut, e.kind, e.amount_micros, e.currency, e.matches_all{completed}{x_keys} \
                FROM e JOIN x ON {in_visit}{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER ({is_pageview} AND matches_all) AS pageviews, \
                count(*) FILTER ({is_counted} AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
-               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
+               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments, 0 AS goal_value_micros{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
-               0, (conversions > 0)::INTEGER, 0, score, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+               0, (conversions > 0)::INTEGER, 0, score, 0, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}{valued}",
             is_pageview = kinds(EventKind::is_pageview),
             is_counted = kinds(EventKind::is_counted),
-            is_conversion = kinds(EventKind::is_conversion),
+            is_conversion = if self.has_goals() { "false".to_owned() } else { kinds(EventKind::is_conversion) },
             in_visit = self.in_visit("x"),
             join_start = bucketed("v.start_ms"),
             join_time = bucketed("e.time_ms"),
@@ -255,7 +266,7 @@ impl<'a> Compiler<'a> {
                 .map(|text| format!("{text} AS key"))
                 .into_iter()
                 .chain(needed(metrics).map(|fact| {
-                    if visit { format!("{} AS {}", fact.of_visit, fact.column) } else { fact.column.to_owned() }
+                    if visit { format!("{} AS {}", self.of_visit(fact), fact.column) } else { fact.column.to_owned() }
                 }))
                 .collect::<Vec<_>>()
                 .join(", ")
@@ -265,7 +276,7 @@ impl<'a> Compiler<'a> {
             parts.push(format!(
                 "SELECT {} FROM {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {}{}",
                 columns(key.map(expression), true),
-                Self::visits(sources.open),
+                self.visits(sources.open),
                 self.of_website(),
                 span.start_ms,
                 span.end_ms,
@@ -277,87 +288,6 @@ impl<'a> Compiler<'a> {
             parts.push(format!("SELECT {} FROM slices WHERE NOT whole", columns(key.map(column), false)));
         }
         parts.join(" UNION ALL ")
-    }
-
-    /// The facts aggregated by a breakdown of an event's dimension: of the rows whose key matches `on_key`, each visit once in each
-    /// row it belongs to, or once over all of them `together`.
-    fn event_facts(
-        &self,
-        rows: &Rows<'_>,
-        (on_key, together): (&str, bool),
-        metrics: MetricSet,
-        sources: Sources,
-        statement: &mut Statement,
-    ) -> String {
-        let key = match rows.property {
-            Some(property) => {
-                let pointer = statement.bind(&dialect::pointer_to(property));
-                dialect::property(&pointer)
-            }
-            None => expression(rows.by),
-        };
-        let holders = holders(rows.by);
-        let conditions = self.event_conditions(statement).iter().fold(String::new(), |mut text, condition| {
-            let _ = write!(text, " AND {condition}");
-            text
-        });
-        let of_events = |prefix: &str, statement: &mut Statement| {
-            needed(metrics)
-                .map(|fact| match fact.column {
-                    "revenue_micros" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("CASE WHEN {is_money} THEN amount_micros ELSE 0 END AS revenue_micros")
-                    }
-                    "payments" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("({is_money})::INTEGER AS payments")
-                    }
-                    "visitor" => format!("{prefix}visitor AS visitor"),
-                    column => format!("{} AS {column}", of_event(column)),
-                })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let range = self.events_in_range();
-        let of_visits = needed(metrics).any(|fact| VISIT_FACTS.contains(&fact.column));
-        let mut events = format!(
-            "(SELECT {key} AS key, visitor, bot, time_ms, kind, amount_micros, currency FROM events WHERE {range}{holders}{conditions})"
-        );
-        if !on_key.is_empty() {
-            events = format!("(SELECT * FROM {events} WHERE true{on_key})");
-        }
-        if self.on_visits.is_empty() && !of_visits {
-            return format!("SELECT key, {} FROM {events}", of_events("", statement));
-        }
-        let span = self.basis.span;
-        let visits = format!(
-            "SELECT visitor, bot, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
-            Self::visits(sources.open),
-            self.of_website(),
-            span.end_ms,
-            span.start_ms,
-            self.visit_conditions(statement)
-        );
-        let joined = format!("{events} e JOIN ({visits}) v ON {}", self.in_visit("v"));
-        let mut facts = format!("SELECT key, {} FROM {joined}", of_events("e.", statement));
-        if of_visits {
-            let columns = needed(metrics)
-                .map(|fact| match fact.column {
-                    "visitor" => "NULL::UBIGINT AS visitor".to_owned(),
-                    column if VISIT_FACTS.contains(&column) => format!("{} AS {column}", fact.of_visit),
-                    column => format!("0 AS {column}"),
-                })
-                .collect::<Vec<_>>()
-                .join(", ");
-            let (key, once_per) = if together { ("NULL::VARCHAR", "") } else { ("key", "key, ") };
-            let _ = write!(
-                facts,
-                " UNION ALL SELECT {key} AS key, {columns} FROM (SELECT DISTINCT {once_per}v.visitor, v.bot <> '', start_ms, end_ms, pageviews, interactions, \
-                 conversions, score FROM {joined} WHERE v.start_ms >= {} AND v.start_ms < {})",
-                span.start_ms, span.end_ms
-            );
-        }
-        facts
     }
 
     /// One row: the sums.
@@ -375,20 +305,25 @@ impl<'a> Compiler<'a> {
         let mut statement = Statement::default();
         let buckets = Buckets::new(self.edges.unwrap_or(&[]));
         let span = self.basis.span;
-        let columns = |visit: bool| {
-            needed(metrics)
-                .map(
-                    |fact| if visit { format!("{} AS {}", fact.of_visit, fact.column) } else { fact.column.to_owned() },
-                )
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let columns =
+            |visit: bool| {
+                needed(metrics)
+                    .map(|fact| {
+                        if visit {
+                            format!("{} AS {}", self.of_visit(fact), fact.column)
+                        } else {
+                            fact.column.to_owned()
+                        }
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
         let mut parts = Vec::new();
         if !self.is_sliced() {
             parts.push(format!(
                 "SELECT b.bucket, {} FROM {} v JOIN b ON {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {} AND end_ms < b.until_ms{}",
                 columns(true),
-                Self::visits(sources.open),
+                self.visits(sources.open),
                 buckets.joins("start_ms"),
                 self.of_website(),
                 span.start_ms,
@@ -453,7 +388,7 @@ impl<'a> Compiler<'a> {
             None => String::new(),
         };
         let limit = u64::from(rows.limit) + 1;
-        let order = order_value(rows.order);
+        let order = order_value(rows.order, rows.by);
         let ranking = MetricSet::NONE.with(rows.order);
         let page = format!("{having} ORDER BY o {way}, key LIMIT {limit}");
         let all = metrics.union(ranking);

@@ -8,7 +8,10 @@
 
 use std::sync::Arc;
 
-use schema::analytics::event::{Acquisition, Event, VISIT_GAP_MS};
+use schema::{
+    analytics::event::{Acquisition, Event, VISIT_GAP_MS},
+    score::{self, Behaviour},
+};
 use uuid::Uuid;
 
 use super::{by_visitor::Who, columns::FirstEvent};
@@ -47,6 +50,8 @@ pub struct Visit {
     pub acquisition: Arc<Acquisition>,
     /// Attributes of the first event.
     pub first: FirstEvent,
+    /// What the score counts.
+    behaviour: Behaviour,
 }
 
 impl Visit {
@@ -69,6 +74,7 @@ impl Visit {
             exit: (i64::MIN, 0),
             acquisition: event.acquisition.clone(),
             first: event.into(),
+            behaviour: Behaviour::default(),
         };
         visit.add(event);
         visit
@@ -104,6 +110,7 @@ impl Visit {
             self.first = event.into();
         }
         self.end_ms = self.end_ms.max(time_ms);
+        self.behaviour = self.behaviour.plus(Behaviour::of_event(event.kind, event.goals, event.scroll));
         if event.kind.is_pageview() {
             self.pageviews = self.pageviews.saturating_add(1);
             let at = (time_ms, line_id::order(event.id));
@@ -123,18 +130,10 @@ impl Visit {
         }
     }
 
-    /// Value score of the visit, 0 to 100: page views (5 each, 40 at most), time (30 at ten minutes), interactions (5
-    /// each, 15 at most), a goal completion (15); halved when pages last under two seconds each. Our own weighting,
-    /// because the published ones disagree (CONTRACT 14.1); 80 and above is "high value".
+    /// Value score of the visit by itself.
     #[must_use]
     pub fn score(&self) -> u8 {
         let seconds = (self.end_ms - self.start_ms) / 1000;
-        let pages = i64::from(self.pageviews.clamp(0, 8)) * 5;
-        let time = seconds.clamp(0, 600) * 30 / 600;
-        let interactions = i64::from(self.interactions.clamp(0, 3)) * 5;
-        let goal = if self.conversions > 0 { 15 } else { 0 };
-        let full = pages + time + interactions + goal;
-        let flipping = self.pageviews > 3 && seconds < i64::from(self.pageviews) * 2;
-        u8::try_from(if flipping { full / 2 } else { full }).unwrap_or(100)
+        score::of_visit(self.behaviour, seconds, score::of_channel(&self.acquisition.channel))
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use schema::{
-    analytics::event::{Acquisition, Event, shared},
+    analytics::event::{Acquisition, Event, EventKind, shared},
     error::{Error, Result},
     ports::{Clock, Ids},
 };
@@ -27,6 +27,7 @@ use super::{
     enrich::Enricher,
     identity::{DAY_MS, Identity, Secret},
     page::Page,
+    properties::Properties,
     rules::Site,
     salts::Salts,
     session_agents::SessionAgents,
@@ -95,7 +96,8 @@ impl Chain {
             properties.set("gpc_opted_out", true);
         }
         let money = beacon.money.map(|money| money.or_in(&site.rules.currency)).unwrap_or_default();
-        let event = Event {
+        let scroll = scroll_of(beacon.kind, &properties);
+        let mut event = Event {
             website,
             id,
             time_ms,
@@ -114,8 +116,12 @@ impl Chain {
             amount_micros: money.micros,
             currency: shared(&money.currency),
             bot: shared(bot),
+            goals: 0,
+            scroll,
         };
-        Ok(Enriched { event, collapse, is_named, subscriptions: site.rules.subscriptions.clone() })
+        let completed = site.goals.completed_by(&event);
+        event.goals = u8::try_from(completed.len()).unwrap_or(u8::MAX);
+        Ok(Enriched { event, collapse, is_named, completed, subscriptions: site.rules.subscriptions.clone() })
     }
 
     /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the
@@ -171,6 +177,17 @@ fn hash_of(page: &Page) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&page.host, &page.path, &page.query, &page.fragment).hash(&mut hasher);
     hasher.finish()
+}
+
+/// The scroll position that a milestone or a heartbeat reports, in percent.
+fn scroll_of(kind: EventKind, properties: &Properties) -> u8 {
+    let depth = match kind {
+        EventKind::Scroll => properties.number("depth"),
+        EventKind::Heartbeat => properties.number("scroll_depth"),
+        _ => None,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+    depth.map_or(0, |depth| depth.clamp(0.0, 100.0) as u8)
 }
 
 /// The event ID for an ID given by the sender.

@@ -65,6 +65,9 @@ fn recent_of(event: &Event) -> RecentEvent {
         country: event.place.country.clone(),
         path: path.to_owned(),
         is_bot: !event.bot.is_empty(),
+        channel: event.acquisition.channel.clone(),
+        goals: event.goals,
+        scroll: event.scroll,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Memory of events and visitors: the size of an event, and what the intake remembers of visitors.
 //!
-//! - There may be millions of visitors within half an hour, so each one costs a number and a time.
+//! - There may be millions of visitors within half an hour, so each one costs 24 bytes.
 
 use schema::analytics::event::{Event, VISIT_GAP_MS};
 use uuid::Uuid;
 
+use super::open_visit::{Heard, OpenVisit, Sign};
 use crate::visitor_map::VisitorMap;
 
 /// Page views of one visitor and URL within this time are merged, in milliseconds (CONTRACT 9.4).
@@ -29,14 +30,14 @@ pub fn visitor_key(website: Uuid, visitor: u64, is_bot: bool) -> u64 {
 /// State before a change, to roll back when a group is not written.
 #[derive(Default)]
 pub struct Before {
-    open: Vec<(u64, Option<i64>)>,
+    open: Vec<(u64, Option<OpenVisit>)>,
     viewed: Vec<(u64, Option<i64>)>,
 }
 
 /// Last activity of visitors and of the pages they viewed.
 #[derive(Default)]
 pub struct Visitors {
-    open: VisitorMap<i64>,
+    open: VisitorMap<OpenVisit>,
     swept_ms: i64,
     /// Page views of the last five seconds, by arrival.
     viewed: VisitorMap<i64>,
@@ -51,14 +52,22 @@ impl Visitors {
     #[must_use]
     pub fn is_open(&self, key: u64, time_ms: i64) -> bool {
         let last = self.open.get(key);
-        last.is_some_and(|last| (time_ms - last).abs() <= VISIT_GAP_MS)
+        last.is_some_and(|visit| (time_ms - visit.last_ms()).abs() <= VISIT_GAP_MS)
     }
 
-    /// Records activity of a visitor.
-    pub fn heard(&mut self, key: u64, time_ms: i64, before: &mut Before) {
+    /// Records activity of a visitor. Returns what it changed in the visit.
+    pub fn heard(&mut self, key: u64, sign: &Sign, before: &mut Before) -> Heard {
         let last = self.open.get(key).copied();
         before.open.push((key, last));
-        self.open.insert(key, last.map_or(time_ms, |last| last.max(time_ms)));
+        let (visit, heard) = match last {
+            Some(mut visit) if visit.is_before_end(sign.time_ms) => {
+                let heard = visit.add(sign);
+                (visit, heard)
+            }
+            _ => OpenVisit::begun_by(sign),
+        };
+        self.open.insert(key, visit);
+        heard
     }
 
     /// Whether this view of a page (its hash) repeats one of about the same time; records it otherwise.
@@ -76,14 +85,8 @@ impl Visitors {
 
     /// Rolls back what was not written.
     pub fn undo(&mut self, before: Before) {
-        for (memory, before) in [(&mut self.open, before.open), (&mut self.viewed, before.viewed)] {
-            for (key, last) in before.into_iter().rev() {
-                match last {
-                    Some(last) => memory.insert(key, last),
-                    None => memory.remove(key),
-                };
-            }
-        }
+        restore(&mut self.open, before.open);
+        restore(&mut self.viewed, before.viewed);
     }
 
     /// Drops what has expired. Returns whether a minute has passed since the last time.
@@ -96,17 +99,33 @@ impl Visitors {
             return false;
         }
         self.swept_ms = now_ms;
-        self.open.retain(|last| now_ms - *last <= VISIT_GAP_MS);
+        self.open.retain(|visit| now_ms - visit.last_ms() <= VISIT_GAP_MS);
         true
+    }
+}
+
+/// Puts back values, the latest change first.
+fn restore<V>(memory: &mut VisitorMap<V>, before: Vec<(u64, Option<V>)>) {
+    for (key, value) in before.into_iter().rev() {
+        match value {
+            Some(value) => memory.insert(key, value),
+            None => memory.remove(key),
+        };
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use schema::analytics::event::EventKind;
+
     use super::*;
 
     fn key(visitor: u64) -> u64 {
         visitor_key(Uuid::from_u128(3), visitor, false)
+    }
+
+    fn view(time_ms: i64) -> Sign {
+        Sign::from(&Event::new(Uuid::nil(), Uuid::nil(), time_ms, 0, EventKind::Pageview))
     }
 
     #[test]
@@ -127,11 +146,11 @@ mod tests {
     #[test]
     fn what_is_undone_was_not_heard() {
         let (mut visitors, mut kept) = (Visitors::default(), Before::default());
-        visitors.heard(key(1), 1_000, &mut kept);
+        visitors.heard(key(1), &view(1_000), &mut kept);
         visitors.repeats(key(1), 9, 1_000, &mut kept);
         let mut undone = Before::default();
         for (visitor, time_ms) in [(1, VISIT_GAP_MS * 2), (2, 1_000), (2, 20_000)] {
-            visitors.heard(key(visitor), time_ms, &mut undone);
+            visitors.heard(key(visitor), &view(time_ms), &mut undone);
             assert!(!visitors.repeats(key(visitor), 9, time_ms + 10_000, &mut undone));
         }
         visitors.undo(undone);
@@ -144,7 +163,7 @@ mod tests {
     fn who_has_gone_is_forgotten_once_a_minute() {
         let (mut visitors, mut before) = (Visitors::default(), Before::default());
         assert!(visitors.sweep(10_000_000));
-        visitors.heard(key(1), 10_000_000, &mut before);
+        visitors.heard(key(1), &view(10_000_000), &mut before);
         assert!(!visitors.sweep(10_059_999) && visitors.sweep(10_060_000));
         assert_eq!(visitors.open.values().count(), 1);
         visitors.sweep(10_000_001 + VISIT_GAP_MS);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schema::{analytics::event::Event, occurrence::Subscription, traffic::Outcome};
+use schema::{analytics::event::Event, goal::rule::Completion, occurrence::Subscription, traffic::Outcome};
 use uuid::Uuid;
 
 /// What the visitor of an event follows from. The intake decides, because only it knows which visits are open.
@@ -28,6 +28,8 @@ pub struct Enriched {
     pub collapse: Option<u64>,
     /// Whether its ID was given by the sender, who may send it again.
     pub is_named: bool,
+    /// Goals that it completes.
+    pub completed: Vec<Completion>,
     /// Webhooks that hear of it; `None` if there are none.
     pub subscriptions: Option<Arc<[Subscription]>>,
 }

@@ -35,6 +35,8 @@ use crate::{
     system::SystemClock,
 };
 
+mod goals;
+
 /// A store that refuses everything while it is unavailable.
 struct Flaky {
     store: Store,
@@ -176,7 +178,13 @@ pub fn event(number: u128) -> Event {
 /// The event as the chain hands it over, with an ID of its sender.
 fn named(event: Event) -> Enriched {
     let visitor = VisitorKey::Known(event.visitor);
-    Enriched { event: event.with_visitor(visitor), collapse: None, is_named: true, subscriptions: None }
+    Enriched {
+        event: event.with_visitor(visitor),
+        collapse: None,
+        is_named: true,
+        completed: Vec::new(),
+        subscriptions: None,
+    }
 }
 
 fn incoming(number: u128) -> Submission {

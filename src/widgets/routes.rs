@@ -23,6 +23,7 @@ use schema::{
         zone,
     },
     error::{Error, Result},
+    goal::rule::Goals,
     traffic::Rules,
 };
 use serde::Deserialize;
@@ -119,7 +120,7 @@ impl Widgets {
 
     fn basis(&self, rules: &Rules) -> Basis {
         let (span, currency) = (self.day(rules), rules.currency.clone());
-        Basis { website: rules.website, span, filters: Vec::new(), currency, bots: false }
+        Basis { website: rules.website, span, filters: Vec::new(), currency, bots: false, goals: Goals::default() }
     }
 
     async fn timeline(&self, rules: &Rules) -> Result<PreviewNumbers> {

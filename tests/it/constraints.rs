@@ -17,6 +17,7 @@ use crate::app::{Person, TestApp};
 fn fields() -> Vec<(&'static str, String, Value)> {
     let site = "websiteId: \"<SITE>\", ";
     let of_site = |name: &str| format!("{name}({site}input: $input)");
+    let goal_rule = |rule: &str| format!("goalUpdate({site}input: {{ goalId: \"<GOAL>\", rule: {{ {rule} }} }})");
     let message = json!({ "role": "user", "content": "A" });
     vec![
         ("ApiKeyCreateInput", "apiKeyCreate(input: $input)".to_owned(), json!({ "name": "A" })),
@@ -82,6 +83,21 @@ fn fields() -> Vec<(&'static str, String, Value)> {
         ("WebsiteUpdateRevenueInput", of_site("websiteUpdateRevenue"), json!({})),
         ("WebsiteUpdateNotificationsInput", of_site("websiteUpdateNotifications"), json!({ "preferences": {} })),
         ("WebsiteExcludeIpInput", of_site("websiteExcludeIp"), json!({ "ipAddress": "2001:db8::<N>" })),
+        ("GoalCreateInput", of_site("goalCreate"), json!({ "name": "A<N>", "rule": { "call": { "name": "A" } } })),
+        ("GoalUpdateInput", of_site("goalUpdate"), json!({ "goalId": "<GOAL>" })),
+        ("PageRuleInput", goal_rule("page: $input"), json!({ "pattern": "/A" })),
+        ("EventRuleInput", goal_rule("event: $input"), json!({ "name": "A" })),
+        ("CallRuleInput", goal_rule("call: $input"), json!({ "name": "A" })),
+        (
+            "PropertyConditionInput",
+            goal_rule("event: { name: \"A\", properties: [$input] }"),
+            json!({ "property": "A", "operator": "IS", "values": ["A"] }),
+        ),
+        (
+            "GoalValueInput",
+            format!("goalUpdate({site}input: {{ goalId: \"<GOAL>\", value: $input }})"),
+            json!({ "amount": "1" }),
+        ),
         ("WebsiteExcludePathInput", of_site("websiteExcludePath"), json!({ "pathPattern": "/<N>" })),
         (
             "FilterInput",
@@ -106,7 +122,7 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     };
     let text = |length: usize| match field {
         "domain" | "allowedDomains" => host(length),
-        "pathPattern" => format!("/{}", "x".repeat(length - 1)),
+        "pathPattern" | "pattern" if length > 0 => format!("/{}", "x".repeat(length - 1)),
         _ => "\u{e9}".repeat(length),
     };
     let (mut good, mut bad) = (Vec::new(), Vec::new());
@@ -177,6 +193,7 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     if let Some(max) = number("maxItems") {
         let item = |index: usize| match field {
             "messages" => json!({ "role": "user", "content": "A" }),
+            "properties" => json!({ "property": "A", "operator": "IS", "values": ["A"] }),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();
@@ -224,6 +241,7 @@ struct World {
     site: String,
     conversation: String,
     key: String,
+    goal: String,
     schema: schema::Schema,
     ports: schema::Ports,
     letters: Arc<Letters>,
@@ -244,6 +262,11 @@ impl World {
         let create = "mutation { apiKeyCreate(input: { name: \"A\" }) { apiKey { databaseId } } }";
         let made = app.token(&owner.token).gql(create, json!({})).await;
         let key = made["data"]["apiKeyCreate"]["apiKey"]["databaseId"].as_str().unwrap().to_owned();
+        let create = format!(
+            "mutation {{ goalCreate(websiteId: \"{site}\", input: {{ name: \"G\", rule: {{ call: {{ name: \"A\" }} }} }}) {{ goal {{ databaseId }} }} }}"
+        );
+        let made = app.token(&owner.token).gql(&create, json!({})).await;
+        let goal = made["data"]["goalCreate"]["goal"]["databaseId"].as_str().unwrap().to_owned();
         let letters = Arc::new(Letters::default());
         let ports = schema::Ports { mail: letters.clone(), ..app.ports.clone() };
         app.sign_up(FORGETFUL).await;
@@ -255,6 +278,7 @@ impl World {
             site,
             conversation,
             key,
+            goal,
             schema: schema::build(true),
             ports,
             letters,
@@ -294,6 +318,7 @@ impl World {
                 .replace("<TEAM>", &self.owner.team)
                 .replace("<CONVERSATION>", &self.conversation)
                 .replace("<KEY>", &self.key)
+                .replace("<GOAL>", &self.goal)
                 .replace("<SECRET>", &secret)
                 .replace("<PASSWORD>", &self.password)
                 .replace("<N>", &self.number.to_string())

@@ -127,6 +127,7 @@ impl World {
             "websiteCreate" => json!({ "domain": format!("shop{number}.example"), "name": "Shop" }),
             "websiteExcludeIp" => json!({ "ipAddress": format!("203.0.113.{number}") }),
             "websiteExcludePath" => json!({ "pathPattern": format!("/{number}/*"), "description": "Staff" }),
+            "goalCreate" => json!({ "name": format!("Goal {number}"), "rule": { "call": { "name": "signup" } } }),
             "teamCreate" | "apiKeyCreate" => json!({ "name": format!("Number {number}") }),
             "conversationCreate" => json!({ "title": format!("Number {number}") }),
             "conversationAppendMessage" => json!({ "role": "user", "content": format!("Number {number}") }),

@@ -23,6 +23,7 @@ mod email;
 mod examples;
 mod exclusions;
 mod first_hour;
+mod goals;
 mod health;
 mod idempotency;
 mod ingest;

@@ -17,8 +17,8 @@ use async_graphql::{
     runtime::Timer,
 };
 use entity::{
-    api_key, conversation, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
-    user, website,
+    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion,
+    team, user, website,
 };
 use futures_util::{
     FutureExt as _,
@@ -71,6 +71,10 @@ struct NotificationsOf(Uuid);
 struct IpsOf(Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PathsOf(Uuid);
+
+/// Key for a website's goals, for callers that may see its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct GoalsOf(Uuid);
 
 /// A row and the caller's level on it; no level means no access.
 pub(super) type Reached<M> = (Arc<M>, Option<i16>);
@@ -182,6 +186,11 @@ impl Loaders {
     /// The website's path exclusions, oldest first.
     pub(crate) async fn path_exclusions(&self, site: &Site<Viewer>) -> Result<Vec<path_exclusion::Model>> {
         Ok(self.0.load_one(PathsOf(site.id())).await?.unwrap_or_default())
+    }
+
+    /// The website's goals, oldest first.
+    pub(crate) async fn goals(&self, proof: &impl ShowsWebsite) -> Result<Vec<goal::Model>> {
+        Ok(self.0.load_one(GoalsOf(proof.website().id())).await?.unwrap_or_default())
     }
 }
 

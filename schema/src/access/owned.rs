@@ -1,7 +1,7 @@
 //! Rows that belong to a website, a team or a conversation, found by their own id: with the caller's proof on what they belong to.
 
 use entity::{
-    api_key, conversation_message as message, ip_exclusion, membership, path_exclusion, webhook, webhook_delivery,
+    api_key, conversation_message as message, goal, ip_exclusion, membership, path_exclusion, webhook, webhook_delivery,
 };
 use sea_orm::{EntityTrait, PrimaryKeyTrait};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ macro_rules! owned {
     };
 }
 
-owned!(OfWebsite, website_id: ip_exclusion, path_exclusion);
+owned!(OfWebsite, website_id: goal, ip_exclusion, path_exclusion);
 owned!(OfTeam, team_id: api_key, membership, webhook);
 
 /// The row with this id. Errors: 401, then `NotFound` with this name.

@@ -154,6 +154,12 @@ pub struct Event<V = u64> {
     pub currency: Arc<str>,
     /// Reason for classifying the event as bot traffic; empty for humans. Queries exclude bots by default.
     pub bot: Arc<str>,
+    /// Number of the website's goals that it completed, as they were defined when it arrived.
+    #[serde(default)]
+    pub goals: u8,
+    /// Deepest scroll position that it reports, in percent of the page.
+    #[serde(default)]
+    pub scroll: u8,
 }
 
 /// What events without a value share.
@@ -175,7 +181,7 @@ pub fn shared(text: &str) -> Arc<str> {
 
 impl<V> Event<V> {
     /// How many fields there are.
-    pub const FIELDS: usize = 18;
+    pub const FIELDS: usize = 20;
 
     /// An event about which nothing else is known.
     #[must_use]
@@ -200,6 +206,8 @@ impl<V> Event<V> {
             amount_micros: 0,
             currency: Arc::clone(text),
             bot: Arc::clone(text),
+            goals: 0,
+            scroll: 0,
         }
     }
 
@@ -232,6 +240,8 @@ impl<V> Event<V> {
             amount_micros: self.amount_micros,
             currency: self.currency,
             bot: self.bot,
+            goals: self.goals,
+            scroll: self.scroll,
         }
     }
 }

@@ -174,6 +174,36 @@ fn cut(path: &str) -> &str {
     short.strip_suffix("#!").or_else(|| short.strip_suffix('#')).unwrap_or(short)
 }
 
+/// Whether a pattern matches the whole path; `*` matches any text, including slashes and the empty text.
+///
+/// At worst proportional to pattern times path; backtracks only to the last `*`.
+#[must_use]
+pub fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < path.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(byte) if path.get(t) == Some(byte) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    t = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,5 +288,12 @@ mod tests {
         ] {
             assert_eq!(comparable(path), compared, "{path}");
         }
+    }
+
+    #[test]
+    fn patterns_do_not_explode() {
+        assert!(!fits(&"*a".repeat(200), &"a".repeat(199)));
+        assert!(fits(&"*a".repeat(200), &"a".repeat(200)));
+        assert!(fits("*", "") && fits("/50%_off*", "/50%_off/x") && !fits("/a.c", "/abc"));
     }
 }

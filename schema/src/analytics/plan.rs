@@ -9,6 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::query::{Dimension, FilterInput, Metric, SortDirection, Span};
+use crate::goal::rule::Goals;
 
 /// What all panels of a plan share. Equal values give equal results as long as the website's data does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,6 +24,8 @@ pub struct Basis {
     pub currency: String,
     /// Whether to include bot traffic.
     pub bots: bool,
+    /// The website's goals.
+    pub goals: Goals,
 }
 
 /// A set of metrics, so that an engine computes only what was requested.
@@ -163,7 +166,7 @@ pub struct Sums {
     pub duration_ms: i64,
     /// Page views of `visits`, inside or outside the range.
     pub visit_pageviews: i64,
-    /// Goal completions in the range.
+    /// Goal completions in the range: an event that completes two goals counts twice. In a row of a goal, its own only.
     pub conversions: i64,
     /// Visits (of `visits`) with a goal completion.
     pub converted: i64,
@@ -173,6 +176,8 @@ pub struct Sums {
     pub score: i64,
     /// Number of events summed in `revenue_micros`.
     pub payments: i64,
+    /// Value of the goal completions in `conversions`, in millionths of the basis's currency.
+    pub goal_value_micros: i128,
 }
 
 impl Sums {
@@ -252,8 +257,8 @@ pub struct VisitorRow {
     pub entry_page: String,
     /// Referrer host of the latest visit; empty for none.
     pub referrer: String,
-    /// Value score of the latest visit, 0 to 100.
-    pub score: i64,
+    /// Value score, 0 to 100: of the latest visit, with those before it.
+    pub score: u8,
     /// Whether the latest visit had an interaction event.
     pub interacted: bool,
 }

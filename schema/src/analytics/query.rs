@@ -4,6 +4,7 @@
 
 use async_graphql::{Enum, InputObject, OneofObject};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::event::EventKind;
 use crate::constraint::{Constrained, Constraint};
@@ -27,12 +28,15 @@ pub enum Metric {
     ViewsPerVisit,
     /// Goal completions.
     Conversions,
-    /// Share of visits with at least one goal completion, 0 to 1.
+    /// Share of visits with at least one goal completion, 0 to 1. In a breakdown by GOAL: share of all visits with a
+    /// completion of that goal.
     ConversionRate,
     /// Revenue from revenue events and from goals with a value.
     Revenue,
     /// Mean value score of visits, 0 to 100.
     AverageScore,
+    /// Value of goal completions.
+    GoalValue,
 }
 
 /// A dimension to group by or filter on.
@@ -204,7 +208,8 @@ impl Dimension {
 }
 
 /// Comparison operator of a filter.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FilterOperator {
     /// Equals one of the values. The empty string matches a missing value.
     Is,
@@ -224,7 +229,7 @@ pub enum FilterOperator {
 }
 
 /// Name of an event property.
-pub(super) const PROPERTY: Constraint = Constraint::length(1, 200);
+pub(crate) const PROPERTY: Constraint = Constraint::length(1, 200);
 
 /// Values of one filter.
 pub(super) const VALUES: Constraint = Constraint::list(100).not_empty().at_most(2_000);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     access::{WebsiteView, public_access::for_members},
     error::{Error, Result},
+    goal::rule::Goals,
     ports::Ports,
 };
 
@@ -62,6 +63,23 @@ pub struct Question {
     pub audience: Audience,
 }
 
+/// What a caller asks about a website, before it is checked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The time range.
+    pub range: RangeInput,
+    /// Time zone of calendar units; `None` for the website's.
+    pub zone: Option<Tz>,
+    /// Conditions, combined with AND.
+    pub filters: Vec<FilterInput>,
+    /// Comparison period; `None` for none.
+    pub compare: Option<Comparison>,
+    /// Whether to include bot traffic.
+    pub bots: bool,
+    /// The website's goals.
+    pub goals: Goals,
+}
+
 /// Audience of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -101,15 +119,8 @@ impl Question {
     /// # Errors
     /// `Invalid`, naming `range` or `filters` and what is allowed; `Forbidden` when an anonymous caller queries event
     /// properties.
-    pub async fn from_input(
-        ports: &Ports,
-        view: &WebsiteView,
-        range: RangeInput,
-        zone: Option<Tz>,
-        filters: Vec<FilterInput>,
-        compare: Option<Comparison>,
-        bots: bool,
-    ) -> Result<Self> {
+    pub async fn from_input(ports: &Ports, view: &WebsiteView, asked: Asked) -> Result<Self> {
+        let Asked { range, zone, filters, compare, bots, goals } = asked;
         check_filters(&filters)?;
         let website = view.website();
         let audience = match view.is_public() {
@@ -130,7 +141,8 @@ impl Question {
             _ => None,
         };
         let span = zone::resolve(range, zone, ports.clock.now(), first)?;
-        let basis = Basis { website: website.id(), span, filters, currency: website.currency().to_owned(), bots };
+        let currency = website.currency().to_owned();
+        let basis = Basis { website: website.id(), span, filters, currency, bots, goals };
         let previous = compare.map(|compare| Basis { span: compared(range, span, compare, zone), ..basis.clone() });
         let asker = match audience {
             Audience::Team => Asker::Team(website.team_id()),

@@ -100,10 +100,10 @@ impl Analytics {
 
     async fn totals_of(&self, cx: &Cx, basis: &Basis, metrics: MetricSet) -> Result<Metrics> {
         if metrics.is_empty() {
-            return Ok(Metrics { sums: Sums::default(), currency: self.currency.clone() });
+            return Ok(Metrics::new(Sums::default(), self.currency.as_ref()));
         }
         match cx.loaders().panel(&self.question.view, self.question.asker, basis, Panel::Totals { metrics }).await? {
-            Answer::Totals(sums) => Ok(Metrics { sums, currency: self.currency.clone() }),
+            Answer::Totals(sums) => Ok(Metrics::new(sums, self.currency.as_ref())),
             _ => Err(mismatch()),
         }
     }
@@ -175,7 +175,7 @@ impl Analytics {
             .map(|start_ms| SeriesPoint {
                 start: Instant::from_millis(*start_ms),
                 date: Date(zone::local_date(zone, Instant::from_millis(*start_ms).0)),
-                metrics: Metrics { sums: Sums::default(), currency: self.currency.clone() },
+                metrics: Metrics::new(Sums::default(), self.currency.as_ref()),
             })
             .collect();
         if !metrics.is_empty() {
@@ -197,9 +197,9 @@ impl Analytics {
     }
 
     /// Metrics per value of a dimension. Default order, descending: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by
-    /// VISITS, EVENT by EVENTS, all others by VISITORS. Ties are sorted by value, so that paging never skips or repeats
-    /// a row. Anonymous callers cannot use `property` or order by REVENUE; they can break down by TITLE, EVENT and GOAL
-    /// only if the website's `publicDetails` is true.
+    /// VISITS, EVENT by EVENTS, all others by VISITORS. Ties are sorted by value, so that paging never skips or
+    /// repeats a row. Anonymous callers cannot use `property` or order by REVENUE or GOAL_VALUE; they can break down
+    /// by TITLE, EVENT and GOAL only if the website's `publicDetails` is true.
     #[expect(clippy::too_many_arguments, reason = "one per argument of the field")]
     async fn breakdown(
         &self,
@@ -218,7 +218,8 @@ impl Analytics {
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
         self.question.audience.may_ask(by)?;
-        if property.is_some() || order_by.as_ref().is_some_and(|order| order.metric == Metric::Revenue) {
+        let is_money = |order: &BreakdownOrder| matches!(order.metric, Metric::Revenue | Metric::GoalValue);
+        if property.is_some() || order_by.as_ref().is_some_and(is_money) {
             self.question.audience.members_only()?;
         }
         let limit = page_size(first, MAX_ROWS)?;
@@ -244,12 +245,11 @@ impl Analytics {
             search: check_search(by, search)?,
             other: rest.exists(),
         };
-        let whole = async {
-            match shares {
-                true => self.totals_of(cx, basis, MetricSet::NONE.with(Metric::Visitors)).await.map(Some),
-                false => Ok(None),
-            }
-        };
+        // Rows of a goal are compared with all visits.
+        let rates = by == Dimension::Goal && metrics.has(Metric::ConversionRate);
+        let compared = [(shares, Metric::Visitors), (rates, Metric::Visits)];
+        let compared: MetricSet = compared.into_iter().filter(|(asked, _)| *asked).map(|(_, metric)| metric).collect();
+        let whole = self.totals_of(cx, basis, compared);
         let (answer, whole) =
             futures_util::try_join!(cx.loaders().panel(&self.question.view, self.question.asker, basis, panel), whole)?;
         let Answer::Breakdown { rows, more, other } = answer else { return Err(mismatch()) };
@@ -269,7 +269,8 @@ impl Analytics {
             let page = Page::from(row);
             if has_titles { page } else { Page { title: None, ..page } }
         };
-        let whole = whole.map_or(0, |metrics| metrics.sums.visitors);
+        let visits_of_all = rates.then_some(whole.sums.visits);
+        let whole = whole.sums.visitors;
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
         let share = |row: &KeyedSums| (whole > 0).then(|| row.sums.visitors as f64 / whole as f64);
         Ok(BreakdownConnection {
@@ -281,11 +282,12 @@ impl Analytics {
                     row,
                     page: pages.next().map(page_of),
                     currency: self.currency.clone(),
+                    visits_of_all,
                 })
                 .collect(),
             more,
             is_first,
-            other: Metrics { sums: other.unwrap_or_default(), currency: self.currency.clone() },
+            other: Metrics { visits_of_all, ..Metrics::new(other.unwrap_or_default(), self.currency.as_ref()) },
         })
     }
 

@@ -125,6 +125,12 @@ pub struct RecentEvent {
     pub path: String,
     /// Whether the event is bot traffic.
     pub is_bot: bool,
+    /// Channel of its acquisition; empty for none.
+    pub channel: String,
+    /// Number of goals that it completed.
+    pub goals: u8,
+    /// Deepest scroll position that it reports, in percent.
+    pub scroll: u8,
 }
 
 /// Result of storing a batch.

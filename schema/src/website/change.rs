@@ -55,6 +55,12 @@ settings! {
     PathExcluded: Editor, WebsiteExcludePath;
     /// A removed path exclusion.
     PathIncluded: Editor, WebsiteRemovePathExclusion;
+    /// A new goal.
+    GoalCreated: Editor, GoalCreate;
+    /// A changed goal.
+    GoalUpdated: Editor, GoalUpdate;
+    /// A deleted goal.
+    GoalDeleted: Editor, GoalDelete;
 }
 
 /// A change of a website in progress. Dropping it rolls it back.

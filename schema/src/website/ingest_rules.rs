@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use entity::{ip_exclusion, path_exclusion, webhook, website};
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use entity::{goal, ip_exclusion, path_exclusion, webhook, website};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::{
     access::Operator,
     error::Result,
+    goal::{definitions, rule::Goals},
     occurrence::Subscription,
     ports::Ports,
     traffic::{Rules, Senders},
@@ -52,6 +53,14 @@ pub async fn state(ports: &Ports, operator: &Operator) -> Result<State> {
     Ok(State { count: u64::try_from(count).unwrap_or(0), newest })
 }
 
+/// The goals of rows; none if one of them is of a later version, so that events are still accepted.
+fn known(rows: &[goal::Model]) -> Goals {
+    definitions(rows).unwrap_or_else(|error| {
+        tracing::warn!(error.code = error.code(), "the goals of a website cannot be read");
+        Goals::default()
+    })
+}
+
 /// The rules of websites.
 pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Result<Vec<Rules>> {
     let changed = match which {
@@ -75,9 +84,17 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
     for row in path_exclusion::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
+    let mut goals: HashMap<Uuid, Vec<goal::Model>> = HashMap::new();
+    let of_rows = of(&|ids| Condition::all().add(goal::Column::WebsiteId.is_in(ids)));
+    let oldest_first =
+        goal::Entity::find().filter(of_rows).order_by_asc(goal::Column::CreatedAt).order_by_asc(goal::Column::Id);
+    for row in oldest_first.all(ports.database.reader(operator)).await? {
+        goals.entry(row.website_id).or_default().push(row);
+    }
     let subscribers = subscribers(ports, operator, &rows, which).await?;
     let rules = rows.into_iter().map(|row| Rules {
         subscriptions: subscriptions_of(&row, &subscribers),
+        goals: goals.remove(&row.id).map(|rows| known(&rows)).unwrap_or_default(),
         timezone: zone_of(&row),
         website: row.id,
         team: row.team_id,

@@ -105,10 +105,10 @@ const CURRENCIES: &[&str] = &[
 ];
 
 /// Code of a currency.
-const CURRENCY: Constraint = Constraint::one_of(CURRENCIES);
+pub(crate) const CURRENCY: Constraint = Constraint::one_of(CURRENCIES);
 
 /// Checks a currency. Errors: `Invalid` for `field`.
-fn checked_currency(field: &str, code: &str) -> Result<String> {
+pub(crate) fn checked_currency(field: &str, code: &str) -> Result<String> {
     if CURRENCY.allows(code) {
         return Ok(code.to_owned());
     }

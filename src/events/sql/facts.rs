@@ -1,6 +1,10 @@
 //! Facts and metrics: what a visit or an event contributes to each column, and how metrics are computed from the sums.
 
-use schema::analytics::{event::EventKind, plan::MetricSet, query::Metric};
+use schema::analytics::{
+    event::EventKind,
+    plan::MetricSet,
+    query::{Dimension, Metric},
+};
 
 use super::{super::dialect, kinds};
 
@@ -39,6 +43,7 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "revenue_micros", of_visit: "0", metrics: &[Metric::Revenue] },
     Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
     Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
+    Fact { column: "goal_value_micros", of_visit: "0", metrics: &[Metric::GoalValue] },
 ];
 
 /// Condition for events with revenue in the currency.
@@ -56,7 +61,8 @@ pub(super) fn of_event(column: &str) -> String {
         "visitor" => "visitor".to_owned(),
         "pageviews" => one_of(kinds(EventKind::is_pageview)),
         "events" => one_of(kinds(EventKind::is_counted)),
-        "conversions" => one_of(kinds(EventKind::is_conversion)),
+        "conversions" => "completions".to_owned(),
+        "goal_value_micros" => "goal_value".to_owned(),
         _ => "0".to_owned(),
     }
 }
@@ -73,8 +79,10 @@ pub(super) fn sums(metrics: MetricSet) -> String {
             let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
             match (wanted, fact.column) {
                 // Any number of amounts fits, so that no event can make the query fail.
-                (true, "revenue_micros") => "coalesce(sum(revenue_micros), 0)::HUGEINT".to_owned(),
-                (false, "revenue_micros") => "0::HUGEINT".to_owned(),
+                (true, column @ ("revenue_micros" | "goal_value_micros")) => {
+                    format!("coalesce(sum({column}), 0)::HUGEINT")
+                }
+                (false, "revenue_micros" | "goal_value_micros") => "0::HUGEINT".to_owned(),
                 (false, _) => "0::BIGINT".to_owned(),
                 (true, "visitor") => dialect::distinct("visitor"),
                 (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
@@ -86,7 +94,7 @@ pub(super) fn sums(metrics: MetricSet) -> String {
 
 /// The value that orders rows by a metric, an integer (see [`schema::analytics::plan::KeyedSums::order`]); a ratio of nothing comes
 /// last in descending order.
-pub(super) fn order_value(metric: Metric) -> String {
+pub(super) fn order_value(metric: Metric, by: Dimension) -> String {
     const ONE: i64 = 1 << 62;
     let sum = |column: &str| format!("sum({column})::HUGEINT");
     let ratio = |part: &str| {
@@ -101,8 +109,11 @@ pub(super) fn order_value(metric: Metric) -> String {
         Metric::VisitDurationSeconds => ratio("duration_ms"),
         Metric::ViewsPerVisit => ratio("visit_pageviews"),
         Metric::Conversions => sum("conversions"),
+        // All rows are shares of the same visits.
+        Metric::ConversionRate if by == Dimension::Goal => sum("converted"),
         Metric::ConversionRate => ratio("converted"),
         Metric::Revenue => sum("revenue_micros"),
         Metric::AverageScore => ratio("score"),
+        Metric::GoalValue => sum("goal_value_micros"),
     }
 }

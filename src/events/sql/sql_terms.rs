@@ -68,11 +68,16 @@ pub(super) fn condition(filter: &FilterInput, statement: &mut Statement) -> Stri
         }
         None => expression(filter.dimension),
     };
-    let values: Vec<String> = filter.values.iter().map(|value| statement.bind(value)).collect();
+    compared(&text, filter.operator, &filter.values, statement)
+}
+
+/// Condition that compares a text with values.
+pub(super) fn compared(text: &str, operator: FilterOperator, values: &[String], statement: &mut Statement) -> String {
+    let values: Vec<String> = values.iter().map(|value| statement.bind(value)).collect();
     let any = |says: fn(&str, &str) -> String| {
-        format!("({})", values.iter().map(|value| says(&text, value)).collect::<Vec<_>>().join(" OR "))
+        format!("({})", values.iter().map(|value| says(text, value)).collect::<Vec<_>>().join(" OR "))
     };
-    match filter.operator {
+    match operator {
         FilterOperator::Is => format!("{text} IN ({})", values.join(", ")),
         FilterOperator::IsNot => format!("{text} NOT IN ({})", values.join(", ")),
         FilterOperator::Contains => any(dialect::contains),

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use schema::{
     analytics::event::Event,
     error::{Error, Result},
-    occurrence::{Occurrence, Outbox, OutboxMessage},
+    occurrence::{Outbox, OutboxMessage},
     ports::{Clock, RecentEvent},
     traffic::Outcome,
 };
@@ -23,6 +23,8 @@ use crate::{
         identity::DAY_MS,
         journal::{Counts, Entry, Group, Writer, Written},
         memory::{Before, Visitors, visitor_key},
+        occurrences::occurrences,
+        open_visit::Sign,
         progress::State,
         seen::{Seen, key_of},
         submission::{Enriched, VisitorKey},
@@ -69,7 +71,7 @@ impl Sequencer {
         visitors.sweep(clock.now().timestamp_millis());
         for event in recent {
             let key = visitor_key(event.website, event.visitor, event.is_bot);
-            visitors.heard(key, event.time_ms, &mut Before::default());
+            visitors.heard(key, &Sign::from(event), &mut Before::default());
         }
         let gone = FxHashSet::default();
         (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
@@ -281,7 +283,7 @@ impl Sequencer {
     }
 
     fn decide(&mut self, enriched: Enriched, undo: &mut Undo, stored: &mut Stored) -> Outcome {
-        let Enriched { event, collapse, is_named, subscriptions } = enriched;
+        let Enriched { event, collapse, is_named, completed, subscriptions } = enriched;
         let (website, is_bot) = (event.website, !event.bot.is_empty());
         let id = match event.visitor {
             VisitorKey::Known(visitor) => visitor,
@@ -308,13 +310,13 @@ impl Sequencer {
         if collapse.is_some_and(|page| self.visitors.repeats(visitor, page, time_ms, &mut undo.visitors)) {
             return Outcome::Duplicate;
         }
-        self.visitors.heard(visitor, time_ms, &mut undo.visitors);
+        let heard = self.visitors.heard(visitor, &Sign::from(&event), &mut undo.visitors);
         let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
         let event = event.with_visitor(id);
-        if let Some(subscriptions) = subscriptions
-            && let Some(occurrence) = Occurrence::from_event(&event)
-        {
-            stored.outbox.report(&event, &occurrence, &subscriptions);
+        if let Some(subscriptions) = subscriptions {
+            for occurrence in occurrences(&event, completed, heard) {
+                stored.outbox.report(&event, &occurrence, &subscriptions);
+            }
         }
         stored.events.push(event);
         outcome

@@ -71,6 +71,8 @@ impl Types {
                 "HexColor" => "\"#000000\"".to_owned(),
                 "UUID" => "\"00000000-0000-4000-8000-000000000000\"".to_owned(),
                 "URL" => "\"https://shop.example/\"".to_owned(),
+                // One of its fields, all of which are nullable.
+                "GoalRuleInput" => "{ call: { name: \"\" } }".to_owned(),
                 other => match &self.kinds[other] {
                     TypeKind::Enum(values) => values.values[0].node.value.node.to_string(),
                     TypeKind::InputObject(input) => {
@@ -155,7 +157,7 @@ fn id_of(root: &str, field: &str) -> &'static str {
         "id" if root.starts_with("team") => "TEAM",
         "id" if root.starts_with("conversation") => "CONVERSATION",
         // Children that their parent does not have.
-        "memberId" | "exclusionId" | "userId" | "newOwnerId" => "NONE",
+        "memberId" | "exclusionId" | "goalId" | "userId" | "newOwnerId" => "NONE",
         other => panic!("the matrix does not know what {root}'s {other} is the id of"),
     }
 }

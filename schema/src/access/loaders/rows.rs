@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 use entity::{
-    api_key, conversation, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion, team,
-    user, website,
+    api_key, conversation, goal, ip_exclusion, membership, notification_preferences, ownership_offer, path_exclusion,
+    team, user, website,
 };
 use sea_orm::{
     ColumnTrait as _, DatabaseConnection, EntityTrait, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -14,7 +14,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{ChatKey, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow};
+use super::{
+    ChatKey, GoalsOf, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow,
+};
 use crate::{
     caller::Caller,
     error::{Error, Result},
@@ -150,7 +152,7 @@ impl Loader<NotificationsOf> for Rows {
     }
 }
 
-macro_rules! exclusions_loader {
+macro_rules! list_loader {
     ($key:ident, $entity:ident) => {
         impl Loader<$key> for Rows {
             type Value = Vec<$entity::Model>;
@@ -174,5 +176,6 @@ macro_rules! exclusions_loader {
     };
 }
 
-exclusions_loader!(IpsOf, ip_exclusion);
-exclusions_loader!(PathsOf, path_exclusion);
+list_loader!(IpsOf, ip_exclusion);
+list_loader!(PathsOf, path_exclusion);
+list_loader!(GoalsOf, goal);

@@ -42,6 +42,7 @@ pub struct BreakdownRow {
     pub(super) page: Option<Page>,
     pub(super) share: Option<f64>,
     pub(super) currency: Option<Arc<str>>,
+    pub(super) visits_of_all: Option<i64>,
 }
 
 /// One value of a dimension with its metrics.
@@ -81,7 +82,7 @@ impl BreakdownRow {
 
     /// Metrics of the row.
     async fn metrics(&self) -> Metrics {
-        Metrics { sums: self.row.sums, currency: self.currency.clone() }
+        Metrics { visits_of_all: self.visits_of_all, ..Metrics::new(self.row.sums, self.currency.as_ref()) }
     }
 }
 

@@ -35,6 +35,15 @@ pub struct Metrics {
     pub(super) sums: Sums,
     /// `None`: revenue is hidden.
     pub(super) currency: Option<Arc<str>>,
+    /// In a row of a goal: all visits of the query, of which `conversionRate` is a share.
+    pub(super) visits_of_all: Option<i64>,
+}
+
+impl Metrics {
+    /// The metrics of these sums.
+    pub(super) fn new(sums: Sums, currency: Option<&Arc<str>>) -> Self {
+        Self { sums, currency: currency.cloned(), visits_of_all: None }
+    }
 }
 
 /// The metrics of a period, bucket or row. The definition of each metric does not depend on which others are requested.
@@ -78,14 +87,24 @@ impl Metrics {
         self.sums.views_per_visit()
     }
 
-    /// Goal completions in the period.
+    /// Goal completions in the period. An event that completes two goals counts twice.
     async fn conversions(&self) -> BigInt {
         BigInt(self.sums.conversions)
     }
 
-    /// Share of visits with at least one goal completion, 0 to 1. Null if there are no visits.
+    /// Share of visits with at least one goal completion, 0 to 1. In a breakdown by GOAL: share of all visits of the query
+    /// with a completion of that goal. Null if there are no visits.
     async fn conversion_rate(&self) -> Option<f64> {
-        self.sums.conversion_rate()
+        match self.visits_of_all {
+            Some(visits) => Sums { visits, ..self.sums }.conversion_rate(),
+            None => self.sums.conversion_rate(),
+        }
+    }
+
+    /// Value of the goal completions in the period in the website's currency: the goal's fixed value or, without one, the
+    /// amount of the event. Amounts in other currencies are excluded. Null for anonymous callers.
+    async fn goal_value(&self) -> Option<Money> {
+        Some(Money::from_micros(self.sums.goal_value_micros, self.currency.as_deref()?))
     }
 
     /// Revenue in the period in the website's currency, from revenue events and goal values, less refunds. Amounts in
@@ -115,6 +134,7 @@ pub(super) fn metrics_in(selection: &Lookahead<'_>) -> MetricSet {
         ("conversionRate", Metric::ConversionRate),
         ("revenue", Metric::Revenue),
         ("averageScore", Metric::AverageScore),
+        ("goalValue", Metric::GoalValue),
     ]
     .into_iter()
     .filter(|(field, _)| selection.field(field).exists())

@@ -8,6 +8,7 @@ use crate::{
     connection::PageInfo,
     list::List,
     scalars::{BigInt, Instant},
+    score::Tier,
 };
 
 /// Device type of a visitor.
@@ -83,9 +84,15 @@ impl Visitor {
         known(&self.row.os)
     }
 
-    /// Value score of the latest visit, 0 to 100; 80 and above is high.
+    /// Value score, 0 to 100; 80 and above is high. It counts what the visitor did in the latest visit, its source, and
+    /// the visits of the 30 days before it.
     async fn value_score(&self) -> i32 {
-        i32::try_from(self.row.score).unwrap_or(100)
+        self.row.score.into()
+    }
+
+    /// Band of `valueScore`.
+    async fn tier(&self) -> Tier {
+        Tier::from_score(self.row.score)
     }
 
     /// Start time of the latest visit, UTC.
