@@ -33,6 +33,7 @@ pub mod seen;
 pub mod session_agents;
 pub mod sites;
 pub mod submission;
+pub mod traits;
 
 #[cfg(test)]
 mod tests;

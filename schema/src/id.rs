@@ -29,6 +29,8 @@ pub enum Kind {
     Conversation,
     /// `ConversationMessage`.
     ConversationMessage,
+    /// `Person`.
+    Person,
 }
 
 /// Encodes a text as an opaque cursor.
@@ -44,7 +46,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -55,6 +57,7 @@ impl Kind {
         Self::AuditEntry,
         Self::Conversation,
         Self::ConversationMessage,
+        Self::Person,
     ];
 
     fn letter(self) -> u8 {
@@ -69,6 +72,7 @@ impl Kind {
             Self::AuditEntry => b'A',
             Self::Conversation => b'C',
             Self::ConversationMessage => b'S',
+            Self::Person => b'H',
         }
     }
 
@@ -86,6 +90,7 @@ impl Kind {
             Self::AuditEntry => "AuditEntry",
             Self::Conversation => "Conversation",
             Self::ConversationMessage => "ConversationMessage",
+            Self::Person => "Person",
         }
     }
 

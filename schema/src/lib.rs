@@ -42,6 +42,7 @@ pub mod node;
 pub mod onboarding;
 pub mod operator_lists;
 pub mod password;
+pub mod people;
 pub mod plan;
 pub mod realtime;
 pub mod schema_index;
@@ -98,6 +99,7 @@ pub struct Mutation(
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
     api_key::ApiKeyMutation,
+    people::forgetting::ForgettingMutation,
 );
 
 /// Subscriptions. A stream of results that lasts until the client or the server ends it.

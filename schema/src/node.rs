@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     id::{Kind, split_global},
     list::List,
+    people::Person,
     team::{Membership, Team},
     user::User,
     website::{
@@ -51,6 +52,8 @@ pub enum Node {
     Conversation(Conversation),
     /// A message of a conversation.
     ConversationMessage(ConversationMessage),
+    /// A person.
+    Person(Person),
 }
 
 // Rules
@@ -75,6 +78,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::AuditEntry => Node::AuditEntry(crate::audit::find(cx, uuid).await?),
         Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
         Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
+        Kind::Person => Node::Person(crate::people::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
     })
 }

@@ -339,6 +339,7 @@ mod tests {
             amount_micros: -17,
             currency: text("a currency"),
             bot: text("a reason"),
+            traits: text(""),
         }
     }
 

@@ -22,7 +22,7 @@ use schema::analytics::{
     query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
 
-pub use self::sql_terms::{Statement, kinds};
+pub use self::sql_terms::{Statement, compare, kinds};
 use self::{
     buckets::Buckets,
     facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},

@@ -114,6 +114,7 @@ impl Chain {
             amount_micros: money.micros,
             currency: shared(&money.currency),
             bot: shared(bot),
+            traits: shared(&beacon.traits),
         };
         Ok(Enriched { event, collapse, is_named })
     }

@@ -74,6 +74,11 @@ impl Visitors {
         false
     }
 
+    /// Forgets a visitor.
+    pub fn forget(&mut self, key: u64) {
+        self.open.remove(key);
+    }
+
     /// Rolls back what was not written.
     pub fn undo(&mut self, before: Before) {
         for (memory, before) in [(&mut self.open, before.open), (&mut self.viewed, before.viewed)] {

@@ -14,7 +14,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::Result,
-    ports::{Appended, Events},
+    ports::{Appended, Events, PeoplePage, PeopleQuery},
 };
 use uuid::Uuid;
 
@@ -63,6 +63,16 @@ impl Events for ReadYourWrites {
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
         self.freshen().await;
         self.events.count_since(websites, since_ms).await
+    }
+
+    async fn people(&self, query: &PeopleQuery) -> Result<PeoplePage> {
+        self.freshen().await;
+        self.events.people(query).await
+    }
+
+    async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
+        self.freshen().await;
+        self.events.website_of_person(person).await
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {

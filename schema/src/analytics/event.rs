@@ -154,6 +154,10 @@ pub struct Event<V = u64> {
     pub currency: Arc<str>,
     /// Reason for classifying the event as bot traffic; empty for humans. Queries exclude bots by default.
     pub bot: Arc<str>,
+    /// Traits of an identification, a flat JSON object with `user_id` or `email`; empty for all other events. They are stored
+    /// with the person (see [`crate::people::traits`]), not with the event.
+    #[serde(default)]
+    pub traits: Arc<str>,
 }
 
 /// What events without a value share.
@@ -175,7 +179,7 @@ pub fn shared(text: &str) -> Arc<str> {
 
 impl<V> Event<V> {
     /// How many fields there are.
-    pub const FIELDS: usize = 18;
+    pub const FIELDS: usize = 19;
 
     /// An event about which nothing else is known.
     #[must_use]
@@ -200,14 +204,15 @@ impl<V> Event<V> {
             amount_micros: 0,
             currency: Arc::clone(text),
             bot: Arc::clone(text),
+            traits: Arc::clone(text),
         }
     }
 
     /// Length of the texts that senders choose, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Self { name, hostname, path, title, acquisition, properties, .. } = self;
-        [name, hostname, path, title, properties].map(|text| text.len()).iter().sum::<usize>() + acquisition.bytes()
+        let Self { name, hostname, path, title, acquisition, properties, traits, .. } = self;
+        [name, hostname, path, title, properties, traits].map(|text| text.len()).iter().sum::<usize>() + acquisition.bytes()
     }
 
     /// The same event with another visitor.
@@ -232,6 +237,7 @@ impl<V> Event<V> {
             amount_micros: self.amount_micros,
             currency: self.currency,
             bot: self.bot,
+            traits: self.traits,
         }
     }
 }

@@ -15,7 +15,7 @@ use self::metrics::metrics_in;
 pub use self::{
     breakdown::{BreakdownConnection, BreakdownEdge, BreakdownRow, Page},
     metrics::{Metrics, Money},
-    visitor::{Device, Visitor, VisitorConnection, VisitorEdge, visitor_uuid},
+    visitor::{Device, Visitor, VisitorConnection, VisitorEdge, visitor_key, visitor_uuid},
 };
 use super::{
     plan::{Answer, Basis, KeyedSums, MetricSet, Panel, Sums},

@@ -17,7 +17,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub(super) fn bind(&mut self, value: &str) -> String {
+    /// The parameter that has this value.
+    pub fn bind(&mut self, value: &str) -> String {
         if let Some(index) = self.values.iter().position(|bound| bound == value) {
             return format!("${}", index + 1);
         }
@@ -68,11 +69,16 @@ pub(super) fn condition(filter: &FilterInput, statement: &mut Statement) -> Stri
         }
         None => expression(filter.dimension),
     };
-    let values: Vec<String> = filter.values.iter().map(|value| statement.bind(value)).collect();
+    compare(&text, filter.operator, &filter.values, statement)
+}
+
+/// Condition for texts that compare with the values as the operator says.
+pub fn compare(text: &str, operator: FilterOperator, values: &[String], statement: &mut Statement) -> String {
+    let values: Vec<String> = values.iter().map(|value| statement.bind(value)).collect();
     let any = |says: fn(&str, &str) -> String| {
-        format!("({})", values.iter().map(|value| says(&text, value)).collect::<Vec<_>>().join(" OR "))
+        format!("({})", values.iter().map(|value| says(text, value)).collect::<Vec<_>>().join(" OR "))
     };
-    match filter.operator {
+    match operator {
         FilterOperator::Is => format!("{text} IN ({})", values.join(", ")),
         FilterOperator::IsNot => format!("{text} NOT IN ({})", values.join(", ")),
         FilterOperator::Contains => any(dialect::contains),

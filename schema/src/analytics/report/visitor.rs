@@ -132,6 +132,15 @@ pub fn visitor_uuid(visitor: u64) -> Uuid {
     Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
 }
 
+/// Reverses [`visitor_uuid`]; `None` for any other UUID.
+#[must_use]
+pub fn visitor_key(uuid: Uuid) -> Option<u64> {
+    let bits = uuid.as_u128();
+    let (head, middle, tail) = (bits >> 80, (bits >> 64) & 0xfff, bits & 0xf);
+    let visitor = u64::try_from(head << 16 | middle << 4 | tail).ok()?;
+    (visitor_uuid(visitor) == uuid).then_some(visitor)
+}
+
 /// A visitor and its cursor.
 #[derive(SimpleObject, Debug, Clone)]
 pub struct VisitorEdge {
@@ -188,5 +197,9 @@ mod tests {
         let uuid = visitor_uuid(0x0123_4567_89ab_cdef);
         assert_eq!(uuid.to_string(), "01234567-89ab-8cde-8000-00000000000f");
         assert_eq!(uuid.get_version_num(), 8);
+        for key in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef] {
+            assert_eq!(visitor_key(visitor_uuid(key)), Some(key));
+        }
+        assert_eq!((visitor_key(Uuid::nil()), visitor_key(Uuid::max())), (None, None));
     }
 }
