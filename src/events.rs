@@ -375,6 +375,8 @@ impl Sink for Store {
 #[cfg(test)]
 mod edge_tests;
 #[cfg(test)]
+mod people_tests;
+#[cfg(test)]
 mod recount;
 #[cfg(test)]
 mod tests;
