@@ -14,6 +14,7 @@ mod interrupt;
 mod logs;
 mod moves;
 mod panels;
+mod payer;
 mod people;
 mod replay;
 pub mod sql;
@@ -34,7 +35,7 @@ use schema::{
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, Forgotten, PeoplePage, PeopleQuery, RecentEvent, Sink, Subject},
+    ports::{Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, RecentEvent, Sink, Subject},
 };
 use tokio::sync::RwLock;
 use uuid::Uuid;
@@ -304,6 +305,11 @@ impl Events for Store {
 
     async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
         self.read(ITSELF, move |_, reader| people::website_of(reader, person)).await
+    }
+
+    async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {
+        let query = query.clone();
+        self.read(ITSELF, move |database, reader| payer::find(database, reader, &query)).await
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {

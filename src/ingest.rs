@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod limiter;
 pub mod memory;
 pub mod page;
+pub mod payments;
 pub mod place;
 pub mod progress;
 pub mod properties;

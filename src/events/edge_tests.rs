@@ -65,6 +65,7 @@ fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
         Metric::ViewsPerVisit => ratio(sums.visit_pageviews),
         Metric::ConversionRate => ratio(sums.converted),
         Metric::AverageScore => ratio(sums.score),
+        Metric::Orders => (sums.orders.into(), 1),
     }
 }
 

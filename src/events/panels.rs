@@ -181,7 +181,7 @@ fn rows<T>(
     prepared.query_map(params_from_iter(&statement.values), |found| row(found))?.collect()
 }
 
-/// Reads sums from twelve columns, in the order of the compiler's facts.
+/// Reads sums from fourteen columns, in the order of the compiler's facts.
 fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
     Ok(Sums {
         visitors: row.get(first)?,
@@ -196,6 +196,8 @@ fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
         revenue_micros: row.get(first + 9)?,
         score: row.get(first + 10)?,
         payments: row.get(first + 11)?,
+        orders: row.get(first + 12)?,
+        order_micros: row.get(first + 13)?,
     })
 }
 

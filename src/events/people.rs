@@ -245,7 +245,7 @@ fn statement(query: &PeopleQuery) -> Statement {
 }
 
 /// The value of a trait as text; empty if it is missing.
-fn value_of(name: &str, statement: &mut Statement) -> String {
+pub fn value_of(name: &str, statement: &mut Statement) -> String {
     let pointer = statement.bind(&format!("{}/0", dialect::pointer_to(name)));
     format!("coalesce(json_extract_string(traits, {pointer}), '')")
 }

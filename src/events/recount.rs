@@ -271,6 +271,10 @@ pub fn recount(
                 if *event.currency == *basis.currency {
                     tally.sums.revenue_micros += i128::from(event.amount_micros);
                     tally.sums.payments += 1;
+                    if event.kind == EventKind::Revenue && event.amount_micros > 0 {
+                        tally.sums.orders += 1;
+                        tally.sums.order_micros += i128::from(event.amount_micros);
+                    }
                 }
             }
         }

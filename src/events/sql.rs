@@ -25,7 +25,7 @@ use schema::analytics::{
 pub use self::sql_terms::{Statement, compare, kinds};
 use self::{
     buckets::Buckets,
-    facts::{VISIT_FACTS, is_money, needed, of_event, order_value, sums},
+    facts::{VISIT_FACTS, is_money, is_order, needed, of_event, of_money, order_value, sums},
     sql_terms::{column, condition, expression, holders},
 };
 use super::dialect;
@@ -176,7 +176,8 @@ impl<'a> Compiler<'a> {
             let _ = write!(text, ", {} AS {}", expression(*dimension), column(*dimension));
             text
         });
-        let every = self.is_sliced() || metrics.has(Metric::Revenue);
+        let has_money = metrics.has(Metric::Revenue) || metrics.has(Metric::Orders);
+        let every = self.is_sliced() || has_money;
         let visits = self.visits_in_question(open, &mut statement);
         let crosses = match &buckets {
             Some(_) => format!("(start_ms < {0} OR end_ms >= {1} OR end_ms >= b.until_ms)", span.start_ms, span.end_ms),
@@ -199,11 +200,12 @@ impl<'a> Compiler<'a> {
         } else {
             format!("(start_ms >= {} AND end_ms < {})", span.start_ms, span.end_ms)
         };
-        let revenue = if metrics.has(Metric::Revenue) {
+        let revenue = if has_money {
             let currency = statement.bind(&self.basis.currency);
             format!(
-                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1{keys} FROM happened \
-                 WHERE {is_money} AND matches_all",
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1, ({is_order})::INTEGER, \
+                   CASE WHEN {is_order} THEN amount_micros ELSE 0 END{keys} FROM happened WHERE {is_money} AND matches_all",
+                is_order = is_order(&currency),
                 is_money = is_money(&currency),
                 keys = keys("")
             )
@@ -222,10 +224,10 @@ impl<'a> Compiler<'a> {
                FROM e JOIN x ON {in_visit}{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER ({is_pageview} AND matches_all) AS pageviews, \
                count(*) FILTER ({is_counted} AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
-               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments{keys} \
+               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments, 0 AS orders, 0 AS order_micros{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
-               0, (conversions > 0)::INTEGER, 0, score, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
+               0, (conversions > 0)::INTEGER, 0, score, 0, 0, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}",
             is_pageview = kinds(EventKind::is_pageview),
             is_counted = kinds(EventKind::is_counted),
             is_conversion = kinds(EventKind::is_conversion),
@@ -303,17 +305,13 @@ impl<'a> Compiler<'a> {
         });
         let of_events = |prefix: &str, statement: &mut Statement| {
             needed(metrics)
-                .map(|fact| match fact.column {
-                    "revenue_micros" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("CASE WHEN {is_money} THEN amount_micros ELSE 0 END AS revenue_micros")
+                .map(|fact| {
+                    let currency = if fact.is_money() { statement.bind(&self.basis.currency) } else { String::new() };
+                    match (of_money(fact.column, &currency), fact.column) {
+                        (Some(money), column) => format!("{money} AS {column}"),
+                        (None, "visitor") => format!("{prefix}visitor AS visitor"),
+                        (None, column) => format!("{} AS {column}", of_event(column)),
                     }
-                    "payments" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("({is_money})::INTEGER AS payments")
-                    }
-                    "visitor" => format!("{prefix}visitor AS visitor"),
-                    column => format!("{} AS {column}", of_event(column)),
                 })
                 .collect::<Vec<_>>()
                 .join(", ")

@@ -18,7 +18,7 @@ use super::{
     recount::{Dice, HOUR, OTHER_SITE, SITE, START, property_of, recount, recounted_page, traffic, value_of},
 };
 
-pub(super) const ALL: [Metric; 11] = [
+pub(super) const ALL: [Metric; 12] = [
     Metric::Visitors,
     Metric::Visits,
     Metric::Pageviews,
@@ -30,6 +30,7 @@ pub(super) const ALL: [Metric; 11] = [
     Metric::ConversionRate,
     Metric::Revenue,
     Metric::AverageScore,
+    Metric::Orders,
 ];
 const DIMENSIONS: [Dimension; 25] = [
     Dimension::Page,
@@ -137,6 +138,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                     Metric::ConversionRate => ratio(sums.conversion_rate()),
                     Metric::Revenue => sums.revenue_micros as f64,
                     Metric::AverageScore => ratio(sums.average_score()),
+                    Metric::Orders => sums.orders as f64,
                 }
             };
             assert_eq!(pick(sums), pick(&expected), "{metric:?} alone over {basis:?}");
@@ -157,6 +159,8 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                 conversions: happened.conversions,
                 revenue_micros: happened.revenue_micros,
                 payments: happened.payments,
+                orders: happened.orders,
+                order_micros: happened.order_micros,
                 ..started
             };
             if sums != Sums::default() {

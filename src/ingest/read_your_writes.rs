@@ -14,7 +14,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::Result,
-    ports::{Appended, Events, PeoplePage, PeopleQuery},
+    ports::{Appended, Events, Payer, PayerQuery, PeoplePage, PeopleQuery},
 };
 use uuid::Uuid;
 
@@ -73,6 +73,11 @@ impl Events for ReadYourWrites {
     async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
         self.freshen().await;
         self.events.website_of_person(person).await
+    }
+
+    async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {
+        self.freshen().await;
+        self.events.payer(query).await
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {

@@ -173,6 +173,10 @@ pub struct Sums {
     pub score: i64,
     /// Number of events summed in `revenue_micros`.
     pub payments: i64,
+    /// Revenue events with an amount above 0 in the basis's currency.
+    pub orders: i64,
+    /// Their amounts in millionths of the currency.
+    pub order_micros: i128,
 }
 
 impl Sums {
@@ -203,6 +207,13 @@ impl Sums {
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         Self::ratio(self.converted, self.visits)
+    }
+
+    /// Mean amount of an order in millionths of the currency, rounded half up.
+    #[must_use]
+    pub fn average_order_micros(&self) -> Option<i128> {
+        let orders = i128::from(self.orders);
+        (orders > 0).then(|| (self.order_micros + orders / 2) / orders)
     }
 
     /// Mean value score, 0 to 100.

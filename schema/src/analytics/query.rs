@@ -33,6 +33,8 @@ pub enum Metric {
     Revenue,
     /// Mean value score of visits, 0 to 100.
     AverageScore,
+    /// Orders: revenue events with an amount above 0.
+    Orders,
 }
 
 /// A dimension to group by or filter on.

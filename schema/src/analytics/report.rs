@@ -198,7 +198,7 @@ impl Analytics {
 
     /// Metrics per value of a dimension. Default order, descending: PAGE by PAGEVIEWS, ENTRY_PAGE and EXIT_PAGE by
     /// VISITS, EVENT by EVENTS, all others by VISITORS. Ties are sorted by value, so that paging never skips or repeats
-    /// a row. Anonymous callers cannot use `property` or order by REVENUE; they can break down by TITLE, EVENT and GOAL
+    /// a row. Anonymous callers cannot use `property` or order by REVENUE or ORDERS; they can break down by TITLE, EVENT and GOAL
     /// only if the website's `publicDetails` is true.
     #[expect(clippy::too_many_arguments, reason = "one per argument of the field")]
     async fn breakdown(
@@ -218,7 +218,7 @@ impl Analytics {
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
         self.question.audience.may_ask(by)?;
-        if property.is_some() || order_by.as_ref().is_some_and(|order| order.metric == Metric::Revenue) {
+        if property.is_some() || order_by.as_ref().is_some_and(|order| matches!(order.metric, Metric::Revenue | Metric::Orders)) {
             self.question.audience.members_only()?;
         }
         let limit = page_size(first, MAX_ROWS)?;

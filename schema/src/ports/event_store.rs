@@ -11,7 +11,7 @@ use crate::{
     error::Result,
 };
 
-use super::people::{Forgotten, PeoplePage, PeopleQuery, Subject};
+use super::people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, Subject};
 
 /// The event store.
 #[async_trait]
@@ -32,6 +32,11 @@ pub trait Events: Send + Sync {
 
     /// The website of a person.
     async fn website_of_person(&self, _person: Uuid) -> Result<Option<Uuid>> {
+        Ok(None)
+    }
+
+    /// Whom a payment belongs to; `None` if nobody is known.
+    async fn payer(&self, _query: &PayerQuery) -> Result<Option<Payer>> {
         Ok(None)
     }
 

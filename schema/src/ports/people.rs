@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    analytics::{plan::Asker, query::FilterOperator},
+    analytics::{event::Acquisition, plan::Asker, query::FilterOperator},
     people::traits::Traits,
 };
 
@@ -71,6 +71,30 @@ pub struct PeoplePage {
     pub rows: Vec<PersonRow>,
     /// Whether more follow.
     pub more: bool,
+}
+
+/// What is known of the payer of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayerQuery {
+    /// The website.
+    pub website: Uuid,
+    /// Event ID of the order that is paid back.
+    pub order: Option<Uuid>,
+    /// Key of the visitor.
+    pub visitor: Option<u64>,
+    /// E-mail address, lower case.
+    pub email: Option<String>,
+    /// ID of the customer.
+    pub customer_id: Option<String>,
+}
+
+/// A visitor who paid, and how they came to their last visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// Key of the visitor.
+    pub visitor: u64,
+    /// Acquisition of the last visit.
+    pub acquisition: Acquisition,
 }
 
 /// The one to forget.
