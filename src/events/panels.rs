@@ -69,11 +69,14 @@ impl<'a> Pass<'a> {
         panels: impl Iterator<Item = &'p Panel>,
         open: bool,
     ) -> duckdb::Result<Self> {
-        let compiler = Compiler::new(basis, edges);
+        let mut by = Vec::new();
         let mut dimensions: BTreeSet<Dimension> = BTreeSet::new();
         let mut metrics = MetricSet::NONE;
         let mut uses_slices = false;
         for panel in panels {
+            if let Panel::Breakdown { by: dimension, .. } = panel {
+                by.push(*dimension);
+            }
             match panel {
                 Panel::Totals { metrics: of_panel } | Panel::Series { metrics: of_panel, .. } => {
                     uses_slices = true;
@@ -87,6 +90,7 @@ impl<'a> Pass<'a> {
                 Panel::Breakdown { .. } | Panel::Visitors { .. } | Panel::Pages { .. } => {}
             }
         }
+        let compiler = Compiler::new(basis, edges, &by);
         let mut sources = Sources { open, slices: false, bucket_slices: false };
         if uses_slices {
             let dimensions: Vec<Dimension> = dimensions.into_iter().collect();

@@ -183,7 +183,22 @@ pub fn value_of(dimension: Dimension, visit: &[&Event], event: &Event) -> Option
         Dimension::OsVersion => format!("{} {}", agent.os, agent.os_version).trim().into(),
         Dimension::Screen => first.screen.to_string(),
         Dimension::Language => first.language.to_string(),
+        Dimension::FirstChannel | Dimension::FirstSource => panic!("one visit does not say which was the first"),
     })
+}
+
+/// Channel and source of each visitor's first visit.
+pub fn first_acquisitions(events: &[Event]) -> BTreeMap<(u64, bool), (String, String)> {
+    let mut firsts: BTreeMap<(u64, bool), (i64, String, String)> = BTreeMap::new();
+    for visit in recounted_visits(events) {
+        let landing = visit.iter().find(|event| counted(event.kind).is_pageview).unwrap_or(&visit[0]);
+        let (key, start_ms) = ((visit[0].visitor, visit[0].bot.is_empty()), visit[0].time_ms);
+        if firsts.get(&key).is_none_or(|(known_ms, _, _)| start_ms < *known_ms) {
+            let acquisition = &landing.acquisition;
+            firsts.insert(key, (start_ms, acquisition.channel.clone(), acquisition.source.clone()));
+        }
+    }
+    firsts.into_iter().map(|(key, (_, channel, source))| (key, (channel, source))).collect()
 }
 
 /// The value of an event's property as text; empty if the event has none.

@@ -14,7 +14,7 @@ mod pages;
 mod sql_terms;
 mod visitors;
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use schema::analytics::{
     event::EventKind,
@@ -65,16 +65,20 @@ pub struct Compiler<'a> {
     basis: &'a Basis,
     /// Buckets of the plan's series, if there is one.
     edges: Option<&'a [i64]>,
+    /// Whether a panel or a filter is about the visitor's first visit.
+    uses_first: bool,
     on_visits: Vec<&'a FilterInput>,
     on_events: Vec<&'a FilterInput>,
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler for panels over this basis; series among them have these edges.
+    /// A compiler for panels over this basis; series among them have these edges, breakdowns these dimensions.
     #[must_use]
-    pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>) -> Self {
+    pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>, by: &[Dimension]) -> Self {
+        let filtered = basis.filters.iter().map(|filter| filter.dimension);
+        let uses_first = filtered.chain(by.iter().copied()).any(Dimension::is_of_first_visit);
         let (on_events, on_visits) = basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
-        Self { basis, edges, on_visits, on_events }
+        Self { basis, edges, uses_first, on_visits, on_events }
     }
 
     /// Whether every visit is cut into slices.
@@ -99,8 +103,20 @@ impl<'a> Compiler<'a> {
         format!("e.visitor = {visit}.visitor AND e.time_ms >= {visit}.start_ms AND e.time_ms <= {visit}.end_ms{same}")
     }
 
-    fn visits(open: bool) -> &'static str {
-        if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" }
+    /// All visits; with the values of the visitor's first one, if the plan asks for them.
+    fn visits(&self, open: bool) -> Cow<'static, str> {
+        let all = if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" };
+        if !self.uses_first {
+            return all.into();
+        }
+        let website = self.website();
+        format!(
+            "(SELECT v.*, first_channel, first_source FROM {all} v JOIN (SELECT visitor, bot <> '' AS is_bot, \
+               arg_min(channel, start_ms) AS first_channel, arg_min(source, start_ms) AS first_source \
+               FROM {all} WHERE website_id = {website}::UHUGEINT GROUP BY ALL) f \
+             ON f.visitor = v.visitor AND f.is_bot = (v.bot <> '') WHERE v.website_id = {website}::UHUGEINT)"
+        )
+        .into()
     }
 
     /// Conditions on a row of `visits`, with a leading AND.
@@ -124,7 +140,7 @@ impl<'a> Compiler<'a> {
         let span = self.basis.span;
         let visits = format!(
             "SELECT v.* FROM {} v WHERE {} AND start_ms < {} AND end_ms >= {}{}",
-            Self::visits(open),
+            self.visits(open),
             self.of_website(),
             span.end_ms,
             span.start_ms,
@@ -267,7 +283,7 @@ impl<'a> Compiler<'a> {
             parts.push(format!(
                 "SELECT {} FROM {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {}{}",
                 columns(key.map(expression), true),
-                Self::visits(sources.open),
+                self.visits(sources.open),
                 self.of_website(),
                 span.start_ms,
                 span.end_ms,
@@ -330,7 +346,7 @@ impl<'a> Compiler<'a> {
         let span = self.basis.span;
         let visits = format!(
             "SELECT visitor, bot, start_ms, end_ms, pageviews, interactions, conversions, score FROM {} WHERE {} AND start_ms < {} AND end_ms >= {}{}",
-            Self::visits(sources.open),
+            self.visits(sources.open),
             self.of_website(),
             span.end_ms,
             span.start_ms,
@@ -386,7 +402,7 @@ impl<'a> Compiler<'a> {
             parts.push(format!(
                 "SELECT b.bucket, {} FROM {} v JOIN b ON {} WHERE {} AND start_ms >= {} AND start_ms < {} AND end_ms < {} AND end_ms < b.until_ms{}",
                 columns(true),
-                Self::visits(sources.open),
+                self.visits(sources.open),
                 buckets.joins("start_ms"),
                 self.of_website(),
                 span.start_ms,

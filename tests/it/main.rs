@@ -34,6 +34,7 @@ mod matrix;
 mod members;
 mod numbers;
 mod onboarding;
+mod payments;
 mod people;
 mod playground;
 mod postgres;

@@ -91,6 +91,10 @@ pub enum Dimension {
     Event,
     /// Name of a completed goal.
     Goal,
+    /// Channel of the visitor's first visit ever, inside or outside the range.
+    FirstChannel,
+    /// Source of the visitor's first visit ever, inside or outside the range; empty if it was direct.
+    FirstSource,
 }
 
 /// Scope of a dimension.
@@ -178,6 +182,8 @@ impl Dimension {
             Self::Language => of_visit(Value::Column("language")),
             Self::Event => detail(of_event("name", EventKind::is_counted)),
             Self::Goal => detail(of_event("name", EventKind::is_conversion)),
+            Self::FirstChannel => of_visit(Value::Column("first_channel")),
+            Self::FirstSource => of_visit(Value::Column("first_source")),
         }
     }
 
@@ -185,6 +191,12 @@ impl Dimension {
     #[must_use]
     pub const fn scope(self) -> Scope {
         self.row().scope
+    }
+
+    /// Whether the value is that of the visitor's first visit.
+    #[must_use]
+    pub const fn is_of_first_visit(self) -> bool {
+        matches!(self, Self::FirstChannel | Self::FirstSource)
     }
 
     /// Whether the values are page paths.

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
     Website,
@@ -122,15 +122,11 @@ const CURRENCIES: &[&str] = &[
 const CURRENCY: Constraint = Constraint::one_of(CURRENCIES);
 
 /// Secret of a payment provider.
-const SECRET: Constraint = Constraint::pattern(r"^[!-~]+$").at_most(200);
-
-/// Minimum length of a secret, in characters.
-const MIN_SECRET: usize = 8;
+const SECRET: Constraint = Constraint::pattern(r"^[!-~]{8,200}$");
 
 /// Checks a secret. Errors: `Invalid` for `webhookSecret`.
 fn checked_secret(secret: String) -> Result<String> {
-    let is_visible = secret.bytes().all(|byte| byte.is_ascii_graphic());
-    if (MIN_SECRET..=SECRET.max_length()).contains(&secret.len()) && is_visible {
+    if (8..=200).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(secret);
     }
     Err(Error::invalid("webhookSecret", "must have 8 to 200 visible ASCII characters without spaces, such as whsec_..."))
@@ -166,11 +162,10 @@ pub async fn update_revenue(
     }
     let change = Change::<Revenue>::begin(ports, site).await?;
     // The secret is the former provider's.
-    if row.webhook_secret.is_not_set() && row.revenue_provider.is_set() {
-        let is_other = row.revenue_provider.clone().unwrap() != change.row().revenue_provider;
-        if is_other {
-            row.webhook_secret = Set(None);
-        }
+    if let (Set(provider), NotSet) = (&row.revenue_provider, &row.webhook_secret)
+        && *provider != change.row().revenue_provider
+    {
+        row.webhook_secret = Set(None);
     }
     change.commit_row(row, &[]).await
 }

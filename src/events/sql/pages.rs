@@ -11,7 +11,7 @@ impl Compiler<'_> {
         let end = self.basis.span.end_ms;
         let text = format!(
             "SELECT coalesce(max(end_ms), {end}) FROM {} WHERE {} AND start_ms < {end} AND end_ms >= {end}",
-            Self::visits(open),
+            self.visits(open),
             self.of_website()
         );
         Statement { text, values: Vec::new() }
