@@ -35,7 +35,7 @@ use schema::{
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, RecentEvent, Sink, Subject},
+    ports::{Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, RecentEvent, Sink, Subject},
 };
 use tokio::sync::RwLock;
 use uuid::Uuid;
@@ -107,13 +107,7 @@ impl Store {
     }
 
     /// Refuses regular expressions that the engine cannot compile, before they are used in a query.
-    async fn check_patterns(
-        &self,
-        asker: Asker,
-        field: &str,
-        patterns: impl Iterator<Item = &String> + Send,
-    ) -> Result<()> {
-        let patterns: Vec<String> = patterns.cloned().collect();
+    async fn check_patterns(&self, asker: Asker, field: &str, patterns: Vec<String>) -> Result<()> {
         if patterns.is_empty() {
             return Ok(());
         }
@@ -264,7 +258,7 @@ impl Events for Store {
             return Ok(answers.into_iter().flatten().collect());
         }
         let matches = plan.basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
-        self.check_patterns(plan.asker, "filters", matches.flat_map(|filter| &filter.values)).await?;
+        self.check_patterns(plan.asker, "filters", matches.flat_map(|filter| &filter.values).cloned().collect()).await?;
         let (basis, panels) = (plan.basis.clone(), missing.clone());
         let (version, fresh) =
             self.read(plan.asker, move |database, reader| answer_all(database, reader, &basis, &panels)).await?;
@@ -298,13 +292,23 @@ impl Events for Store {
 
     async fn people(&self, query: &PeopleQuery) -> Result<PeoplePage> {
         let matches = query.conditions.iter().filter(|condition| condition.operator == FilterOperator::Matches);
-        self.check_patterns(query.asker, "filter", matches.flat_map(|condition| &condition.values)).await?;
+        self.check_patterns(query.asker, "filter", matches.flat_map(|condition| &condition.values).cloned().collect()).await?;
         let query = query.clone();
         self.read(query.asker, move |database, reader| people::page(database, reader, &query)).await
     }
 
     async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
         self.read(ITSELF, move |_, reader| people::website_of(reader, person)).await
+    }
+
+    async fn events_of_person(
+        &self,
+        website: Uuid,
+        person: Uuid,
+        after: Option<(i64, u128)>,
+        limit: u32,
+    ) -> Result<PersonEvents> {
+        self.read(ITSELF, move |_, reader| people::events_of(reader, website, person, after, limit)).await
     }
 
     async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {

@@ -5,7 +5,7 @@
 pub mod forgetting;
 pub mod traits;
 
-use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -17,12 +17,12 @@ use crate::{
         query_input::page_size,
         report::Money,
     },
-    connection::{MAX_PAGE, PageInfo},
+    connection::{DEFAULT_PAGE, MAX_PAGE, PageInfo},
     constraint::{Constrained, Constraint},
     error::{Error, Result},
     id::{Kind, opaque, read_opaque},
     list::List,
-    ports::{PeoplePage, PeopleQuery, PersonRow, Ports, TraitCondition},
+    ports::{PeoplePage, PeopleQuery, PersonEvents, PersonRow, Ports, TraitCondition},
     scalars::{BigInt, Instant, Json},
 };
 use traits::{EMAIL, MAX_NAME, USER_ID};
@@ -91,6 +91,22 @@ pub struct PersonConnection {
     is_first: bool,
 }
 
+/// An event and its cursor.
+#[derive(SimpleObject, Debug, Clone)]
+pub struct PersonEventEdge {
+    /// Opaque cursor of the row, for `after`.
+    pub cursor: String,
+    /// The event: an object of what is stored, with `at` (UTC) and `type`.
+    pub node: Json,
+}
+
+/// A page of a person's events, the oldest first.
+#[derive(Debug, Clone)]
+pub struct PersonEventConnection {
+    page: PersonEvents,
+    is_first: bool,
+}
+
 // Rules
 
 /// Name of a trait.
@@ -125,10 +141,36 @@ fn read_cursor(cursor: &str) -> Result<(i64, Uuid)> {
     place().ok_or_else(|| Error::invalid("after", "must be a cursor of this list, such as `endCursor`"))
 }
 
+/// First letter of the cursor of an event.
+const EVENT_CURSOR: &str = "e1:";
+
+fn event_cursor((ms, id): (i64, u128)) -> String {
+    opaque(&format!("{EVENT_CURSOR}{ms}:{id}"))
+}
+
+/// Reads [`event_cursor`]. Errors: `Invalid`, naming `after`.
+fn read_event_cursor(cursor: &str) -> Result<(i64, u128)> {
+    let place = || {
+        let text = read_opaque(cursor)?;
+        let (ms, id) = text.strip_prefix(EVENT_CURSOR)?.split_once(':')?;
+        Some((ms.parse().ok()?, id.parse().ok()?))
+    };
+    place().ok_or_else(|| Error::invalid("after", "must be a cursor of this list, such as `endCursor`"))
+}
+
+/// A stored JSON object.
+fn object(text: &str) -> Result<Json> {
+    let value: Value = serde_json::from_str(text).map_err(Error::internal)?;
+    async_graphql::Value::from_json(value).map(Json).map_err(Error::internal)
+}
+
 fn condition_of(input: TraitConditionInput) -> Result<TraitCondition> {
     let TraitConditionInput { name, operator, values } = input;
     NAME.check_length("filter.traits.name", &name)?;
     VALUES.check_items("filter.traits.values", values.len(), "values")?;
+    if values.is_empty() {
+        return Err(Error::invalid("filter.traits.values", "must have at least 1 value"));
+    }
     let most = if operator == FilterOperator::Matches { MAX_PATTERN } else { VALUES.max_length() };
     match values.iter().map(|value| value.chars().count()).find(|length| *length > most) {
         Some(length) => {
@@ -270,10 +312,54 @@ impl Person {
         BigInt(self.row.pageviews)
     }
 
+    /// Everything stored about the person's visits, an event at a time, the oldest first: with `traits`, the export of the
+    /// person's data.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Page size, 1 to 100 rows. Null means 20.", default_with = "Some(DEFAULT_PAGE)")]
+        first: Option<i32>,
+        #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
+    ) -> Result<PersonEventConnection> {
+        let limit = page_size(first, MAX_PAGE)?;
+        let after = after.as_deref().map(read_event_cursor).transpose()?;
+        let (events, website) = (&ctx.cx()?.ports().events, self.site.id());
+        let page = events.events_of_person(website, self.row.person, after, limit).await?;
+        Ok(PersonEventConnection { page, is_first: after.is_none() })
+    }
+
     /// Revenue in the website's currency, less refunds. Null if there is none.
     async fn revenue(&self) -> Option<Money> {
         let currency = &self.site.website().currency;
         (self.row.payments > 0).then(|| Money::from_micros(self.row.revenue_micros, currency))
+    }
+}
+
+/// A page of a person's events, the oldest first.
+#[Object]
+impl PersonEventConnection {
+    /// Events of this page: objects of what is stored, with `at` (UTC) and `type`.
+    async fn nodes(&self) -> Result<List<Json>> {
+        self.page.rows.iter().map(|(_, text)| object(text)).collect()
+    }
+
+    /// Events of this page with their cursors.
+    async fn edges(&self) -> Result<List<PersonEventEdge>> {
+        let edge = |(place, text): &((i64, u128), String)| {
+            Ok(PersonEventEdge { cursor: event_cursor(*place), node: object(text)? })
+        };
+        self.page.rows.iter().map(edge).collect()
+    }
+
+    /// Position of this page in the list.
+    async fn page_info(&self) -> PageInfo {
+        let at = |row: Option<&((i64, u128), String)>| row.map(|(place, _)| event_cursor(*place));
+        PageInfo {
+            has_previous_page: !self.is_first,
+            has_next_page: self.page.more,
+            start_cursor: at(self.page.rows.first()),
+            end_cursor: at(self.page.rows.last()),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub use self::{
         Appended, Events, ImportBatch, ImportedLog, ImportedPageView, Imports, RecentEvent, Sink, StoredVisit,
         VisitMove,
     },
-    people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonRow, Subject, TraitCondition},
+    people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, PersonRow, Subject, TraitCondition},
 };
 use crate::{
     analytics::event::Event,

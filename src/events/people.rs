@@ -13,7 +13,7 @@ use schema::{
         query::FilterOperator,
     },
     people::traits::{EMAIL, NAMED, Traits, USER_ID},
-    ports::{PeoplePage, PeopleQuery, PersonRow, TraitCondition},
+    ports::{PeoplePage, PeopleQuery, PersonEvents, PersonRow, TraitCondition},
 };
 use uuid::Uuid;
 
@@ -257,6 +257,41 @@ fn of_trait(condition: &TraitCondition, statement: &mut Statement) -> String {
     let spelled = |value: &String| if lower { value.to_lowercase() } else { value.clone() };
     let values: Vec<String> = condition.values.iter().map(spelled).collect();
     compare(&text, condition.operator, &values, statement)
+}
+
+/// Events of a person's visitors after a position, the oldest first, as JSON.
+///
+/// # Errors
+/// Errors of the store.
+pub fn events_of(
+    reader: &Connection,
+    website: Uuid,
+    person: Uuid,
+    after: Option<(i64, u128)>,
+    limit: u32,
+) -> duckdb::Result<PersonEvents> {
+    let website = format!("website_id = {}::UHUGEINT", website.as_u128());
+    let after = after.map_or(String::new(), |(ms, id)| {
+        format!(" AND (time_ms > {ms} OR (time_ms = {ms} AND event_id > {id}::UHUGEINT))")
+    });
+    let names: Vec<String> =
+        EventKind::ALL.iter().map(|kind| format!("WHEN {} THEN '{kind:?}'", kind.number())).collect();
+    let text = format!(
+        "WITH page AS (SELECT * FROM events WHERE {website} AND visitor IN (SELECT visitor FROM identities WHERE {website} AND person = {}::UHUGEINT){after} \
+           ORDER BY time_ms, event_id LIMIT {}) \
+         SELECT time_ms, event_id, to_json(e)::VARCHAR FROM (SELECT time_ms, event_id, make_timestamp_ms(time_ms)::VARCHAR || 'Z' AS at, \
+           CASE kind {} END AS type, * EXCLUDE (website_id, time_ms, event_id, visitor, kind) FROM page) e ORDER BY time_ms, event_id",
+        person.as_u128(),
+        u64::from(limit) + 1,
+        names.join(" ")
+    );
+    let mut rows: Vec<((i64, u128), String)> = reader
+        .prepare(&text)?
+        .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
+        .collect::<duckdb::Result<_>>()?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    Ok(PersonEvents { rows, more })
 }
 
 /// The website of a person.

@@ -14,7 +14,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::Result,
-    ports::{Appended, Events, Payer, PayerQuery, PeoplePage, PeopleQuery},
+    ports::{Appended, Events, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents},
 };
 use uuid::Uuid;
 
@@ -73,6 +73,17 @@ impl Events for ReadYourWrites {
     async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
         self.freshen().await;
         self.events.website_of_person(person).await
+    }
+
+    async fn events_of_person(
+        &self,
+        website: Uuid,
+        person: Uuid,
+        after: Option<(i64, u128)>,
+        limit: u32,
+    ) -> Result<PersonEvents> {
+        self.freshen().await;
+        self.events.events_of_person(website, person, after, limit).await
     }
 
     async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
 };
 
-use super::people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, Subject};
+use super::people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, Subject};
 
 /// The event store.
 #[async_trait]
@@ -33,6 +33,18 @@ pub trait Events: Send + Sync {
     /// The website of a person.
     async fn website_of_person(&self, _person: Uuid) -> Result<Option<Uuid>> {
         Ok(None)
+    }
+
+    /// Everything stored about a person's visitors, an event at a time, the oldest first: only events after a position
+    /// (time and event ID).
+    async fn events_of_person(
+        &self,
+        _website: Uuid,
+        _person: Uuid,
+        _after: Option<(i64, u128)>,
+        _limit: u32,
+    ) -> Result<PersonEvents> {
+        Ok(PersonEvents::default())
     }
 
     /// Whom a payment belongs to; `None` if nobody is known.

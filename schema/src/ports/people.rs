@@ -73,6 +73,15 @@ pub struct PeoplePage {
     pub more: bool,
 }
 
+/// A page of a person's events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PersonEvents {
+    /// Positions of the events, and the events as JSON objects of what is stored; the oldest first.
+    pub rows: Vec<((i64, u128), String)>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
 /// What is known of the payer of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayerQuery {
