@@ -35,7 +35,10 @@ use schema::{
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, RecentEvent, Sink, Subject},
+    ports::{
+        Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, RecentEvent, Sink,
+        Subject,
+    },
 };
 use tokio::sync::RwLock;
 use uuid::Uuid;
@@ -258,7 +261,8 @@ impl Events for Store {
             return Ok(answers.into_iter().flatten().collect());
         }
         let matches = plan.basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
-        self.check_patterns(plan.asker, "filters", matches.flat_map(|filter| &filter.values).cloned().collect()).await?;
+        self.check_patterns(plan.asker, "filters", matches.flat_map(|filter| &filter.values).cloned().collect())
+            .await?;
         let (basis, panels) = (plan.basis.clone(), missing.clone());
         let (version, fresh) =
             self.read(plan.asker, move |database, reader| answer_all(database, reader, &basis, &panels)).await?;
@@ -292,7 +296,8 @@ impl Events for Store {
 
     async fn people(&self, query: &PeopleQuery) -> Result<PeoplePage> {
         let matches = query.conditions.iter().filter(|condition| condition.operator == FilterOperator::Matches);
-        self.check_patterns(query.asker, "filter", matches.flat_map(|condition| &condition.values).cloned().collect()).await?;
+        self.check_patterns(query.asker, "filter", matches.flat_map(|condition| &condition.values).cloned().collect())
+            .await?;
         let query = query.clone();
         self.read(query.asker, move |database, reader| people::page(database, reader, &query)).await
     }

@@ -11,12 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{Reach as _, Site, Viewer, cx::Cx},
-    analytics::{
-        plan::Asker,
-        query::FilterOperator,
-        query_input::page_size,
-        report::Money,
-    },
+    analytics::{plan::Asker, query::FilterOperator, query_input::page_size, report::Money},
     connection::{DEFAULT_PAGE, MAX_PAGE, PageInfo},
     constraint::{Constrained, Constraint},
     error::{Error, Result},

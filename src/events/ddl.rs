@@ -17,6 +17,9 @@ ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS overwrites BOOLEAN DEFAULT false;
 ";
 
+/// Tables with rows of websites; `events` is the first.
+pub const OF_WEBSITES: [&str; 5] = ["events", "visits", "imported_logs", "people", "identities"];
+
 /// Creates what is missing, also in a file of an earlier version. Safe to run at each start.
 ///
 /// # Errors

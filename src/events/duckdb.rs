@@ -47,9 +47,6 @@ const MAX_OPEN: usize = 30_000;
 /// Approximate memory limit of open visits after a batch.
 const MAX_OPEN_BYTES: usize = 32 << 20;
 
-/// Tables with rows of websites; `events` is the first.
-const OF_WEBSITES: [&str; 5] = ["events", "visits", "imported_logs", "people", "identities"];
-
 /// Visits that a next event can still extend.
 #[derive(Debug, Default)]
 pub struct Open {
@@ -297,7 +294,7 @@ impl Database {
         let erase = |table: &str| {
             connection.execute(&format!("DELETE FROM {table} WHERE website_id = {}", literal(website)), [])
         };
-        let erased = OF_WEBSITES.iter().map(|table| erase(table)).collect::<duckdb::Result<Vec<usize>>>();
+        let erased = ddl::OF_WEBSITES.iter().map(|table| erase(table)).collect::<duckdb::Result<Vec<usize>>>();
         let events = match erased {
             Ok(rows) => rows.first().map_or(0, |events| *events as u64),
             Err(error) => {

@@ -62,8 +62,7 @@ pub fn leave_out_stored_orders(connection: &Connection, events: &mut Vec<Event>)
         "SELECT website_id, event_id FROM events SEMI JOIN temp.ordered USING (website_id, event_id) WHERE {}",
         kinds(|kind| kind == EventKind::Revenue)
     ))?;
-    let stored =
-        statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), Uuid::from_u128(row.get(1)?))))?;
+    let stored = statement.query_map([], |row| Ok((Uuid::from_u128(row.get(0)?), Uuid::from_u128(row.get(1)?))))?;
     let mut seen = stored.collect::<duckdb::Result<HashSet<(Uuid, Uuid)>>>()?;
     events.retain(|event| !is_order(event) || seen.insert((event.website, event.id)));
     connection.execute_batch("DROP TABLE temp.ordered")

@@ -3,7 +3,10 @@
 use duckdb::Connection;
 use schema::{analytics::event::Event, ports::ImportedPageView};
 
-use super::{copies, duplicates::{leave_out_stored, leave_out_stored_orders}};
+use super::{
+    copies,
+    duplicates::{leave_out_stored, leave_out_stored_orders},
+};
 
 /// Events ordered by website and time.
 pub enum Incoming {

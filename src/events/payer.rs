@@ -17,8 +17,7 @@ use schema::analytics::query::FilterOperator;
 /// Traits that may hold a provider's ID of a customer.
 const CUSTOMER: [&str; 4] = [USER_ID, "customer_id", "stripe_customer_id", "paddle_customer_id"];
 
-const ACQUISITION: &str =
-    "referrer, source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content";
+const ACQUISITION: &str = "referrer, source, channel, utm_source, utm_medium, utm_campaign, utm_term, utm_content";
 
 fn payer(row: &Row<'_>) -> duckdb::Result<Payer> {
     let acquisition = Acquisition {

@@ -224,10 +224,8 @@ fn statement(query: &PeopleQuery) -> Statement {
     }
     if let Some((ms, person)) = query.after {
         let person = person.as_u128();
-        let _ = write!(
-            conditions,
-            " AND (identified_ms < {ms} OR (identified_ms = {ms} AND person > {person}::UHUGEINT))"
-        );
+        let _ =
+            write!(conditions, " AND (identified_ms < {ms} OR (identified_ms = {ms} AND person > {person}::UHUGEINT))");
     }
     statement.text = format!(
         "WITH page AS MATERIALIZED (SELECT person, first_ms, identified_ms, traits FROM people WHERE {website}{conditions} \

@@ -153,8 +153,14 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
 /// Many visitors, and one person with texts of their own on two devices, in each day's events.
 fn with_one_person(days: i64) -> (Vec<Vec<Event>>, Vec<&'static str>) {
     let texts = vec![
-        "quilla-71", "quilla@vexnor.example", "Quilla Vexnor", "Vexnor Holding", "secret-path-9c1f", "Quilla's title",
-        "campaign-of-quilla", "prop-of-quilla",
+        "quilla-71",
+        "quilla@vexnor.example",
+        "Quilla Vexnor",
+        "Vexnor Holding",
+        "secret-path-9c1f",
+        "Quilla's title",
+        "campaign-of-quilla",
+        "prop-of-quilla",
     ];
     let person = |mut event: Event, device: u64| {
         event.visitor = 0xabcd_ef01_2345_6700 + device;

@@ -408,10 +408,9 @@ pub fn recounted_people(events: &[Event], currency: &str) -> BTreeMap<String, Re
     for event in identifying {
         let traits: BTreeMap<String, serde_json::Value> = serde_json::from_str(&event.traits).unwrap();
         let key = traits.get("user_id").or(traits.get("email")).unwrap().as_str().unwrap().to_owned();
-        let person = people.entry(key.clone()).or_insert_with(|| RecountedPerson {
-            first_seen_ms: event.time_ms,
-            ..RecountedPerson::default()
-        });
+        let person = people
+            .entry(key.clone())
+            .or_insert_with(|| RecountedPerson { first_seen_ms: event.time_ms, ..RecountedPerson::default() });
         person.traits.extend(traits);
         (person.identified_ms, person.last_seen_ms) = (event.time_ms, event.time_ms);
         belongs.insert(event.visitor, key);

@@ -66,7 +66,11 @@ async fn a_signed_payment_counts_once_for_the_visitor_and_source_it_came_from() 
     );
     let device = json!({ "visitor_id": "device-1234" });
     shop.send(with(with(view("/?utm_source=newsletter&utm_medium=email"), device.clone()), json!({}))).await;
-    shop.send(with(with(view("/buy"), device.clone()), json!({ "type": "identify", "data": { "user_id": "u1", "email": "Ann@else.example" } }))).await;
+    shop.send(with(
+        with(view("/buy"), device.clone()),
+        json!({ "type": "identify", "data": { "user_id": "u1", "email": "Ann@else.example" } }),
+    ))
+    .await;
     let now = shop.app.ports.now().timestamp();
     // By visitor ID, by the e-mail address of an identified person, and by nobody known.
     let by_visitor = checkout("pi_1", 2_950, now, json!({ "client_reference_id": "device-1234" }));
@@ -112,7 +116,9 @@ async fn a_notice_without_the_websites_signature_is_refused_and_others_are_ignor
     let path = format!("/webhooks/stripe/{}", shop.id);
     let now = shop.app.ports.now().timestamp();
     let body = checkout("pi_1", 2_950, now, json!({})).to_string();
-    let header = |secret: &str, time: i64| ("stripe-signature", format!("t={time},v1={}", signed(secret, &format!("{time}.{body}"))));
+    let header = |secret: &str, time: i64| {
+        ("stripe-signature", format!("t={time},v1={}", signed(secret, &format!("{time}.{body}"))))
+    };
     assert_eq!(shop.notice(&path, header(SECRET, now), &body).await.0, 401, "no secret is set");
     shop.set_up("STRIPE", Some(SECRET)).await;
     for (path, header) in [
@@ -134,14 +140,21 @@ async fn a_notice_without_the_websites_signature_is_refused_and_others_are_ignor
     let broken = "{";
     let of_broken = ("stripe-signature", format!("t={now},v1={}", signed(SECRET, &format!("{now}.{broken}"))));
     assert_eq!(shop.notice(&path, of_broken, broken).await.0, 400);
-    assert_eq!(shop.stripe(&json!({ "id": "evt_2", "type": "customer.created", "created": now, "data": { "object": {} } })).await, 200);
+    assert_eq!(
+        shop.stripe(&json!({ "id": "evt_2", "type": "customer.created", "created": now, "data": { "object": {} } }))
+            .await,
+        200
+    );
     // The older form of the path; and a new provider without a secret accepts nothing.
     let by_query = format!("/webhooks/stripe?website={}", shop.id);
     assert_eq!(shop.notice(&by_query, header(SECRET, now), &body).await.0, 200);
     let money = shop.money(|totals| totals["orders"] == 1).await;
     assert_eq!(money["totals"]["orders"], 1);
     let settings = shop.set_up("PADDLE", None).await;
-    assert_eq!(settings["data"]["websiteUpdateRevenue"]["website"]["revenueSettings"]["hasWebhookSecret"], false, "{settings}");
+    assert_eq!(
+        settings["data"]["websiteUpdateRevenue"]["website"]["revenueSettings"]["hasWebhookSecret"], false,
+        "{settings}"
+    );
     assert_eq!(shop.notice(&path, header(SECRET, now), &body).await.0, 401);
     let short = shop.set_up("PADDLE", Some("short")).await;
     assert_eq!(short["errors"][0]["extensions"]["field"], "webhookSecret", "{short}");

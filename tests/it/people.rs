@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::ingest::{Shop, shop, view, with};
 
-const FIELDS: &str = "id databaseId userId email name company plan traits badge visits pageviews revenue { amount currency }";
+const FIELDS: &str =
+    "id databaseId userId email name company plan traits badge visits pageviews revenue { amount currency }";
 
 /// An event of a device.
 fn of(device: &str, path: &str, changes: Value) -> Value {
@@ -49,7 +50,11 @@ impl Shop {
 async fn one_person_on_two_devices_has_the_latest_traits_and_all_visits() {
     let shop = shop().await;
     shop.sent(of("phone", "/", json!({}))).await;
-    shop.sent(identify("phone", json!({ "user_id": "u1", "email": "Ann@Else.Example", "plan": "free", "seats": 3, "vip": true }))).await;
+    shop.sent(identify(
+        "phone",
+        json!({ "user_id": "u1", "email": "Ann@Else.Example", "plan": "free", "seats": 3, "vip": true }),
+    ))
+    .await;
     shop.sent(of("laptop", "/pricing", json!({}))).await;
     shop.sent(identify("laptop", json!({ "id": "u1", "name": "Ann", "plan": "pro", "company": "Else" }))).await;
     shop.sent(of("laptop", "/buy", json!({ "type": "revenue", "data": { "amount": 29.5, "currency": "USD" } }))).await;
@@ -64,7 +69,10 @@ async fn one_person_on_two_devices_has_the_latest_traits_and_all_visits() {
     });
     assert_eq!(*ann, expected);
     let bob = people.iter().find(|person| person["userId"].is_null()).unwrap();
-    assert_eq!((&bob["email"], &bob["badge"], &bob["revenue"]), (&json!("bob@else.example"), &json!("IDENTIFIED"), &Value::Null));
+    assert_eq!(
+        (&bob["email"], &bob["badge"], &bob["revenue"]),
+        (&json!("bob@else.example"), &json!("IDENTIFIED"), &Value::Null)
+    );
     for (arguments, found) in [
         ("(filter: { search: \"ANN\" })", 1),
         ("(filter: { traits: [{ name: \"seats\", operator: IS, values: [\"3\"] }] })", 1),
@@ -90,7 +98,9 @@ async fn the_public_dashboard_and_event_properties_show_nobody() {
     let owner = shop.app.token(&shop.owner.token);
     let open = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { publicDashboard: true, publicDetails: true }) { website { id } } }";
     assert!(owner.gql(open, json!({ "id": shop.id })).await.get("errors").is_none());
-    for (selection, path) in [("people { nodes { email } }", "people"), ("people(first: 1) { pageInfo { hasNextPage } }", "people")] {
+    for (selection, path) in
+        [("people { nodes { email } }", "people"), ("people(first: 1) { pageInfo { hasNextPage } }", "people")]
+    {
         let query = format!("{{ website(id: \"{}\") {{ {selection} }} }}", shop.id);
         let answer = shop.app.anon().gql(&query, json!({})).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{path}: {answer}");
@@ -155,16 +165,29 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_forgotten_person_is_in_no_file_of_the_data_folder_and_the_rest_is_unchanged() {
     let shop = shop().await;
-    let texts = ["quilla-71", "quilla@vexnor.example", "Quilla Vexnor", "Vexnor Holding", "plan-of-quilla", "path-of-quilla", "note-of-quilla"];
+    let texts = [
+        "quilla-71",
+        "quilla@vexnor.example",
+        "Quilla Vexnor",
+        "Vexnor Holding",
+        "plan-of-quilla",
+        "path-of-quilla",
+        "note-of-quilla",
+    ];
     for number in 0..30 {
         shop.sent(of(&format!("other-{number}"), "/", json!({}))).await;
-        shop.sent(identify(&format!("other-{number}"), json!({ "user_id": format!("other-{number}"), "plan": "pro" }))).await;
+        shop.sent(identify(&format!("other-{number}"), json!({ "user_id": format!("other-{number}"), "plan": "pro" })))
+            .await;
     }
     let other_totals = shop.totals_with(30, 30).await;
     for device in ["phone", "laptop"] {
         shop.sent(of(device, "/path-of-quilla", json!({ "title": "Quilla Vexnor" }))).await;
-        shop.sent(identify(device, json!({ "user_id": "quilla-71", "email": "Quilla@Vexnor.example", "name": "Quilla Vexnor",
-            "company": "Vexnor Holding", "plan": "plan-of-quilla" }))).await;
+        shop.sent(identify(
+            device,
+            json!({ "user_id": "quilla-71", "email": "Quilla@Vexnor.example", "name": "Quilla Vexnor",
+            "company": "Vexnor Holding", "plan": "plan-of-quilla" }),
+        ))
+        .await;
         let note = json!({ "type": "event", "name": "note", "data": { "note": "note-of-quilla" } });
         shop.sent(of(device, "/path-of-quilla", note)).await;
     }
@@ -180,7 +203,11 @@ async fn a_forgotten_person_is_in_no_file_of_the_data_folder_and_the_rest_is_unc
     let answer = shop.forget(&admin.token, subject.clone()).await;
     let mut done = answer["data"]["visitorForget"].clone();
     let receipt = done["receiptDatabaseId"].take();
-    assert_eq!(done, json!({ "receiptDatabaseId": null, "people": 1, "visitors": 2, "visits": 2, "events": 6 }), "{answer}");
+    assert_eq!(
+        done,
+        json!({ "receiptDatabaseId": null, "people": 1, "visitors": 2, "visits": 2, "events": 6 }),
+        "{answer}"
+    );
     for text in texts {
         assert_eq!(files_with(&shop.app.data(), text), [""; 0], "{text}");
     }
@@ -222,4 +249,56 @@ async fn a_visitor_without_a_name_is_forgotten_by_the_id_that_the_list_shows() {
     assert_eq!(shop.totals(1).await["visitors"], 1);
     let foreign = shop.forget(&shop.owner.token, json!({ "visitorId": shop.id })).await;
     assert_eq!(foreign["errors"][0]["extensions"]["field"], "input.subject.visitorId", "{foreign}");
+}
+
+#[tokio::test]
+async fn a_persons_data_and_an_accounts_data_are_exported_whole() {
+    let shop = shop().await;
+    shop.sent(of("phone", "/a", json!({ "title": "A" }))).await;
+    shop.sent(identify("phone", json!({ "user_id": "u1", "email": "ann@else.example" }))).await;
+    shop.sent(of("laptop", "/b", json!({ "type": "event", "name": "note", "data": { "text": "x" } }))).await;
+    shop.sent(identify("laptop", json!({ "user_id": "u1" }))).await;
+    shop.sent(of("tablet", "/other", json!({}))).await;
+    shop.people("", 1).await;
+    let owner = shop.app.token(&shop.owner.token);
+    let (mut events, mut after) = (Vec::new(), Value::Null);
+    for _ in 0..4 {
+        let query = "query($id: ID!, $after: String) { website(id: $id) { people { nodes { events(first: 1, after: $after) { nodes pageInfo { hasNextPage endCursor } } } } } }";
+        let answer = owner.gql(query, json!({ "id": shop.id, "after": after })).await;
+        let page = &answer["data"]["website"]["people"]["nodes"][0]["events"];
+        events.push(page["nodes"][0].clone());
+        assert_eq!(page["pageInfo"]["hasNextPage"], events.len() < 4, "{answer}");
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    let mut found: Vec<(&str, &str)> =
+        events.iter().map(|event| (event["type"].as_str().unwrap(), event["path"].as_str().unwrap())).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("Custom", "/b"), ("Identify", "/account"), ("Identify", "/account"), ("Pageview", "/a")]);
+    let answer = owner.gql("{ viewer { personalData } }", json!({})).await;
+    let data = answer["data"]["viewer"]["personalData"].as_object().unwrap_or_else(|| panic!("{answer}"));
+    let mut keys: Vec<&str> = data.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "apiKeys",
+            "auditTrail",
+            "mfa",
+            "notificationPreferences",
+            "oauthIdentities",
+            "passkeys",
+            "personalApiKeys",
+            "referralProgram",
+            "supportTickets",
+            "teamMemberships",
+            "user",
+            "websites"
+        ]
+    );
+    assert_eq!(
+        (&data["user"]["email"], &data["websites"][0]["domain"]),
+        (&json!("owner@shop.example"), &json!("shop.example"))
+    );
+    assert_eq!(data["teamMemberships"][0]["role"], "owner");
+    assert!(!answer.to_string().contains("argon2"), "no hash is in it");
 }

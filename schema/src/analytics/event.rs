@@ -212,7 +212,8 @@ impl<V> Event<V> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let Self { name, hostname, path, title, acquisition, properties, traits, .. } = self;
-        [name, hostname, path, title, properties, traits].map(|text| text.len()).iter().sum::<usize>() + acquisition.bytes()
+        [name, hostname, path, title, properties, traits].map(|text| text.len()).iter().sum::<usize>()
+            + acquisition.bytes()
     }
 
     /// The same event with another visitor.

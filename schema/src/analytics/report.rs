@@ -218,7 +218,9 @@ impl Analytics {
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
         self.question.audience.may_ask(by)?;
-        if property.is_some() || order_by.as_ref().is_some_and(|order| matches!(order.metric, Metric::Revenue | Metric::Orders)) {
+        if property.is_some()
+            || order_by.as_ref().is_some_and(|order| matches!(order.metric, Metric::Revenue | Metric::Orders))
+        {
             self.question.audience.members_only()?;
         }
         let limit = page_size(first, MAX_ROWS)?;

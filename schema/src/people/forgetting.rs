@@ -80,9 +80,9 @@ fn subject_of(input: ForgetSubjectInput) -> Result<Subject> {
     match input {
         ForgetSubjectInput::VisitorId(uuid) => {
             let key = visitor_key(uuid);
-            Ok(Subject::Visitor(key.ok_or_else(|| {
-                Error::invalid("input.subject.visitorId", "must be a `visitorId` of this server")
-            })?))
+            Ok(Subject::Visitor(
+                key.ok_or_else(|| Error::invalid("input.subject.visitorId", "must be a `visitorId` of this server"))?,
+            ))
         }
         ForgetSubjectInput::UserId(user_id) => {
             USER_ID.check_length("input.subject.userId", &user_id)?;

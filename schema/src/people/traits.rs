@@ -157,7 +157,8 @@ mod tests {
             traits(&serde_json::json!({ "user_id": "u1", "plan": "pro", "company": "Shop" }), 3_000),
             traits(&serde_json::json!({ "user_id": "u1", "plan": "trial", "vip": true }), 2_000),
         ];
-        let expected = serde_json::json!({ "user_id": "u1", "plan": "pro", "seats": 1, "company": "Shop", "vip": true });
+        let expected =
+            serde_json::json!({ "user_id": "u1", "plan": "pro", "seats": 1, "company": "Shop", "vip": true });
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1]] {
             let mut merged = Traits::default();
             for at in order {

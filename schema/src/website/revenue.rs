@@ -129,7 +129,10 @@ fn checked_secret(secret: String) -> Result<String> {
     if (8..=200).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(secret);
     }
-    Err(Error::invalid("webhookSecret", "must have 8 to 200 visible ASCII characters without spaces, such as whsec_..."))
+    Err(Error::invalid(
+        "webhookSecret",
+        "must have 8 to 200 visible ASCII characters without spaces, such as whsec_...",
+    ))
 }
 
 /// Checks a currency. Errors: `Invalid` for `field`.

@@ -190,7 +190,8 @@ fn remove_rows(connection: &Connection, website: Uuid, table: &str, condition: &
         &format!("UPDATE {table} t SET {} FROM temp.removed r WHERE t.rowid = r.place", empty.join(", ")),
         [],
     )?;
-    let rows = connection.execute(&format!("DELETE FROM {table} t USING temp.removed r WHERE t.rowid = r.place"), [])?;
+    let rows =
+        connection.execute(&format!("DELETE FROM {table} t USING temp.removed r WHERE t.rowid = r.place"), [])?;
     connection.execute_batch("DROP TABLE temp.removed")?;
     Ok(rows as u64)
 }

@@ -86,7 +86,8 @@ pub fn of_stripe(event: &Value) -> Option<Payment> {
         "invoice.paid" => (number("/amount_paid")?, None),
         "charge.refunded" => {
             // The charge states what was refunded in all, and the event what it was before.
-            let before = event.pointer("/data/previous_attributes/amount_refunded").and_then(Value::as_i64).unwrap_or(0);
+            let before =
+                event.pointer("/data/previous_attributes/amount_refunded").and_then(Value::as_i64).unwrap_or(0);
             (number("/amount_refunded")? - i128::from(before), Some(text(event, "/id")?))
         }
         _ => return None,
@@ -111,11 +112,9 @@ pub fn of_paddle(event: &Value) -> Option<Payment> {
     let data = event.get("data")?;
     let amount = |pointer: &str| text(data, pointer)?.parse::<i128>().ok();
     let (smallest, order_id, refund_id) = match event.get("event_type")?.as_str()? {
-        "transaction.completed" => (
-            amount("/details/totals/grand_total")?,
-            first_text(data, &["/custom_data/order_id", "/id"])?,
-            None,
-        ),
+        "transaction.completed" => {
+            (amount("/details/totals/grand_total")?, first_text(data, &["/custom_data/order_id", "/id"])?, None)
+        }
         "adjustment.created" | "adjustment.updated"
             if matches!(data["action"].as_str(), Some("refund" | "chargeback")) && data["status"] == "approved" =>
         {
@@ -168,11 +167,22 @@ mod tests {
         let invoice = json!({ "id": "in_1", "amount_paid": 500, "currency": "jpy", "customer_email": "a@b.example", "metadata": { "order_id": 7 } });
         let paid = of_stripe(&event("invoice.paid", invoice)).unwrap();
         assert_eq!((paid.order_id.as_str(), paid.micros, paid.currency.as_str()), ("7", 500_000_000, "JPY"));
-        let mut refund = event("charge.refunded", json!({ "id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 2_950, "currency": "usd" }));
+        let mut refund = event(
+            "charge.refunded",
+            json!({ "id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 2_950, "currency": "usd" }),
+        );
         refund["data"]["previous_attributes"] = json!({ "amount_refunded": 950 });
         let refunded = of_stripe(&refund).unwrap();
-        assert_eq!((refunded.order_id.as_str(), refunded.refund_id.as_deref(), refunded.micros), ("pi_1", Some("evt_1"), 20_000_000));
-        for silent in [event("customer.created", checkout), json!({}), json!([1]), event("invoice.paid", json!({ "amount_paid": 0, "currency": "usd", "id": "in_2" }))] {
+        assert_eq!(
+            (refunded.order_id.as_str(), refunded.refund_id.as_deref(), refunded.micros),
+            ("pi_1", Some("evt_1"), 20_000_000)
+        );
+        for silent in [
+            event("customer.created", checkout),
+            json!({}),
+            json!([1]),
+            event("invoice.paid", json!({ "amount_paid": 0, "currency": "usd", "id": "in_2" })),
+        ] {
             assert_eq!(of_stripe(&silent), None, "{silent}");
         }
     }
@@ -187,7 +197,10 @@ mod tests {
         assert_eq!((payment.visitor_id.as_deref(), payment.customer_id.as_deref()), (Some("device-1"), Some("ctm_1")));
         let mut back = json!({ "id": "adj_1", "transaction_id": "txn_1", "action": "refund", "status": "approved", "currency_code": "EUR", "totals": { "total": "100" } });
         let refund = of_paddle(&event("adjustment.updated", back.clone())).unwrap();
-        assert_eq!((refund.order_id.as_str(), refund.refund_id.as_deref(), refund.micros), ("txn_1", Some("adj_1"), 1_000_000));
+        assert_eq!(
+            (refund.order_id.as_str(), refund.refund_id.as_deref(), refund.micros),
+            ("txn_1", Some("adj_1"), 1_000_000)
+        );
         back["status"] = json!("pending_approval");
         assert_eq!(of_paddle(&event("adjustment.created", back)), None);
         let huge = json!({ "id": "txn_2", "currency_code": "EUR", "details": { "totals": { "grand_total": "99999999999999999999999" } } });

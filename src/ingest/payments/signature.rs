@@ -67,8 +67,12 @@ mod tests {
         let paddle = format!("ts={NOW};h1={OF_PADDLE}");
         for (scheme, header) in [(STRIPE, &stripe), (PADDLE, &paddle)] {
             assert!(scheme.verifies(secret, header, BODY, NOW), "{header}");
-            assert!(scheme.verifies(secret, header, BODY, NOW + 300) && scheme.verifies(secret, header, BODY, NOW - 300));
-            assert!(!scheme.verifies(secret, header, BODY, NOW + 301) && !scheme.verifies(secret, header, BODY, NOW - 301));
+            assert!(
+                scheme.verifies(secret, header, BODY, NOW + 300) && scheme.verifies(secret, header, BODY, NOW - 300)
+            );
+            assert!(
+                !scheme.verifies(secret, header, BODY, NOW + 301) && !scheme.verifies(secret, header, BODY, NOW - 301)
+            );
             assert!(!scheme.verifies("other", header, BODY, NOW) && !scheme.verifies("", header, BODY, NOW));
             assert!(!scheme.verifies(secret, header, br#"{"id":"evt_2"}"#, NOW));
         }
@@ -76,7 +80,9 @@ mod tests {
         let rotated = format!("t={NOW}, v1=00ff, v0={OF_STRIPE}, v1={OF_STRIPE}");
         assert!(STRIPE.verifies(secret, &rotated, BODY, NOW));
         let (other_time, cut) = (format!("t={},v1={OF_STRIPE}", NOW + 1), format!("t={NOW},v1={}", &OF_STRIPE[..62]));
-        for bad in ["", "t=", "t=x,v1=y", &other_time, &cut, &format!("v1={OF_STRIPE}"), &format!("t={NOW},v0={OF_STRIPE}")] {
+        for bad in
+            ["", "t=", "t=x,v1=y", &other_time, &cut, &format!("v1={OF_STRIPE}"), &format!("t={NOW},v0={OF_STRIPE}")]
+        {
             assert!(!STRIPE.verifies(secret, bad, BODY, NOW), "{bad}");
         }
     }
