@@ -36,11 +36,16 @@ pub struct ReadYourWrites {
 
 impl ReadYourWrites {
     async fn freshen(&self) {
+        self.freshen_until(YOUNG).await;
+    }
+
+    /// Waits for what was committed at least this long ago.
+    async fn freshen_until(&self, age: Duration) {
         // A store that refuses events still runs queries.
         if self.state.is_away.load(Ordering::Acquire) {
             return;
         }
-        if let Some(position) = self.state.waiting_for(YOUNG)
+        if let Some(position) = self.state.waiting_for(age)
             && tokio::time::timeout(PATIENCE, self.state.until(position)).await.is_err()
         {
             tracing::warn!("a query ran without the events of the last seconds because the event store is slow");
@@ -87,7 +92,8 @@ impl Events for ReadYourWrites {
     }
 
     async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {
-        self.freshen().await;
+        // What it answers is stored, so it waits for the youngest identification too.
+        self.freshen_until(Duration::ZERO).await;
         self.events.payer(query).await
     }
 

@@ -89,6 +89,21 @@ fn fields() -> Vec<(&'static str, String, Value)> {
                 .to_owned(),
             json!({ "dimension": "EVENT", "operator": "IS", "values": ["A"], "property": "A" }),
         ),
+        (
+            "PersonFilterInput",
+            "website(id: \"<SITE>\") { people(filter: $input) { nodes { userId } } }".to_owned(),
+            json!({}),
+        ),
+        (
+            "TraitConditionInput",
+            "website(id: \"<SITE>\") { people(filter: { traits: [$input] }) { nodes { userId } } }".to_owned(),
+            json!({ "name": "A", "operator": "IS", "values": ["A"] }),
+        ),
+        (
+            "ForgetSubjectInput",
+            "visitorForget(input: { websiteId: \"<SITE>\", subject: $input })".to_owned(),
+            json!({}),
+        ),
     ]
 }
 
@@ -177,6 +192,7 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     if let Some(max) = number("maxItems") {
         let item = |index: usize| match field {
             "messages" => json!({ "role": "user", "content": "A" }),
+            "traits" => json!({ "name": "A", "operator": "IS", "values": ["A"] }),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();

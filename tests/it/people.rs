@@ -65,7 +65,7 @@ async fn one_person_on_two_devices_has_the_latest_traits_and_all_visits() {
         "id": ann["id"], "databaseId": ann["databaseId"],
         "userId": "u1", "email": "ann@else.example", "name": "Ann", "company": "Else", "plan": "pro", "badge": "PAYING",
         "traits": { "user_id": "u1", "email": "ann@else.example", "name": "Ann", "company": "Else", "plan": "pro", "seats": 3, "vip": true },
-        "visits": 2, "pageviews": 2, "revenue": { "amount": 29.5, "currency": "USD" }
+        "visits": 2, "pageviews": 2, "revenue": { "amount": "29.5", "currency": "USD" }
     });
     assert_eq!(*ann, expected);
     let bob = people.iter().find(|person| person["userId"].is_null()).unwrap();
@@ -191,7 +191,7 @@ async fn a_forgotten_person_is_in_no_file_of_the_data_folder_and_the_rest_is_unc
         let note = json!({ "type": "event", "name": "note", "data": { "note": "note-of-quilla" } });
         shop.sent(of(device, "/path-of-quilla", note)).await;
     }
-    shop.people("", 31).await;
+    shop.people("(first: 100)", 31).await;
     let before: Vec<&str> = texts.into_iter().filter(|text| files_with(&shop.app.data(), text).is_empty()).collect();
     assert_eq!(before, [""; 0], "each is in some file before");
     let (admin, editor) = (shop.app.sign_up("admin@shop.example").await, shop.app.sign_up("editor@shop.example").await);
@@ -211,7 +211,7 @@ async fn a_forgotten_person_is_in_no_file_of_the_data_folder_and_the_rest_is_unc
     for text in texts {
         assert_eq!(files_with(&shop.app.data(), text), [""; 0], "{text}");
     }
-    assert_eq!(shop.people("", 30).await.len(), 30);
+    assert_eq!(shop.people("(first: 100)", 30).await.len(), 30);
     assert_eq!(shop.totals_with(30, 30).await, other_totals);
     let log = format!(
         "{{ team(id: \"{}\") {{ auditLog(first: 1) {{ nodes {{ databaseId action actor target changed }} }} }} }}",

@@ -78,7 +78,7 @@ pub struct WebsiteUpdateRevenueInput {
     #[graphql(directive = Constrained::apply(CURRENCY.not_null()))]
     pub currency: MaybeUndefined<String>,
     /// Secret with which the provider signs its notices to `/webhooks/stripe/:websiteId` or `/webhooks/paddle/:websiteId`:
-    /// 8 to 200 characters, such as `whsec_...`. Stored and never shown. Null to accept none; a new provider without a
+    /// 8 to 200 visible ASCII signs, such as `whsec_...`. Stored and never shown. Null to accept none; a new provider without a
     /// secret accepts none either.
     #[graphql(directive = Constrained::apply(SECRET))]
     pub webhook_secret: MaybeUndefined<String>,
