@@ -71,6 +71,7 @@ impl Types {
                 "HexColor" => "\"#000000\"".to_owned(),
                 "UUID" => "\"00000000-0000-4000-8000-000000000000\"".to_owned(),
                 "URL" => "\"https://shop.example/\"".to_owned(),
+                "ForgetSubjectInput" => "{ userId: \"nobody\" }".to_owned(),
                 other => match &self.kinds[other] {
                     TypeKind::Enum(values) => values.values[0].node.value.node.to_string(),
                     TypeKind::InputObject(input) => {
