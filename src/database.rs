@@ -90,7 +90,11 @@ async fn sqlite(path: &Path, connections: u32, only_reads: bool) -> Result<Datab
     options.test_before_acquire(false);
     options.map_sqlx_sqlite_opts(move |options| {
         let options = options.filename(&path).foreign_keys(true).busy_timeout(PATIENCE);
-        if only_reads { options.pragma("query_only", "ON") } else { options.journal_mode(SqliteJournalMode::Wal) }
+        if only_reads {
+            return options.pragma("query_only", "ON");
+        }
+        // What is deleted is overwritten.
+        options.journal_mode(SqliteJournalMode::Wal).pragma("secure_delete", "ON")
     });
     Database::connect(options).await
 }

@@ -1,4 +1,4 @@
-//! Erasing the data of a deleted website: from memory, from the journal and its ledger, from the event store.
+//! Erasing the data of a deleted website or of one person: from memory, from the journal and its ledger, from the event store.
 //!
 //! - The intake comes first: once it drops the website, no later row of the journal contains its events. What the
 //!   journal contains up to then is delivered, and then erased with the rest, so that no crash brings events back.
@@ -10,7 +10,7 @@ use schema::{
     Ports,
     access::Operator,
     error::{Error, Result},
-    ports::{Erasure, Sink},
+    ports::{Erasure, Forgotten, Sink, Subject},
     website::deletion,
 };
 use uuid::Uuid;
@@ -36,6 +36,17 @@ impl Erasure for Eraser {
         let events = self.sink.erase(website).await?;
         self.intake.trim().await?;
         Ok(events)
+    }
+
+    /// What the person sends meanwhile is new, and stays. IDs of events are kept as hashes, so that an event that was
+    /// forgotten is not stored when it is sent again.
+    async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten> {
+        let position = self.intake.last().await?;
+        self.delivered(position).await?;
+        let forgotten = self.sink.forget(website, subject).await?;
+        self.intake.forget_visitors(website, forgotten.visitors.clone()).await?;
+        self.intake.scrub().await?;
+        Ok(forgotten)
     }
 }
 

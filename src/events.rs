@@ -14,6 +14,8 @@ mod interrupt;
 mod logs;
 mod moves;
 mod panels;
+mod payer;
+mod people;
 mod replay;
 pub mod sql;
 mod visits;
@@ -33,7 +35,10 @@ use schema::{
         query::FilterOperator,
     },
     error::{Error, Result},
-    ports::{Appended, Events, RecentEvent, Sink},
+    ports::{
+        Appended, Events, Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, RecentEvent, Sink,
+        Subject,
+    },
 };
 use tokio::sync::RwLock;
 use uuid::Uuid;
@@ -105,16 +110,14 @@ impl Store {
     }
 
     /// Refuses regular expressions that the engine cannot compile, before they are used in a query.
-    async fn check_patterns(&self, asker: Asker, basis: &Basis) -> Result<()> {
-        let filters = basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
-        let patterns: Vec<String> = filters.flat_map(|filter| &filter.values).cloned().collect();
+    async fn check_patterns(&self, asker: Asker, field: &str, patterns: Vec<String>) -> Result<()> {
         if patterns.is_empty() {
             return Ok(());
         }
         let refused = self.read(asker, move |_, reader| first_refused(reader, patterns)).await?;
         refused.map_or(Ok(()), |shown| {
             Err(Error::invalid(
-                "filters",
+                field,
                 format!("values of MATCHES must be regular expressions in RE2 syntax, such as ^/blog/ (got {shown:?})"),
             ))
         })
@@ -257,7 +260,9 @@ impl Events for Store {
         if missing.is_empty() {
             return Ok(answers.into_iter().flatten().collect());
         }
-        self.check_patterns(plan.asker, &plan.basis).await?;
+        let matches = plan.basis.filters.iter().filter(|filter| filter.operator == FilterOperator::Matches);
+        self.check_patterns(plan.asker, "filters", matches.flat_map(|filter| &filter.values).cloned().collect())
+            .await?;
         let (basis, panels) = (plan.basis.clone(), missing.clone());
         let (version, fresh) =
             self.read(plan.asker, move |database, reader| answer_all(database, reader, &basis, &panels)).await?;
@@ -289,6 +294,33 @@ impl Events for Store {
         self.read(ITSELF, move |_, reader| reader.query_row(&text, [], |row| row.get(0))).await
     }
 
+    async fn people(&self, query: &PeopleQuery) -> Result<PeoplePage> {
+        let matches = query.conditions.iter().filter(|condition| condition.operator == FilterOperator::Matches);
+        self.check_patterns(query.asker, "filter", matches.flat_map(|condition| &condition.values).cloned().collect())
+            .await?;
+        let query = query.clone();
+        self.read(query.asker, move |database, reader| people::page(database, reader, &query)).await
+    }
+
+    async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
+        self.read(ITSELF, move |_, reader| people::website_of(reader, person)).await
+    }
+
+    async fn events_of_person(
+        &self,
+        website: Uuid,
+        person: Uuid,
+        after: Option<(i64, u128)>,
+        limit: u32,
+    ) -> Result<PersonEvents> {
+        self.read(ITSELF, move |_, reader| people::events_of(reader, website, person, after, limit)).await
+    }
+
+    async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {
+        let query = query.clone();
+        self.read(ITSELF, move |database, reader| payer::find(database, reader, &query)).await
+    }
+
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {
         self.write(events, settled_ms, None).await
     }
@@ -311,6 +343,24 @@ impl Sink for Store {
             .await
             .map_err(Error::internal)?
             .map_err(refused)
+    }
+
+    async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten> {
+        self.mend().await?;
+        let alone = Arc::clone(&self.in_use).write_owned().await;
+        // Their temporary tables hold parts of earlier queries.
+        locked(&self.idle).clear();
+        let (database, subject) = (self.database.clone(), subject.clone());
+        let forgotten = tokio::task::spawn_blocking(move || {
+            let forgotten = database.forget(website, &subject).inspect_err(|error| database.noticed(error));
+            drop(alone);
+            forgotten
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(refused);
+        self.remembered.invalidate_all();
+        forgotten
     }
 
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
@@ -344,6 +394,8 @@ impl Sink for Store {
 mod edge_tests;
 #[cfg(test)]
 mod goal_tests;
+#[cfg(test)]
+mod people_tests;
 #[cfg(test)]
 mod recount;
 #[cfg(test)]

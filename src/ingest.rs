@@ -25,6 +25,7 @@ pub mod memory;
 mod occurrences;
 mod open_visit;
 pub mod page;
+pub mod payments;
 pub mod place;
 pub mod progress;
 pub mod properties;
@@ -35,6 +36,7 @@ pub mod seen;
 pub mod session_agents;
 pub mod sites;
 pub mod submission;
+pub mod traits;
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,7 @@ use crate::{
         journal::{self, outbox::OutboxReader},
         ledger::{Book, Notes},
         limiter::Limiter,
+        payments,
         read_your_writes::ReadYourWrites,
         salts::Salts,
         seen::{Limits, Seen},
@@ -434,7 +435,9 @@ fn routes(
         .route("/health", get(move || async move { health.answer().await }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
     let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
-    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
-    Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone()))
+    let gateway = Arc::new(gateway);
+    let payments = payments::routes(Arc::clone(&gateway));
+    let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
+    Ok(middleware(gateway, routes.merge(payments), &http, ports.ids.clone()))
 }

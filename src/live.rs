@@ -101,6 +101,17 @@ impl Hub {
         }
     }
 
+    /// Drops these visitors of a website.
+    pub fn forget_visitors(&self, website: Uuid, visitors: &[u64]) {
+        if let Some(site) = self.known(website) {
+            locked(&site.crowd).forget(visitors);
+            *locked(&site.figures) = None;
+            site.version.fetch_add(1, Ordering::Release);
+            self.version.fetch_add(1, Ordering::Release);
+            site.changed.notify_waiters();
+        }
+    }
+
     /// Adds events restored at start. Bots are skipped.
     pub fn recall(&self, events: &[RecentEvent]) {
         let now_ms = self.now_ms();

@@ -47,6 +47,8 @@ pub struct Model {
     pub verification_token: Option<String>,
     /// When the domain was last proven, UTC; null when it was not since it last changed.
     pub verified_at: Option<DateTime<Utc>>,
+    /// What the payment provider signs its notices with; null without one. Never shown.
+    pub webhook_secret: Option<String>,
 }
 
 /// Websites are read on their own; joins name their columns where they happen.

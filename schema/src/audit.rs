@@ -120,6 +120,8 @@ actions! {
     GoalUpdate = "goal_update",
     /// A goal was deleted.
     GoalDelete = "goal_delete",
+    /// A person was forgotten: every trace on a website was removed.
+    VisitorForget = "visitor_forget",
     /// An API key was created.
     ApiKeyCreate = "api_key_create",
     /// An API key was revoked.
@@ -172,6 +174,11 @@ impl<'a> Line<'a> {
 
 /// Writes an entry in the transaction of the change.
 pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>) -> Result<()> {
+    receipt(db, ports, line).await.map(|_| ())
+}
+
+/// Like [`note`]; returns the ID of the entry.
+pub(crate) async fn receipt(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>) -> Result<Uuid> {
     let (user, actor) = match line.caller {
         Caller::User { user, .. } => {
             let row = user::Entity::find_by_id(user).one(db).await?;
@@ -186,7 +193,7 @@ pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_
 /// Writes an entry for an account without an authenticated owner: a failed sign-in, or an action of the operator.
 pub(crate) async fn note_about(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_>, user: Uuid) -> Result<()> {
     let actor = if line.caller == Caller::Operator { "operator" } else { "anonymous" };
-    write(db, ports, line, Some(user), actor.to_owned()).await
+    write(db, ports, line, Some(user), actor.to_owned()).await.map(|_| ())
 }
 
 /// Whether an action was recorded for an account after an instant.
@@ -209,9 +216,10 @@ async fn write(
     line: Line<'_>,
     user: Option<Uuid>,
     actor: String,
-) -> Result<()> {
+) -> Result<Uuid> {
+    let id = ports.ids.uuid();
     audit_entry::ActiveModel {
-        id: Set(ports.ids.uuid()),
+        id: Set(id),
         team_id: Set(line.team),
         website_id: Set(line.website),
         user_id: Set(user),
@@ -223,7 +231,7 @@ async fn write(
     }
     .insert(db)
     .await?;
-    Ok(())
+    Ok(id)
 }
 
 /// The entries of a team, and of its active members' accounts since they joined. IDs order entries of the same

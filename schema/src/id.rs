@@ -35,6 +35,8 @@ pub enum Kind {
     Webhook,
     /// `WebhookDelivery`.
     WebhookDelivery,
+    /// `Person`.
+    Person,
 }
 
 /// Encodes a text as an opaque cursor.
@@ -50,7 +52,7 @@ pub fn read_opaque(opaque: &str) -> Option<String> {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::User,
         Self::Team,
         Self::Membership,
@@ -64,6 +66,7 @@ impl Kind {
         Self::ConversationMessage,
         Self::Webhook,
         Self::WebhookDelivery,
+        Self::Person,
     ];
 
     fn letter(self) -> u8 {
@@ -81,6 +84,7 @@ impl Kind {
             Self::ConversationMessage => b'S',
             Self::Webhook => b'H',
             Self::WebhookDelivery => b'D',
+            Self::Person => b'R',
         }
     }
 
@@ -101,6 +105,7 @@ impl Kind {
             Self::ConversationMessage => "ConversationMessage",
             Self::Webhook => "Webhook",
             Self::WebhookDelivery => "WebhookDelivery",
+            Self::Person => "Person",
         }
     }
 

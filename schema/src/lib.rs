@@ -45,6 +45,7 @@ pub mod occurrence;
 pub mod onboarding;
 pub mod operator_lists;
 pub mod password;
+pub mod people;
 pub mod plan;
 pub mod realtime;
 pub mod schema_index;
@@ -107,6 +108,7 @@ pub struct Mutation(
     api_key::ApiKeyMutation,
     webhook::manage::WebhookMutation,
     webhook::delivery::DeliveryMutation,
+    people::forgetting::ForgettingMutation,
 );
 
 /// Subscriptions. A stream of results that lasts until the client or the server ends it.

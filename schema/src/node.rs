@@ -12,6 +12,7 @@ use crate::{
     goal::Goal,
     id::{Kind, split_global},
     list::List,
+    people::Person,
     team::{Membership, Team},
     user::User,
     webhook::{Webhook, delivery::WebhookDelivery},
@@ -59,6 +60,8 @@ pub enum Node {
     Webhook(Webhook),
     /// A message to a webhook.
     WebhookDelivery(WebhookDelivery),
+    /// A person.
+    Person(Person),
 }
 
 // Rules
@@ -83,6 +86,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::AuditEntry => Node::AuditEntry(crate::audit::find(cx, uuid).await?),
         Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
         Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
+        Kind::Person => Node::Person(crate::people::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
         Kind::Webhook => Node::Webhook(crate::webhook::find(cx, uuid).await?),
         Kind::WebhookDelivery => Node::WebhookDelivery(crate::webhook::delivery::find(cx, uuid).await?),

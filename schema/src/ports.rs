@@ -2,6 +2,7 @@
 
 mod absent;
 mod event_store;
+mod people;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use self::{
         Appended, Events, ImportBatch, ImportedLog, ImportedPageView, Imports, RecentEvent, Sink, StoredVisit,
         VisitMove,
     },
+    people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, PersonRow, Subject, TraitCondition},
 };
 use crate::{
     analytics::event::Event,
@@ -40,6 +42,12 @@ pub trait Erasure: Send + Sync {
     ///
     /// Errors: `Unavailable` when it must be retried later.
     async fn erase(&self, website: Uuid) -> Result<u64>;
+
+    /// Removes every trace of one person on a website from the event store, the journal and memory, including the bytes in
+    /// their files. Other data stays as it is. Safe to call again.
+    ///
+    /// Errors: `Unavailable` when it must be retried.
+    async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten>;
 }
 
 /// Domain verification lookups.

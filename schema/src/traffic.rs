@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     goal::rule::Goals,
     occurrence::Subscription,
+    website::revenue::RevenueProvider,
     website_row::{ALLOW_LOCALHOST, domains_of},
 };
 
@@ -175,6 +176,8 @@ pub struct Rules {
     pub excluded_paths: Vec<String>,
     /// ISO 4217 code of the currency in which revenue is shown.
     pub currency: String,
+    /// Payment provider whose notices are accepted, and the secret that it signs them with.
+    pub payments: Option<(RevenueProvider, String)>,
     /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
     /// The website's goals.

@@ -9,12 +9,12 @@ use crate::{
     access::{Myself, On, Operator, Reach as _, access_directive},
     connection::PageArgs,
     conversation::ConversationConnection,
-    error::Result,
+    error::{Error, Result},
     id::Kind,
     onboarding::Onboarding,
     plan::{PlanLimits, PlanName},
     ports::Ports,
-    scalars::{EmailAddress, Instant, Url},
+    scalars::{EmailAddress, Instant, Json, Url},
     team::{Team, TeamConnection, team_meant, usage::TeamUsage},
     website::WebsiteConnection,
 };
@@ -24,6 +24,7 @@ pub mod deletion;
 pub mod email;
 pub(crate) mod email_link;
 pub mod email_proof;
+mod personal_data;
 pub mod profile;
 pub(crate) mod rules;
 
@@ -173,6 +174,16 @@ impl User {
     async fn plan_limits(&self, ctx: &Context<'_>) -> async_graphql::Result<PlanLimits> {
         let team = crate::team::default_of(ctx.cx()?, &self.0).await?;
         Ok(PlanName::counting(ctx.cx()?.ports().limits, &team.team().plan).limits())
+    }
+
+    /// All personal data of the account, for `zenovay-personal-data-<id>-<date>.json`: `user`, `websites` that the user
+    /// created, `teamMemberships`, `oauthIdentities`, `mfa`, `passkeys`, `apiKeys`, `personalApiKeys`, `supportTickets`,
+    /// `referralProgram`, `notificationPreferences` and `auditTrail` (the newest 10,000 entries). What this server does not
+    /// have is empty.
+    #[graphql(directive = crate::cost::cost::apply(personal_data::EXPORT_COST))]
+    async fn personal_data(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
+        let data = personal_data::export(ctx.cx()?.ports(), &self.0).await?;
+        Ok(Json(async_graphql::Value::from_json(data).map_err(Error::internal)?))
     }
 
     /// Plan usage of the default team in the current calendar month (UTC).

@@ -19,6 +19,7 @@ use crate::{
     goal::{self, Goal},
     id::Kind,
     list::List,
+    people::{self, PersonConnection, PersonFilterInput},
     plan::{PlanLimits, PlanName},
     ports::Ports,
     realtime::Realtime,
@@ -349,6 +350,21 @@ impl Website {
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
     async fn currency(&self) -> Result<&str> {
         Ok(&self.0.member()?.website().currency)
+    }
+
+    /// People of the website: visitors who were identified, the last identified first. Requires membership, even if the
+    /// website's dashboard is public.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
+    async fn people(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which people to list; null for all.")] filter: Option<PersonFilterInput>,
+        #[graphql(desc = "Page size, 1 to 100 rows. Null means 20.", default_with = "Some(connection::DEFAULT_PAGE)")]
+        first: Option<i32>,
+        #[graphql(desc = "Only people after this cursor.")] after: Option<String>,
+    ) -> Result<PersonConnection> {
+        people::page(ctx.cx()?.ports(), self.0.member()?, filter, first, after).await
     }
 
     /// Analytics of the website: totals, series, breakdowns, visitors. All parts share the range, time zone and

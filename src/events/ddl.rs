@@ -2,7 +2,7 @@
 
 use duckdb::Connection;
 
-use super::columns;
+use super::{columns, people};
 
 /// Tables whose columns are not those of events and visits.
 const OTHERS: &str = "
@@ -14,7 +14,11 @@ CREATE TABLE IF NOT EXISTS imported_logs (
 );
 CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL, journal BIGINT NOT NULL DEFAULT 0);
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS overwrites BOOLEAN DEFAULT false;
 ";
+
+/// Tables with rows of websites; `events` is the first.
+pub const OF_WEBSITES: [&str; 5] = ["events", "visits", "imported_logs", "people", "identities"];
 
 /// Creates what is missing, also in a file of an earlier version. Safe to run at each start.
 ///
@@ -22,6 +26,7 @@ ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
 /// Errors of the store, such as a full disk.
 pub fn create(connection: &Connection) -> duckdb::Result<()> {
     columns::create(connection)?;
+    connection.execute_batch(people::TABLES)?;
     connection.execute_batch(OTHERS)
 }
 

@@ -6,6 +6,8 @@
 //! - An event that falls into a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
 //! - After a fatal error (a partial write) DuckDB refuses everything; the file is then closed and reopened.
 
+mod forgetting;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -31,6 +33,7 @@ use super::{
     incoming::Incoming,
     logs,
     moves::move_visits,
+    people,
     replay::{Window, append_visits, close_interrupted, joined, rebuild, visits_touched, widened},
     visits::Visit,
 };
@@ -130,6 +133,7 @@ impl Database {
         if writer.is_none() {
             let connection = connect(self.path.as_deref(), self.budget)?;
             close_interrupted(&connection)?;
+            self.overwrite(&connection)?;
             let closed_until = last_ends(&connection)?;
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // The last commit is uncertain, so all cached results become invalid.
@@ -287,12 +291,13 @@ impl Database {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let erased = ["events", "visits", "imported_logs"].map(|table| {
+        let erase = |table: &str| {
             connection.execute(&format!("DELETE FROM {table} WHERE website_id = {}", literal(website)), [])
-        });
+        };
+        let erased = ddl::OF_WEBSITES.iter().map(|table| erase(table)).collect::<duckdb::Result<Vec<usize>>>();
         let events = match erased {
-            [Ok(events), Ok(_), Ok(_)] => events as u64,
-            [Err(error), ..] | [_, Err(error), _] | [.., Err(error)] => {
+            Ok(rows) => rows.first().map_or(0, |events| *events as u64),
+            Err(error) => {
                 let _ = connection.execute_batch("ROLLBACK");
                 return Err(error);
             }
@@ -327,6 +332,8 @@ impl Database {
                 append_event(&mut appender, event)?;
             }
             appender.flush()?;
+            drop(appender);
+            people::write(connection, &events)?;
         }
 
         let mut late: BTreeMap<Who, Window> = BTreeMap::new();

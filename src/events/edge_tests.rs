@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Store,
-    recount::{HOUR, SITE, START, recount, traffic, value_of},
+    recount::{HOUR, SITE, START, first_acquisitions, recount, traffic, value_of},
     tests::{ALL, filter, store},
 };
 
@@ -51,6 +51,51 @@ async fn keys_by_ones(store: &Store, by: Dimension, order: Metric, direction: So
     }
 }
 
+#[tokio::test]
+async fn revenue_and_orders_by_the_first_source_are_those_of_the_recount() {
+    for seed in 1..=5 {
+        let events = traffic(seed);
+        let store = store(None);
+        store.append(events.clone(), START).await.unwrap();
+        let firsts = first_acquisitions(&events);
+        // Only the second day, so that most first visits lie before the range.
+        let span = Span { start_ms: START + 24 * HOUR, end_ms: START + 96 * HOUR };
+        for by in [Dimension::FirstChannel, Dimension::FirstSource] {
+            let basis = Basis { span, ..basis() };
+            let value = |visit: &[&Event], _: &Event| {
+                let (channel, source) = firsts[&(visit[0].visitor, visit[0].bot.is_empty())].clone();
+                Some(if by == Dimension::FirstChannel { channel } else { source })
+            };
+            let expected = recount(&events, &basis, &value, false);
+            let panel = Panel::Breakdown {
+                by,
+                property: None,
+                metrics: ALL.into_iter().collect(),
+                order: Metric::Orders,
+                direction: SortDirection::Desc,
+                after: None,
+                limit: 100,
+                search: None,
+                other: false,
+            };
+            let plan = Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: vec![panel] };
+            let Answer::Breakdown { rows, .. } = store.ask(&plan).await.unwrap().remove(0) else { panic!() };
+            let found = rows.into_iter().map(|row| (row.key, row.sums)).collect();
+            assert_eq!(expected, found, "{by:?} seed {seed}");
+            // As a filter, it keeps the visits of that row.
+            let filters = vec![filter(by, FilterOperator::Is, &["Google", "Organic Search"])];
+            let basis = Basis { filters, ..basis };
+            let plan = Plan {
+                asker: Asker::Anonymous,
+                basis: basis.clone(),
+                panels: vec![Panel::Totals { metrics: ALL.into_iter().collect() }],
+            };
+            let key = if by == Dimension::FirstChannel { "Organic Search" } else { "Google" };
+            assert_eq!(store.ask(&plan).await.unwrap()[0], Answer::Totals(expected[key]), "{by:?} seed {seed}");
+        }
+    }
+}
+
 /// A metric as a fraction; a ratio of nothing is below all others.
 fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
     let ratio = |part: i64| if sums.visits == 0 { (-1, 1) } else { (part.into(), sums.visits.into()) };
@@ -67,6 +112,7 @@ fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
         Metric::ConversionRate => ratio(sums.converted),
         Metric::AverageScore => ratio(sums.score),
         Metric::GoalValue => (sums.goal_value_micros, 1),
+        Metric::Orders => (sums.orders.into(), 1),
     }
 }
 

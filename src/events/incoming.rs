@@ -3,7 +3,10 @@
 use duckdb::Connection;
 use schema::{analytics::event::Event, ports::ImportedPageView};
 
-use super::{copies, duplicates::leave_out_stored};
+use super::{
+    copies,
+    duplicates::{leave_out_stored, leave_out_stored_orders},
+};
 
 /// Events ordered by website and time.
 pub enum Incoming {
@@ -46,8 +49,11 @@ impl Incoming {
     /// Errors of the store.
     pub fn new_events(self, connection: &Connection) -> duckdb::Result<Vec<Event>> {
         match self {
-            // The journal's events come once: the intake knows their ids, and its position moves in this transaction.
-            Self::Journal(_, events) => Ok(events),
+            // The journal's events come once: the intake knows their ids of a week, and its position moves in this transaction.
+            Self::Journal(_, mut events) => {
+                leave_out_stored_orders(connection, &mut events)?;
+                Ok(events)
+            }
             Self::Sent(mut events) => {
                 leave_out_stored(connection, &mut events)?;
                 Ok(events)

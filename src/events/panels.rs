@@ -72,12 +72,16 @@ impl<'a> Pass<'a> {
         panels: impl Iterator<Item = &'p Panel>,
         open: bool,
     ) -> duckdb::Result<Self> {
+        let mut by = Vec::new();
         let mut dimensions: BTreeSet<Dimension> = BTreeSet::new();
         let mut metrics = MetricSet::NONE;
         let mut uses_slices = false;
         let mut all = MetricSet::NONE;
         for panel in panels {
             all = all.union(metrics_of(panel));
+            if let Panel::Breakdown { by: dimension, .. } = panel {
+                by.push(*dimension);
+            }
             match panel {
                 Panel::Totals { metrics: of_panel } | Panel::Series { metrics: of_panel, .. } => {
                     uses_slices = true;
@@ -91,7 +95,7 @@ impl<'a> Pass<'a> {
                 Panel::Breakdown { .. } | Panel::Visitors { .. } | Panel::Pages { .. } => {}
             }
         }
-        let mut compiler = Compiler::new(basis, edges);
+        let mut compiler = Compiler::new(basis, edges, &by);
         if compiler.needs_converted(all) {
             execute(reader, &compiler.converted(last_end_ms(reader, &compiler, open)?, open))?;
             compiler = compiler.with_converted();
@@ -204,7 +208,7 @@ fn rows<T>(
     prepared.query_map(params_from_iter(&statement.values), |found| row(found))?.collect()
 }
 
-/// Reads sums from thirteen columns, in the order of the compiler's facts.
+/// Reads sums from fifteen columns, in the order of the compiler's facts.
 fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
     Ok(Sums {
         visitors: row.get(first)?,
@@ -220,6 +224,8 @@ fn sums_of(row: &Row<'_>, first: usize) -> duckdb::Result<Sums> {
         score: row.get(first + 10)?,
         payments: row.get(first + 11)?,
         goal_value_micros: row.get(first + 12)?,
+        orders: row.get(first + 13)?,
+        order_micros: row.get(first + 14)?,
     })
 }
 

@@ -30,7 +30,9 @@ pub type Window = (i64, i64);
 /// # Errors
 /// Errors of the store.
 pub fn close_interrupted(connection: &Connection) -> duckdb::Result<()> {
-    connection.execute_batch("INSERT INTO progress SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)")?;
+    connection.execute_batch(
+        "INSERT INTO progress (open_since_ms, journal) SELECT 9223372036854775807, 0 WHERE NOT EXISTS (FROM progress)",
+    )?;
     let since: i64 = connection.query_row("SELECT open_since_ms FROM progress", [], |row| row.get(0))?;
     if since == i64::MAX {
         return Ok(());

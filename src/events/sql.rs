@@ -16,7 +16,7 @@ mod pages;
 mod sql_terms;
 mod visitors;
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use schema::analytics::{
     event::EventKind,
@@ -24,10 +24,10 @@ use schema::analytics::{
     query::{Dimension, FilterInput, Metric, Scope, SortDirection},
 };
 
-pub use self::sql_terms::{Statement, kinds};
+pub use self::sql_terms::{Statement, compared, kinds};
 use self::{
     buckets::Buckets,
-    facts::{is_money, needed, order_value, sums},
+    facts::{is_money, is_order, needed, order_value, sums},
     sql_terms::{column, condition, expression},
 };
 use super::dialect;
@@ -67,17 +67,21 @@ pub struct Compiler<'a> {
     basis: &'a Basis,
     /// Buckets of the plan's series, if there is one.
     edges: Option<&'a [i64]>,
+    /// Whether a panel or a filter is about the visitor's first visit.
+    uses_first: bool,
     on_visits: Vec<&'a FilterInput>,
     on_events: Vec<&'a FilterInput>,
     reads_converted: bool,
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler for panels over this basis; series among them have these edges.
+    /// A compiler for panels over this basis; series among them have these edges, breakdowns these dimensions.
     #[must_use]
-    pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>) -> Self {
+    pub fn new(basis: &'a Basis, edges: Option<&'a [i64]>, by: &[Dimension]) -> Self {
+        let filtered = basis.filters.iter().map(|filter| filter.dimension);
+        let uses_first = filtered.chain(by.iter().copied()).any(Dimension::is_of_first_visit);
         let (on_events, on_visits) = basis.filters.iter().partition(|filter| filter.dimension.scope() == Scope::Event);
-        Self { basis, edges, on_visits, on_events, reads_converted: false }
+        Self { basis, edges, uses_first, on_visits, on_events, reads_converted: false }
     }
 
     /// Whether every visit is cut into slices.
@@ -173,7 +177,8 @@ impl<'a> Compiler<'a> {
             text
         });
         let counts_completions = self.counts_completions(metrics);
-        let every = self.is_sliced() || counts_completions || metrics.has(Metric::Revenue);
+        let has_money = metrics.has(Metric::Revenue) || metrics.has(Metric::Orders);
+        let every = self.is_sliced() || counts_completions || has_money;
         let visits = self.visits_in_question(open, &mut statement);
         let crosses = match &buckets {
             Some(_) => format!("(start_ms < {0} OR end_ms >= {1} OR end_ms >= b.until_ms)", span.start_ms, span.end_ms),
@@ -196,11 +201,12 @@ impl<'a> Compiler<'a> {
         } else {
             format!("(start_ms >= {} AND end_ms < {})", span.start_ms, span.end_ms)
         };
-        let revenue = if metrics.has(Metric::Revenue) {
+        let revenue = if has_money {
             let currency = statement.bind(&self.basis.currency);
             format!(
-                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1, 0{keys} FROM happened \
-                 WHERE {is_money} AND matches_all",
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, 0, 0, amount_micros, 0, 1, 0, ({is_order})::INTEGER, \
+                   CASE WHEN {is_order} THEN amount_micros ELSE 0 END{keys} FROM happened WHERE {is_money} AND matches_all",
+                is_order = is_order(&currency),
                 is_money = is_money(&currency),
                 keys = keys("")
             )
@@ -215,7 +221,7 @@ impl<'a> Compiler<'a> {
         let counted = if self.has_goals() { "completions" } else { "0" };
         let valued = match counts_completions {
             true => format!(
-                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, {counted}, 0, 0, 0, 0, goal_value{keys} FROM happened \
+                " UNION ALL SELECT at_ms, false, NULL, 0, 0, 0, 0, 0, 0, {counted}, 0, 0, 0, 0, goal_value, 0, 0{keys} FROM happened \
                  WHERE completions > 0 AND matches_all",
                 keys = keys("")
             ),
@@ -233,10 +239,10 @@ impl<'a> Compiler<'a> {
                FROM e JOIN x ON {in_visit}{join_time}) \
              SELECT at_ms, whole, visitor, 0 AS visits, count(*) FILTER ({is_pageview} AND matches_all) AS pageviews, \
                count(*) FILTER ({is_counted} AND matches_all) AS events, 0 AS bounces, 0 AS duration_ms, 0 AS visit_pageviews, \
-               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments, 0 AS goal_value_micros{keys} \
+               count(*) FILTER ({is_conversion} AND matches_all) AS conversions, 0 AS converted, 0 AS revenue_micros, 0 AS score, 0 AS payments, 0 AS goal_value_micros, 0 AS orders, 0 AS order_micros{keys} \
                FROM happened WHERE cut GROUP BY at_ms, whole, visitor, start_ms{keys} \
              UNION ALL SELECT start_ms, whole, NULL, 1, 0, 0, (pageviews = 1 AND interactions = 0)::INTEGER, end_ms - start_ms, pageviews, \
-               0, (conversions > 0)::INTEGER, 0, score, 0, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}{valued}",
+               0, (conversions > 0)::INTEGER, 0, score, 0, 0, 0, 0{keys} FROM x WHERE cut AND start_ms >= {start} AND start_ms < {end}{revenue}{valued}",
             is_pageview = kinds(EventKind::is_pageview),
             is_counted = kinds(EventKind::is_counted),
             is_conversion = if self.has_goals() { "false".to_owned() } else { kinds(EventKind::is_conversion) },

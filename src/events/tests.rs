@@ -22,7 +22,7 @@ use super::{
     },
 };
 
-pub(super) const ALL: [Metric; 12] = [
+pub(super) const ALL: [Metric; 13] = [
     Metric::Visitors,
     Metric::Visits,
     Metric::Pageviews,
@@ -35,6 +35,7 @@ pub(super) const ALL: [Metric; 12] = [
     Metric::Revenue,
     Metric::AverageScore,
     Metric::GoalValue,
+    Metric::Orders,
 ];
 const DIMENSIONS: [Dimension; 25] = [
     Dimension::Page,
@@ -145,6 +146,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                     Metric::Revenue => sums.revenue_micros as f64,
                     Metric::AverageScore => ratio(sums.average_score()),
                     Metric::GoalValue => sums.goal_value_micros as f64,
+                    Metric::Orders => sums.orders as f64,
                 }
             };
             assert_eq!(pick(sums), pick(&expected), "{metric:?} alone over {basis:?}");
@@ -166,6 +168,8 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                 revenue_micros: happened.revenue_micros,
                 payments: happened.payments,
                 goal_value_micros: happened.goal_value_micros,
+                orders: happened.orders,
+                order_micros: happened.order_micros,
                 ..started
             };
             if sums != Sums::default() {

@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 use super::{
     fields::{BEACON, Fields},
     page::{MAX_URL, Page},
-    properties::{Properties, clean},
+    properties::{MAX_PROPERTIES, MAX_TRAITS, Properties, clean},
+    traits::{IDS, traits_of},
 };
 
 /// The script's event for a click on a link to another host.
@@ -82,6 +83,8 @@ pub struct Beacon {
     pub sent_ms: Option<i64>,
     /// Other properties.
     pub properties: Properties,
+    /// Traits of an identification as a flat JSON object; empty for other events.
+    pub traits: String,
     /// Revenue.
     pub money: Option<Money>,
 }
@@ -324,9 +327,17 @@ impl Thing {
     pub fn into_beacon(self, complete: impl FnOnce(Beacon) -> Beacon) -> Result<Beacon> {
         let fields = self.fields;
         let (event_id, visitor_id) = (fields.event_id(self.event_id)?, fields.visitor_id(self.visitor_id)?);
-        fields.check_properties(&self.properties)?;
+        let is_identification = EventKind::from_type(self.kind.trim()) == Some(EventKind::Identify);
+        fields.check_properties(&self.properties, if is_identification { MAX_TRAITS } else { MAX_PROPERTIES })?;
         let (kind, name) = kind_of(&self.kind, &self.name)?;
         let mut properties = self.properties;
+        let mut traits = String::new();
+        if kind == EventKind::Identify {
+            let missing = || Error::invalid(fields.properties, "must contain user_id, customer_id or email");
+            traits = traits_of(&properties).ok_or_else(missing)?;
+            // Names and addresses of people must not become event properties, which anyone could break down by.
+            properties = properties.only(&IDS);
+        }
         if !AUTOMATIC.contains(&name.as_str()) {
             properties.strip_reserved();
         }
@@ -336,17 +347,6 @@ impl Thing {
             }
             _ => None,
         };
-        if kind == EventKind::Identify {
-            let names = ["user_id", "id", "customer_id", "email"];
-            if names
-                .iter()
-                .all(|name| properties.text(name).is_none_or(str::is_empty) && properties.number(name).is_none())
-            {
-                return Err(Error::invalid(fields.properties, "must contain user_id, customer_id or email"));
-            }
-            // Names and addresses of people must not become event properties, which anyone could break down by.
-            properties = properties.only(&["user_id", "id", "customer_id"]);
-        }
         Ok(complete(Beacon {
             kind,
             name,
@@ -354,6 +354,7 @@ impl Thing {
             visitor_id,
             page: self.page,
             properties,
+            traits,
             money,
             title: String::new(),
             referrer: String::new(),

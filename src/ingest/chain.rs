@@ -86,11 +86,9 @@ impl Chain {
         let day = time_ms.div_euclid(DAY_MS);
         let visitor = self.visitor(site, &beacon, sender.address, user_agent, day)?;
         let collapse = (beacon.kind.is_pageview() && sender.collapses).then(|| hash_of(&beacon.page));
-        let is_named = beacon.event_id.is_some();
-        let id = match &beacon.event_id {
-            Some(id) => id_of(website, id),
-            None => self.ids.uuid(),
-        };
+        let name = order_of(&beacon).or_else(|| beacon.event_id.clone());
+        let is_named = name.is_some();
+        let id = name.map_or_else(|| self.ids.uuid(), |name| id_of(website, &name));
         let mut properties = beacon.properties;
         if sender.opted_out {
             properties.set("gpc_opted_out", true);
@@ -118,6 +116,7 @@ impl Chain {
             bot: shared(bot),
             goals: 0,
             scroll,
+            traits: shared(&beacon.traits),
         };
         let completed = site.goals.completed_by(&event);
         event.goals = u8::try_from(completed.len()).unwrap_or(u8::MAX);
@@ -171,6 +170,23 @@ fn begins_as_browsers_do(user_agent: &str) -> bool {
 fn acquisition(referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {
     let campaign = if Campaign::is_in(query) { Campaign::of_query(query) } else { Campaign::default() };
     Arc::new(acquire(referrer_host(referrer, domain), campaign))
+}
+
+/// What names an event of revenue with an order ID: an order counts once, whoever reports it, and so does each of its refunds.
+fn order_of(beacon: &Beacon) -> Option<String> {
+    let money = beacon.money.as_ref().filter(|_| beacon.kind == EventKind::Revenue)?;
+    let order = beacon.properties.identifier("order_id")?;
+    if money.micros >= 0 {
+        return Some(order_key(&order));
+    }
+    let refund = beacon.properties.identifier("refund_id").or_else(|| beacon.event_id.clone());
+    Some(format!("refund\0{order}\0{}", refund.unwrap_or_else(|| money.micros.to_string())))
+}
+
+/// The name of the event of an order, for [`id_of`].
+#[must_use]
+pub fn order_key(order: &str) -> String {
+    format!("order\0{order}")
 }
 
 fn hash_of(page: &Page) -> u64 {

@@ -164,7 +164,7 @@ impl Gateway {
 }
 
 /// Reads a body up to a size limit. Errors: 413; 400 for an incomplete one.
-async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
+pub(super) async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
     body::read(headers, body, most).await.map_err(|unread| match unread {
         Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {most} bytes") },
         Unread::BrokenOff => Error::invalid("body", "is incomplete"),

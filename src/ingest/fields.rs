@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use schema::error::{Error, Result};
 
-use super::properties::{MAX_BYTES, MAX_PROPERTIES, Properties};
+use super::properties::{MAX_BYTES, Properties};
 
 /// Names of the fields, for errors.
 pub struct Fields {
@@ -33,11 +33,11 @@ impl Fields {
         within(self.visitor_id, id, &(8..=64))
     }
 
-    /// Errors: too many properties, or too much text in total.
-    pub fn check_properties(&self, properties: &Properties) -> Result<()> {
+    /// Errors: more than this many properties, or too much text in total.
+    pub fn check_properties(&self, properties: &Properties, most: usize) -> Result<()> {
         let (sent, bytes) = (properties.sent, properties.sent_bytes);
-        if sent > MAX_PROPERTIES {
-            let why = format!("must have at most {MAX_PROPERTIES} properties (got {sent})");
+        if sent > most {
+            let why = format!("must have at most {most} properties (got {sent})");
             return Err(Error::invalid(self.properties, why));
         }
         if bytes > MAX_BYTES {

@@ -29,6 +29,12 @@ enum Message {
     /// Reject further events of this website, and drop its state. Returns the last position of the journal that may contain some of
     /// them.
     Forget(Uuid, oneshot::Sender<Result<i64>>),
+    /// Drop the state of these visitors of a website.
+    ForgetVisitors(Uuid, Vec<u64>, oneshot::Sender<Result<()>>),
+    /// The last position of the journal.
+    Last(oneshot::Sender<Result<i64>>),
+    /// Trim what the event store has, and overwrite its bytes in the file.
+    Scrub(oneshot::Sender<Result<()>>),
     /// Trim what the event store has.
     Trim(oneshot::Sender<Result<()>>),
     /// Check whether the journal is writable.
@@ -119,6 +125,36 @@ impl Intake {
     pub async fn trim(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         self.send.send(Message::Trim(answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
+    /// Drops what is remembered of these visitors of a website. Their next event starts a visit.
+    ///
+    /// # Errors
+    /// As [`Intake::forget`].
+    pub async fn forget_visitors(&self, website: Uuid, visitors: Vec<u64>) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.send.send(Message::ForgetVisitors(website, visitors, answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
+    /// The last position of the journal.
+    ///
+    /// # Errors
+    /// As [`Intake::forget`].
+    pub async fn last(&self) -> Result<i64> {
+        let (answer, answered) = oneshot::channel();
+        self.send.send(Message::Last(answer)).await.map_err(|_| busy())?;
+        answered.await.map_err(|_| busy())?
+    }
+
+    /// Trims what the event store has from the journal, and removes its bytes from the file.
+    ///
+    /// # Errors
+    /// As [`Intake::forget`].
+    pub async fn scrub(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.send.send(Message::Scrub(answer)).await.map_err(|_| busy())?;
         answered.await.map_err(|_| busy())?
     }
 

@@ -253,6 +253,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Trims rows that the event store has, and rewrites the file without their bytes.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`]; `Unavailable` if a reader keeps the write-ahead log busy.
+    pub async fn scrub(&mut self, position: i64) -> Result<()> {
+        self.trim(position).await?;
+        let connection = self.connected().await?;
+        sqlx::raw_sql("VACUUM").execute(&mut *connection).await.map_err(refused)?;
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await.map_err(refused)?;
+        match row.try_get::<i64, _>(0).map_err(refused)? {
+            0 => Ok(()),
+            _ => Err(Error::Unavailable { retry_after: 1, why: "The journal is being read.".into() }),
+        }
+    }
+
     /// Deletes counts older than a minute (since 1970).
     ///
     /// # Errors

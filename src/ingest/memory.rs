@@ -83,6 +83,11 @@ impl Visitors {
         false
     }
 
+    /// Forgets a visitor.
+    pub fn forget(&mut self, key: u64) {
+        self.open.remove(key);
+    }
+
     /// Rolls back what was not written.
     pub fn undo(&mut self, before: Before) {
         restore(&mut self.open, before.open);

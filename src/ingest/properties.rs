@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use schema::people::traits::{MAX_OTHERS, NAMED};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -14,6 +15,12 @@ use serde_json::{Map, Number, Value};
 
 /// Maximum number of properties in one event.
 pub const MAX_PROPERTIES: usize = 50;
+
+/// Maximum number of traits in one identification.
+pub const MAX_TRAITS: usize = MAX_OTHERS + NAMED.len();
+
+/// Maximum number of values that are read; more are only counted.
+const MAX_SENT: usize = if MAX_TRAITS > MAX_PROPERTIES { MAX_TRAITS } else { MAX_PROPERTIES };
 
 /// Maximum size of names and values in one event, in bytes as sent.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -47,6 +54,22 @@ impl Properties {
     pub fn number(&self, name: &str) -> Option<f64> {
         let value = self.values.get(name)?;
         value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
+    }
+
+    /// The text or number under a name, as text without surrounding white space; `None` if it is empty.
+    #[must_use]
+    pub fn identifier(&self, name: &str) -> Option<String> {
+        let text = match self.values.get(name)? {
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// All names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.values.iter()
     }
 
     /// Sets a property of the server.
@@ -104,7 +127,7 @@ impl<'de> Visitor<'de> for Record {
         let mut properties = Properties::default();
         while let Some(name) = map.next_key::<String>()? {
             properties.sent += 1;
-            if properties.sent > MAX_PROPERTIES {
+            if properties.sent > MAX_SENT {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -205,7 +228,7 @@ mod tests {
     fn too_many_are_counted_and_long_ones_cut() {
         let many: Vec<String> = (0..100_000).map(|n| format!("\"p{n}\":{n}")).collect();
         let read_all = read(&format!("{{{}}}", many.join(",")));
-        assert_eq!((read_all.sent, read_all.values.len()), (100_000, MAX_PROPERTIES));
+        assert_eq!((read_all.sent, read_all.values.len()), (100_000, MAX_SENT));
         let long = read(&format!(r#"{{"a":"{}","{}":1}}"#, "é".repeat(5_000), "k".repeat(500)));
         assert_eq!(long.text("a").unwrap().chars().count(), MAX_TEXT);
         assert!(long.values.contains_key(&"k".repeat(MAX_NAME)));

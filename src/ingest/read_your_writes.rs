@@ -14,7 +14,7 @@ use schema::{
         plan::{Answer, Plan},
     },
     error::Result,
-    ports::{Appended, Events},
+    ports::{Appended, Events, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents},
 };
 use uuid::Uuid;
 
@@ -36,11 +36,16 @@ pub struct ReadYourWrites {
 
 impl ReadYourWrites {
     async fn freshen(&self) {
+        self.freshen_until(YOUNG).await;
+    }
+
+    /// Waits for what was committed at least this long ago.
+    async fn freshen_until(&self, age: Duration) {
         // A store that refuses events still runs queries.
         if self.state.is_away.load(Ordering::Acquire) {
             return;
         }
-        if let Some(position) = self.state.waiting_for(YOUNG)
+        if let Some(position) = self.state.waiting_for(age)
             && tokio::time::timeout(PATIENCE, self.state.until(position)).await.is_err()
         {
             tracing::warn!("a query ran without the events of the last seconds because the event store is slow");
@@ -63,6 +68,33 @@ impl Events for ReadYourWrites {
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64> {
         self.freshen().await;
         self.events.count_since(websites, since_ms).await
+    }
+
+    async fn people(&self, query: &PeopleQuery) -> Result<PeoplePage> {
+        self.freshen().await;
+        self.events.people(query).await
+    }
+
+    async fn website_of_person(&self, person: Uuid) -> Result<Option<Uuid>> {
+        self.freshen().await;
+        self.events.website_of_person(person).await
+    }
+
+    async fn events_of_person(
+        &self,
+        website: Uuid,
+        person: Uuid,
+        after: Option<(i64, u128)>,
+        limit: u32,
+    ) -> Result<PersonEvents> {
+        self.freshen().await;
+        self.events.events_of_person(website, person, after, limit).await
+    }
+
+    async fn payer(&self, query: &PayerQuery) -> Result<Option<Payer>> {
+        // What it answers is stored, so it waits for the youngest identification too.
+        self.freshen_until(Duration::ZERO).await;
+        self.events.payer(query).await
     }
 
     async fn append(&self, events: Vec<Event>, settled_ms: i64) -> Result<Appended> {

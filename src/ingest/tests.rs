@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use schema::{
     analytics::event::{Event, EventKind},
     error::{Error, Result},
-    ports::{Appended, Clock, Events, RecentEvent, Sink},
+    ports::{Appended, Clock, Events, Forgotten, RecentEvent, Sink, Subject},
     traffic::Outcome,
 };
 use tokio::sync::watch;
@@ -60,6 +60,9 @@ impl Sink for Flaky {
     }
     async fn erase(&self, website: Uuid) -> Result<u64> {
         self.store.erase(website).await
+    }
+    async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten> {
+        self.store.forget(website, subject).await
     }
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         self.store.since(time_ms).await

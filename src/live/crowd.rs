@@ -148,6 +148,20 @@ impl Crowd {
         }
     }
 
+    /// Drops these visitors. Figures of past minutes stay.
+    pub(super) fn forget(&mut self, visitors: &[u64]) {
+        for visitor in visitors {
+            let Some(seat) = self.seats.remove(*visitor) else { continue };
+            if let Some(count) = self.last.get_mut(&seat.last) {
+                *count -= 1;
+                self.present -= 1;
+                if *count == 0 {
+                    self.last.remove(&seat.last);
+                }
+            }
+        }
+    }
+
     /// Drops visitors who have left.
     pub(super) fn prune(&mut self, now_ms: i64) {
         while self.views.front().is_some_and(|(second, _)| *second < (now_ms - MEMORY_MS) / 1000 - 60) {

@@ -105,6 +105,21 @@ fn fields() -> Vec<(&'static str, String, Value)> {
                 .to_owned(),
             json!({ "dimension": "EVENT", "operator": "IS", "values": ["A"], "property": "A" }),
         ),
+        (
+            "PersonFilterInput",
+            "website(id: \"<SITE>\") { people(filter: $input) { nodes { userId } } }".to_owned(),
+            json!({}),
+        ),
+        (
+            "TraitConditionInput",
+            "website(id: \"<SITE>\") { people(filter: { traits: [$input] }) { nodes { userId } } }".to_owned(),
+            json!({ "name": "A", "operator": "IS", "values": ["A"] }),
+        ),
+        (
+            "ForgetSubjectInput",
+            "visitorForget(input: { websiteId: \"<SITE>\", subject: $input })".to_owned(),
+            json!({}),
+        ),
     ]
 }
 
@@ -194,6 +209,7 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
         let item = |index: usize| match field {
             "messages" => json!({ "role": "user", "content": "A" }),
             "properties" => json!({ "property": "A", "operator": "IS", "values": ["A"] }),
+            "traits" => json!({ "name": "A", "operator": "IS", "values": ["A"] }),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();

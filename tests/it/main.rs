@@ -35,6 +35,8 @@ mod matrix;
 mod members;
 mod numbers;
 mod onboarding;
+mod payments;
+mod people;
 mod playground;
 mod postgres;
 mod prices;

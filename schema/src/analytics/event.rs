@@ -160,6 +160,10 @@ pub struct Event<V = u64> {
     /// Deepest scroll position that it reports, in percent of the page.
     #[serde(default)]
     pub scroll: u8,
+    /// Traits of an identification, a flat JSON object with `user_id` or `email`; empty for all other events. They are stored
+    /// with the person (see [`crate::people::traits`]), not with the event.
+    #[serde(default)]
+    pub traits: Arc<str>,
 }
 
 /// What events without a value share.
@@ -181,7 +185,7 @@ pub fn shared(text: &str) -> Arc<str> {
 
 impl<V> Event<V> {
     /// How many fields there are.
-    pub const FIELDS: usize = 20;
+    pub const FIELDS: usize = 21;
 
     /// An event about which nothing else is known.
     #[must_use]
@@ -208,14 +212,16 @@ impl<V> Event<V> {
             bot: Arc::clone(text),
             goals: 0,
             scroll: 0,
+            traits: Arc::clone(text),
         }
     }
 
     /// Length of the texts that senders choose, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Self { name, hostname, path, title, acquisition, properties, .. } = self;
-        [name, hostname, path, title, properties].map(|text| text.len()).iter().sum::<usize>() + acquisition.bytes()
+        let Self { name, hostname, path, title, acquisition, properties, traits, .. } = self;
+        [name, hostname, path, title, properties, traits].map(|text| text.len()).iter().sum::<usize>()
+            + acquisition.bytes()
     }
 
     /// The same event with another visitor.
@@ -242,6 +248,7 @@ impl<V> Event<V> {
             bot: self.bot,
             goals: self.goals,
             scroll: self.scroll,
+            traits: self.traits,
         }
     }
 }
@@ -255,6 +262,15 @@ pub fn visitor_uuid(visitor: u64) -> Uuid {
     let visitor = u128::from(visitor);
     let (head, middle, tail) = (visitor >> 16, (visitor >> 4) & 0xfff, visitor & 0xf);
     Uuid::from_u128(head << 80 | 0x8 << 76 | middle << 64 | 0b10 << 62 | tail)
+}
+
+/// Reverses [`visitor_uuid`]; `None` for any other UUID.
+#[must_use]
+pub fn visitor_key(uuid: Uuid) -> Option<u64> {
+    let bits = uuid.as_u128();
+    let (head, middle, tail) = (bits >> 80, (bits >> 64) & 0xfff, bits & 0xf);
+    let visitor = u64::try_from(head << 16 | middle << 4 | tail).ok()?;
+    (visitor_uuid(visitor) == uuid).then_some(visitor)
 }
 
 #[cfg(test)]

@@ -178,6 +178,10 @@ pub struct Sums {
     pub payments: i64,
     /// Value of the goal completions in `conversions`, in millionths of the basis's currency.
     pub goal_value_micros: i128,
+    /// Revenue events with an amount above 0 in the basis's currency.
+    pub orders: i64,
+    /// Their amounts in millionths of the currency.
+    pub order_micros: i128,
 }
 
 impl Sums {
@@ -208,6 +212,13 @@ impl Sums {
     #[must_use]
     pub fn conversion_rate(&self) -> Option<f64> {
         Self::ratio(self.converted, self.visits)
+    }
+
+    /// Mean amount of an order in millionths of the currency, rounded half up.
+    #[must_use]
+    pub fn average_order_micros(&self) -> Option<i128> {
+        let orders = i128::from(self.orders);
+        (orders > 0).then(|| (self.order_micros + orders / 2) / orders)
     }
 
     /// Mean value score, 0 to 100.

@@ -37,6 +37,8 @@ pub enum Metric {
     AverageScore,
     /// Value of goal completions.
     GoalValue,
+    /// Orders: revenue events with an amount above 0.
+    Orders,
 }
 
 /// A dimension to group by or filter on.
@@ -93,6 +95,10 @@ pub enum Dimension {
     Event,
     /// Name of a completed goal.
     Goal,
+    /// Channel of the visitor's first visit ever, inside or outside the range.
+    FirstChannel,
+    /// Source of the visitor's first visit ever, inside or outside the range; empty if it was direct.
+    FirstSource,
 }
 
 /// Scope of a dimension.
@@ -180,6 +186,8 @@ impl Dimension {
             Self::Language => of_visit(Value::Column("language")),
             Self::Event => detail(of_event("name", EventKind::is_counted)),
             Self::Goal => detail(of_event("name", EventKind::is_conversion)),
+            Self::FirstChannel => of_visit(Value::Column("first_channel")),
+            Self::FirstSource => of_visit(Value::Column("first_source")),
         }
     }
 
@@ -187,6 +195,12 @@ impl Dimension {
     #[must_use]
     pub const fn scope(self) -> Scope {
         self.row().scope
+    }
+
+    /// Whether the value is that of the visitor's first visit.
+    #[must_use]
+    pub const fn is_of_first_visit(self) -> bool {
+        matches!(self, Self::FirstChannel | Self::FirstSource)
     }
 
     /// Whether the values are page paths.

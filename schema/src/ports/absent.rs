@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-use super::{DomainProof, Erasure, Ledger, Live, Mail, Outgoing, Vault};
+use super::{DomainProof, Erasure, Forgotten, Ledger, Live, Mail, Outgoing, Subject, Vault};
 use crate::{
     analytics::event::Event,
     error::{Error, Result},
@@ -53,6 +53,9 @@ impl Live for NoTraffic {
 impl Erasure for NoTraffic {
     async fn erase(&self, _: Uuid) -> Result<u64> {
         Err(Error::Unavailable { retry_after: 5, why: "The running server erases the events.".into() })
+    }
+    async fn forget(&self, _: Uuid, _: &Subject) -> Result<Forgotten> {
+        Err(Error::Unavailable { retry_after: 5, why: "The running server forgets people.".into() })
     }
 }
 

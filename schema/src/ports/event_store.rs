@@ -11,6 +11,8 @@ use crate::{
     error::Result,
 };
 
+use super::people::{Forgotten, Payer, PayerQuery, PeoplePage, PeopleQuery, PersonEvents, Subject};
+
 /// The event store.
 #[async_trait]
 pub trait Events: Send + Sync {
@@ -22,6 +24,33 @@ pub trait Events: Send + Sync {
 
     /// Number of events on these websites since an instant (milliseconds since 1970 UTC), without bots and heartbeats.
     async fn count_since(&self, websites: &[Uuid], since_ms: i64) -> Result<u64>;
+
+    /// People of a website, the last identified first. A store that keeps no people has none.
+    async fn people(&self, _query: &PeopleQuery) -> Result<PeoplePage> {
+        Ok(PeoplePage::default())
+    }
+
+    /// The website of a person.
+    async fn website_of_person(&self, _person: Uuid) -> Result<Option<Uuid>> {
+        Ok(None)
+    }
+
+    /// Everything stored about a person's visitors, an event at a time, the oldest first: only events after a position
+    /// (time and event ID).
+    async fn events_of_person(
+        &self,
+        _website: Uuid,
+        _person: Uuid,
+        _after: Option<(i64, u128)>,
+        _limit: u32,
+    ) -> Result<PersonEvents> {
+        Ok(PersonEvents::default())
+    }
+
+    /// Whom a payment belongs to; `None` if nobody is known.
+    async fn payer(&self, _query: &PayerQuery) -> Result<Option<Payer>> {
+        Ok(None)
+    }
 
     /// Stores events, all or none. An event whose ID is already stored for the same time and website is skipped.
     ///
@@ -102,6 +131,10 @@ pub trait Sink: Send + Sync {
     /// Erases events and visits of a website, and rejects further ones until the process ends. Returns the number of
     /// events erased since the process started.
     async fn erase(&self, website: Uuid) -> Result<u64>;
+
+    /// Removes one person's events, visits and traits, and overwrites their bytes in the files. Waits for running queries;
+    /// later ones wait meanwhile.
+    async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten>;
 
     /// The events of all websites since an instant (milliseconds since 1970 UTC), in chronological order; the latest
     /// 100,000.

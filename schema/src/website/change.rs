@@ -161,6 +161,7 @@ const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::AllowedDomains, "allowedDomains"),
     (website::Column::RevenueProvider, "revenueProvider"),
     (website::Column::Currency, "revenueCurrency"),
+    (website::Column::WebhookSecret, "revenueWebhookSecret"),
     (website::Column::VerifiedAt, "verifiedAt"),
 ];
 

@@ -91,6 +91,7 @@ where
         created_at: Set(now),
         updated_at: Set(now),
         revenue_provider: Set(None),
+        webhook_secret: Set(None),
         verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
     };

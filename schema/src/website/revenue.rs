@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use entity::website;
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 
 use super::{
     Website,
@@ -25,6 +25,12 @@ macro_rules! providers {
 
         impl RevenueProvider {
             const ALL: &[Self] = &[$( Self::$provider, )+];
+
+            /// The provider of a website; `None` without one.
+            pub(crate) fn of_row(row: &website::Model) -> Option<Self> {
+                let text = row.revenue_provider.as_deref()?;
+                Self::ALL.iter().copied().find(|provider| provider.text() == text)
+            }
 
             /// Stored and REST spelling. Never changed.
             fn text(self) -> &'static str {
@@ -58,6 +64,8 @@ pub struct RevenueSettings {
     pub provider: Option<RevenueProvider>,
     /// ISO 4217 code of the currency in which revenue is shown. Amounts in other currencies are excluded.
     pub currency: String,
+    /// Whether a webhook secret is set, so that signed notices of `provider` are accepted.
+    pub has_webhook_secret: bool,
 }
 
 /// Changes to revenue settings. Omitted fields stay unchanged.
@@ -69,6 +77,11 @@ pub struct WebsiteUpdateRevenueInput {
     /// Cannot be null.
     #[graphql(directive = Constrained::apply(CURRENCY.not_null()))]
     pub currency: MaybeUndefined<String>,
+    /// Secret with which the provider signs its notices to `/webhooks/stripe/:websiteId` or `/webhooks/paddle/:websiteId`:
+    /// 8 to 200 visible ASCII signs, such as `whsec_...`. Stored and never shown. Null to accept none; a new provider without a
+    /// secret accepts none either.
+    #[graphql(directive = Constrained::apply(SECRET))]
+    pub webhook_secret: MaybeUndefined<String>,
 }
 
 /// The website after the change.
@@ -84,7 +97,8 @@ impl RevenueSettings {
             let known = RevenueProvider::ALL.iter().find(|provider| provider.text() == text);
             known.copied().ok_or_else(|| Error::broken("a website has a provider that this version does not know"))
         });
-        Ok(Self { provider: provider.transpose()?, currency: row.currency.clone() })
+        let has_webhook_secret = row.webhook_secret.is_some();
+        Ok(Self { provider: provider.transpose()?, currency: row.currency.clone(), has_webhook_secret })
     }
 }
 
@@ -107,6 +121,20 @@ const CURRENCIES: &[&str] = &[
 /// Code of a currency.
 pub(crate) const CURRENCY: Constraint = Constraint::one_of(CURRENCIES);
 
+/// Secret of a payment provider.
+const SECRET: Constraint = Constraint::pattern(r"^[!-~]{8,200}$");
+
+/// Checks a secret. Errors: `Invalid` for `webhookSecret`.
+fn checked_secret(secret: String) -> Result<String> {
+    if (8..=200).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(secret);
+    }
+    Err(Error::invalid(
+        "webhookSecret",
+        "must have 8 to 200 visible ASCII characters without spaces, such as whsec_...",
+    ))
+}
+
 /// Checks a currency. Errors: `Invalid` for `field`.
 pub(crate) fn checked_currency(field: &str, code: &str) -> Result<String> {
     if CURRENCY.allows(code) {
@@ -127,10 +155,22 @@ pub async fn update_revenue(
         MaybeUndefined::Null => row.revenue_provider = Set(None),
         MaybeUndefined::Value(provider) => row.revenue_provider = Set(Some(provider.text().to_owned())),
     }
+    match input.webhook_secret {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => row.webhook_secret = Set(None),
+        MaybeUndefined::Value(secret) => row.webhook_secret = Set(Some(checked_secret(secret)?)),
+    }
     if let Some(code) = not_null("currency", input.currency)? {
         row.currency = Set(checked_currency("currency", &code)?);
     }
-    Change::<Revenue>::begin(ports, site).await?.commit_row(row, &[]).await
+    let change = Change::<Revenue>::begin(ports, site).await?;
+    // The secret is the former provider's.
+    if let (Set(provider), NotSet) = (&row.revenue_provider, &row.webhook_secret)
+        && *provider != change.row().revenue_provider
+    {
+        row.webhook_secret = Set(None);
+    }
+    change.commit_row(row, &[]).await
 }
 
 // Graph

@@ -9,7 +9,7 @@ use schema::analytics::{
 
 use super::{
     Compiler, Rows, Sources, Statement,
-    facts::{VISIT_FACTS, is_money, needed, of_event},
+    facts::{VISIT_FACTS, needed, of_event, of_money},
     sql_terms::{expression, holders},
 };
 use crate::events::dialect;
@@ -38,17 +38,13 @@ impl Compiler<'_> {
         });
         let of_events = |prefix: &str, statement: &mut Statement| {
             needed(metrics)
-                .map(|fact| match fact.column {
-                    "revenue_micros" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("CASE WHEN {is_money} THEN amount_micros ELSE 0 END AS revenue_micros")
+                .map(|fact| {
+                    let currency = if fact.is_money() { statement.bind(&self.basis.currency) } else { String::new() };
+                    match (of_money(fact.column, &currency), fact.column) {
+                        (Some(money), column) => format!("{money} AS {column}"),
+                        (None, "visitor") => format!("{prefix}visitor AS visitor"),
+                        (None, column) => format!("{} AS {column}", of_event(column)),
                     }
-                    "payments" => {
-                        let is_money = is_money(&statement.bind(&self.basis.currency));
-                        format!("({is_money})::INTEGER AS payments")
-                    }
-                    "visitor" => format!("{prefix}visitor AS visitor"),
-                    column => format!("{} AS {column}", of_event(column)),
                 })
                 .collect::<Vec<_>>()
                 .join(", ")

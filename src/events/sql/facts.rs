@@ -15,6 +15,13 @@ pub(super) struct Fact {
     pub(super) metrics: &'static [Metric],
 }
 
+impl Fact {
+    /// Whether the column is about amounts in the basis's currency.
+    pub(super) fn is_money(&self) -> bool {
+        self.metrics.iter().any(|metric| matches!(metric, Metric::Revenue | Metric::Orders))
+    }
+}
+
 pub(super) const FACTS: &[Fact] = &[
     Fact { column: "visitor", of_visit: "visitor", metrics: &[Metric::Visitors] },
     Fact {
@@ -44,11 +51,29 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
     Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
     Fact { column: "goal_value_micros", of_visit: "0", metrics: &[Metric::GoalValue] },
+    Fact { column: "orders", of_visit: "0", metrics: &[Metric::Orders] },
+    Fact { column: "order_micros", of_visit: "0", metrics: &[Metric::Orders] },
 ];
 
 /// Condition for events with revenue in the currency.
 pub(super) fn is_money(currency: &str) -> String {
     format!("{} AND currency = {currency}", kinds(EventKind::is_revenue))
+}
+
+/// Condition for orders in the currency.
+pub(super) fn is_order(currency: &str) -> String {
+    format!("{} AND amount_micros > 0 AND currency = {currency}", kinds(|kind| kind == EventKind::Revenue))
+}
+
+/// What an event contributes to the columns of money; `None` for other columns.
+pub(super) fn of_money(column: &str, currency: &str) -> Option<String> {
+    Some(match column {
+        "revenue_micros" => format!("CASE WHEN {} THEN amount_micros ELSE 0 END", is_money(currency)),
+        "payments" => format!("({})::INTEGER", is_money(currency)),
+        "orders" => format!("({})::INTEGER", is_order(currency)),
+        "order_micros" => format!("CASE WHEN {} THEN amount_micros ELSE 0 END", is_order(currency)),
+        _ => return None,
+    })
 }
 
 /// Columns that belong to the visit as a whole and sit in the slice where it starts.
@@ -79,10 +104,10 @@ pub(super) fn sums(metrics: MetricSet) -> String {
             let wanted = fact.metrics.iter().any(|metric| metrics.has(*metric));
             match (wanted, fact.column) {
                 // Any number of amounts fits, so that no event can make the query fail.
-                (true, column @ ("revenue_micros" | "goal_value_micros")) => {
+                (true, column @ ("revenue_micros" | "goal_value_micros" | "order_micros")) => {
                     format!("coalesce(sum({column}), 0)::HUGEINT")
                 }
-                (false, "revenue_micros" | "goal_value_micros") => "0::HUGEINT".to_owned(),
+                (false, "revenue_micros" | "goal_value_micros" | "order_micros") => "0::HUGEINT".to_owned(),
                 (false, _) => "0::BIGINT".to_owned(),
                 (true, "visitor") => dialect::distinct("visitor"),
                 (true, column) => format!("coalesce(sum({column}), 0)::BIGINT"),
@@ -115,5 +140,6 @@ pub(super) fn order_value(metric: Metric, by: Dimension) -> String {
         Metric::Revenue => sum("revenue_micros"),
         Metric::AverageScore => ratio("score"),
         Metric::GoalValue => sum("goal_value_micros"),
+        Metric::Orders => sum("orders"),
     }
 }

@@ -59,15 +59,28 @@ impl Compiler<'_> {
         if open { "(FROM visits UNION ALL FROM open_visits)" } else { "visits" }
     }
 
-    /// The visits, open ones included.
+    /// The visits, open ones included; with the values of the visitor's first one, if the plan asks for them.
     pub(super) fn visits(&self, open: bool) -> String {
-        let visits = Self::stored_visits(open);
-        if !self.reads_converted {
-            return visits.to_owned();
-        }
+        let stored = Self::stored_visits(open);
+        let visits = if self.reads_converted {
+            format!(
+                "(SELECT s.* REPLACE ((c.visitor IS NOT NULL)::INTEGER AS conversions) FROM {stored} s \
+                 LEFT JOIN converted c ON c.visitor = s.visitor AND c.start_ms = s.start_ms AND c.is_bot = (s.bot <> ''))"
+            )
+        } else {
+            stored.to_owned()
+        };
+        if self.uses_first { self.with_first(&visits, stored) } else { visits }
+    }
+
+    /// Visits with the values of the visitor's first one, ever.
+    fn with_first(&self, visits: &str, stored: &str) -> String {
+        let website = self.website();
         format!(
-            "(SELECT s.* REPLACE ((c.visitor IS NOT NULL)::INTEGER AS conversions) FROM {visits} s \
-             LEFT JOIN converted c ON c.visitor = s.visitor AND c.start_ms = s.start_ms AND c.is_bot = (s.bot <> ''))"
+            "(SELECT v.*, first_channel, first_source FROM {visits} v JOIN (SELECT visitor, bot <> '' AS is_bot, \
+               arg_min(channel, start_ms) AS first_channel, arg_min(source, start_ms) AS first_source \
+               FROM {stored} WHERE website_id = {website}::UHUGEINT GROUP BY ALL) f \
+             ON f.visitor = v.visitor AND f.is_bot = (v.bot <> '') WHERE v.website_id = {website}::UHUGEINT)"
         )
     }
 
@@ -174,7 +187,7 @@ impl Compiler<'_> {
         let span = self.basis.span;
         let visits = format!(
             "SELECT visitor, bot, start_ms, end_ms FROM {} WHERE {} AND start_ms >= {} AND start_ms < {}{}",
-            Self::stored_visits(open),
+            self.visits(open),
             self.of_website(),
             span.start_ms,
             span.end_ms,

@@ -17,7 +17,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub(super) fn bind(&mut self, value: &str) -> String {
+    /// The parameter that has this value.
+    pub fn bind(&mut self, value: &str) -> String {
         if let Some(index) = self.values.iter().position(|bound| bound == value) {
             return format!("${}", index + 1);
         }
@@ -71,8 +72,8 @@ pub(super) fn condition(filter: &FilterInput, statement: &mut Statement) -> Stri
     compared(&text, filter.operator, &filter.values, statement)
 }
 
-/// Condition that compares a text with values.
-pub(super) fn compared(text: &str, operator: FilterOperator, values: &[String], statement: &mut Statement) -> String {
+/// Condition for texts that compare with the values as the operator says.
+pub fn compared(text: &str, operator: FilterOperator, values: &[String], statement: &mut Statement) -> String {
     let values: Vec<String> = values.iter().map(|value| statement.bind(value)).collect();
     let any = |says: fn(&str, &str) -> String| {
         format!("({})", values.iter().map(|value| says(text, value)).collect::<Vec<_>>().join(" OR "))

@@ -166,6 +166,19 @@ impl Sequencer {
             Message::Forget(website, answer) => {
                 let _ = answer.send(self.forget_website(website, journal).await);
             }
+            Message::ForgetVisitors(website, visitors, answer) => {
+                self.hub.forget_visitors(website, &visitors);
+                for (visitor, is_bot) in visitors.into_iter().flat_map(|visitor| [(visitor, false), (visitor, true)]) {
+                    self.visitors.forget(visitor_key(website, visitor, is_bot));
+                }
+                let _ = answer.send(Ok(()));
+            }
+            Message::Last(answer) => {
+                let _ = answer.send(Ok(journal.last()));
+            }
+            Message::Scrub(answer) => {
+                let _ = answer.send(journal.scrub(self.state.delivered.load(Ordering::Acquire)).await);
+            }
             Message::Trim(answer) => {
                 let _ = answer.send(journal.trim(self.state.delivered.load(Ordering::Acquire)).await);
             }

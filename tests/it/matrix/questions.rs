@@ -73,6 +73,7 @@ impl Types {
                 "URL" => "\"https://shop.example/\"".to_owned(),
                 // One of its fields, all of which are nullable.
                 "GoalRuleInput" => "{ call: { name: \"\" } }".to_owned(),
+                "ForgetSubjectInput" => "{ userId: \"nobody\" }".to_owned(),
                 other => match &self.kinds[other] {
                     TypeKind::Enum(values) => values.values[0].node.value.node.to_string(),
                     TypeKind::InputObject(input) => {

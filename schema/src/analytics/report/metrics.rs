@@ -114,6 +114,19 @@ impl Metrics {
         (self.sums.payments > 0).then(|| Money::from_micros(self.sums.revenue_micros, currency))
     }
 
+    /// Orders in the period: revenue events with an amount above 0 in the website's currency. Events with the same
+    /// `order_id` are one order. Null for anonymous callers.
+    async fn orders(&self) -> Option<BigInt> {
+        self.currency.as_ref().map(|_| BigInt(self.sums.orders))
+    }
+
+    /// Mean amount of an order, refunds not deducted, rounded to the millionth. Null if there are no orders, and for
+    /// anonymous callers.
+    async fn average_order_value(&self) -> Option<Money> {
+        let currency = self.currency.as_deref()?;
+        Some(Money::from_micros(self.sums.average_order_micros()?, currency))
+    }
+
     /// Mean value score of the visits, 0 to 100. Null if there are no visits.
     async fn average_score(&self) -> Option<f64> {
         self.sums.average_score()
@@ -135,6 +148,8 @@ pub(super) fn metrics_in(selection: &Lookahead<'_>) -> MetricSet {
         ("revenue", Metric::Revenue),
         ("averageScore", Metric::AverageScore),
         ("goalValue", Metric::GoalValue),
+        ("orders", Metric::Orders),
+        ("averageOrderValue", Metric::Orders),
     ]
     .into_iter()
     .filter(|(field, _)| selection.field(field).exists())
