@@ -26,6 +26,7 @@ pub mod log;
 pub mod long_work;
 pub mod mail;
 pub mod passwords;
+pub mod rate_limit;
 pub mod rest;
 pub mod series_buckets;
 pub mod server;
@@ -84,6 +85,7 @@ use crate::{
     jobs::{JOBS, Work, supervisor::Jobs},
     live::{Hub, MEMORY_MS},
     passwords::BoundedArgon2,
+    rate_limit::Callers,
     rest::{Rest, Shell},
     server::{connections::Connections, listeners::Listeners},
     system::{SystemClock, SystemIds},
@@ -395,7 +397,10 @@ fn routes(
         buckets: series_buckets::at_most,
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.settings.trusted_proxies.clone(), &gateway.chain.secret);
+    let proxies = config.settings.trusted_proxies.clone();
+    let callers = Callers::new(ports.limits, ports.clock.clone(), proxies, gateway.limiter.clone());
+    let callers = Arc::new(callers);
+    let door = Door::new(ports.clone(), callers.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
     let executor = schema::build(config.settings.introspection);
     let graphql = Endpoint::new(executor, door.clone(), rest.index(), http.clone(), ports.clock.clone());
@@ -410,8 +415,8 @@ fn routes(
     let fixed = Router::new()
         .route("/health", get(move || async move { health.answer().await }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
-    let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
+    let widgets = rate_limit::limited(widgets::routes::routes(ports.clone(), gateway.sites.clone()), callers.clone());
     let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
     // Shared: the server copies what it serves for each connection.
-    Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone()))
+    Ok(middleware(Arc::new(gateway), routes, &http, ports.ids.clone(), callers))
 }

@@ -37,6 +37,10 @@ pub struct Model {
     pub month: String,
     /// When it stops working, UTC: a key that was rotated works five minutes longer; null without an end.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The minute that `window_requests` counts, since 1970 UTC. Written in batches.
+    pub window_minute: i64,
+    /// Requests in that minute. Written in batches.
+    pub window_requests: i64,
 }
 
 /// API keys are read on their own; joins name their columns where they happen.

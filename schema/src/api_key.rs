@@ -233,6 +233,8 @@ async fn insert<R: Level>(
         monthly_requests: Set(0),
         month: Set(month(now)),
         expires_at: Set(None),
+        window_minute: Set(0),
+        window_requests: Set(0),
     };
     Ok((row.insert(txn).await?, secret))
 }

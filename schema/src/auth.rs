@@ -12,6 +12,7 @@ use crate::{
     },
     caller::{Caller, SignedIn},
     error::{Error, Result},
+    plan::PlanName,
     ports::Ports,
 };
 
@@ -48,9 +49,9 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     }
 }
 
-/// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
+/// The API key behind `X-API-Key` or `Bearer zv_...`. Errors: `Unauthenticated`.
 ///
-/// The count is kept in memory until [`api_key::usage::flush`](crate::api_key::usage::flush) writes it.
+/// [`api_key::usage::spend`](crate::api_key::usage::spend) counts the request.
 pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     if !key.starts_with("zv_") || key.len() > 200 {
         return Err(Error::unauthenticated(KEY_REFUSED));
@@ -60,8 +61,8 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     let reading = ports.changes.reading(now);
     // It is remembered for a second, within which a rotated key may end.
     if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {
-        let row = &known.0;
-        ports.key_usage.count_again(row.id, now);
+        let (row, plan) = known.as_ref();
+        ports.key_usage.learn(row, PlanName::counting(ports.limits, plan).number(), now);
         return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
     }
     let to_team: RelationDef =
@@ -76,7 +77,7 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     let Some((row, Some(team))) = found.filter(|(row, _)| !is_over(row, now)) else {
         return Err(Error::unauthenticated(KEY_REFUSED));
     };
-    ports.key_usage.count(&row, &team.plan, now);
+    ports.key_usage.learn(&row, PlanName::counting(ports.limits, &team.plan).number(), now);
     let caller = Caller::Key { id: row.id, team: row.team_id, website: row.website_id };
     ports.changes.remember_key(digest, reading, Arc::new((row, team.plan)));
     Ok(caller)

@@ -96,7 +96,7 @@ error_table! {
     /// The limit per hour is exceeded.
     TooOften { what: String, limit: u32, retry_after: u64 } => RateLimitExceeded, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
     /// The monthly quota is exceeded.
-    QuotaSpent { resets_at: String } => MonthlyLimitExceeded, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+    QuotaSpent { resets_at: String, retry_after: u64 } => MonthlyLimitExceeded, format!("The monthly quota is exceeded. It resets at {resets_at}.");
 }
 
 fn retry_in(seconds: u64) -> String {
@@ -183,7 +183,8 @@ impl Error {
             Self::Unavailable { retry_after, .. }
             | Self::RateLimited { retry_after, .. }
             | Self::TooManyAttempts { retry_after }
-            | Self::TooOften { retry_after, .. } => Some(*retry_after),
+            | Self::TooOften { retry_after, .. }
+            | Self::QuotaSpent { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

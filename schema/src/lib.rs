@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod key_usage;
 pub mod message_broadcast;
 pub mod ports;
+pub mod rate_window;
 pub mod role;
 pub mod scalars;
 pub mod traffic;

@@ -103,6 +103,21 @@ impl PlanName {
         }
     }
 
+    /// The plan's place in [`PlanName::ALL`].
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Free => 0,
+            Self::Pro => 1,
+            Self::Scale => 2,
+            Self::Enterprise => 3,
+        }
+    }
+
+    /// The plan at this place; Free for an unknown one.
+    pub(crate) fn of_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Free)
+    }
+
     /// The plan's row in the table.
     #[must_use]
     pub fn limits(self) -> PlanLimits {

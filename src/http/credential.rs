@@ -3,11 +3,18 @@
 //! - Headers that a client could forge about its network address (`Forwarded`, `X-Forwarded-*`) are not read here.
 //! - A credential is never logged and never echoed; `Debug` hides it.
 
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schema::{
     AddressHash,
     error::{Error, Result},
 };
+
+use crate::rate_limit::Meter;
 
 /// Every API key starts with this.
 pub const KEY_PREFIX: &str = "zv_";
@@ -30,12 +37,16 @@ pub enum Credential {
 }
 
 /// The credential, not yet checked, and the source of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asker {
     /// The credential.
     pub credential: Credential,
-    /// The network address; `None` if unknown.
+    /// The client's address; `None` if unknown.
+    pub client: Option<IpAddr>,
+    /// The hash of the client's address; `None` if unknown.
     pub from: Option<AddressHash>,
+    /// The caller's limits, once the request was counted.
+    pub meter: Arc<OnceLock<Meter>>,
 }
 
 impl std::fmt::Debug for Credential {

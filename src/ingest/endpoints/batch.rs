@@ -7,6 +7,7 @@ use axum::{
 };
 use schema::{
     access::Caller,
+    api_key::usage,
     auth::caller_of_key,
     error::{Error, Result},
     traffic::Outcome,
@@ -28,6 +29,7 @@ use crate::{
         rules::Site,
         submission::{Enriched, Submission},
     },
+    rate_limit::Meter,
     rest::envelope::{close, open, respond},
 };
 
@@ -115,8 +117,9 @@ impl Rejection {
 }
 
 impl Gateway {
-    /// Receives a batch. Returns the number of accepted events, and the reasons for rejecting the others.
-    pub(super) async fn batch(&self, request: Request) -> Result<Response<Body>> {
+    /// Receives a batch. Returns the number of accepted events, and the reasons for rejecting the others. `meter`: the
+    /// limits of the key, once the request is counted.
+    pub(super) async fn batch(&self, request: Request, meter: &mut Option<Meter>) -> Result<Response<Body>> {
         let (head, body) = self.opened(request)?;
         let caller = match Credential::read(&head.headers)? {
             Credential::Key(key) => caller_of_key(&self.ports, &key).await?,
@@ -126,6 +129,12 @@ impl Gateway {
                 ));
             }
         };
+        if let Caller::Key { id, .. } = caller
+            && let Some((standing, refused)) = usage::spend(&self.ports, id, 1)
+        {
+            *meter = Some(Meter::of_key(&standing, self.ports.clock.now()));
+            refused.map_or(Ok(()), Err)?;
+        }
         if !is_json(&head) {
             return Err(Error::MediaType { wants: "application/json".into() });
         }

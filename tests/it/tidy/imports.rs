@@ -33,6 +33,7 @@ const GROUND: [&[&str]; 5] = [
         "key_usage",
         "list",
         "message_broadcast",
+        "rate_window",
         "role",
         "scalars",
         "text",
