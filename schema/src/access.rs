@@ -37,7 +37,7 @@ pub mod access_directive;
 pub use access_directive::{Access, On};
 pub use authorize::authorize;
 pub use chat::{AuthoredChat, Chat};
-pub use operator::{LockFile, Operator};
+pub use operator::{Installation, LockFile, Operator};
 pub use public_access::{RealtimeView, TrackedWebsite, WebsiteView};
 pub use public_website::PublicWebsite;
 pub use reach::Reach;
@@ -170,6 +170,7 @@ impl Sealed for AuthoredChat {}
 impl Sealed for Myself {}
 impl Sealed for ThisKey {}
 impl Sealed for Operator {}
+impl Sealed for Installation {}
 impl Sealed for WebsiteView {}
 impl Sealed for TrackedWebsite {}
 impl Sealed for RealtimeView {}

@@ -66,12 +66,16 @@ actions! {
     EmailConfirm = "email_confirm",
     /// A change of an e-mail address was undone with a mailed link.
     EmailUndo = "email_undo",
+    /// An account was made an operator of the installation, or is none any more.
+    UserUpdateOperator = "user_update_operator",
     /// An account was deleted.
     UserDelete = "user_delete",
     /// A team was created.
     TeamCreate = "team_create",
     /// A team was changed.
     TeamUpdate = "team_update",
+    /// The plan of a team was changed.
+    TeamUpdatePlan = "team_update_plan",
     /// A member left a team.
     TeamLeave = "team_leave",
     /// Ownership of a team was offered to a member, who is to replace the current owner.

@@ -69,6 +69,8 @@ error_table! {
     Unauthenticated { why: String } => Unauthorized, why.clone();
     /// A known caller without the required access.
     Forbidden { needs: String } => Forbidden, needs.clone();
+    /// A field that the caller's role does not allow to change.
+    ForbiddenField { field: String, why: String } => Forbidden, format!("{field}: {why}");
     /// A feature that the team's plan lacks.
     PlanRequired { plan: String } => ApiPaidPlanRequired, format!("This requires the {plan} plan or above.");
     /// No such object, or none within this parent.
@@ -171,7 +173,7 @@ impl Error {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Invalid { field, .. } => Some(field),
+            Self::Invalid { field, .. } | Self::ForbiddenField { field, .. } => Some(field),
             _ => None,
         }
     }

@@ -2,7 +2,11 @@
 
 use async_graphql::{Enum, SimpleObject};
 
-use crate::{ports::Limits, scalars::BigInt};
+use crate::{
+    error::{Error, Result},
+    ports::Limits,
+    scalars::BigInt,
+};
 
 // Vocabulary
 
@@ -94,6 +98,11 @@ impl PlanName {
         }
     }
 
+    /// The lowest plan that includes a feature.
+    fn first_with(feature: PlanFeature) -> Self {
+        Self::ALL.into_iter().find(|plan| plan.limits().features.contains(&feature)).unwrap_or(Self::Enterprise)
+    }
+
     /// The effective plan of a team whose row contains `text`: Enterprise if limits are off, Free for an unknown name.
     #[must_use]
     pub fn counting(limits: Limits, text: &str) -> Self {
@@ -142,6 +151,41 @@ impl PlanName {
             Self::Enterprise => row(120, 1_000_000, None, None, None, None, &all),
         }
     }
+}
+
+impl PlanFeature {
+    /// Name in sentences.
+    fn text(self) -> &'static str {
+        match self {
+            Self::SessionReplay => "session replay",
+            Self::Heatmaps => "heatmaps",
+            Self::Revenue => "revenue",
+            Self::Insights => "insights",
+            Self::Stats => "the Stats API",
+            Self::NaturalLanguage => "natural-language queries",
+            Self::WarehouseExport => "scheduled export",
+        }
+    }
+}
+
+/// Checks that a team's plan includes a feature; `text` is that of the team's row. Errors: `Forbidden`, which names both
+/// plans.
+pub fn require(limits: Limits, text: &str, feature: PlanFeature) -> Result<()> {
+    let plan = PlanName::counting(limits, text);
+    if plan.limits().features.contains(&feature) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "The plan {} does not include {}. It requires the plan {} or above.",
+        plan.text(),
+        feature.text(),
+        PlanName::first_with(feature).text()
+    )))
+}
+
+/// The error of a team that has as many of something as its plan allows.
+pub(crate) fn full(plan: PlanName, most: i32, things: &str, remedy: &str) -> Error {
+    Error::forbidden(format!("The plan {} allows at most {most} {things}. {remedy}", plan.text()))
 }
 
 /// All plans, in ascending order of limits.

@@ -28,6 +28,7 @@ pub mod manage;
 pub mod members;
 pub mod ownership;
 mod ownership_offer;
+pub mod plan;
 pub mod usage;
 
 pub use members::{Membership, MembershipConnection, MembershipEdge};

@@ -86,6 +86,10 @@ impl Fault {
                 let name = field.rsplit('.').next().unwrap_or(field);
                 Self::new(&Error::invalid(keys.name(name), why))
             }
+            Some(Error::ForbiddenField { field, why }) => {
+                let (field, why) = (keys.name(field).to_owned(), why.clone());
+                Self::new(&Error::ForbiddenField { field, why })
+            }
             Some(error) => Self::new(error),
             None => Self::from_error(&Error::broken(error.message.clone())),
         }

@@ -1,6 +1,6 @@
 //! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
-use entity::website;
+use entity::{team, website};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
 use uuid::Uuid;
 
@@ -9,6 +9,7 @@ use crate::{
     access::{Admin, Editor, Level, Site},
     audit::{self, AuditAction, Line},
     error::{Error, Result},
+    plan::{self, PlanFeature},
     ports::Ports,
     transaction::Transaction,
 };
@@ -103,6 +104,13 @@ impl<'a, S: Setting> Change<'a, S> {
     /// The current row.
     pub(crate) fn row(&self) -> &website::Model {
         &self.row
+    }
+
+    /// Errors: `Forbidden` if the plan of the website's team does not include the feature.
+    pub(crate) async fn requires(&self, feature: PlanFeature) -> Result<()> {
+        let team = team::Entity::find_by_id(self.row.team_id).one(&self.transaction).await?;
+        let team = team.ok_or_else(|| Error::not_found("The team"))?;
+        plan::require(self.ports.limits, &team.plan, feature)
     }
 
     /// Commits what was written to other rows; `changed` is its schema name.

@@ -12,6 +12,7 @@ use crate::{
     access::{Admin, On, Reach as _, Role, Site, access_directive},
     constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
+    plan::PlanFeature,
     ports::Ports,
 };
 
@@ -115,7 +116,7 @@ fn checked_currency(field: &str, code: &str) -> Result<String> {
     Err(Error::invalid(field, "must be the ISO 4217 code of a currency in use, such as USD or EUR"))
 }
 
-/// Applies the changes of the input. Errors: `Invalid`.
+/// Applies the changes of the input. Errors: `Invalid`; `Forbidden` for a source that the plan does not include.
 pub async fn update_revenue(
     ports: &Ports,
     site: &Site<Admin>,
@@ -130,7 +131,11 @@ pub async fn update_revenue(
     if let Some(code) = not_null("currency", input.currency)? {
         row.currency = Set(checked_currency("currency", &code)?);
     }
-    Change::<Revenue>::begin(ports, site).await?.commit_row(row, &[]).await
+    let change = Change::<Revenue>::begin(ports, site).await?;
+    if row.revenue_provider.is_set() && change.row().revenue_provider != *row.revenue_provider.as_ref() {
+        change.requires(PlanFeature::Revenue).await?;
+    }
+    change.commit_row(row, &[]).await
 }
 
 // Graph
