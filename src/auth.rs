@@ -11,6 +11,7 @@ use schema::{
     access::{Access, Caller, authorize},
     api_key::usage,
     auth::{caller_of_key, caller_of_token, or_refused},
+    caller::Sender,
     changes::Moment,
     error::{Error, Result},
     ports::Limits,
@@ -19,7 +20,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    http::{Admit, Admitted, Asker, Credential},
+    http::{Admit, Admitted, Asker, Credential, origin_of},
     ingest::{address::household, identity::Secret},
     rate_limit::{Callers, Meter, Person},
     rest::{Auth, Gate, Pass, Refusal},
@@ -64,10 +65,10 @@ impl Door {
         Ports::clone(&self.ports)
     }
 
-    async fn caller(&self, credential: &Credential) -> Result<Caller> {
+    async fn caller(&self, credential: &Credential, sender: Sender<'_>) -> Result<Caller> {
         match credential {
             Credential::None => Ok(Caller::Anonymous),
-            Credential::Key(key) => caller_of_key(&self.ports, key).await,
+            Credential::Key(key) => caller_of_key(&self.ports, key, sender).await,
             Credential::Token(token) => caller_of_token(&self.ports, token).await,
         }
     }
@@ -76,7 +77,7 @@ impl Door {
 #[async_trait]
 impl Admit for Door {
     async fn admit(&self, asker: &Asker, request: Request) -> Result<Admitted> {
-        let caller = or_refused(self.caller(&asker.credential).await)?;
+        let caller = or_refused(self.caller(&asker.credential, asker.sender()).await)?;
         let request = request.data(Cx::new(self.ports(), caller).from_address(asker.from));
         Ok(Admitted { request, caller, is_known: caller.known().is_ok() })
     }
@@ -89,7 +90,7 @@ impl Admit for Door {
     }
 
     async fn count_refused(&self, asker: &Asker) -> Result<()> {
-        match self.caller(&asker.credential).await {
+        match self.caller(&asker.credential, asker.sender()).await {
             Ok(caller) => Admit::spend(self, asker, caller, 1),
             Err(_) => Ok(()),
         }
@@ -136,7 +137,8 @@ impl Gate for Door {
             })
             .into());
         }
-        let caller = self.caller(&credential).await?;
+        let sender = Sender { address: client, origin: origin_of(headers) };
+        let caller = self.caller(&credential, sender).await?;
         let moment = match caller {
             // Taken before the team is read.
             Caller::Key { id, team, .. } => Some((id, self.ports.changes.moment(Some(team), self.ports.now()))),
@@ -171,7 +173,12 @@ impl Door {
     fn count(&self, caller: Caller, client: Option<IpAddr>, units: u32) -> (Meter, Option<Error>) {
         let person = match caller {
             Caller::Key { id, .. } => match usage::spend(&self.ports, id, units) {
-                Some((standing, refused)) => return (Meter::of_key(&standing, self.ports.clock.now()), refused),
+                Some((standing, refused)) => {
+                    if standing.window.spent == units {
+                        self.callers.note_country(&self.ports, id, client);
+                    }
+                    return (Meter::of_key(&standing, self.ports.clock.now()), refused);
+                }
                 None => Person::Address(client),
             },
             Caller::User { user, .. } => Person::User(user),

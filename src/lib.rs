@@ -399,7 +399,7 @@ fn routes(
     };
     let proxies = config.settings.trusted_proxies.clone();
     let callers = Callers::new(ports.limits, ports.clock.clone(), proxies, gateway.limiter.clone());
-    let callers = Arc::new(callers);
+    let callers = Arc::new(callers.with_places(gateway.chain.enricher.clone()));
     let door = Door::new(ports.clone(), callers.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
     let executor = schema::build(config.settings.introspection);

@@ -22,6 +22,7 @@ use axum::{
 };
 use chrono::{DateTime, Datelike as _, Utc};
 use schema::{
+    Ports,
     api_key::usage::{Standing, next_month},
     error::Error,
     plan::PlanName,
@@ -33,6 +34,7 @@ use uuid::Uuid;
 use crate::{
     ingest::{
         address::{Proxies, household},
+        enrich::Enricher,
         limiter::Limiter,
     },
     rest::envelope,
@@ -109,6 +111,7 @@ pub struct Callers {
     proxies: Proxies,
     /// The rate limit of ingest, whose state beacons are shown.
     ingest: Arc<Limiter>,
+    places: Option<Arc<Enricher>>,
     keys: RandomState,
     shards: [Mutex<HashMap<u64, Counts>>; SHARDS],
     unspent: Unspent,
@@ -123,6 +126,7 @@ impl Callers {
             clock,
             proxies,
             ingest,
+            places: None,
             keys: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
             unspent: Unspent::default(),
@@ -140,6 +144,19 @@ impl Callers {
     pub fn sender<B>(&self, request: &axum::http::Request<B>) -> Option<IpAddr> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         self.client(peer, request.headers())
+    }
+
+    /// The same, with the countries of addresses, for the last use of API keys.
+    #[must_use]
+    pub fn with_places(self, places: Arc<Enricher>) -> Self {
+        Self { places: Some(places), ..self }
+    }
+
+    /// Notes the country that an API key is used from.
+    pub fn note_country(&self, ports: &Ports, key: Uuid, client: Option<IpAddr>) {
+        if let (Some(places), Some(client)) = (&self.places, client) {
+            ports.key_usage.used_from(key, &places.place(client).country);
+        }
     }
 
     /// Counts `units` requests. Returns the counts for the headers, and the error of a caller over its limit.

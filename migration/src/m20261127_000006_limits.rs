@@ -1,4 +1,4 @@
-//! Adds what limits of API keys keep across a restart.
+//! Adds what limits of API keys keep across a restart, and what a key may do.
 
 use sea_orm_migration::{prelude::*, schema};
 
@@ -17,7 +17,13 @@ impl MigrationTrait for Migration {
         for (table, column) in added() {
             manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
         }
-        Ok(())
+        // So far, only rotation gave a key an end.
+        let rotated = Query::update()
+            .table("api_keys")
+            .value("rotated_at", Expr::col("expires_at"))
+            .and_where(Expr::col("expires_at").is_not_null())
+            .to_owned();
+        manager.exec_stmt(rotated).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -33,5 +39,11 @@ fn added() -> Vec<(&'static str, ColumnDef)> {
     vec![
         ("api_keys", schema::big_integer("window_minute").default(0).take()),
         ("api_keys", schema::big_integer("window_requests").default(0).take()),
+        // Keys of earlier versions read and send events.
+        ("api_keys", schema::small_integer("scopes").default(3).take()),
+        ("api_keys", schema::json_binary("allowed_origins").default("[]").take()),
+        ("api_keys", schema::json_binary("allowed_networks").default("[]").take()),
+        ("api_keys", schema::timestamp_with_time_zone_null("rotated_at")),
+        ("api_keys", schema::string_len_null("last_used_country", 2)),
     ]
 }

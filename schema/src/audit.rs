@@ -5,7 +5,7 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
-use entity::{audit_entry, membership, user};
+use entity::{api_key, audit_entry, membership, user};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::Set,
@@ -166,7 +166,11 @@ pub(crate) async fn note(db: &impl ConnectionTrait, ports: &Ports, line: Line<'_
             (Some(user), row.map_or_else(|| "a deleted account".to_owned(), |row| row.email))
         }
         Caller::Operator => (None, "operator".to_owned()),
-        Caller::Key { .. } | Caller::Anonymous | Caller::Refused(_) => (None, "anonymous".to_owned()),
+        Caller::Key { id, .. } => {
+            let row = api_key::Entity::find_by_id(id).one(db).await?;
+            (None, row.map_or_else(|| "an API key".to_owned(), |row| format!("API key {}", row.name)))
+        }
+        Caller::Anonymous | Caller::Refused(_) => (None, "anonymous".to_owned()),
     };
     write(db, ports, line, user, actor).await
 }

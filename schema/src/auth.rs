@@ -8,9 +8,9 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, Qu
 use crate::{
     access::{
         Unproven,
-        credential::{KEY_REFUSED, TOKEN_REFUSED, digest, is_over},
+        credential::{KEY_REFUSED, TOKEN_REFUSED, allows_sender, digest, is_over},
     },
-    caller::{Caller, SignedIn},
+    caller::{Caller, Scopes, Sender, SignedIn},
     error::{Error, Result},
     plan::PlanName,
     ports::Ports,
@@ -49,10 +49,11 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     }
 }
 
-/// The API key behind `X-API-Key` or `Bearer zv_...`. Errors: `Unauthenticated`.
+/// The API key behind `X-API-Key` or `Bearer zv_...`. Errors: `Unauthenticated`; `Forbidden` for a sender that the key
+/// does not allow.
 ///
 /// [`api_key::usage::spend`](crate::api_key::usage::spend) counts the request.
-pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
+pub async fn caller_of_key(ports: &Ports, key: &str, sender: Sender<'_>) -> Result<Caller> {
     if !key.starts_with("zv_") || key.len() > 200 {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }
@@ -63,7 +64,8 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {
         let (row, plan) = known.as_ref();
         ports.key_usage.learn(row, PlanName::counting(ports.limits, plan).number(), now);
-        return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
+        allows_sender(row, sender)?;
+        return Ok(caller_of_row(row));
     }
     let to_team: RelationDef =
         api_key::Entity::belongs_to(team::Entity).from(api_key::Column::TeamId).to(team::Column::Id).into();
@@ -78,7 +80,13 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
         return Err(Error::unauthenticated(KEY_REFUSED));
     };
     ports.key_usage.learn(&row, PlanName::counting(ports.limits, &team.plan).number(), now);
-    let caller = Caller::Key { id: row.id, team: row.team_id, website: row.website_id };
-    ports.changes.remember_key(digest, reading, Arc::new((row, team.plan)));
-    Ok(caller)
+    let known = Arc::new((row, team.plan));
+    ports.changes.remember_key(digest, reading, Arc::clone(&known));
+    allows_sender(&known.0, sender)?;
+    Ok(caller_of_row(&known.0))
+}
+
+fn caller_of_row(row: &api_key::Model) -> Caller {
+    let scopes = Scopes::from_stored(row.scopes);
+    Caller::Key { id: row.id, team: row.team_id, website: row.website_id, scopes }
 }

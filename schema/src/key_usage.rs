@@ -77,6 +77,8 @@ pub(crate) struct Pending {
     pub(crate) month: String,
     pub(crate) last_at: DateTime<Utc>,
     pub(crate) window: Window,
+    /// Country of the sender, if it was looked up since the last write.
+    pub(crate) country: Option<String>,
 }
 
 /// The counts of one key. Every count but the last two includes what is written.
@@ -91,6 +93,8 @@ struct Entry {
     unwritten: u32,
     unwritten_before: u32,
     plan: u8,
+    /// Two capital letters; zeros if the country was not looked up since the last write.
+    country: [u8; 2],
 }
 
 impl Entry {
@@ -108,6 +112,7 @@ impl Entry {
             unwritten: 0,
             unwritten_before: 0,
             plan,
+            country: [0; 2],
         }
     }
 
@@ -186,6 +191,13 @@ impl KeyUsage {
         Some((entry.plan, entry.counted(now), exceeded))
     }
 
+    /// Notes the country that a key is used from, ISO 3166-1 alpha-2; ignores any other text.
+    pub fn used_from(&self, id: Uuid, country: &str) {
+        if let (Some(entry), Ok(country)) = (self.shard(id).get_mut(&id), country.as_bytes().try_into()) {
+            entry.country = country;
+        }
+    }
+
     /// The requests of a key, from memory or from its row.
     pub(crate) fn counted_with(&self, row: &api_key::Model, now: DateTime<Utc>) -> Counted {
         let known = self.shard(row.id).get(&row.id).copied();
@@ -216,6 +228,7 @@ impl KeyUsage {
                 month: month_text(entry.month),
                 last_at: DateTime::from_timestamp_millis(entry.last_ms).unwrap_or_default(),
                 window: entry.window,
+                country: str::from_utf8(&entry.country).ok().filter(|text| !text.contains('\0')).map(str::to_owned),
             }));
         }
         pending
@@ -274,6 +287,11 @@ mod tests {
             expires_at: None,
             window_minute: 0,
             window_requests: 0,
+            scopes: 3,
+            allowed_origins: serde_json::json!([]),
+            allowed_networks: serde_json::json!([]),
+            rotated_at: None,
+            last_used_country: None,
         }
     }
 

@@ -100,7 +100,7 @@ pub struct Mutation(
     invitation::InvitationMutation,
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
-    api_key::ApiKeyMutation,
+    api_key::mutations::ApiKeyMutation,
 );
 
 /// Subscriptions. A stream of results that lasts until the client or the server ends it.

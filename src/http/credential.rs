@@ -11,6 +11,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schema::{
     AddressHash,
+    caller::Sender,
     error::{Error, Result},
 };
 
@@ -45,8 +46,24 @@ pub struct Asker {
     pub client: Option<IpAddr>,
     /// The hash of the client's address; `None` if unknown.
     pub from: Option<AddressHash>,
+    /// The header `Origin`.
+    pub origin: Option<String>,
     /// The caller's limits, once the request was counted.
     pub meter: Arc<OnceLock<Meter>>,
+}
+
+impl Asker {
+    /// Where the request comes from.
+    #[must_use]
+    pub fn sender(&self) -> Sender<'_> {
+        Sender { address: self.client, origin: self.origin.as_deref() }
+    }
+}
+
+/// The header `Origin`, which browsers send with requests of pages.
+#[must_use]
+pub fn origin_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
 }
 
 impl std::fmt::Debug for Credential {

@@ -31,7 +31,7 @@ use super::{
     HttpConfig, RequestId,
     accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
-    credential::{Asker, Credential},
+    credential::{Asker, Credential, origin_of},
     limits, playground,
     prepare::{Prepared, prepare},
     refusal::{Refusal, complete},
@@ -203,7 +203,8 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
     /// The credential, with the source address.
     pub(super) fn asker(&self, credential: Credential, peer: Option<IpAddr>, headers: &HeaderMap) -> Asker {
         let (client, from) = self.admit.address(peer, headers);
-        Asker { credential, client, from, meter: Arc::default() }
+        let origin = origin_of(headers).map(str::to_owned);
+        Asker { credential, client, from, origin, meter: Arc::default() }
     }
 
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {

@@ -130,8 +130,11 @@ pub async fn flush(ports: &Ports, operator: &Operator) -> Result<usize> {
                 Expr::col(api_key::Column::MonthlyRequests).add(pending.monthly),
             )
             .finally(pending.monthly);
-        api_key::Entity::update_many()
-            .col_expr(api_key::Column::TotalRequests, Expr::col(api_key::Column::TotalRequests).add(pending.total))
+        let mut row = api_key::Entity::update_many();
+        if let Some(country) = &pending.country {
+            row = row.col_expr(api_key::Column::LastUsedCountry, Expr::value(country.clone()));
+        }
+        row.col_expr(api_key::Column::TotalRequests, Expr::col(api_key::Column::TotalRequests).add(pending.total))
             .col_expr(api_key::Column::MonthlyRequests, monthly.into())
             .col_expr(api_key::Column::Month, Expr::value(pending.month.clone()))
             .col_expr(api_key::Column::LastUsedAt, Expr::value(pending.last_at))

@@ -261,7 +261,7 @@ impl Client<'_> {
         let caller = match &self.credential {
             Credential::None => Caller::Anonymous,
             Credential::Token(token) => caller_of_token(&self.app.ports, token).await?,
-            Credential::Key(key) => caller_of_key(&self.app.ports, key).await?,
+            Credential::Key(key) => caller_of_key(&self.app.ports, key, Default::default()).await?,
         };
         match caller {
             Caller::Key { id, .. } => usage::spend(&self.app.ports, id, 1).unwrap().1.map_or(Ok(caller), Err),
