@@ -26,6 +26,7 @@ pub mod page;
 pub mod place;
 pub mod progress;
 pub mod properties;
+pub mod quotas;
 pub mod read_your_writes;
 pub mod rules;
 pub mod salts;

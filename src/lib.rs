@@ -77,6 +77,7 @@ use crate::{
         journal,
         ledger::{Book, Notes},
         limiter::Limiter,
+        quotas::{self, TeamEvents},
         read_your_writes::ReadYourWrites,
         salts::Salts,
         seen::{Limits, Seen},
@@ -352,7 +353,10 @@ async fn inflow(
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.settings.journal_mib) << 20;
+    let month = quotas::month_of(ports.now().timestamp_millis());
+    let team_events = TeamEvents::new(month, writer.team_events(month).await?);
     let (sequencer, state) = Sequencer::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
+    let sequencer = sequencer.with_team_events(team_events);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);

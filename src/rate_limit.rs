@@ -155,7 +155,7 @@ impl Callers {
     /// Notes the country that an API key is used from.
     pub fn note_country(&self, ports: &Ports, key: Uuid, client: Option<IpAddr>) {
         if let (Some(places), Some(client)) = (&self.places, client) {
-            ports.key_usage.used_from(key, &places.place(client).country);
+            ports.key_usage.used_from(key, &places.place_of(client).country);
         }
     }
 

@@ -30,7 +30,7 @@ pub async fn trickle(
         let batch = live.step(now);
         let enriched = |event: Event| {
             let visitor = VisitorKey::Known(event.visitor);
-            Enriched { event: event.with_visitor(visitor), collapse: None, is_named: false }
+            Enriched { event: event.with_visitor(visitor), collapse: None, is_named: false, quota: None }
         };
         let events: Vec<Enriched> = batch.into_iter().map(enriched).collect();
         if !events.is_empty()

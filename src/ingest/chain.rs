@@ -115,7 +115,8 @@ impl Chain {
             currency: shared(&money.currency),
             bot: shared(bot),
         };
-        Ok(Enriched { event, collapse, is_named })
+        let quota = site.rules.events_per_month.map(|limit| (site.rules.team, limit));
+        Ok(Enriched { event, collapse, is_named, quota })
     }
 
     /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schema::{
     error::{Error, Result},
     ports::{Clock, Ledger},
@@ -16,7 +17,7 @@ use schema::{
 use sea_orm::sqlx::{self, Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::{address::is_private, journal, page::page_host, rules::may_send};
+use super::{address::is_private, journal, page::page_host, quotas::month_of, rules::may_send};
 
 /// Minimum number of hits for a warning.
 const ENOUGH: u64 = 20;
@@ -113,6 +114,11 @@ impl Ledger for Book {
             .map_err(Error::internal)?;
         let minute: Option<i64> = row.try_get(0).map_err(Error::internal)?;
         Ok(minute.map(|minute| minute * 60_000))
+    }
+
+    async fn team_events(&self, at: DateTime<Utc>) -> Result<Vec<(Uuid, u64)>> {
+        let mut connection = self.connection.lock().await;
+        journal::team_events(&mut connection, month_of(at.timestamp_millis())).await
     }
 
     async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>> {

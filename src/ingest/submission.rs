@@ -26,6 +26,8 @@ pub struct Enriched {
     pub collapse: Option<u64>,
     /// Whether its ID was given by the sender, who may send it again.
     pub is_named: bool,
+    /// The team, and the events that it may send per calendar month (UTC); `None` if unlimited.
+    pub quota: Option<(Uuid, u64)>,
 }
 
 /// A submission: events, and outcomes that are already determined and only counted.

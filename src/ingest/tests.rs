@@ -176,7 +176,7 @@ pub fn event(number: u128) -> Event {
 /// The event as the chain hands it over, with an ID of its sender.
 fn named(event: Event) -> Enriched {
     let visitor = VisitorKey::Known(event.visitor);
-    Enriched { event: event.with_visitor(visitor), collapse: None, is_named: true }
+    Enriched { event: event.with_visitor(visitor), collapse: None, is_named: true, quota: None }
 }
 
 fn incoming(number: u128) -> Submission {

@@ -6,6 +6,7 @@ use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -51,7 +52,12 @@ pub async fn set(ports: &Ports, installation: &Installation, id: Uuid, plan: Pla
     let action = AuditAction::TeamUpdatePlan;
     let line = Line { action, caller, team: Some(id), website: None, target: &row.name, changed: &["plan"] };
     audit::note(&txn, ports, line).await?;
-    // Ingest obeys the plan too.
+    // Ingest obeys the plan too; a server beside this process sees it by the time of the change.
+    website::Entity::update_many()
+        .col_expr(website::Column::UpdatedAt, Expr::value(ports.now()))
+        .filter(website::Column::TeamId.eq(id))
+        .exec(&txn)
+        .await?;
     let websites: Vec<Uuid> = website::Entity::find()
         .select_only()
         .column(website::Column::Id)

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{ip_exclusion, path_exclusion, website};
+use entity::{ip_exclusion, path_exclusion, team, website};
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use crate::{
     access::Operator,
     error::Result,
-    ports::Ports,
+    plan::PlanName,
+    ports::{Limits, Ports},
     traffic::{Rules, Senders},
     website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
 };
@@ -74,7 +75,16 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
     for row in path_exclusion::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
         paths.entry(row.website_id).or_default().push(row.path_pattern);
     }
+    let mut limits: HashMap<Uuid, u64> = HashMap::new();
+    if ports.limits == Limits::Plans {
+        let of_rows = of(&|_| Condition::all().add(team::Column::Id.is_in(rows.iter().map(|row| row.team_id))));
+        for row in team::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
+            let limit = PlanName::counting(ports.limits, &row.plan).limits().events_per_month;
+            limits.extend(limit.map(|limit| (row.id, u64::try_from(limit.0).unwrap_or(0))));
+        }
+    }
     let rules = rows.into_iter().map(|row| Rules {
+        events_per_month: limits.get(&row.team_id).copied(),
         timezone: zone_of(&row),
         website: row.id,
         team: row.team_id,

@@ -137,7 +137,7 @@ impl Gateway {
             && let Some((standing, refused)) = usage::spend(&self.ports, id, 1)
         {
             if standing.window.spent == 1 {
-                self.ports.key_usage.used_from(id, &self.chain.enricher.place(head.address).country);
+                self.ports.key_usage.used_from(id, &self.chain.enricher.place_of(head.address).country);
             }
             *meter = Some(Meter::of_key(&standing, self.ports.clock.now()));
             refused.map_or(Ok(()), Err)?;

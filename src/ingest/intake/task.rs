@@ -23,6 +23,7 @@ use crate::{
         journal::{Counts, Entry, Group, Writer, Written},
         memory::{Before, Visitors, visitor_key},
         progress::State,
+        quotas::TeamEvents,
         seen::{Seen, key_of},
         submission::{Enriched, VisitorKey},
     },
@@ -47,6 +48,7 @@ pub struct Sequencer {
     visitors: Visitors,
     /// Deleted websites. Beacons in flight may still arrive.
     gone: FxHashSet<Uuid>,
+    team_events: TeamEvents,
 }
 
 impl Sequencer {
@@ -68,7 +70,14 @@ impl Sequencer {
             visitors.heard(key, event.time_ms, &mut Before::default());
         }
         let gone = FxHashSet::default();
-        (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
+        let team_events = TeamEvents::default();
+        (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone, team_events }, state)
+    }
+
+    /// The same, with the stored counts of limited teams.
+    #[must_use]
+    pub fn with_team_events(self, team_events: TeamEvents) -> Self {
+        Self { team_events, ..self }
     }
 
     /// The handle for endpoints, and the task that writes what they submit.
@@ -191,6 +200,7 @@ impl Sequencer {
         undo: &mut Undo,
     ) -> Result<()> {
         let mut waits = self.state.waiting_bytes();
+        self.team_events.advance(now_ms);
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
         let mut events: Vec<Event> = Vec::new();
@@ -235,7 +245,8 @@ impl Sequencer {
             }
         }
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
-        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed };
+        let team_events = self.team_events.of(&undo.teams);
+        let group = Group { events: &events, ids: &undo.seen, day, counts, team_events, delivered: trim, sealed };
         let committed = journal.commit(&group).await;
         self.state.refuses.store(committed.is_err(), Ordering::Release);
         match committed {
@@ -271,7 +282,7 @@ impl Sequencer {
     }
 
     fn decide(&mut self, enriched: Enriched, undo: &mut Undo, events: &mut Vec<Event>) -> Outcome {
-        let Enriched { event, collapse, is_named } = enriched;
+        let Enriched { event, collapse, is_named, quota } = enriched;
         let (website, is_bot) = (event.website, !event.bot.is_empty());
         let id = match event.visitor {
             VisitorKey::Known(visitor) => visitor,
@@ -289,6 +300,11 @@ impl Sequencer {
         if !event.kind.is_activity() && !self.visitors.is_open(visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
+        // Bots and heartbeats are no part of a plan's events.
+        let quota = quota.filter(|_| !is_bot && event.kind.is_activity());
+        if quota.is_some_and(|(team, limit)| self.team_events.is_full(team, limit)) {
+            return Outcome::OverQuota;
+        }
         if is_named {
             // Also for events that are duplicates for another reason: sent again, they still are.
             self.seen.insert(key);
@@ -299,6 +315,10 @@ impl Sequencer {
             return Outcome::Duplicate;
         }
         self.visitors.heard(visitor, time_ms, &mut undo.visitors);
+        if let Some((team, _)) = quota {
+            self.team_events.add(team);
+            undo.teams.push(team);
+        }
         let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
         events.push(event.with_visitor(id));
         outcome
@@ -310,6 +330,7 @@ impl Sequencer {
             self.seen.remove(key);
         }
         self.visitors.undo(undo.visitors);
+        undo.teams.into_iter().for_each(|team| self.team_events.undo(team));
     }
 
     /// Drops visitors who have gone and, once a minute, counts that are too old.
@@ -343,4 +364,6 @@ struct Undo {
     /// Keys of IDs, as stored in the journal.
     seen: Vec<u64>,
     visitors: Before,
+    /// The team of each counted event.
+    teams: Vec<Uuid>,
 }
