@@ -8,7 +8,7 @@ pub mod supervisor;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use schema::{Ports, access::Operator, api_key::usage, error::Result, idempotency, website::deletion};
+use schema::{Ports, access::Operator, api_key::usage, error::Result, idempotency, website::{deletion, retention}};
 use tokio::{net::UnixListener, sync::Mutex};
 
 use crate::{
@@ -68,6 +68,12 @@ pub const JOBS: &[Job<Work>] = &[
         description: "Erases the events of deleted websites",
         schedule: Schedule::Every(Duration::from_secs(5)),
         run: |work, _| async move { deletion::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "retention",
+        description: "Deletes events that were kept for as long as the plan or the website's owner says",
+        schedule: Schedule::Every(Duration::from_secs(600)),
+        run: |work, _| async move { retention::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
     },
     Job {
         name: "idempotency_keys",

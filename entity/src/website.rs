@@ -47,6 +47,8 @@ pub struct Model {
     pub verification_token: Option<String>,
     /// When the domain was last proven, UTC; null when it was not since it last changed.
     pub verified_at: Option<DateTime<Utc>>,
+    /// Days for which its events are kept, as its owner set it; null for as long as the plan allows.
+    pub retention_days: Option<i32>,
 }
 
 /// Websites are read on their own; joins name their columns where they happen.

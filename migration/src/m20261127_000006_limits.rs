@@ -1,4 +1,4 @@
-//! Adds what limits of API keys keep across a restart, and what a key may do.
+//! Adds what limits of API keys keep across a restart, what a key may do, and how long events are kept.
 
 use sea_orm_migration::{prelude::*, schema};
 
@@ -45,5 +45,6 @@ fn added() -> Vec<(&'static str, ColumnDef)> {
         ("api_keys", schema::json_binary("allowed_networks").default("[]").take()),
         ("api_keys", schema::timestamp_with_time_zone_null("rotated_at")),
         ("api_keys", schema::string_len_null("last_used_country", 2)),
+        ("websites", schema::integer_null("retention_days")),
     ]
 }

@@ -108,6 +108,8 @@ actions! {
     WebsiteUpdateRevenue = "website_update_revenue",
     /// Domains of a website were changed.
     WebsiteUpdateDomains = "website_update_domains",
+    /// The number of days for which a website's events are kept was changed.
+    WebsiteUpdateRetention = "website_update_retention",
     /// A domain verification was attempted.
     WebsiteVerifyDomain = "website_verify_domain",
     /// An IP address or network was excluded.

@@ -90,6 +90,7 @@ pub struct Mutation(
     website::notifications::NotificationMutation,
     website::revenue::RevenueMutation,
     website::domains::DomainMutation,
+    website::retention::RetentionMutation,
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,

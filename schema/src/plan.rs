@@ -168,10 +168,8 @@ impl PlanFeature {
     }
 }
 
-/// Checks that a team's plan includes a feature; `text` is that of the team's row. Errors: `Forbidden`, which names both
-/// plans.
-pub fn require(limits: Limits, text: &str, feature: PlanFeature) -> Result<()> {
-    let plan = PlanName::counting(limits, text);
+/// Checks that a plan includes a feature. Errors: `Forbidden`, which names it and the lowest plan that does.
+pub fn require(plan: PlanName, feature: PlanFeature) -> Result<()> {
     if plan.limits().features.contains(&feature) {
         return Ok(());
     }

@@ -39,6 +39,10 @@ pub trait Erasure: Send + Sync {
     ///
     /// Errors: `Unavailable` when it must be retried later.
     async fn erase(&self, website: Uuid) -> Result<u64>;
+
+    /// Deletes a website's events before an instant (milliseconds since 1970 UTC), in small steps that stall neither ingest
+    /// nor queries, and returns their disk space to the store. Returns the number of events.
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64>;
 }
 
 /// Domain verification lookups.

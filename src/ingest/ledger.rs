@@ -142,6 +142,12 @@ impl Ledger for Book {
                 "Events of pages on local hosts are dropped. Set allowLocalhost to true to count them.".to_owned(),
             );
         }
+        if count(Outcome::OverQuota) > 0 {
+            warnings.push(
+                "The team has used the events of its plan for this month. Further events are dropped until the first of the next month, UTC."
+                    .to_owned(),
+            );
+        }
         if count(Outcome::Paused) > 0 && !set_up.is_active {
             warnings.push("Tracking is paused. Events are acknowledged but not counted.".to_owned());
         }

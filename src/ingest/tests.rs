@@ -59,6 +59,12 @@ impl Sink for Flaky {
     async fn erase(&self, website: Uuid) -> Result<u64> {
         self.store.erase(website).await
     }
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64> {
+        self.store.expire(website, before_ms).await
+    }
+    async fn compact(&self) -> Result<u64> {
+        self.store.compact().await
+    }
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         self.store.since(time_ms).await
     }

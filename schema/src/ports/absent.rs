@@ -54,6 +54,9 @@ impl Erasure for NoTraffic {
     async fn erase(&self, _: Uuid) -> Result<u64> {
         Err(Error::Unavailable { retry_after: 5, why: "The running server erases the events.".into() })
     }
+    async fn expire(&self, _: Uuid, _: i64) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 #[async_trait]

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::TAKEN;
 use crate::{
-    access::{Admin, Editor, Level, Site},
+    access::{Admin, Editor, Level, Owner, Site},
     audit::{self, AuditAction, Line},
     error::{Error, Result},
-    plan::{self, PlanFeature},
+    plan::{self, PlanFeature, PlanName},
     ports::Ports,
     transaction::Transaction,
 };
@@ -46,6 +46,8 @@ settings! {
     Revenue: Admin, WebsiteUpdateRevenue;
     /// Domains.
     Domains: Admin, WebsiteUpdateDomains;
+    /// How long events are kept.
+    Retention: Owner, WebsiteUpdateRetention;
     /// The proof of the domain.
     Verification: Editor, WebsiteVerifyDomain;
     /// A new IP exclusion.
@@ -106,11 +108,16 @@ impl<'a, S: Setting> Change<'a, S> {
         &self.row
     }
 
-    /// Errors: `Forbidden` if the plan of the website's team does not include the feature.
-    pub(crate) async fn requires(&self, feature: PlanFeature) -> Result<()> {
+    /// The plan of the website's team.
+    pub(crate) async fn plan(&self) -> Result<PlanName> {
         let team = team::Entity::find_by_id(self.row.team_id).one(&self.transaction).await?;
         let team = team.ok_or_else(|| Error::not_found("The team"))?;
-        plan::require(self.ports.limits, &team.plan, feature)
+        Ok(PlanName::counting(self.ports.limits, &team.plan))
+    }
+
+    /// Errors: `Forbidden` if the plan of the website's team does not include the feature.
+    pub(crate) async fn requires(&self, feature: PlanFeature) -> Result<()> {
+        plan::require(self.plan().await?, feature)
     }
 
     /// Commits what was written to other rows; `changed` is its schema name.
@@ -164,6 +171,7 @@ const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::RevenueProvider, "revenueProvider"),
     (website::Column::Currency, "revenueCurrency"),
     (website::Column::VerifiedAt, "verifiedAt"),
+    (website::Column::RetentionDays, "retentionDays"),
 ];
 
 /// Drops columns that already have the new value; names the others.

@@ -100,6 +100,7 @@ where
         revenue_provider: Set(None),
         verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
+        retention_days: Set(None),
     };
     let mut transaction = ports.begin(team).await?;
     room_for_website(&transaction, ports, team.id(), team.caller()).await?;
