@@ -11,7 +11,7 @@ use schema::{
     access::{Access, Caller, authorize},
     api_key::usage,
     auth::{caller_of_key, caller_of_token, or_refused},
-    caller::Sender,
+    caller::RequestOrigin,
     changes::Moment,
     error::{Error, Result},
     ports::Limits,
@@ -65,7 +65,7 @@ impl Door {
         Ports::clone(&self.ports)
     }
 
-    async fn caller(&self, credential: &Credential, sender: Sender<'_>) -> Result<Caller> {
+    async fn caller(&self, credential: &Credential, sender: RequestOrigin<'_>) -> Result<Caller> {
         match credential {
             Credential::None => Ok(Caller::Anonymous),
             Credential::Key(key) => caller_of_key(&self.ports, key, sender).await,
@@ -137,7 +137,7 @@ impl Gate for Door {
             })
             .into());
         }
-        let sender = Sender { address: client, origin: origin_of(headers) };
+        let sender = RequestOrigin { address: client, origin: origin_of(headers) };
         let caller = self.caller(&credential, sender).await?;
         let moment = match caller {
             // Taken before the team is read.

@@ -8,7 +8,14 @@ pub mod supervisor;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use schema::{Ports, access::Operator, api_key::usage, error::Result, idempotency, website::{deletion, retention}};
+use schema::{
+    Ports,
+    access::Operator,
+    api_key::usage,
+    error::Result,
+    idempotency,
+    website::{deletion, retention},
+};
 use tokio::{net::UnixListener, sync::Mutex};
 
 use crate::{

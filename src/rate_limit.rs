@@ -40,8 +40,8 @@ use crate::{
     rest::envelope,
 };
 
-pub use self::headers::{EXPOSED, Meter};
 use self::headers::Unspent;
+pub use self::headers::{EXPOSED, Meter};
 
 /// Cost of a GraphQL document that spends one request. Each started one spends another.
 pub const POINTS_PER_REQUEST: u64 = 1_000;
@@ -315,9 +315,11 @@ mod tests {
         let callers = callers(Limits::Off);
         let all: Vec<_> = (0..130).map(|_| callers.spend(address("192.0.2.1"), 1)).collect();
         assert!(all.iter().all(|(meter, refused)| refused.is_none() && meter.limit == 120));
-        assert!(all.windows(2).filter(|pair| pair[0].0.resets_at == pair[1].0.resets_at).all(|pair| {
-            pair[1].0.remaining == pair[0].0.remaining.saturating_sub(1)
-        }));
+        assert!(
+            all.windows(2)
+                .filter(|pair| pair[0].0.resets_at == pair[1].0.resets_at)
+                .all(|pair| { pair[1].0.remaining == pair[0].0.remaining.saturating_sub(1) })
+        );
     }
 
     #[test]

@@ -269,7 +269,8 @@ impl Server {
         let callers = Arc::new(callers);
         let door = Door::new(ports.clone(), callers.clone(), &config.data.secret().unwrap());
         let none = String::new;
-        let mut server = Self { ports, door, callers, script, token: none(), website: none(), key: none(), _folder: folder };
+        let mut server =
+            Self { ports, door, callers, script, token: none(), website: none(), key: none(), _folder: folder };
         server.token = server.sign_up("ada@shop.example").await;
         let made = server
             .run(

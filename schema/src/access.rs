@@ -62,9 +62,9 @@ struct Standing {
 impl Standing {
     fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
-            (Some(_), Caller::Key { scopes, .. }) if !scopes.reads() => {
-                Err(Error::forbidden(format!("This API key does not have the scope READ, so it can't access the {thing}.")))
-            }
+            (Some(_), Caller::Key { scopes, .. }) if !scopes.reads() => Err(Error::forbidden(format!(
+                "This API key does not have the scope READ, so it can't access the {thing}."
+            ))),
             (Some(held), caller) => Ok(Self { held, caller }),
             (None, Caller::Key { .. }) => {
                 Err(Error::forbidden(format!("This API key doesn't have access to this {thing}.")))
@@ -81,10 +81,16 @@ impl Standing {
         }
         Err(Error::forbidden(match self.caller {
             Caller::Key { scopes, .. } if needed <= Role::Editor && !scopes.has(Scopes::MANAGE) => {
-                format!("This API key can only read this {thing}. Changes require a key with the scope MANAGE, or a signed-in user with the role {} or above.", needed.name())
+                format!(
+                    "This API key can only read this {thing}. Changes require a key with the scope MANAGE, or a signed-in user with the role {} or above.",
+                    needed.name()
+                )
             }
             Caller::Key { .. } => {
-                format!("API keys can't do this. It requires a signed-in user with the role {} or above on this {thing}.", needed.name())
+                format!(
+                    "API keys can't do this. It requires a signed-in user with the role {} or above on this {thing}.",
+                    needed.name()
+                )
             }
             _ => format!(
                 "This requires the role {} or above on this {thing} (yours is {}).",

@@ -10,7 +10,7 @@ use crate::{
         Unproven,
         credential::{KEY_REFUSED, TOKEN_REFUSED, allows_sender, digest, is_over},
     },
-    caller::{Caller, Scopes, Sender, SignedIn},
+    caller::{Caller, RequestOrigin, Scopes, SignedIn},
     error::{Error, Result},
     plan::PlanName,
     ports::Ports,
@@ -53,7 +53,7 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
 /// does not allow.
 ///
 /// [`api_key::usage::spend`](crate::api_key::usage::spend) counts the request.
-pub async fn caller_of_key(ports: &Ports, key: &str, sender: Sender<'_>) -> Result<Caller> {
+pub async fn caller_of_key(ports: &Ports, key: &str, sender: RequestOrigin<'_>) -> Result<Caller> {
     if !key.starts_with("zv_") || key.len() > 200 {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }

@@ -64,7 +64,7 @@ impl Scopes {
 
 /// Where a request with an API key comes from.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sender<'a> {
+pub struct RequestOrigin<'a> {
     /// The client's address; `None` if no network was involved.
     pub address: Option<IpAddr>,
     /// The header `Origin`; `None` for programs.

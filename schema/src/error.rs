@@ -98,7 +98,10 @@ error_table! {
     /// The limit per hour is exceeded.
     TooOften { what: String, limit: u32, retry_after: u64 } => RateLimitExceeded, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
     /// The monthly quota is exceeded.
-    QuotaSpent { resets_at: String, retry_after: u64 } => MonthlyLimitExceeded, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+    QuotaSpent { resets_at: String, retry_after: u64 } => MonthlyLimitExceeded, {
+        let _ = retry_after;
+        format!("The monthly quota is exceeded. It resets at {resets_at}.")
+    };
 }
 
 fn retry_in(seconds: u64) -> String {

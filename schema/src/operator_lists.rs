@@ -111,7 +111,8 @@ pub async fn accounts(ports: &Ports, operator: &Operator) -> Result<Vec<ListedAc
 pub async fn teams(ports: &Ports, operator: &Operator) -> Result<Vec<ListedTeam>> {
     let rows = team::Entity::find().order_by_asc(team::Column::CreatedAt).order_by_asc(team::Column::Id);
     let rows = rows.all(ports.database.reader(operator)).await?;
-    let listed = |row: team::Model| ListedTeam { id: row.id, name: row.name, plan: row.plan, created_at: row.created_at };
+    let listed =
+        |row: team::Model| ListedTeam { id: row.id, name: row.name, plan: row.plan, created_at: row.created_at };
     Ok(rows.into_iter().map(listed).collect())
 }
 

@@ -330,9 +330,8 @@ impl Database {
         // Events of one instant are deleted together.
         let until = until.map_or(before_ms, |until| until.saturating_add(1).min(before_ms));
         connection.execute_batch("BEGIN TRANSACTION")?;
-        let deleted = ["events WHERE time_ms", "visits WHERE end_ms"].map(|rows| {
-            connection.execute(&format!("DELETE FROM {rows} < {until} AND website_id = {site}"), [])
-        });
+        let deleted = ["events WHERE time_ms", "visits WHERE end_ms"]
+            .map(|rows| connection.execute(&format!("DELETE FROM {rows} < {until} AND website_id = {site}"), []));
         let [Ok(events), Ok(visits)] = deleted else {
             let _ = connection.execute_batch("ROLLBACK");
             let [events, visits] = deleted;

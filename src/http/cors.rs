@@ -28,7 +28,8 @@ const REMEMBER: HeaderValue = HeaderValue::from_static("600");
 
 /// These headers and those of rate limits.
 fn exposed(others: &str) -> HeaderValue {
-    HeaderValue::try_from(format!("{others}, {}", rate_limit::EXPOSED)).unwrap_or(HeaderValue::from_static("x-request-id"))
+    HeaderValue::try_from(format!("{others}, {}", rate_limit::EXPOSED))
+        .unwrap_or(HeaderValue::from_static("x-request-id"))
 }
 
 /// The origins that may read responses, such as `https://dashboard.example`.
@@ -89,9 +90,11 @@ impl Reading {
     pub(super) fn mark(self, headers: &mut HeaderMap) {
         let (origin, on_leave, exposed) = match self.who {
             Who::NoPage => return,
-            Who::Any => {
-                (Some(HeaderValue::from_static("*")), [OPEN_METHODS, OPEN_REQUEST_HEADERS, OPEN_REMEMBER], &OPEN_EXPOSED)
-            }
+            Who::Any => (
+                Some(HeaderValue::from_static("*")),
+                [OPEN_METHODS, OPEN_REQUEST_HEADERS, OPEN_REMEMBER],
+                &OPEN_EXPOSED,
+            ),
             Who::Configured(origin) => {
                 headers.append(header::VARY, HeaderValue::from_static("origin"));
                 (origin, [METHODS, REQUEST_HEADERS, REMEMBER], &EXPOSED)

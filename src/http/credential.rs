@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schema::{
     AddressHash,
-    caller::Sender,
+    caller::RequestOrigin,
     error::{Error, Result},
 };
 
@@ -55,8 +55,8 @@ pub struct Asker {
 impl Asker {
     /// Where the request comes from.
     #[must_use]
-    pub fn sender(&self) -> Sender<'_> {
-        Sender { address: self.client, origin: self.origin.as_deref() }
+    pub fn sender(&self) -> RequestOrigin<'_> {
+        RequestOrigin { address: self.client, origin: self.origin.as_deref() }
     }
 }
 

@@ -361,12 +361,14 @@ async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'
         .await?;
     }
     for (team, month, events) in &group.team_events {
-        sqlx::query("INSERT INTO team_events VALUES (?, ?, ?) ON CONFLICT (team, month) DO UPDATE SET events = excluded.events")
-            .bind(team.as_bytes().as_slice())
-            .bind(month)
-            .bind(i64::try_from(*events).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "INSERT INTO team_events VALUES (?, ?, ?) ON CONFLICT (team, month) DO UPDATE SET events = excluded.events",
+        )
+        .bind(team.as_bytes().as_slice())
+        .bind(month)
+        .bind(i64::try_from(*events).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await?;
     }
     let trims = [
         ("DELETE FROM journal WHERE position <= ?", group.delivered),

@@ -64,7 +64,7 @@ impl Meter {
     }
 
     fn values(&self) -> [HeaderValue; 9] {
-        let number = HeaderValue::from;
+        let number = |number: u64| HeaderValue::from(number);
         let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"));
         let monthly_left = self.monthly_limit.saturating_sub(self.monthly);
         let month = until(self.monthly_resets_at, self.now);
@@ -86,7 +86,7 @@ impl Meter {
         [
             number(self.limit),
             number(self.remaining),
-            number(self.resets_at.timestamp()),
+            HeaderValue::from(self.resets_at.timestamp()),
             number(self.monthly),
             number(self.monthly_limit),
             text(self.monthly_resets_at.to_rfc3339_opts(SecondsFormat::Millis, true)),

@@ -182,10 +182,7 @@ mod tests {
             graphql(Error::forbidden("No.")),
         ];
         assert_eq!(Fault::first(&errors, &BodyKeys::default()).unwrap().code, "FORBIDDEN");
-        assert_eq!(
-            Fault::first(&errors[..2], &BodyKeys::default()).unwrap().message,
-            "kpi_goal: must be positive"
-        );
+        assert_eq!(Fault::first(&errors[..2], &BodyKeys::default()).unwrap().message, "kpi_goal: must be positive");
         let ours = Fault::first(&errors[..1], &BodyKeys::default()).unwrap();
         assert_eq!(ours.status, 500);
         assert!(!ours.message.contains("disk"));
@@ -194,11 +191,9 @@ mod tests {
 
     #[test]
     fn an_error_of_the_executor_is_a_server_fault_and_keeps_its_text_to_itself() {
-        let fault = Fault::first(
-            &[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)],
-            &BodyKeys::default(),
-        )
-        .unwrap();
+        let fault =
+            Fault::first(&[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)], &BodyKeys::default())
+                .unwrap();
         assert_eq!((fault.status.as_u16(), fault.code.as_str()), (500, "INTERNAL_SERVER_ERROR"));
         assert!(!fault.message.contains("secret"), "{}", fault.message);
     }

@@ -11,7 +11,10 @@ use axum::{Router, body::Body, http::HeaderMap, http::Request};
 use serde_json::json;
 
 use super::{Auth, Gate, Pass, Refusal, Rest, Shell};
-use crate::test_server::{Does, Got, INDEX, Server, send};
+use crate::{
+    rate_limit::Meter,
+    test_server::{Does, Got, INDEX, Server, send},
+};
 
 /// The documents of the External API.
 const EXTERNAL: &str = include_str!("../../schema/rest/external.graphql");

@@ -12,7 +12,10 @@ use chrono::{DateTime, Utc};
 use entity::membership;
 use footfall::{
     App, Surroundings,
-    config::{Config, Flags, choices::{LimitsSetting, SignUpSetting}},
+    config::{
+        Config, Flags,
+        choices::{LimitsSetting, SignUpSetting},
+    },
     import::{Options, target},
     system::SystemIds,
 };

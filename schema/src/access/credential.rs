@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Unproven;
 use crate::{
-    caller::{Caller, Sender, SignedIn},
+    caller::{Caller, RequestOrigin, SignedIn},
     error::{Error, Result},
     ports::Ports,
 };
@@ -51,7 +51,7 @@ pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
 }
 
 /// Checks that a key may be used by this sender. Errors: `Forbidden` for an origin or a network that it does not allow.
-pub(crate) fn allows_sender(row: &api_key::Model, sender: Sender<'_>) -> Result<()> {
+pub(crate) fn allows_sender(row: &api_key::Model, sender: RequestOrigin<'_>) -> Result<()> {
     let list = |list: &'_ Value| list.as_array().is_some_and(|list| !list.is_empty());
     let texts = |list: &'_ Value| -> Vec<String> {
         list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()

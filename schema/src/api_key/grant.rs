@@ -62,7 +62,9 @@ pub(super) const SCOPES: Constraint = Constraint::list(3).not_empty();
 
 /// Origins of pages that may use a key.
 pub(super) const ORIGINS: Constraint =
-    Constraint::pattern(r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$").at_most(270).each(50);
+    Constraint::pattern(r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$")
+        .at_most(270)
+        .each(50);
 
 /// Networks that a key may be used from.
 pub(super) const NETWORKS: Constraint = NETWORK.each(50);
@@ -111,7 +113,8 @@ impl Grant {
 
 /// An origin as browsers send it. Errors: `Invalid`.
 fn checked_origin(text: &str) -> Result<String> {
-    let wrong = || Error::invalid("allowedOrigins", "must be origins such as https://shop.example or http://localhost:3000");
+    let wrong =
+        || Error::invalid("allowedOrigins", "must be origins such as https://shop.example or http://localhost:3000");
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric();
@@ -120,9 +123,8 @@ fn checked_origin(text: &str) -> Result<String> {
         && bytes.len() <= 252
         && bytes.first().is_some_and(|byte| is_letter(*byte))
         && bytes.last().is_some_and(|byte| is_letter(*byte));
-    let is_port = port.is_none_or(|port| {
-        (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let is_port =
+        port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit()));
     if is_name && is_port { Ok(text.to_ascii_lowercase()) } else { Err(wrong()) }
 }
 

@@ -92,7 +92,8 @@ pub fn spend(ports: &Ports, key: Uuid, units: u32) -> Option<(Standing, Option<E
     };
     let (plan, counted, exceeded) = ports.key_usage.spend(key, units, limits, now)?;
     let standing = Standing::new(PlanName::of_number(plan), counted, now);
-    let until = |end: DateTime<Utc>| u64::try_from((end - now).num_milliseconds()).unwrap_or(0).div_ceil(1000).max(1);
+    let until =
+        |end: DateTime<Utc>| Ord::max(u64::try_from((end - now).num_milliseconds()).unwrap_or(0).div_ceil(1000), 1);
     let error = exceeded.map(|exceeded| match exceeded {
         Exceeded::Minute => Error::RateLimited {
             retry_after: until(rate_window::end(counted.window.minute)),

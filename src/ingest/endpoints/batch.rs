@@ -9,7 +9,7 @@ use schema::{
     access::Caller,
     api_key::usage,
     auth::caller_of_key,
-    caller::{Scopes, Sender},
+    caller::{RequestOrigin, Scopes},
     error::{Error, Result},
     traffic::Outcome,
 };
@@ -124,7 +124,7 @@ impl Gateway {
         let (head, body) = self.opened(request)?;
         let caller = match Credential::read(&head.headers)? {
             Credential::Key(key) => {
-                let sender = Sender { address: Some(head.address), origin: head.text(&header::ORIGIN) };
+                let sender = RequestOrigin { address: Some(head.address), origin: head.text(&header::ORIGIN) };
                 caller_of_key(&self.ports, &key, sender).await?
             }
             _ => {

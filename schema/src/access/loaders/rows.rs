@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{ChatKey, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow};
 use crate::{
-    caller::Caller,
+    caller::{Caller, Scopes},
     error::{Error, Result},
     role::Role,
 };
