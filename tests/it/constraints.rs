@@ -81,6 +81,7 @@ fn fields() -> Vec<(&'static str, String, Value)> {
         ("WebsiteUpdateDomainsInput", of_site("websiteUpdateDomains"), json!({})),
         ("WebsiteUpdateRevenueInput", of_site("websiteUpdateRevenue"), json!({})),
         ("WebsiteUpdateNotificationsInput", of_site("websiteUpdateNotifications"), json!({ "preferences": {} })),
+        ("WebsiteUpdateRetentionInput", of_site("websiteUpdateRetention"), json!({})),
         ("WebsiteExcludeIpInput", of_site("websiteExcludeIp"), json!({ "ipAddress": "2001:db8::<N>" })),
         ("WebsiteExcludePathInput", of_site("websiteExcludePath"), json!({ "pathPattern": "/<N>" })),
         (
@@ -177,6 +178,9 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     if let Some(max) = number("maxItems") {
         let item = |index: usize| match field {
             "messages" => json!({ "role": "user", "content": "A" }),
+            "scopes" => json!(["READ", "INGEST", "MANAGE"][index % 3]),
+            "allowedOrigins" => json!(format!("https://s{index}.example")),
+            "allowedNetworks" => json!(format!("203.0.113.{index}")),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();

@@ -40,6 +40,7 @@ mod playground;
 mod postgres;
 mod prices;
 mod public_dashboard;
+mod quotas;
 mod reference;
 mod refusals;
 mod rest;
