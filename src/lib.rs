@@ -103,6 +103,7 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/teams.graphql"),
     include_str!("../schema/rest/conversations.graphql"),
     include_str!("../schema/rest/onboarding.graphql"),
+    include_str!("../schema/rest/billing.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 

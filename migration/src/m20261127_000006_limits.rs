@@ -17,6 +17,20 @@ impl MigrationTrait for Migration {
         for (table, column) in added() {
             manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
         }
+        let mut warnings = Table::create();
+        warnings
+            .table("usage_warnings")
+            .col(schema::uuid("team_id"))
+            .col(schema::string_len("month", 7))
+            .col(schema::string_len("resource", 16))
+            .col(schema::small_integer("threshold"))
+            .col(schema::timestamp_with_time_zone_null("raised_at"))
+            .col(schema::timestamp_with_time_zone_null("acknowledged_at"))
+            .primary_key(Index::create().col("team_id").col("month").col("resource").col("threshold"))
+            .foreign_key(
+                ForeignKey::create().from_col("team_id").to("teams", "id").on_delete(ForeignKeyAction::Cascade),
+            );
+        manager.create_table(warnings).await?;
         // So far, only rotation gave a key an end.
         let rotated = Query::update()
             .table("api_keys")
@@ -27,6 +41,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("usage_warnings").to_owned()).await?;
         for (table, column) in added() {
             let name = column.get_column_name();
             manager.alter_table(Table::alter().table(table).drop_column(Alias::new(name)).to_owned()).await?;

@@ -98,6 +98,7 @@ pub struct Mutation(
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,
     team::plan::TeamPlanMutation,
+    team::warnings::UsageWarningMutation,
     invitation::InvitationMutation,
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,

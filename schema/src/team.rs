@@ -30,6 +30,7 @@ pub mod ownership;
 mod ownership_offer;
 pub mod plan;
 pub mod usage;
+pub mod warnings;
 
 pub use members::{Membership, MembershipConnection, MembershipEdge};
 

@@ -12,8 +12,11 @@ pub const RANGES: &[(&str, &str)] = &[
 /// The GraphQL enum that REST spells by [`RANGES`].
 pub const RANGE_ENUM: &str = "RangePreset";
 
+/// The enum whose values REST spells in camelCase.
+pub const CAMEL_CASE_ENUM: &str = "UsageResource";
+
 /// Aliases of query parameters that clients still send: alias, name.
-pub const ALIASES: &[(&str, &str)] = &[("timeRange", "range")];
+pub const ALIASES: &[(&str, &str)] = &[("timeRange", "range"), ("teamId", "team_id")];
 
 /// `websiteId` becomes `website_id`.
 #[must_use]
@@ -62,7 +65,9 @@ pub fn choices(name: &str, values: &[String]) -> Vec<(String, String)> {
             .map(|(range, preset)| ((*range).to_owned(), (*preset).to_owned()))
             .collect();
     }
-    values.iter().map(|value| (value.to_ascii_lowercase(), value.clone())).collect()
+    let is_camel = name == CAMEL_CASE_ENUM;
+    let spelled = |value: &str| if is_camel { camel(&value.to_ascii_lowercase()) } else { value.to_ascii_lowercase() };
+    values.iter().map(|value| (spelled(value), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -192,7 +192,8 @@ async fn a_key_does_what_its_scopes_say() {
     let answer = app.token(&owner.token).gql(&asked, json!({})).await;
     let code = answer["data"]["website"]["trackingCode"].clone();
     let batch = json!({ "trackingCode": code, "events": [] });
-    let rename = "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { name: \"B\" }) { website { name } } }";
+    let rename =
+        "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { name: \"B\" }) { website { name } } }";
     let make_key = "mutation { apiKeyCreate(input: { name: \"C\" }) { secret } }";
     for (scopes, reads, sends, changes) in [
         (Value::Null, true, true, false),
@@ -217,7 +218,10 @@ async fn a_key_does_what_its_scopes_say() {
     assert_eq!(made["errors"][0]["extensions"]["field"], "scopes", "{made}");
     let audit = "{ viewer { defaultTeam { auditLog(first: 1) { nodes { actor } } } } }";
     let answer = app.token(&owner.token).gql(audit, json!({})).await;
-    assert!(answer["errors"].is_null() || answer["errors"][0]["extensions"]["code"] != "INTERNAL_SERVER_ERROR", "{answer}");
+    assert!(
+        answer["errors"].is_null() || answer["errors"][0]["extensions"]["code"] != "INTERNAL_SERVER_ERROR",
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -240,7 +244,11 @@ async fn a_key_ends_and_is_used_from_where_it_may() {
     let made = gql(&app, &owner, json!({ "name": "A", "allowedOrigins": ["https://Shop.example"] })).await;
     let key = made["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
     assert_eq!(made["data"]["apiKeyCreate"]["apiKey"]["allowedOrigins"], json!(["https://shop.example"]));
-    let heard = [status(&key, "https://shop.example").await, status(&key, "https://evil.example").await, status(&key, "").await];
+    let heard = [
+        status(&key, "https://shop.example").await,
+        status(&key, "https://evil.example").await,
+        status(&key, "").await,
+    ];
     assert_eq!(heard, [200, 403, 403]);
 
     for (networks, expected) in [(json!(["203.0.113.0/24"]), 403), (json!(["203.0.113.0/24", "127.0.0.0/8"]), 200)] {

@@ -36,7 +36,8 @@ async fn set_plan(app: &TestApp, owner: &Person, plan: PlanName) {
 }
 
 async fn code_of(app: &TestApp, owner: &Person, site: &str) -> String {
-    let answer = app.token(&owner.token).gql(&format!("{{ website(id: \"{site}\") {{ trackingCode }} }}"), json!({})).await;
+    let answer =
+        app.token(&owner.token).gql(&format!("{{ website(id: \"{site}\") {{ trackingCode }} }}"), json!({})).await;
     answer["data"]["website"]["trackingCode"].as_str().unwrap().to_owned()
 }
 
@@ -98,17 +99,18 @@ async fn sign_in(app: &TestApp) -> String {
     let body = json!({ "email": "owner@shop.example", "password": "correct horse battery" });
     let (status, body) = send(&app.anon(), Method::POST, "/api/auth/sign-in", Some(body)).await;
     assert_eq!(status, 200, "{body}");
-    let (_, text) = body.to_string().split_once("\"access_token\":\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (_, text) =
+        body.to_string().split_once("\"access_token\":\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     text.split('"').next().unwrap().to_owned()
 }
 
 async fn pageviews(app: &TestApp, owner: &Person, site: &str) -> Value {
-    let totals = app.token(&owner.token).analytics(site, "range: { preset: ALL_TIME }", "totals { pageviews visits }").await;
+    let totals =
+        app.token(&owner.token).analytics(site, "range: { preset: ALL_TIME }", "totals { pageviews visits }").await;
     json!([totals["totals"]["pageviews"], totals["totals"]["visits"]])
 }
 
-const RETAIN: &str =
-    "mutation($id: ID!, $days: Int) { websiteUpdateRetention(websiteId: $id, input: { days: $days }) { website { retentionDays } } }";
+const RETAIN: &str = "mutation($id: ID!, $days: Int) { websiteUpdateRetention(websiteId: $id, input: { days: $days }) { website { retentionDays } } }";
 
 #[tokio::test]
 async fn events_are_deleted_when_they_were_kept_as_long_as_the_owner_says() {

@@ -62,9 +62,7 @@ pub(super) const SCOPES: Constraint = Constraint::list(3).not_empty();
 
 /// Origins of pages that may use a key.
 pub(super) const ORIGINS: Constraint =
-    Constraint::pattern(r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$")
-        
-        .each(50);
+    Constraint::pattern(r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$").each(50);
 
 /// Networks that a key may be used from.
 pub(super) const NETWORKS: Constraint = NETWORK.each(50);

@@ -6,14 +6,18 @@ use entity::{api_key, website};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
-use super::members::active;
+use super::{
+    members::active,
+    warnings::{self, AcknowledgedWarnings, UsageWarning},
+};
 use crate::{
     access::{self, Caller, Reach as _, Role, Viewer},
     api_key::Standing,
     error::{Error, Result},
+    list::List,
     plan::{PlanLimits, PlanName},
     ports::Ports,
-    scalars::{BigInt, Instant},
+    scalars::{BigInt, Date, Instant},
 };
 
 // Vocabulary
@@ -166,6 +170,22 @@ impl TeamUsage {
     /// Maximum number of active members; null if unlimited.
     async fn members_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
         Ok(self.limits(ctx.cx()?.ports()).max_members)
+    }
+
+    /// First day of the period (UTC).
+    async fn period_start(&self, ctx: &Context<'_>) -> async_graphql::Result<Date> {
+        Ok(warnings::period_start(ctx.cx()?.ports()))
+    }
+
+    /// Warnings of the period: at 80 and at 95 percent of the plan's limits, once each. Owners get them by mail too.
+    #[graphql(directive = crate::cost::list_size::apply(Some(6), None))]
+    async fn warnings(&self, ctx: &Context<'_>) -> Result<List<UsageWarning>> {
+        Ok(warnings::of_team(ctx.cx()?.ports(), &self.team).await?.into())
+    }
+
+    /// Warnings of the period that a member has acknowledged.
+    async fn acknowledged_warnings(&self, ctx: &Context<'_>) -> Result<AcknowledgedWarnings> {
+        Ok(warnings::acknowledged(&warnings::of_team(ctx.cx()?.ports(), &self.team).await?))
     }
 
     /// Number of requests in the period by all API keys of the team, including revoked keys.
