@@ -14,6 +14,7 @@ use schema::{
     api_key::usage,
     error::Result,
     idempotency,
+    team::warnings,
     website::{deletion, retention},
 };
 use tokio::{net::UnixListener, sync::Mutex};
@@ -75,6 +76,12 @@ pub const JOBS: &[Job<Work>] = &[
         description: "Erases the events of deleted websites",
         schedule: Schedule::Every(Duration::from_secs(5)),
         run: |work, _| async move { deletion::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "usage_warnings",
+        description: "Warns teams that have used 80 or 95 percent of their plan",
+        schedule: Schedule::Every(Duration::from_secs(60)),
+        run: |work, _| async move { warnings::raise(&work.ports, &work.operator).await.map(drop) }.boxed(),
     },
     Job {
         name: "retention",

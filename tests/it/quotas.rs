@@ -110,6 +110,55 @@ async fn pageviews(app: &TestApp, owner: &Person, site: &str) -> Value {
     json!([totals["totals"]["pageviews"], totals["totals"]["visits"]])
 }
 
+#[tokio::test]
+async fn a_team_is_warned_at_80_and_95_percent_once_each() {
+    let app = TestApp::with_plans().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let site = app.website(&owner, "shop.example", "UTC").await;
+    let (code, key) = (code_of(&app, &owner, &site).await, app.api_key(&owner, None).await);
+    let raised = async || team::warnings::raise(&app.ports, &app.operator()).await.unwrap();
+    let warnings = async || {
+        let query = "{ viewer { usage { warnings { resource threshold raisedAt acknowledgedAt } } } }";
+        let answer = app.token(&owner.token).gql(query, json!({})).await;
+        let rows =
+            answer["data"]["viewer"]["usage"]["warnings"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+        rows.iter()
+            .map(|row| json!([row["resource"], row["threshold"], row["acknowledgedAt"].is_string()]))
+            .collect::<Vec<_>>()
+    };
+    for number in 0..8 {
+        batch(&app, &key, &code, number * 1_000..(number + 1) * 1_000 - usize::from(number == 7)).await;
+    }
+    assert_eq!(raised().await, 0, "at 7,999 of 10,000");
+    batch(&app, &key, &code, 7_999..8_000).await;
+    assert_eq!((raised().await, raised().await), (1, 0));
+    assert_eq!(warnings().await, [json!(["EVENTS", 80, false])]);
+    app.pass(Duration::minutes(1));
+    for number in 8..10 {
+        batch(&app, &key, &code, number * 1_000..(number + 1) * 1_000).await;
+    }
+    assert_eq!((raised().await, raised().await), (1, 0));
+    let path = format!("/api/billing/usage-warnings?teamId={}", owner.team);
+    let shown = async || app.token(&owner.token).get(&path).await.1["data"].clone();
+    let page = |events: Value| {
+        json!({ "billing_period_start": "2026-03-01",
+                "warnings_shown": { "events": events, "apiEvents": [], "proxyEvents": [] } })
+    };
+    assert_eq!(shown().await, page(json!([])));
+    for _ in 0..2 {
+        let body = json!({ "teamId": owner.team, "resource": "events", "threshold": 80 });
+        let path = "/api/billing/usage-warning-acknowledge";
+        let (status, body) = send(&app.token(&owner.token), Method::POST, path, Some(body)).await;
+        assert_eq!((status.as_u16(), &body["data"]), (200, &page(json!([80]))), "{body}");
+    }
+    assert_eq!(shown().await, page(json!([80])));
+    assert_eq!(warnings().await, [json!(["EVENTS", 80, true]), json!(["EVENTS", 95, false])]);
+    let body = json!({ "teamId": owner.team, "resource": "apiEvents", "threshold": 90 });
+    let (status, body) =
+        send(&app.token(&owner.token), Method::POST, "/api/billing/usage-warning-acknowledge", Some(body)).await;
+    assert_eq!((status.as_u16(), body["error"]["code"].as_str()), (400, Some("VALIDATION_ERROR")));
+}
+
 const RETAIN: &str = "mutation($id: ID!, $days: Int) { websiteUpdateRetention(websiteId: $id, input: { days: $days }) { website { retentionDays } } }";
 
 #[tokio::test]

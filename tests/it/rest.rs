@@ -67,6 +67,8 @@ const ROUTES: &[&str] = &[
     "POST /api/conversations/:id/messages 201 BEARER VIEWER",
     "GET /api/onboarding/progress 200 BEARER -",
     "POST /api/onboarding/progress 200 BEARER -",
+    "GET /api/billing/usage-warnings 200 BEARER VIEWER",
+    "POST /api/billing/usage-warning-acknowledge 200 BEARER VIEWER",
     "GET /e/live/:trackingCode 200 NONE -",
     "GET /live/:trackingCode 200 NONE -",
     "GET /e/realtime/:websiteId 200 NONE VIEWER",
