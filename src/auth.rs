@@ -11,6 +11,7 @@ use schema::{
     access::{Access, Caller, authorize},
     api_key::usage,
     auth::{caller_of_key, caller_of_token, or_refused},
+    caller::RequestOrigin,
     changes::Moment,
     error::{Error, Result},
     ports::Limits,
@@ -19,12 +20,10 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    http::{Admit, Admitted, Asker, Credential},
-    ingest::{
-        address::{Proxies, household},
-        identity::Secret,
-    },
-    rest::{Auth, Gate, Meter, Pass, Refusal},
+    http::{Admit, Admitted, Asker, Credential, origin_of},
+    ingest::{address::household, identity::Secret},
+    rate_limit::{Callers, Meter, Person},
+    rest::{Auth, Gate, Pass, Refusal},
     turns::{Turn, Turns},
 };
 
@@ -37,45 +36,39 @@ pub const UNLIMITED_COST: u64 = 50_000;
 pub struct Door {
     /// Shared, so that a request answered from memory copies nothing of it.
     ports: Arc<Ports>,
-    proxies: Arc<Proxies>,
     /// Key for hashes of IP addresses. It outlives the process, because the known networks of accounts are stored under
     /// these hashes.
     keyed: Hmac<Sha256>,
     turns: Turns,
+    callers: Arc<Callers>,
 }
 
 impl Door {
-    /// Creates the authenticator for these ports, behind these proxies.
+    /// Creates the authenticator for these ports, which counts people in `callers`.
     #[must_use]
-    pub fn new(ports: Ports, proxies: Proxies, secret: &Secret) -> Self {
-        Self {
-            ports: Arc::new(ports),
-            proxies: Arc::new(proxies),
-            keyed: secret.keyed("network"),
-            turns: Turns::default(),
-        }
+    pub fn new(ports: Ports, callers: Arc<Callers>, secret: &Secret) -> Self {
+        Self { ports: Arc::new(ports), keyed: secret.keyed("network"), turns: Turns::default(), callers }
     }
 
-    /// The hash of the client's IP address, as reported by trusted proxies.
-    fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
-        let client = self.proxies.client(peer?, headers);
+    /// The hash of a client's IP address.
+    fn hash_of(&self, client: IpAddr) -> AddressHash {
         let mut keyed = self.keyed.clone();
         match household(client) {
             IpAddr::V4(address) => keyed.update(&address.octets()),
             IpAddr::V6(address) => keyed.update(&address.octets()),
         }
         let hash = keyed.finalize().into_bytes();
-        Some(AddressHash(hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))))
+        AddressHash(hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     fn ports(&self) -> Ports {
         Ports::clone(&self.ports)
     }
 
-    async fn caller(&self, credential: &Credential) -> Result<Caller> {
+    async fn caller(&self, credential: &Credential, sender: RequestOrigin<'_>) -> Result<Caller> {
         match credential {
             Credential::None => Ok(Caller::Anonymous),
-            Credential::Key(key) => caller_of_key(&self.ports, key).await,
+            Credential::Key(key) => caller_of_key(&self.ports, key, sender).await,
             Credential::Token(token) => caller_of_token(&self.ports, token).await,
         }
     }
@@ -83,18 +76,33 @@ impl Door {
 
 #[async_trait]
 impl Admit for Door {
-    async fn admit(&self, asker: Asker, request: Request) -> Result<Admitted> {
-        let caller = or_refused(self.caller(&asker.credential).await)?;
+    async fn admit(&self, asker: &Asker, request: Request) -> Result<Admitted> {
+        let caller = or_refused(self.caller(&asker.credential, asker.sender()).await)?;
         let request = request.data(Cx::new(self.ports(), caller).from_address(asker.from));
         Ok(Admitted { request, caller, is_known: caller.known().is_ok() })
+    }
+
+    fn spend(&self, asker: &Asker, caller: Caller, units: u32) -> Result<()> {
+        let (meter, refused) = self.count(caller, asker.client, units);
+        // Operations of one socket share an asker; headers are those of its first answer.
+        let _ = asker.meter.set(meter);
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn count_refused(&self, asker: &Asker) -> Result<()> {
+        match self.caller(&asker.credential, asker.sender()).await {
+            Ok(caller) => Admit::spend(self, asker, caller, 1),
+            Err(_) => Ok(()),
+        }
     }
 
     async fn turn(&self, caller: Caller, kind: OperationType) -> Turn {
         self.turns.turn(caller, kind).await
     }
 
-    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<AddressHash> {
-        self.address_of(peer, headers)
+    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> (Option<IpAddr>, Option<AddressHash>) {
+        let client = self.callers.client(peer, headers);
+        (client, client.map(|client| self.hash_of(client)))
     }
 
     fn cost_limit(&self, credential: &Credential) -> Option<u64> {
@@ -109,13 +117,13 @@ impl Admit for Door {
 #[async_trait]
 impl Gate for Door {
     async fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, auth: Auth) -> Result<Pass, Refusal> {
-        let from = self.address_of(peer, headers);
+        let (client, from) = Admit::address(self, peer, headers);
         let credential = Credential::read(headers)?;
         let fits = match (auth, &credential) {
             (Auth::None, _) => {
                 let live = self.ports.live.version();
                 let moment = self.ports.changes.moment(None, self.ports.now()).with_live(live);
-                return Ok(self.pass(Caller::Anonymous, from, Some((Uuid::nil(), moment))));
+                return self.pass(Caller::Anonymous, (client, from), Some((Uuid::nil(), moment)));
             }
             (Auth::Key, Credential::Key(_)) | (Auth::Bearer, Credential::Token(_)) => true,
             _ => false,
@@ -129,13 +137,14 @@ impl Gate for Door {
             })
             .into());
         }
-        let caller = self.caller(&credential).await?;
+        let sender = RequestOrigin { address: client, origin: origin_of(headers) };
+        let caller = self.caller(&credential, sender).await?;
         let moment = match caller {
             // Taken before the team is read.
             Caller::Key { id, team, .. } => Some((id, self.ports.changes.moment(Some(team), self.ports.now()))),
             _ => None,
         };
-        Ok(self.pass(caller, from, moment))
+        self.pass(caller, (client, from), moment)
     }
 
     async fn turn(&self, pass: &Pass, kind: OperationType) -> Turn {
@@ -160,13 +169,37 @@ impl Gate for Door {
 }
 
 impl Door {
-    fn pass(&self, caller: Caller, from: Option<AddressHash>, moment: Option<(Uuid, Moment)>) -> Pass {
+    /// Counts `units` requests. Returns the caller's limits, and the error of a caller over one of them.
+    fn count(&self, caller: Caller, client: Option<IpAddr>, units: u32) -> (Meter, Option<Error>) {
+        let person = match caller {
+            Caller::Key { id, .. } => match usage::spend(&self.ports, id, units) {
+                Some((standing, refused)) => {
+                    if standing.window.spent == units {
+                        self.callers.note_country(&self.ports, id, client);
+                    }
+                    return (Meter::of_key(&standing, self.ports.clock.now()), refused);
+                }
+                None => Person::Address(client),
+            },
+            Caller::User { user, .. } => Person::User(user),
+            Caller::Anonymous | Caller::Refused(_) | Caller::Operator => Person::Address(client),
+        };
+        self.callers.spend(person, units)
+    }
+
+    /// Counts a request of REST: each is one, whatever its document costs. Errors: a caller over its limit.
+    fn pass(
+        &self,
+        caller: Caller,
+        (client, from): (Option<IpAddr>, Option<AddressHash>),
+        moment: Option<(Uuid, Moment)>,
+    ) -> Result<Pass, Refusal> {
+        let (meter, refused) = self.count(caller, client, 1);
+        if let Some(error) = refused {
+            return Err(Refusal { error, meter: Some(meter) });
+        }
         let ports = Arc::clone(&self.ports);
-        let meter = usage::standing(&ports, caller).map(|standing| {
-            let count = |number: i64| u64::try_from(number).unwrap_or(0);
-            Meter::unlimited(ports.now(), count(standing.monthly_requests), count(standing.total_requests))
-        });
         let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller).from_address(from));
-        Pass { caller, dress: Arc::new(dress), meter, moment }
+        Ok(Pass { caller, dress: Arc::new(dress), meter: Some(meter), moment })
     }
 }

@@ -7,6 +7,7 @@ mod password;
 mod print;
 mod serve;
 mod settings;
+mod teams;
 mod websites;
 
 use std::{
@@ -30,7 +31,7 @@ use schema::{
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use self::{accounts::UserCommand, keys::KeyCommand, print::say, websites::WebsiteCommand};
+use self::{accounts::UserCommand, keys::KeyCommand, print::say, teams::TeamCommand, websites::WebsiteCommand};
 
 use crate::{
     StartError, Surroundings, allocators,
@@ -63,6 +64,9 @@ enum Command {
     /// Creates and lists accounts, sets passwords and confirms addresses; works beside a running server
     #[command(subcommand)]
     User(UserCommand),
+    /// Lists teams and sets their plans; works beside a running server
+    #[command(subcommand)]
+    Team(TeamCommand),
     /// Creates, lists and revokes API keys; works beside a running server
     #[command(subcommand)]
     Key(KeyCommand),
@@ -139,6 +143,7 @@ async fn obey(command: Command) -> Result<(), StartError> {
         Command::Demo(flags) => serve::demo(flags).await,
         Command::Import(ImportCommand::AccessLog(import)) => import::access_log(import).await,
         Command::User(command) => accounts::obey(command).await,
+        Command::Team(command) => teams::obey(command).await,
         Command::Key(command) => keys::obey(command).await,
         Command::Website(command) => websites::obey(command).await,
         Command::Schema(SchemaCommand::Print) => say(schema::sdl().trim_end()),

@@ -1,4 +1,5 @@
-//! Erasing the data of a deleted website or of one person: from memory, from the journal and its ledger, from the event store.
+//! Erasing the data of a deleted website or of one person: from memory, from the journal and its ledger, from the event store;
+//! and deleting events that were kept long enough.
 //!
 //! - The intake comes first: once it drops the website, no later row of the journal contains its events. What the
 //!   journal contains up to then is delivered, and then erased with the rest, so that no crash brings events back.
@@ -16,6 +17,12 @@ use schema::{
 use uuid::Uuid;
 
 use crate::ingest::{intake::Intake, journal::Writer};
+
+/// Steps of one run; the next run goes on.
+const MAX_STEPS: u32 = 60;
+
+/// Pause between two steps of deleting old events.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Time limit for delivery to catch up with the journal.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,6 +54,24 @@ impl Erasure for Eraser {
         self.intake.forget_visitors(website, forgotten.visitors.clone()).await?;
         self.intake.scrub().await?;
         Ok(forgotten)
+    }
+
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64> {
+        let mut total = 0;
+        for _ in 0..MAX_STEPS {
+            let events = self.sink.expire(website, before_ms).await?;
+            if events == 0 {
+                break;
+            }
+            total += events;
+            // Deliveries and other writers come between two steps.
+            tokio::time::sleep(PAUSE).await;
+        }
+        if total > 0 {
+            let bytes = self.sink.compact().await?;
+            tracing::info!(website.id = %website, events = total, file.bytes = bytes, "deleted events that were kept long enough");
+        }
+        Ok(total)
     }
 }
 

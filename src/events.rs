@@ -363,6 +363,26 @@ impl Sink for Store {
         forgotten
     }
 
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64> {
+        self.mend().await?;
+        let database = self.database.clone();
+        tokio::task::spawn_blocking(move || {
+            database.expire(website, before_ms).inspect_err(|error| database.noticed(error))
+        })
+        .await
+        .map_err(Error::internal)?
+        .map_err(refused)
+    }
+
+    async fn compact(&self) -> Result<u64> {
+        self.mend().await?;
+        let database = self.database.clone();
+        tokio::task::spawn_blocking(move || database.compact().inspect_err(|error| database.noticed(error)))
+            .await
+            .map_err(Error::internal)?
+            .map_err(refused)
+    }
+
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         // The latest ones, without long texts, so that a start after a busy hour keeps its memory small.
         let text = format!(

@@ -89,7 +89,7 @@ impl Default for HttpConfig {
 pub use schema::RequestId;
 
 pub use self::{
-    credential::{Asker, Credential},
+    credential::{Asker, Credential, origin_of},
     graphql::{Admit, Admitted, Endpoint},
     limits::Limits,
     middleware::{FastPath, Middleware, Nothing, middleware},

@@ -29,6 +29,7 @@ pub mod payments;
 pub mod place;
 pub mod progress;
 pub mod properties;
+pub mod quotas;
 pub mod read_your_writes;
 pub mod rules;
 pub mod salts;

@@ -9,7 +9,14 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use schema::{
-    Ports, access::Operator, api_key::usage, error::Result, idempotency, webhook::sending, website::deletion,
+    Ports,
+    access::Operator,
+    api_key::usage,
+    error::Result,
+    idempotency,
+    team::warnings,
+    webhook::sending,
+    website::{deletion, retention},
 };
 use tokio::{net::UnixListener, sync::Mutex};
 
@@ -75,6 +82,18 @@ pub const JOBS: &[Job<Work>] = &[
         description: "Erases the events of deleted websites",
         schedule: Schedule::Every(Duration::from_secs(5)),
         run: |work, _| async move { deletion::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "usage_warnings",
+        description: "Warns teams that have used 80 or 95 percent of their plan",
+        schedule: Schedule::Every(Duration::from_secs(60)),
+        run: |work, _| async move { warnings::raise(&work.ports, &work.operator).await.map(drop) }.boxed(),
+    },
+    Job {
+        name: "retention",
+        description: "Deletes events that were kept for as long as the plan or the website's owner says",
+        schedule: Schedule::Every(Duration::from_secs(600)),
+        run: |work, _| async move { retention::carry_out(&work.ports, &work.operator).await.map(drop) }.boxed(),
     },
     Job {
         name: "idempotency_keys",

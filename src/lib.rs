@@ -27,6 +27,7 @@ pub mod long_work;
 pub mod mail;
 pub mod outgoing;
 pub mod passwords;
+pub mod rate_limit;
 pub mod rest;
 pub mod series_buckets;
 pub mod server;
@@ -80,6 +81,7 @@ use crate::{
         ledger::{Book, Notes},
         limiter::Limiter,
         payments,
+        quotas::{self, TeamEvents},
         read_your_writes::ReadYourWrites,
         salts::Salts,
         seen::{Limits, Seen},
@@ -89,6 +91,7 @@ use crate::{
     live::{Hub, MEMORY_MS},
     outgoing::Outgoing,
     passwords::BoundedArgon2,
+    rate_limit::Callers,
     rest::{Rest, Shell},
     server::{connections::Connections, listeners::Listeners},
     system::{SystemClock, SystemIds},
@@ -108,6 +111,7 @@ pub const DOCUMENTS: &[&str] = &[
     include_str!("../schema/rest/teams.graphql"),
     include_str!("../schema/rest/conversations.graphql"),
     include_str!("../schema/rest/onboarding.graphql"),
+    include_str!("../schema/rest/billing.graphql"),
     include_str!("../schema/rest/live.graphql"),
 ];
 
@@ -370,7 +374,10 @@ async fn inflow(
     let seen = Seen::open(&config.data.seen_ids(), writer.recent_ids().await?, Limits::default())
         .map_err(|error| StartError::new(format!("cannot open the IDs of earlier events: {error}")))?;
     let most_bytes = u64::from(config.settings.journal_mib) << 20;
+    let month = quotas::month_of(ports.now().timestamp_millis());
+    let team_events = TeamEvents::new(month, writer.team_events(month).await?);
     let (sequencer, state) = Sequencer::new(ports.clock.clone(), hub, most_bytes, &recent, seen, position);
+    let sequencer = sequencer.with_team_events(team_events);
     delivery.state = Arc::clone(&state);
     if left > 0 {
         state.left(writer.last(), left);
@@ -419,7 +426,10 @@ fn routes(
         buckets: series_buckets::at_most,
         ..HttpConfig::default()
     };
-    let door = Door::new(ports.clone(), config.settings.trusted_proxies.clone(), &gateway.chain.secret);
+    let proxies = config.settings.trusted_proxies.clone();
+    let callers = Callers::new(ports.limits, ports.clock.clone(), proxies, gateway.limiter.clone());
+    let callers = Arc::new(callers.with_places(gateway.chain.enricher.clone()));
+    let door = Door::new(ports.clone(), callers.clone(), &gateway.chain.secret);
     let trusted = schema::build_trusted();
     let executor = schema::build(config.settings.introspection);
     let graphql = Endpoint::new(executor, door.clone(), rest.index(), http.clone(), ports.clock.clone());
@@ -434,10 +444,10 @@ fn routes(
     let fixed = Router::new()
         .route("/health", get(move || async move { health.answer().await }))
         .route("/.well-known/jwks.json", get(move || async move { Json(keyring.jwks()) }));
-    let widgets = widgets::routes::routes(ports.clone(), gateway.sites.clone());
+    let widgets = rate_limit::limited(widgets::routes::routes(ports.clone(), gateway.sites.clone()), callers.clone());
     // Shared: the server copies what it serves for each connection.
     let gateway = Arc::new(gateway);
     let payments = payments::routes(Arc::clone(&gateway));
     let routes = graphql.routes().merge(rest).merge(fixed).merge(tracker::routes()).merge(widgets).merge(accounts);
-    Ok(middleware(gateway, routes.merge(payments), &http, ports.ids.clone()))
+    Ok(middleware(gateway, routes.merge(payments), &http, ports.ids.clone(), callers))
 }

@@ -27,7 +27,7 @@ use async_graphql::{Value, Variables};
 use axum::{Router, extract::Request, routing::any};
 use schema::{access::Access, schema_index::SchemaIndex};
 
-pub use self::auth::{Auth, Execute, Gate, Meter, Pass, Refusal, Shell};
+pub use self::auth::{Auth, Execute, Gate, Pass, Refusal, Shell};
 use self::{
     answer::{Answering, Route},
     document::Operation,

@@ -40,6 +40,7 @@ use crate::{
     control_plane,
     http::{Endpoint, HttpConfig, Nothing, middleware},
     ingest::address::Proxies,
+    rate_limit::Callers,
     system::SystemIds,
 };
 
@@ -197,6 +198,8 @@ pub struct Server {
     pub ports: Ports,
     /// Authenticates callers.
     pub door: Door,
+    /// Counts of its callers.
+    pub callers: Arc<Callers>,
     /// What ports do.
     pub script: Script,
     /// An access token of the account.
@@ -262,9 +265,12 @@ impl Server {
         let (mut ports, _) = control_plane(&config, Arc::new(script.clone()), &around).await.unwrap();
         ports.live = Arc::new(script.clone());
         ports.ledger = Arc::new(script.clone());
-        let door = Door::new(ports.clone(), Proxies::default(), &config.data.secret().unwrap());
+        let callers = Callers::new(ports.limits, ports.clock.clone(), Proxies::default(), Arc::default());
+        let callers = Arc::new(callers);
+        let door = Door::new(ports.clone(), callers.clone(), &config.data.secret().unwrap());
         let none = String::new;
-        let mut server = Self { ports, door, script, token: none(), website: none(), key: none(), _folder: folder };
+        let mut server =
+            Self { ports, door, callers, script, token: none(), website: none(), key: none(), _folder: folder };
         server.token = server.sign_up("ada@shop.example").await;
         let made = server
             .run(
@@ -297,6 +303,7 @@ impl Server {
         let executor = schema::build(config.introspection);
         let clock = self.ports.clock.clone();
         let endpoint = Endpoint::new(executor, self.door.clone(), INDEX.clone(), config.clone(), clock);
-        middleware(Nothing, endpoint.routes(), &config, Arc::new(Fixed(AtomicU64::new(1)))).into_router()
+        middleware(Nothing, endpoint.routes(), &config, Arc::new(Fixed(AtomicU64::new(1))), self.callers.clone())
+            .into_router()
     }
 }

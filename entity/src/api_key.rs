@@ -35,8 +35,22 @@ pub struct Model {
     pub monthly_requests: i64,
     /// The UTC month that `monthly_requests` counts, `YYYY-MM`.
     pub month: String,
-    /// When it stops working, UTC: a key that was rotated works five minutes longer; null without an end.
+    /// When it stops working, UTC: as stated when it was made, or five minutes after it was rotated; null without an end.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The minute that `window_requests` counts, since 1970 UTC. Written in batches.
+    pub window_minute: i64,
+    /// Requests in that minute. Written in batches.
+    pub window_requests: i64,
+    /// What it may do, a sum: 1 read, 2 send events, 4 change settings.
+    pub scopes: i16,
+    /// Origins whose pages may use it, a list of texts; empty for all, and for programs.
+    pub allowed_origins: Json,
+    /// Addresses and networks it may be used from, a list of texts; empty for all.
+    pub allowed_networks: Json,
+    /// When it was rotated, UTC; null if it was not.
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// Country of the address it was last used from, ISO 3166-1 alpha-2; null when unknown. Written in batches.
+    pub last_used_country: Option<String>,
 }
 
 /// API keys are read on their own; joins name their columns where they happen.

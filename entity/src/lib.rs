@@ -23,6 +23,7 @@ pub mod password_reset;
 pub mod path_exclusion;
 pub mod session;
 pub mod team;
+pub mod usage_warning;
 pub mod user;
 pub mod webhook;
 pub mod webhook_delivery;

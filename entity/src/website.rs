@@ -49,6 +49,8 @@ pub struct Model {
     pub verified_at: Option<DateTime<Utc>>,
     /// What the payment provider signs its notices with; null without one. Never shown.
     pub webhook_secret: Option<String>,
+    /// Days for which its events are kept, as its owner set it; null for as long as the plan allows.
+    pub retention_days: Option<i32>,
 }
 
 /// Websites are read on their own; joins name their columns where they happen.

@@ -10,6 +10,7 @@ mod m20261123_000002_exclusions;
 mod m20261124_000003_dashboard;
 mod m20261126_000004_people;
 mod m20261127_000005_idempotency_keys;
+mod m20261127_000006_limits;
 mod m20261127_000007_goals;
 mod m20261127_000008_webhook_secrets;
 mod m20261127_000009_webhooks;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_dashboard::Migration),
             Box::new(m20261126_000004_people::Migration),
             Box::new(m20261127_000005_idempotency_keys::Migration),
+            Box::new(m20261127_000006_limits::Migration),
             Box::new(m20261127_000007_goals::Migration),
             Box::new(m20261127_000008_webhook_secrets::Migration),
             Box::new(m20261127_000009_webhooks::Migration),

@@ -37,7 +37,7 @@ pub mod access_directive;
 pub use access_directive::{Access, On};
 pub use authorize::authorize;
 pub use chat::{AuthoredChat, Chat};
-pub use operator::{LockFile, Operator};
+pub use operator::{Installation, LockFile, Operator};
 pub use public_access::{RealtimeView, TrackedWebsite, WebsiteView};
 pub use public_website::PublicWebsite;
 pub use reach::Reach;
@@ -48,7 +48,7 @@ use cx::Cx;
 use loaders::{SiteKey, TeamKey};
 
 pub use crate::{
-    caller::{Caller, SignedIn},
+    caller::{Caller, Scopes, SignedIn},
     role::{Admin, AtLeast, Editor, Level, Owner, Role, Viewer},
 };
 
@@ -62,6 +62,9 @@ struct Standing {
 impl Standing {
     fn new(caller: Caller, level: Option<i16>, thing: &str) -> Result<Self> {
         match (level.and_then(Role::of_level), caller) {
+            (Some(_), Caller::Key { scopes, .. }) if !scopes.reads() => Err(Error::forbidden(format!(
+                "This API key does not have the scope READ, so it can't access the {thing}."
+            ))),
             (Some(held), caller) => Ok(Self { held, caller }),
             (None, Caller::Key { .. }) => {
                 Err(Error::forbidden(format!("This API key doesn't have access to this {thing}.")))
@@ -77,9 +80,15 @@ impl Standing {
             return Ok(());
         }
         Err(Error::forbidden(match self.caller {
+            Caller::Key { scopes, .. } if needed <= Role::Editor && !scopes.has(Scopes::MANAGE) => {
+                format!(
+                    "This API key can only read this {thing}. Changes require a key with the scope MANAGE, or a signed-in user with the role {} or above.",
+                    needed.name()
+                )
+            }
             Caller::Key { .. } => {
                 format!(
-                    "API keys are read-only. This requires a signed-in user with the role {} or above on this {thing}.",
+                    "API keys can't do this. It requires a signed-in user with the role {} or above on this {thing}.",
                     needed.name()
                 )
             }
@@ -170,6 +179,7 @@ impl Sealed for AuthoredChat {}
 impl Sealed for Myself {}
 impl Sealed for ThisKey {}
 impl Sealed for Operator {}
+impl Sealed for Installation {}
 impl Sealed for WebsiteView {}
 impl Sealed for TrackedWebsite {}
 impl Sealed for RealtimeView {}

@@ -15,9 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::cx::Cx,
     access::{
-        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive,
-        creation::{Creation, Outcome},
-        credential::digest,
+        self, Admin, AtLeast, Level, On, Operator, Reach as _, Role, Site, Viewer, access_directive, credential::digest,
     },
     audit::{self, AuditAction, Line},
     connection::{self, ListOrder, Page, PageArgs, Place},
@@ -33,10 +31,15 @@ use crate::{
 };
 
 pub mod calling;
+pub mod grant;
+pub mod mutations;
 pub mod usage;
 
 pub use calling::ApiUsage;
+pub use grant::{ApiKeyScope, Grant};
 pub use usage::Standing;
+
+use grant::{NETWORKS, ORIGINS, SCOPES};
 
 // Vocabulary
 
@@ -81,6 +84,19 @@ pub struct ApiKeyCreateInput {
     pub name: String,
     /// The only website the key can read: global ID or UUID. Null means all websites of the team.
     pub website_id: Option<ID>,
+    /// What the key may do, at least one scope; null means READ and INGEST.
+    #[graphql(directive = Constrained::apply(SCOPES))]
+    pub scopes: Option<Vec<ApiKeyScope>>,
+    /// Time when the key stops working, in the future; null for no end.
+    pub expires_at: Option<Instant>,
+    /// Origins whose pages may use the key, such as `https://shop.example`, at most 50. A request without the header
+    /// `Origin` is then refused. Null or empty for no restriction.
+    #[graphql(directive = Constrained::apply(ORIGINS))]
+    pub allowed_origins: Option<Vec<String>>,
+    /// IP addresses and networks from which the key may be used, such as `203.0.113.0/24`, at most 50. Null or empty for no
+    /// restriction.
+    #[graphql(directive = Constrained::apply(NETWORKS))]
+    pub allowed_networks: Option<Vec<String>>,
     /// Idempotency key, 1 to 200 characters. Repeating the mutation with the same key and input within 24 hours creates
     /// nothing and returns the row that was created.
     #[graphql(directive = Constrained::apply(KEY))]
@@ -179,13 +195,14 @@ pub(crate) async fn of_team(ports: &Ports, team: &access::Team<Admin>, args: &Pa
     page.try_map(|row| ApiKey::of_team(team, row))
 }
 
-/// Creates a key that reads a team's websites, or only `site`. Returns the ID of its record and the key, which is shown
+/// Creates a key for a team's websites, or only `site`. Returns the ID of its record and the key, which is shown
 /// only once. Errors: `Invalid` for a name that is empty or too long, or a website of another team.
 pub async fn create<R>(
     ports: &Ports,
     team: &access::Team<R>,
     name: &str,
     site: Option<&Site<Viewer>>,
+    grant: Grant,
 ) -> Result<(ApiKey, String)>
 where
     R: Level + AtLeast<Admin>,
@@ -198,7 +215,7 @@ where
     }
     let name = text::name("name", name, NAME)?;
     let mut txn = ports.begin(team).await?;
-    let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id)).await?;
+    let (row, secret) = insert(&txn, ports, team, name, site.map(Site::id), grant).await?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyCreate, team, &row)).await?;
     txn.created(row.id).await?;
     txn.commit_addition().await?;
@@ -216,6 +233,7 @@ async fn insert<R: Level>(
     team: &access::Team<R>,
     name: String,
     website: Option<Uuid>,
+    grant: Grant,
 ) -> Result<(api_key::Model, String)> {
     let (secret, now) = (format!("zv_{}", ports.ids.secret(SECRET)), ports.now());
     let row = api_key::ActiveModel {
@@ -232,7 +250,14 @@ async fn insert<R: Level>(
         total_requests: Set(0),
         monthly_requests: Set(0),
         month: Set(month(now)),
-        expires_at: Set(None),
+        expires_at: Set(grant.expires_at),
+        window_minute: Set(0),
+        window_requests: Set(0),
+        scopes: Set(grant.scopes.stored()),
+        allowed_origins: Set(serde_json::json!(grant.allowed_origins)),
+        allowed_networks: Set(serde_json::json!(grant.allowed_networks)),
+        rotated_at: Set(None),
+        last_used_country: Set(None),
     };
     Ok((row.insert(txn).await?, secret))
 }
@@ -286,12 +311,21 @@ pub async fn rotate(ports: &Ports, team: &access::Team<Admin>, key: &ApiKey) -> 
     // Read under the write lock, so that only one of two concurrent rotations succeeds.
     let old = api_key::Entity::find_by_id(key.row.id).one(&txn).await?;
     let old = old.ok_or_else(|| Error::not_found("The API key"))?;
-    if old.revoked_at.is_some() || old.expires_at.is_some() {
+    if old.revoked_at.is_some() || old.rotated_at.is_some() {
         return Err(Error::conflict("The API key is revoked or was already rotated. Create a new one instead."));
     }
-    let (new, secret) = insert(&txn, ports, team, old.name.clone(), old.website_id).await?;
-    let end = ports.now() + Duration::minutes(GRACE_MINUTES);
-    let old = api_key::ActiveModel { id: Unchanged(old.id), expires_at: Set(Some(end)), ..Default::default() };
+    // The end that was stated applies to the new key too, the grace to the old one.
+    let grant = Grant { expires_at: old.expires_at, ..Grant::of_row(&old) };
+    let (new, secret) = insert(&txn, ports, team, old.name.clone(), old.website_id, grant).await?;
+    let now = ports.now();
+    let grace = now + Duration::minutes(GRACE_MINUTES);
+    let end = old.expires_at.map_or(grace, |end| Ord::min(end, grace));
+    let old = api_key::ActiveModel {
+        id: Unchanged(old.id),
+        expires_at: Set(Some(end)),
+        rotated_at: Set(Some(now)),
+        ..Default::default()
+    };
     let old = old.update(&txn).await.map_err(gone)?;
     audit::note(&txn, ports, line(AuditAction::ApiKeyRotate, team, &new)).await?;
     txn.created(new.id).await?;
@@ -356,7 +390,31 @@ impl ApiKey {
         self.row.team_id
     }
 
-    /// Time when the key stops working because it was rotated, UTC; null if it was not rotated.
+    /// What the key may do.
+    #[graphql(directive = crate::cost::list_size::apply(Some(3), None))]
+    async fn scopes(&self) -> Vec<ApiKeyScope> {
+        grant::scopes_of(&self.row)
+    }
+
+    /// Origins whose pages may use the key; empty for no restriction.
+    #[graphql(directive = crate::cost::list_size::apply(Some(50), None))]
+    async fn allowed_origins(&self) -> Vec<String> {
+        grant::texts(&self.row.allowed_origins)
+    }
+
+    /// IP addresses and networks from which the key may be used; empty for no restriction.
+    #[graphql(directive = crate::cost::list_size::apply(Some(50), None))]
+    async fn allowed_networks(&self) -> Vec<String> {
+        grant::texts(&self.row.allowed_networks)
+    }
+
+    /// Country of the last use, ISO 3166-1 alpha-2, delayed by up to a minute; null if unknown.
+    async fn last_used_country(&self) -> Option<&str> {
+        self.row.last_used_country.as_deref()
+    }
+
+    /// Time when the key stops working, UTC: as stated when it was created, or five minutes after it was rotated; null for
+    /// no end.
     async fn expires_at(&self) -> Option<Instant> {
         self.row.expires_at.map(Instant)
     }
@@ -414,85 +472,6 @@ impl ApiKeyQuery {
             let (cx, args) = (ctx.cx()?, PageArgs { first, after, last, before });
             let team = team_meant::<Admin>(cx, team_id.as_ref()).await?;
             Ok(Some(ApiKeyConnection::new(of_team(cx.ports(), &team, &args).await?)))
-        }
-        .await;
-        answer.transpose()
-    }
-}
-
-/// API key mutations.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct ApiKeyMutation;
-
-#[Object]
-impl ApiKeyMutation {
-    /// Creates an API key. The key itself is returned only in this response.
-    #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
-    async fn api_key_create(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The new key.")] input: ApiKeyCreateInput,
-    ) -> Option<async_graphql::Result<ApiKeyCreatePayload>> {
-        let answer: async_graphql::Result<Option<ApiKeyCreatePayload>> = async {
-            let cx = ctx.cx()?;
-            let site = match &input.website_id {
-                Some(id) => Some(ctx.site::<Admin>(id).await?),
-                None => None,
-            };
-            let team = match (&input.team_id, &site) {
-                (None, Some(site)) => access::Team::<Admin>::by_uuid(cx, site.website().team_id).await?,
-                (named, _) => team_meant(cx, named.as_ref()).await?,
-            };
-            let site = site.map(|site| site.lower());
-            let creation = Creation::new(ctx, input.client_mutation_id.as_deref())?;
-            let created = create(creation.ports(), &team, &input.name, site.as_ref());
-            let (api_key, secret) = match creation.run(&team, created).await? {
-                Outcome::Created((api_key, secret)) => (api_key, Some(secret)),
-                Outcome::Repeated(id) => (find(cx, id).await?, None),
-            };
-            Ok(Some(ApiKeyCreatePayload { api_key, secret, client_mutation_id: input.client_mutation_id }))
-        }
-        .await;
-        answer.transpose()
-    }
-
-    /// Revokes an API key immediately and permanently.
-    #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
-    async fn api_key_revoke(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The key to revoke.")] input: ApiKeyRevokeInput,
-    ) -> Option<async_graphql::Result<ApiKeyRevokePayload>> {
-        let answer: async_graphql::Result<Option<ApiKeyRevokePayload>> = async {
-            let cx = ctx.cx()?;
-            let (key, team) = named(cx, &input.api_key_id).await?;
-            Ok(Some(ApiKeyRevokePayload { api_key: revoke(cx.ports(), &team, &key).await? }))
-        }
-        .await;
-        answer.transpose()
-    }
-
-    /// Replaces an API key with a new one that has the same name and permission. The old key keeps working for five
-    /// minutes, so that clients can switch over.
-    #[doc = access_line!(TEAM, ADMIN)]
-    #[graphql(directive = access_directive::access::apply(On::Team, Some(Role::Admin), None))]
-    async fn api_key_rotate(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The key to rotate.")] input: ApiKeyRotateInput,
-    ) -> Option<async_graphql::Result<ApiKeyRotatePayload>> {
-        let answer: async_graphql::Result<Option<ApiKeyRotatePayload>> = async {
-            let cx = ctx.cx()?;
-            let (key, team) = named(cx, &input.api_key_id).await?;
-            let client_mutation_id = input.client_mutation_id;
-            let creation = Creation::new(ctx, client_mutation_id.as_deref())?;
-            let (api_key, secret, previous) = match creation.run(&team, rotate(creation.ports(), &team, &key)).await? {
-                Outcome::Created((new, secret, old)) => (new, Some(secret), old),
-                Outcome::Repeated(id) => (find(cx, id).await?, None, key),
-            };
-            Ok(Some(ApiKeyRotatePayload { api_key, secret, previous, client_mutation_id }))
         }
         .await;
         answer.transpose()

@@ -5,7 +5,7 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
-use entity::{audit_entry, membership, user};
+use entity::{api_key, audit_entry, membership, user};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::Set,
@@ -66,12 +66,16 @@ actions! {
     EmailConfirm = "email_confirm",
     /// A change of an e-mail address was undone with a mailed link.
     EmailUndo = "email_undo",
+    /// An account was made an operator of the installation, or is none any more.
+    UserUpdateOperator = "user_update_operator",
     /// An account was deleted.
     UserDelete = "user_delete",
     /// A team was created.
     TeamCreate = "team_create",
     /// A team was changed.
     TeamUpdate = "team_update",
+    /// The plan of a team was changed.
+    TeamUpdatePlan = "team_update_plan",
     /// A member left a team.
     TeamLeave = "team_leave",
     /// Ownership of a team was offered to a member, who is to replace the current owner.
@@ -104,6 +108,8 @@ actions! {
     WebsiteUpdateRevenue = "website_update_revenue",
     /// Domains of a website were changed.
     WebsiteUpdateDomains = "website_update_domains",
+    /// The number of days for which a website's events are kept was changed.
+    WebsiteUpdateRetention = "website_update_retention",
     /// A domain verification was attempted.
     WebsiteVerifyDomain = "website_verify_domain",
     /// An IP address or network was excluded.
@@ -185,7 +191,11 @@ pub(crate) async fn receipt(db: &impl ConnectionTrait, ports: &Ports, line: Line
             (Some(user), row.map_or_else(|| "a deleted account".to_owned(), |row| row.email))
         }
         Caller::Operator => (None, "operator".to_owned()),
-        Caller::Key { .. } | Caller::Anonymous | Caller::Refused(_) => (None, "anonymous".to_owned()),
+        Caller::Key { id, .. } => {
+            let row = api_key::Entity::find_by_id(id).one(db).await?;
+            (None, row.map_or_else(|| "an API key".to_owned(), |row| format!("API key {}", row.name)))
+        }
+        Caller::Anonymous | Caller::Refused(_) => (None, "anonymous".to_owned()),
     };
     write(db, ports, line, user, actor).await
 }

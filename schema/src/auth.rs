@@ -8,10 +8,11 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, Qu
 use crate::{
     access::{
         Unproven,
-        credential::{KEY_REFUSED, TOKEN_REFUSED, digest, is_over},
+        credential::{KEY_REFUSED, TOKEN_REFUSED, allows_sender, digest, is_over},
     },
-    caller::{Caller, SignedIn},
+    caller::{Caller, RequestOrigin, Scopes, SignedIn},
     error::{Error, Result},
+    plan::PlanName,
     ports::Ports,
 };
 
@@ -48,10 +49,11 @@ pub async fn caller_of_token(ports: &Ports, bearer: &str) -> Result<Caller> {
     }
 }
 
-/// The API key behind `X-API-Key` or `Bearer zv_...`; counts the request. Errors: `Unauthenticated`.
+/// The API key behind `X-API-Key` or `Bearer zv_...`. Errors: `Unauthenticated`; `Forbidden` for a sender that the key
+/// does not allow.
 ///
-/// The count is kept in memory until [`api_key::usage::flush`](crate::api_key::usage::flush) writes it.
-pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
+/// [`api_key::usage::spend`](crate::api_key::usage::spend) counts the request.
+pub async fn caller_of_key(ports: &Ports, key: &str, sender: RequestOrigin<'_>) -> Result<Caller> {
     if !key.starts_with("zv_") || key.len() > 200 {
         return Err(Error::unauthenticated(KEY_REFUSED));
     }
@@ -60,9 +62,10 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     let reading = ports.changes.reading(now);
     // It is remembered for a second, within which a rotated key may end.
     if let Some(known) = ports.changes.known_key(&digest, now).filter(|known| !is_over(&known.0, now)) {
-        let row = &known.0;
-        ports.key_usage.count_again(row.id, now);
-        return Ok(Caller::Key { id: row.id, team: row.team_id, website: row.website_id });
+        let (row, plan) = known.as_ref();
+        ports.key_usage.learn(row, PlanName::counting(ports.limits, plan).number(), now);
+        allows_sender(row, sender)?;
+        return Ok(caller_of_row(row));
     }
     let to_team: RelationDef =
         api_key::Entity::belongs_to(team::Entity).from(api_key::Column::TeamId).to(team::Column::Id).into();
@@ -76,8 +79,14 @@ pub async fn caller_of_key(ports: &Ports, key: &str) -> Result<Caller> {
     let Some((row, Some(team))) = found.filter(|(row, _)| !is_over(row, now)) else {
         return Err(Error::unauthenticated(KEY_REFUSED));
     };
-    ports.key_usage.count(&row, &team.plan, now);
-    let caller = Caller::Key { id: row.id, team: row.team_id, website: row.website_id };
-    ports.changes.remember_key(digest, reading, Arc::new((row, team.plan)));
-    Ok(caller)
+    ports.key_usage.learn(&row, PlanName::counting(ports.limits, &team.plan).number(), now);
+    let known = Arc::new((row, team.plan));
+    ports.changes.remember_key(digest, reading, Arc::clone(&known));
+    allows_sender(&known.0, sender)?;
+    Ok(caller_of_row(&known.0))
+}
+
+fn caller_of_row(row: &api_key::Model) -> Caller {
+    let scopes = Scopes::from_stored(row.scopes);
+    Caller::Key { id: row.id, team: row.team_id, website: row.website_id, scopes }
 }

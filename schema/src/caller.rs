@@ -1,5 +1,7 @@
 //! The caller and the address of a request: what every rule can know without a query.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -17,6 +19,58 @@ pub enum SignedIn {
     },
 }
 
+/// What an API key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// Read analytics and settings.
+    pub const READ: Self = Self(1);
+    /// Send events.
+    pub const INGEST: Self = Self(2);
+    /// Read, and change settings like an editor.
+    pub const MANAGE: Self = Self(4);
+
+    /// The scopes of a row. Unknown ones are none.
+    #[must_use]
+    pub fn from_stored(number: i16) -> Self {
+        Self(u8::try_from(number & 7).unwrap_or(0))
+    }
+
+    /// As stored in rows.
+    #[must_use]
+    pub fn stored(self) -> i16 {
+        i16::from(self.0)
+    }
+
+    /// These and others.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are among these.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether a key with these may read.
+    #[must_use]
+    pub const fn reads(self) -> bool {
+        self.has(Self::READ) || self.has(Self::MANAGE)
+    }
+}
+
+/// Where a request with an API key comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestOrigin<'a> {
+    /// The client's address; `None` if no network was involved.
+    pub address: Option<IpAddr>,
+    /// The header `Origin`; `None` for programs.
+    pub origin: Option<&'a str>,
+}
+
 /// The caller, as determined by the HTTP layer with [`caller_of_token`] or [`caller_of_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Caller {
@@ -32,7 +86,7 @@ pub enum Caller {
         /// The session of the access token.
         session: SignedIn,
     },
-    /// A program with an API key: a viewer of its team's websites, or of one of them.
+    /// A program with an API key, for its team's websites or one of them: a viewer or, with the scope MANAGE, an editor.
     Key {
         /// ID of the key's row.
         id: Uuid,
@@ -40,6 +94,8 @@ pub enum Caller {
         team: Uuid,
         /// ID of the only website the key can read; `None` for all of the team's.
         website: Option<Uuid>,
+        /// What the key may do.
+        scopes: Scopes,
     },
     /// The person with access to the data folder, on the command line. Requests never have this caller.
     Operator,

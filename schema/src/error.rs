@@ -69,6 +69,8 @@ error_table! {
     Unauthenticated { why: String } => Unauthorized, why.clone();
     /// A known caller without the required access.
     Forbidden { needs: String } => Forbidden, needs.clone();
+    /// A field that the caller's role does not allow to change.
+    ForbiddenField { field: String, why: String } => Forbidden, format!("{field}: {why}");
     /// A feature that the team's plan lacks.
     PlanRequired { plan: String } => ApiPaidPlanRequired, format!("This requires the {plan} plan or above.");
     /// No such object, or none within this parent.
@@ -96,7 +98,10 @@ error_table! {
     /// The limit per hour is exceeded.
     TooOften { what: String, limit: u32, retry_after: u64 } => RateLimitExceeded, format!("At most {limit} {what} are allowed per hour. {}", retry_in(*retry_after));
     /// The monthly quota is exceeded.
-    QuotaSpent { resets_at: String } => MonthlyLimitExceeded, format!("The monthly quota is exceeded. It resets at {resets_at}.");
+    QuotaSpent { resets_at: String, retry_after: u64 } => MonthlyLimitExceeded, {
+        let _ = retry_after;
+        format!("The monthly quota is exceeded. It resets at {resets_at}.")
+    };
 }
 
 fn retry_in(seconds: u64) -> String {
@@ -171,7 +176,7 @@ impl Error {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Invalid { field, .. } => Some(field),
+            Self::Invalid { field, .. } | Self::ForbiddenField { field, .. } => Some(field),
             _ => None,
         }
     }
@@ -183,7 +188,8 @@ impl Error {
             Self::Unavailable { retry_after, .. }
             | Self::RateLimited { retry_after, .. }
             | Self::TooManyAttempts { retry_after }
-            | Self::TooOften { retry_after, .. } => Some(*retry_after),
+            | Self::TooOften { retry_after, .. }
+            | Self::QuotaSpent { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

@@ -33,6 +33,15 @@ impl Letter {
         Self { to: to.to_owned(), subject: "Your e-mail address is being changed", text }
     }
 
+    /// Warns an owner that a team has used most of its plan.
+    pub(crate) fn usage(to: &str, team: &str, things: &str, percent: i16) -> Self {
+        let text = format!(
+            "The team \"{team}\" on Footfall has used {percent} percent of the {things} that its plan allows this month.\n\n\
+             At 100 percent, further ones are refused until the first of the next month, UTC. A higher plan allows more.\n"
+        );
+        Self { to: to.to_owned(), subject: "Your plan is nearly used up", text }
+    }
+
     /// Invites the recipient to sign up and join a team.
     pub(crate) fn invitation(to: &str, inviter: &str, team: &str, page: &str) -> Self {
         let text = format!(

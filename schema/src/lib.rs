@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod key_usage;
 pub mod message_broadcast;
 pub mod ports;
+pub mod rate_window;
 pub mod role;
 pub mod scalars;
 pub mod traffic;
@@ -87,6 +88,7 @@ pub struct Mutation(
     user::email::EmailMutation,
     user::email_proof::EmailProofMutation,
     user::deletion::AccountDeletionMutation,
+    user::operators::OperatorMutation,
     session::SessionMutation,
     password::PasswordMutation,
     website::creation::WebsiteMutation,
@@ -95,6 +97,7 @@ pub struct Mutation(
     website::notifications::NotificationMutation,
     website::revenue::RevenueMutation,
     website::domains::DomainMutation,
+    website::retention::RetentionMutation,
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
@@ -102,10 +105,12 @@ pub struct Mutation(
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,
+    team::plan::TeamPlanMutation,
+    team::warnings::UsageWarningMutation,
     invitation::InvitationMutation,
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
-    api_key::ApiKeyMutation,
+    api_key::mutations::ApiKeyMutation,
     webhook::manage::WebhookMutation,
     webhook::delivery::DeliveryMutation,
     people::forgetting::ForgettingMutation,

@@ -1,9 +1,9 @@
-//! Accounts, websites and API keys of all teams, as the operator lists them on the command line.
+//! Accounts, teams, websites and API keys of all teams, as the operator lists them on the command line.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::{api_key, user, website};
+use entity::{api_key, team, user, website};
 use sea_orm::{EntityTrait as _, QueryOrder as _};
 use uuid::Uuid;
 
@@ -26,6 +26,19 @@ pub struct ListedAccount {
     pub email_verified: bool,
     /// The account's default team.
     pub default_team_id: Uuid,
+    /// Creation time, UTC.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A team in the operator's list.
+#[derive(Debug, Clone)]
+pub struct ListedTeam {
+    /// UUID.
+    pub id: Uuid,
+    /// Name.
+    pub name: String,
+    /// Plan, lower case.
+    pub plan: String,
     /// Creation time, UTC.
     pub created_at: DateTime<Utc>,
 }
@@ -92,6 +105,15 @@ pub async fn accounts(ports: &Ports, operator: &Operator) -> Result<Vec<ListedAc
             created_at: row.created_at,
         })
         .collect())
+}
+
+/// All teams, oldest first.
+pub async fn teams(ports: &Ports, operator: &Operator) -> Result<Vec<ListedTeam>> {
+    let rows = team::Entity::find().order_by_asc(team::Column::CreatedAt).order_by_asc(team::Column::Id);
+    let rows = rows.all(ports.database.reader(operator)).await?;
+    let listed =
+        |row: team::Model| ListedTeam { id: row.id, name: row.name, plan: row.plan, created_at: row.created_at };
+    Ok(rows.into_iter().map(listed).collect())
 }
 
 /// The websites of all teams, oldest first.

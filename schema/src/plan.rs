@@ -2,7 +2,11 @@
 
 use async_graphql::{Enum, SimpleObject};
 
-use crate::{ports::Limits, scalars::BigInt};
+use crate::{
+    error::{Error, Result},
+    ports::Limits,
+    scalars::BigInt,
+};
 
 // Vocabulary
 
@@ -94,6 +98,11 @@ impl PlanName {
         }
     }
 
+    /// The lowest plan that includes a feature.
+    fn first_with(feature: PlanFeature) -> Self {
+        Self::ALL.into_iter().find(|plan| plan.limits().features.contains(&feature)).unwrap_or(Self::Enterprise)
+    }
+
     /// The effective plan of a team whose row contains `text`: Enterprise if limits are off, Free for an unknown name.
     #[must_use]
     pub fn counting(limits: Limits, text: &str) -> Self {
@@ -101,6 +110,21 @@ impl PlanName {
             Limits::Off => Self::Enterprise,
             Limits::Plans => Self::ALL.into_iter().find(|plan| plan.text() == text).unwrap_or(Self::Free),
         }
+    }
+
+    /// The plan's place in [`PlanName::ALL`].
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Free => 0,
+            Self::Pro => 1,
+            Self::Scale => 2,
+            Self::Enterprise => 3,
+        }
+    }
+
+    /// The plan at this place; Free for an unknown one.
+    pub(crate) fn of_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Free)
     }
 
     /// The plan's row in the table.
@@ -127,6 +151,39 @@ impl PlanName {
             Self::Enterprise => row(120, 1_000_000, None, None, None, None, &all),
         }
     }
+}
+
+impl PlanFeature {
+    /// Name in sentences.
+    fn text(self) -> &'static str {
+        match self {
+            Self::SessionReplay => "session replay",
+            Self::Heatmaps => "heatmaps",
+            Self::Revenue => "revenue",
+            Self::Insights => "insights",
+            Self::Stats => "the Stats API",
+            Self::NaturalLanguage => "natural-language queries",
+            Self::WarehouseExport => "scheduled export",
+        }
+    }
+}
+
+/// Checks that a plan includes a feature. Errors: `Forbidden`, which names it and the lowest plan that does.
+pub fn require(plan: PlanName, feature: PlanFeature) -> Result<()> {
+    if plan.limits().features.contains(&feature) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "The plan {} does not include {}. It requires the plan {} or above.",
+        plan.text(),
+        feature.text(),
+        PlanName::first_with(feature).text()
+    )))
+}
+
+/// The error of a team that has as many of something as its plan allows.
+pub(crate) fn full(plan: PlanName, most: i32, things: &str, remedy: &str) -> Error {
+    Error::forbidden(format!("The plan {} allows at most {most} {things}. {remedy}", plan.text()))
 }
 
 /// All plans, in ascending order of limits.

@@ -48,6 +48,10 @@ pub trait Erasure: Send + Sync {
     ///
     /// Errors: `Unavailable` when it must be retried.
     async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten>;
+
+    /// Deletes a website's events before an instant (milliseconds since 1970 UTC), in small steps that stall neither ingest
+    /// nor queries, and returns their disk space to the store. Returns the number of events.
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64>;
 }
 
 /// Domain verification lookups.
@@ -86,6 +90,11 @@ pub trait Ledger: Send + Sync {
 
     /// Time of the last accepted event, in milliseconds since 1970 UTC, within the 30 days that are kept.
     async fn last_event(&self, website: Uuid) -> Result<Option<i64>>;
+
+    /// Events of teams whose plan limits them, in the calendar month (UTC) of an instant.
+    async fn team_events(&self, _at: DateTime<Utc>) -> Result<Vec<(Uuid, u64)>> {
+        Ok(Vec::new())
+    }
 
     /// Configuration problems of the website, as sentences for its owner.
     async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>>;

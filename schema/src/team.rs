@@ -30,7 +30,9 @@ pub mod manage;
 pub mod members;
 pub mod ownership;
 mod ownership_offer;
+pub mod plan;
 pub mod usage;
+pub mod warnings;
 
 pub use members::{Membership, MembershipConnection, MembershipEdge};
 

@@ -49,11 +49,13 @@ pub enum Outcome {
     RateLimited,
     /// Dropped: the website's `settings` exclude this kind of event.
     NotTracked,
+    /// Dropped: the team has used the events of its plan for this calendar month (UTC).
+    OverQuota,
 }
 
 impl Outcome {
     /// All outcomes, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Accepted,
         Self::Duplicate,
         Self::Bot,
@@ -69,6 +71,7 @@ impl Outcome {
         Self::BadTime,
         Self::RateLimited,
         Self::NotTracked,
+        Self::OverQuota,
     ];
 
     /// The name in `X-Footfall-Dropped`.
@@ -90,6 +93,7 @@ impl Outcome {
             Self::BadTime => "BadTime",
             Self::RateLimited => "RateLimited",
             Self::NotTracked => "NotTracked",
+            Self::OverQuota => "OverQuota",
         }
     }
 
@@ -156,6 +160,8 @@ pub struct Rules {
     pub website: Uuid,
     /// ID of the team that owns it.
     pub team: Uuid,
+    /// Events that the team may send per calendar month (UTC), over all its websites; `None` if unlimited.
+    pub events_per_month: Option<u64>,
     /// The tracking code.
     pub tracking_code: String,
     /// The hosts whose pages can send events.

@@ -24,6 +24,7 @@ pub mod deletion;
 pub mod email;
 pub(crate) mod email_link;
 pub mod email_proof;
+pub mod operators;
 mod personal_data;
 pub mod profile;
 pub(crate) mod rules;

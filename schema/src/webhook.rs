@@ -24,7 +24,7 @@ pub mod delivery;
 pub mod manage;
 pub mod sending;
 
-use delivery::{WebhookDeliveryConnection, DeliveryStatus};
+use delivery::{DeliveryStatus, WebhookDeliveryConnection};
 
 // Vocabulary
 

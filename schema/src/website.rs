@@ -39,6 +39,7 @@ pub mod ingest;
 pub mod ingest_rules;
 pub mod members;
 pub mod notifications;
+pub mod retention;
 pub mod revenue;
 pub mod settings;
 
@@ -365,6 +366,13 @@ impl Website {
         #[graphql(desc = "Only people after this cursor.")] after: Option<String>,
     ) -> Result<PersonConnection> {
         people::page(ctx.cx()?.ports(), self.0.member()?, filter, first, after).await
+    }
+
+    /// Number of days for which events are kept, as the owner set it; null for as long as the plan allows.
+    #[doc = access_line!(WEBSITE, VIEWER)]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None))]
+    async fn retention_days(&self) -> Option<Result<i32>> {
+        self.0.member().map(|site| site.website().retention_days).transpose()
     }
 
     /// Analytics of the website: totals, series, breakdowns, visitors. All parts share the range, time zone and

@@ -23,6 +23,8 @@ pub(super) enum UserCommand {
     Password(UserPassword),
     /// Confirms the e-mail address of an account, like the mailed link
     Confirm(UserConfirm),
+    /// Makes an account an operator of the installation, who sets plans and sees nobody's analytics
+    Operator(UserOperator),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +61,17 @@ pub(super) struct UserConfirm {
     flags: Flags,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct UserOperator {
+    /// E-mail address of the account
+    email: String,
+    /// Ends the account's operation instead
+    #[arg(long)]
+    revoke: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
 pub(super) async fn obey(command: UserCommand) -> Result<(), StartError> {
     match command {
         UserCommand::Create(asked) => create(asked).await,
@@ -73,6 +86,13 @@ pub(super) async fn obey(command: UserCommand) -> Result<(), StartError> {
             let (_, ports, operator) = beside(asked.flags).await?;
             user::email_proof::confirm_by_operator(&ports, &operator, &asked.email).await?;
             say(&format!("The address {} was confirmed.", asked.email.trim().to_lowercase()))
+        }
+        UserCommand::Operator(asked) => {
+            let (_, ports, operator) = beside(asked.flags).await?;
+            user::operators::set(&ports, &operator.installation(), &asked.email, !asked.revoke).await?;
+            let email = asked.email.trim().to_lowercase();
+            let what = if asked.revoke { "is no operator any more" } else { "is an operator" };
+            say(&format!("The account {email} {what}."))
         }
     }
 }

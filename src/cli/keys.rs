@@ -69,7 +69,7 @@ async fn create(asked: KeyCreate) -> Result<(), StartError> {
         None => asked.owner.find(&ports, &operator).await?,
     };
     let site = site.map(|site| site.lower());
-    let (key, secret) = api_key::create(&ports, &team, &asked.name, site.as_ref()).await?;
+    let (key, secret) = api_key::create(&ports, &team, &asked.name, site.as_ref(), api_key::Grant::default()).await?;
     if asked.format.json {
         return say_json(&json!({ "id": key.uuid(), "name": key.label(), "secret": secret }));
     }

@@ -105,7 +105,7 @@ pub(super) async fn demo(mut flags: Flags) -> Result<(), StartError> {
         sites.push((site, id));
     }
     let code = demo_code(&ports, &operator, sites.first().map(|(_, id)| *id)).await?;
-    let (_, key) = api_key::create(&ports, &team, "Demo", None).await?;
+    let (_, key) = api_key::create(&ports, &team, "Demo", None, api_key::Grant::default()).await?;
     let email = EmailAddress::checked(DEMO_EMAIL)
         .ok_or_else(|| StartError::new("the demo's e-mail address is invalid".to_owned()))?;
     let token = session::sign_in(&ports, &email, password.clone(), None).await?.0.access_token;

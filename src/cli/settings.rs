@@ -13,7 +13,7 @@ const PREFIX: &str = "FOOTFALL_";
 /// environment suits every command.
 pub(super) fn with_relevant_help(command: Command) -> Command {
     command.mut_subcommands(|group| match group.get_name() {
-        "user" | "key" | "website" => group.mut_subcommands(|command| showing(command, "accounts")),
+        "user" | "team" | "key" | "website" => group.mut_subcommands(|command| showing(command, "accounts")),
         "import" => group.mut_subcommands(|command| showing(command, "imports")),
         _ => group,
     })

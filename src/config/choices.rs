@@ -24,6 +24,8 @@ pub enum SignUpSetting {
 pub enum LimitsSetting {
     /// No rate limit, quota or feature restriction.
     Off,
+    /// Each team has the limits of its plan; new teams are on the plan Free.
+    Plans,
 }
 
 /// Policy for GraphQL documents that are not persisted.
@@ -52,6 +54,7 @@ impl From<LimitsSetting> for Limits {
     fn from(setting: LimitsSetting) -> Self {
         match setting {
             LimitsSetting::Off => Self::Off,
+            LimitsSetting::Plans => Self::Plans,
         }
     }
 }

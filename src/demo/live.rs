@@ -36,6 +36,7 @@ pub async fn trickle(
                 is_named: false,
                 completed: Vec::new(),
                 subscriptions: None,
+                quota: None,
             }
         };
         let events: Vec<Enriched> = batch.into_iter().map(enriched).collect();

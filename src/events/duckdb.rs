@@ -6,6 +6,7 @@
 //! - An event that falls into a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
 //! - After a fatal error (a partial write) DuckDB refuses everything; the file is then closed and reopened.
 
+mod expiry;
 mod forgetting;
 
 use std::{

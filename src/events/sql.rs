@@ -16,7 +16,7 @@ mod pages;
 mod sql_terms;
 mod visitors;
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use schema::analytics::{
     event::EventKind,

@@ -3,28 +3,34 @@
 //! - `/graphql`, `/graphql/ws` and `/api/*`: the configured origins.
 //! - Endpoints for measured pages (`/e/*` and similar): any origin, without credentials.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
+use crate::rate_limit;
+
 /// Methods and headers that a measured page may send.
 const OPEN_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const OPEN_REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("content-type");
-const OPEN_EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, x-footfall-dropped, retry-after");
+static OPEN_EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| exposed("x-request-id, x-footfall-dropped"));
 /// Seconds for which a browser may cache a preflight response for a measured page: a day.
 const OPEN_REMEMBER: HeaderValue = HeaderValue::from_static("86400");
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, content-type, x-api-key, x-request-id, idempotency-key");
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-usage-monthly, x-usage-limit, x-usage-reset, x-usage-total, retry-after",
-);
+static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| exposed("x-request-id"));
 /// Seconds for which a browser may cache a preflight response.
 const REMEMBER: HeaderValue = HeaderValue::from_static("600");
+
+/// These headers and those of rate limits.
+fn exposed(others: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("{others}, {}", rate_limit::EXPOSED))
+        .unwrap_or(HeaderValue::from_static("x-request-id"))
+}
 
 /// The origins that may read responses, such as `https://dashboard.example`.
 #[derive(Debug, Clone)]
@@ -84,12 +90,14 @@ impl Reading {
     pub(super) fn mark(self, headers: &mut HeaderMap) {
         let (origin, on_leave, exposed) = match self.who {
             Who::NoPage => return,
-            Who::Any => {
-                (Some(HeaderValue::from_static("*")), [OPEN_METHODS, OPEN_REQUEST_HEADERS, OPEN_REMEMBER], OPEN_EXPOSED)
-            }
+            Who::Any => (
+                Some(HeaderValue::from_static("*")),
+                [OPEN_METHODS, OPEN_REQUEST_HEADERS, OPEN_REMEMBER],
+                &OPEN_EXPOSED,
+            ),
             Who::Configured(origin) => {
                 headers.append(header::VARY, HeaderValue::from_static("origin"));
-                (origin, [METHODS, REQUEST_HEADERS, REMEMBER], EXPOSED)
+                (origin, [METHODS, REQUEST_HEADERS, REMEMBER], &EXPOSED)
             }
         };
         let Some(origin) = origin else { return };
@@ -100,7 +108,7 @@ impl Reading {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, request_headers);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, remember);
         } else {
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, LazyLock::force(exposed).clone());
         }
     }
 }

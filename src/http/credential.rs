@@ -3,11 +3,19 @@
 //! - Headers that a client could forge about its network address (`Forwarded`, `X-Forwarded-*`) are not read here.
 //! - A credential is never logged and never echoed; `Debug` hides it.
 
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schema::{
     AddressHash,
+    caller::RequestOrigin,
     error::{Error, Result},
 };
+
+use crate::rate_limit::Meter;
 
 /// Every API key starts with this.
 pub const KEY_PREFIX: &str = "zv_";
@@ -30,12 +38,32 @@ pub enum Credential {
 }
 
 /// The credential, not yet checked, and the source of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asker {
     /// The credential.
     pub credential: Credential,
-    /// The network address; `None` if unknown.
+    /// The client's address; `None` if unknown.
+    pub client: Option<IpAddr>,
+    /// The hash of the client's address; `None` if unknown.
     pub from: Option<AddressHash>,
+    /// The header `Origin`.
+    pub origin: Option<String>,
+    /// The caller's limits, once the request was counted.
+    pub meter: Arc<OnceLock<Meter>>,
+}
+
+impl Asker {
+    /// Where the request comes from.
+    #[must_use]
+    pub fn sender(&self) -> RequestOrigin<'_> {
+        RequestOrigin { address: self.client, origin: self.origin.as_deref() }
+    }
+}
+
+/// The header `Origin`, which browsers send with requests of pages.
+#[must_use]
+pub fn origin_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
 }
 
 impl std::fmt::Debug for Credential {

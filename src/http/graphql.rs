@@ -31,7 +31,7 @@ use super::{
     HttpConfig, RequestId,
     accept::{Offer, accepts_event_stream, negotiate},
     answer::{Rendered, refuse, render},
-    credential::{Asker, Credential},
+    credential::{Asker, Credential, origin_of},
     limits, playground,
     prepare::{Prepared, prepare},
     refusal::{Refusal, complete},
@@ -43,6 +43,7 @@ use super::{
 use crate::{
     body::{self, Unread},
     long_work,
+    rate_limit::requests_of,
     turns::Turn,
 };
 
@@ -62,17 +63,23 @@ pub trait Admit: Send + Sync + 'static {
     /// Adds the caller's data to the request. Errors: `Unauthenticated` for an invalid credential.
     ///
     /// `Credential::None` is not an error: resolvers decide what anonymous callers may see.
-    async fn admit(&self, asker: Asker, request: Request) -> schema::error::Result<Admitted>;
+    async fn admit(&self, asker: &Asker, request: Request) -> schema::error::Result<Admitted>;
+
+    /// Counts a request that spends `units`, and keeps the caller's limits in `asker`. Errors: `RateLimited`,
+    /// `QuotaSpent`.
+    fn spend(&self, asker: &Asker, caller: Caller, units: u32) -> schema::error::Result<()>;
+
+    /// Counts a request that was refused before its caller was known. Errors: those of [`Admit::spend`]; an invalid
+    /// credential is not counted and no error.
+    async fn count_refused(&self, asker: &Asker) -> schema::error::Result<()>;
 
     /// Waits for the caller's turn to run a query or mutation; the turn ends when the response is written.
     async fn turn(&self, _caller: Caller, _kind: OperationType) -> Turn {
         Turn::default()
     }
 
-    /// The hash of the client's address, given the peer of the connection; `None` if unused.
-    fn address(&self, _peer: Option<IpAddr>, _headers: &HeaderMap) -> Option<AddressHash> {
-        None
-    }
+    /// The client's address and its hash, given the peer of the connection.
+    fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> (Option<IpAddr>, Option<AddressHash>);
 
     /// The cost limit of this caller's documents; `None` for the configured limit.
     fn cost_limit(&self, _credential: &Credential) -> Option<u64> {
@@ -139,8 +146,12 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         if offer == Offer::Html {
             return playground::page();
         }
+        let asker = match Credential::read(&parts.headers) {
+            Ok(credential) => self.asker(credential, peer, &parts.headers),
+            Err(error) => return refuse(&error.into(), offer, id),
+        };
+        let caller = asker.clone();
         let ran = async {
-            let asker = self.asker(Credential::read(&parts.headers)?, peer, &parts.headers);
             let (asked, checking) = if get {
                 let query = parts.uri.query().unwrap_or_default();
                 let checking = self.checking(query.len()).await;
@@ -164,10 +175,24 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             }
             render(self.run(asked, checking, asker, get, id).await?, offer, self.config.answer_bytes)
         };
-        match ran.await {
+        let mut response = match self.counted(&caller, ran.await).await {
             Ok(response) => response,
             Err(refusal) => refuse(&refusal, offer, id),
+        };
+        if let Some(meter) = caller.meter.get() {
+            meter.write(response.headers_mut());
         }
+        response
+    }
+
+    /// Counts a request that was refused before it was counted. Errors: the refusal, or that of a caller over its limit.
+    async fn counted<T>(&self, asker: &Asker, ran: Result<T, Refusal>) -> Result<T, Refusal> {
+        let refusal = match ran {
+            Err(refusal) if asker.meter.get().is_none() && refusal.status != StatusCode::UNAUTHORIZED => refusal,
+            other => return other,
+        };
+        self.admit.count_refused(asker).await?;
+        Err(refusal)
     }
 
     /// Waits until a request of so many bytes may be checked.
@@ -177,7 +202,9 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
 
     /// The credential, with the source address.
     pub(super) fn asker(&self, credential: Credential, peer: Option<IpAddr>, headers: &HeaderMap) -> Asker {
-        Asker { credential, from: self.admit.address(peer, headers) }
+        let (client, from) = self.admit.address(peer, headers);
+        let origin = origin_of(headers).map(str::to_owned);
+        Asker { credential, client, from, origin, meter: Arc::default() }
     }
 
     async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
@@ -220,13 +247,15 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
         Ok((prepared, limit))
     }
 
-    /// The request with its caller. Errors: an invalid credential, and a document over the anonymous cost limit.
+    /// Counts the request. Returns it with its caller. Errors: an invalid credential, a document over the anonymous
+    /// cost limit, and a caller over its rate limit.
     pub(super) async fn admitted(&self, asker: Asker, request: Request, cost: u64) -> Result<Admitted, Refusal> {
-        let admitted = self.admit.admit(asker, request).await?;
+        let admitted = self.admit.admit(&asker, request).await?;
         if !admitted.is_known {
             // The limit was looked up by the header, whose credential is invalid.
             limits::affordable(cost, self.config.limits.cost)?;
         }
+        self.admit.spend(&asker, admitted.caller, requests_of(cost))?;
         Ok(admitted)
     }
 

@@ -1,5 +1,5 @@
-//! Middleware for every response of the server: request ID, CORS and security headers, gzip, and an error response
-//! after a panic.
+//! Middleware for every response of the server: request ID, CORS, rate limit and security headers, gzip, and an error
+//! response after a panic.
 //!
 //! - It is a single service: beacons arrive thousands of times per second, and each layer of the router costs
 //!   microseconds.
@@ -33,6 +33,7 @@ use super::{
     HttpConfig,
     cors::{Origins, Reading},
 };
+use crate::rate_limit::{Callers, Meter};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -53,9 +54,15 @@ impl FastPath for Nothing {
 }
 
 /// Wraps the server's routes in the middleware, and answers unknown paths.
-pub fn middleware<D: FastPath>(direct: D, routes: Router, config: &HttpConfig, ids: Arc<dyn Ids>) -> Middleware<D> {
+pub fn middleware<D: FastPath>(
+    direct: D,
+    routes: Router,
+    config: &HttpConfig,
+    ids: Arc<dyn Ids>,
+    callers: Arc<Callers>,
+) -> Middleware<D> {
     let routes = routes.fallback(async || failed(&Error::not_found("This path")));
-    Middleware { direct, routes, origins: Origins::new(&config.cors_origins), ids }
+    Middleware { direct, routes, origins: Origins::new(&config.cors_origins), ids, callers }
 }
 
 /// The routes with the middleware.
@@ -65,6 +72,7 @@ pub struct Middleware<D> {
     routes: Router,
     origins: Origins,
     ids: Arc<dyn Ids>,
+    callers: Arc<Callers>,
 }
 
 impl<D: FastPath> Middleware<D> {
@@ -86,12 +94,15 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
     fn call(&mut self, mut request: Request) -> Self::Future {
         let id = RequestId(given_id(&request).unwrap_or_else(|| self.ids.request()));
         let reading = Reading::from_request(&self.origins, &request);
+        let (callers, sender) = (Arc::clone(&self.callers), self.callers.sender(&request));
+        let mut is_ingest = false;
         let answered = if reading.is_settled() {
             None
         } else {
             request.extensions_mut().insert(id);
             let answered = match self.direct.answer(request) {
                 ControlFlow::Break(answered) => {
+                    is_ingest = true;
                     // An enabled span costs more than many of these responses.
                     let span = debug_span!("request", request.id = %id.0);
                     Either::Left(Either::Left(answered.map(Ok).instrument(span)))
@@ -115,6 +126,10 @@ impl<D: FastPath> Service<Request> for Middleware<D> {
                 Some(answered) => answered.await.unwrap_or_else(|_| Ok(panicked()))?,
             };
             let headers = response.headers_mut();
+            // Those of a known caller were written where it was counted.
+            if !Meter::is_in(headers) {
+                callers.write_unspent(sender, is_ingest, headers);
+            }
             reading.mark(headers);
             let mut text = Uuid::encode_buffer();
             if let Ok(value) = HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut text)) {

@@ -260,7 +260,7 @@ impl<E: Executor, A: Admit> Connection<E, A> {
         if asker.credential == Credential::None {
             return Ok(asker);
         }
-        match self.endpoint.admit.admit(asker.clone(), Request::new("")).await {
+        match self.endpoint.admit.admit(&asker, Request::new("")).await {
             Ok(admitted) if admitted.is_known => Ok(asker),
             Ok(_) => Err("Forbidden: the credential is invalid or has expired".into()),
             Err(error) => Err(error.message()),

@@ -120,7 +120,9 @@ impl Chain {
         };
         let completed = site.goals.completed_by(&event);
         event.goals = u8::try_from(completed.len()).unwrap_or(u8::MAX);
-        Ok(Enriched { event, collapse, is_named, completed, subscriptions: site.rules.subscriptions.clone() })
+        let quota = site.rules.events_per_month.map(|limit| (site.rules.team, limit));
+        let subscriptions = site.rules.subscriptions.clone();
+        Ok(Enriched { event, collapse, is_named, completed, subscriptions, quota })
     }
 
     /// The visitor's user agent: from the body, else from the session's page view through the same proxy, else from the

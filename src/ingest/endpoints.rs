@@ -139,15 +139,26 @@ impl Gateway {
     async fn answer_to(&self, endpoint: IngestEndpoint, has_code: bool, request: Request) -> Response<Body> {
         let answered = match endpoint {
             // Boxed, so that beacons do not carry the size of batches.
-            IngestEndpoint::Batch => Box::pin(self.batch(request)).await,
+            IngestEndpoint::Batch => return Box::pin(self.answer_to_batch(request)).await,
             IngestEndpoint::Beacon | IngestEndpoint::Heartbeat | IngestEndpoint::Crawler => {
                 self.single(endpoint, has_code, request).await.map(|outcome| stored(outcome, endpoint))
             }
         };
-        answered.unwrap_or_else(|error| {
-            let now = self.ports.clock.now();
-            refuse(&Fault::from_error(&error, now), now)
-        })
+        answered.unwrap_or_else(|error| self.refused(&error))
+    }
+
+    async fn answer_to_batch(&self, request: Request) -> Response<Body> {
+        let mut meter = None;
+        let answered = self.batch(request, &mut meter).await;
+        let mut response = answered.unwrap_or_else(|error| self.refused(&error));
+        if let Some(meter) = meter {
+            meter.write(response.headers_mut());
+        }
+        response
+    }
+
+    fn refused(&self, error: &Error) -> Response<Body> {
+        refuse(&Fault::from_error(error), self.ports.clock.now())
     }
 
     /// Parses a request's head. Errors: a method other than POST.

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS ledger (
     website BLOB NOT NULL, minute INTEGER NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (website, minute, outcome)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS team_events (
+    team BLOB NOT NULL, month INTEGER NOT NULL, events INTEGER NOT NULL, PRIMARY KEY (team, month)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent_ids (position INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL, ids BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, webhook BLOB NOT NULL, website BLOB NOT NULL,
@@ -57,6 +60,8 @@ pub struct Group<'a> {
     pub day: i64,
     /// Counts of the ledger.
     pub counts: Counts,
+    /// Events of teams in a month, including those of the group: team, months since the year 0, events.
+    pub team_events: Vec<(Uuid, i64, u64)>,
     /// Rows of events up to this position may be trimmed; 0 for none.
     pub delivered: i64,
     /// Rows of IDs up to this position may be trimmed; 0 for none.
@@ -185,6 +190,14 @@ impl Writer {
             Ok((row.try_get(0)?, keys.iter().copied().map(u64::from_le_bytes).collect()))
         };
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused)
+    }
+
+    /// The events of all teams in a month (months since the year 0), as far as they were limited.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn team_events(&mut self, month: i64) -> Result<Vec<(Uuid, u64)>> {
+        team_events(self.connected().await?, month).await
     }
 
     /// The position of the last row of IDs.
@@ -321,6 +334,23 @@ impl Writer {
     }
 }
 
+/// The events of all teams in a month (months since the year 0), as far as they were limited.
+///
+/// # Errors
+/// Errors of SQLite.
+pub async fn team_events(connection: &mut SqliteConnection, month: i64) -> Result<Vec<(Uuid, u64)>> {
+    let rows = sqlx::query("SELECT team, events FROM team_events WHERE month = ?")
+        .bind(month)
+        .fetch_all(connection)
+        .await
+        .map_err(refused)?;
+    let read = |row: &sqlx::sqlite::SqliteRow| {
+        let (team, events): (&[u8], i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok((Uuid::from_slice(team).unwrap_or_default(), u64::try_from(events).unwrap_or(0)))
+    };
+    rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused)
+}
+
 /// The highest position that was ever written.
 async fn newest(connection: &mut SqliteConnection) -> Result<i64> {
     let row = sqlx::query("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'journal'")
@@ -355,6 +385,16 @@ async fn write(connection: &mut SqliteConnection, events: &[u8], group: &Group<'
         .await?;
     }
     outbox::insert(&mut transaction, group.outbox).await?;
+    for (team, month, events) in &group.team_events {
+        sqlx::query(
+            "INSERT INTO team_events VALUES (?, ?, ?) ON CONFLICT (team, month) DO UPDATE SET events = excluded.events",
+        )
+        .bind(team.as_bytes().as_slice())
+        .bind(month)
+        .bind(i64::try_from(*events).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await?;
+    }
     let trims = [
         ("DELETE FROM journal WHERE position <= ?", group.delivered),
         ("DELETE FROM recent_ids WHERE position <= ?", group.sealed),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schema::{
     error::{Error, Result},
     ports::{Clock, Ledger},
@@ -16,7 +17,7 @@ use schema::{
 use sea_orm::sqlx::{self, Row as _, SqliteConnection};
 use uuid::Uuid;
 
-use super::{address::is_private, journal, page::page_host, rules::may_send};
+use super::{address::is_private, journal, page::page_host, quotas::month_of, rules::may_send};
 
 /// Minimum number of hits for a warning.
 const ENOUGH: u64 = 20;
@@ -115,6 +116,11 @@ impl Ledger for Book {
         Ok(minute.map(|minute| minute * 60_000))
     }
 
+    async fn team_events(&self, at: DateTime<Utc>) -> Result<Vec<(Uuid, u64)>> {
+        let mut connection = self.connection.lock().await;
+        journal::team_events(&mut connection, month_of(at.timestamp_millis())).await
+    }
+
     async fn warnings(&self, website: Uuid, set_up: &SetUp) -> Result<Vec<String>> {
         let hour_ago = self.clock.now().timestamp_millis() - 60 * 60 * 1000;
         let counts: HashMap<Outcome, u64> = self.counts(website, hour_ago).await?.into_iter().collect();
@@ -134,6 +140,12 @@ impl Ledger for Book {
         if count(Outcome::LocalOrigin) > 0 && !set_up.senders.allow_localhost {
             warnings.push(
                 "Events of pages on local hosts are dropped. Set allowLocalhost to true to count them.".to_owned(),
+            );
+        }
+        if count(Outcome::OverQuota) > 0 {
+            warnings.push(
+                "The team has used the events of its plan for this month. Further events are dropped until the first of the next month, UTC."
+                    .to_owned(),
             );
         }
         if count(Outcome::Paused) > 0 && !set_up.is_active {

@@ -8,6 +8,9 @@ use std::{
 
 use super::address::household;
 
+/// Addresses that are counted in one minute; others are not limited.
+const MAX_ADDRESSES: usize = 1_000_000;
+
 /// Counts requests by address in the current minute, in memory.
 #[derive(Default)]
 pub struct Limiter {
@@ -34,10 +37,21 @@ impl Limiter {
         if minute.0 != now {
             *minute = (now, HashMap::new());
         }
+        if minute.1.len() >= MAX_ADDRESSES && !minute.1.contains_key(&address) {
+            return Ok(());
+        }
         let count = minute.1.entry(address).or_default();
         *count += 1;
         let left = 60 - now_ms.rem_euclid(60_000) / 1000;
         if *count <= self.most { Ok(()) } else { Err(u64::try_from(left).unwrap_or(60)) }
+    }
+
+    /// Requests of an address in the current minute.
+    #[must_use]
+    pub fn counted(&self, address: IpAddr, now_ms: i64) -> u64 {
+        let minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_current = minute.0 == now_ms.div_euclid(60_000);
+        if is_current { minute.1.get(&household(address)).copied().unwrap_or(0) } else { 0 }
     }
 
     /// Requests per minute; 0 for no limit.

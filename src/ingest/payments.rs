@@ -111,7 +111,7 @@ async fn answer(gateway: &Gateway, provider: Provider, website: &str, request: R
         Ok(()) => respond(StatusCode::OK, &br#"{"success":true}"#[..]),
         Err(error) => {
             let now = gateway.ports.clock.now();
-            refuse(&Fault::from_error(&error, now), now)
+            refuse(&Fault::from_error(&error), now)
         }
     }
 }

@@ -148,6 +148,7 @@ mod tests {
     fn site(change: impl FnOnce(&mut Rules)) -> Site {
         let mut rules = Rules {
             payments: None,
+            events_per_month: None,
             website: Uuid::nil(),
             team: Uuid::nil(),
             tracking_code: "ZV_x".into(),

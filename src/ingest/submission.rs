@@ -32,6 +32,8 @@ pub struct Enriched {
     pub completed: Vec<Completion>,
     /// Webhooks that hear of it; `None` if there are none.
     pub subscriptions: Option<Arc<[Subscription]>>,
+    /// The team, and the events that it may send per calendar month (UTC); `None` if unlimited.
+    pub quota: Option<(Uuid, u64)>,
 }
 
 /// A submission: events, and outcomes that are already determined and only counted.

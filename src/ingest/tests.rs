@@ -64,6 +64,12 @@ impl Sink for Flaky {
     async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten> {
         self.store.forget(website, subject).await
     }
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64> {
+        self.store.expire(website, before_ms).await
+    }
+    async fn compact(&self) -> Result<u64> {
+        self.store.compact().await
+    }
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>> {
         self.store.since(time_ms).await
     }
@@ -187,6 +193,7 @@ fn named(event: Event) -> Enriched {
         is_named: true,
         completed: Vec::new(),
         subscriptions: None,
+        quota: None,
     }
 }
 

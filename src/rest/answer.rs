@@ -22,12 +22,13 @@ use schema::{
 use crate::{
     body::{self as sent, Unread},
     long_work,
+    rate_limit::Meter,
     turns::Turn,
     variable_defaults,
 };
 
 use super::{
-    auth::{Meter, Pass, Shell},
+    auth::{Pass, Shell},
     body,
     document::Operation,
     envelope::{self, Fault},
@@ -97,13 +98,13 @@ impl Answering {
             Err(fault) => envelope::refuse(&fault, self.shell.clock.now()),
         };
         if let Some(meter) = &told.meter {
-            envelope::add_meter(&mut response, meter);
+            meter.write(response.headers_mut());
         }
         response
     }
 
     fn refused(&self, error: &Error) -> Told {
-        Told { outcome: Err(Fault::from_error(error, self.shell.clock.now())), meter: None }
+        Told { outcome: Err(Fault::from_error(error)), meter: None }
     }
 
     async fn tell(&self, route: &Route, request: Request) -> Told {
@@ -131,7 +132,7 @@ impl Answering {
         };
         let meter = pass.meter.clone();
         let outcome = AssertUnwindSafe(self.admitted(operation, &pass, request)).catch_unwind().await;
-        let broken = || Fault::from_error(&Error::broken("a resolver panicked"), self.shell.clock.now());
+        let broken = || Fault::from_error(&Error::broken("a resolver panicked"));
         Told { outcome: outcome.unwrap_or_else(|_| Err(broken())), meter }
     }
 
@@ -145,7 +146,7 @@ impl Answering {
         if let Some(data) = asked.as_ref().and_then(|asked| self.remembered.get(asked)) {
             return Ok(self.whole(operation, data));
         }
-        let shown = |error: Error| Fault::from_error(&error, self.shell.clock.now());
+        let shown = |error: Error| Fault::from_error(&error);
         let (path, malformed) = read_path(operation, request.extract_parts().await).map_err(shown)?;
         if operation.changes || operation.body().is_some() {
             let arguments = operation.arguments(&path);
@@ -209,7 +210,7 @@ impl Answering {
         variables: Variables,
     ) -> std::result::Result<(Outcome, Turn), Fault> {
         let (outcome, turn) = self.in_time(has_acted, self.execute(operation, pass, variables)).await?;
-        match Fault::first(&outcome.errors, &operation.keys, self.shell.clock.now()) {
+        match Fault::first(&outcome.errors, &operation.keys) {
             Some(fault) => Err(fault),
             None => Ok((outcome, turn)),
         }
@@ -231,7 +232,7 @@ impl Answering {
         let limit = self.shell.timeout;
         tokio::time::timeout(limit, work).await.map_err(|_elapsed| {
             let seconds = limit.as_secs().max(1);
-            Fault::from_error(&Error::TimedOut { seconds, is_mutation }, self.shell.clock.now())
+            Fault::from_error(&Error::TimedOut { seconds, is_mutation })
         })
     }
 
@@ -240,7 +241,7 @@ impl Answering {
         let Some(probe) = &operation.probe else { return Ok(()) };
         let _turn = self.shell.gate.turn(pass, OperationType::Query).await;
         let outcome = self.ask(probe, pass, path.clone()).await;
-        let refused = Fault::first(&outcome.errors, &operation.keys, self.shell.clock.now()).filter(|fault| {
+        let refused = Fault::first(&outcome.errors, &operation.keys).filter(|fault| {
             matches!(fault.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
         });
         refused.map_or(Ok(()), Err)

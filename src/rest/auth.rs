@@ -5,7 +5,6 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use async_graphql::{Executor, Request, Response, Variables, parser::types::OperationType};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use chrono::{DateTime, Datelike as _, Months, NaiveTime, SecondsFormat, Utc};
 use schema::{
     access::{Access, Caller},
     changes::Moment,
@@ -13,7 +12,7 @@ use schema::{
     ports::Clock,
 };
 
-use crate::turns::Turn;
+use crate::{rate_limit::Meter, turns::Turn};
 
 /// The credential that a route requires. Never a role: resolvers decide what a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,62 +90,6 @@ impl From<Error> for Refusal {
     }
 }
 
-/// The values of the `X-RateLimit-*` and `X-Usage-*` headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meter {
-    /// Requests per minute.
-    pub limit: u64,
-    /// Requests left in the current minute.
-    pub remaining: u64,
-    /// When the minute ends.
-    pub resets_at: DateTime<Utc>,
-    /// Requests in this calendar month (UTC).
-    pub monthly: u64,
-    /// Requests per month.
-    pub monthly_limit: u64,
-    /// End of the current month.
-    pub monthly_resets_at: DateTime<Utc>,
-    /// Requests since the key was created.
-    pub total: u64,
-}
-
-impl Meter {
-    /// The values of an installation without limits: those of the Enterprise plan, and always a full minute.
-    #[must_use]
-    pub fn unlimited(now: DateTime<Utc>, monthly: u64, total: u64) -> Self {
-        let minute = now.timestamp().div_euclid(60).saturating_add(1).saturating_mul(60);
-        Self {
-            limit: 120,
-            remaining: 119,
-            resets_at: DateTime::from_timestamp(minute, 0).unwrap_or(now),
-            monthly,
-            monthly_limit: 1_000_000,
-            monthly_resets_at: next_month(now),
-            total,
-        }
-    }
-
-    /// The headers, in the order of the contract.
-    #[must_use]
-    pub fn headers(&self) -> [(&'static str, String); 7] {
-        [
-            ("x-ratelimit-limit", self.limit.to_string()),
-            ("x-ratelimit-remaining", self.remaining.to_string()),
-            ("x-ratelimit-reset", self.resets_at.timestamp().to_string()),
-            ("x-usage-monthly", self.monthly.to_string()),
-            ("x-usage-limit", self.monthly_limit.to_string()),
-            ("x-usage-reset", self.monthly_resets_at.to_rfc3339_opts(SecondsFormat::Millis, true)),
-            ("x-usage-total", self.total.to_string()),
-        ]
-    }
-}
-
-/// The first instant of the next month, UTC.
-fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    let first = now.date_naive().with_day(1).and_then(|first| first.checked_add_months(Months::new(1)));
-    first.map_or(now, |first| first.and_time(NaiveTime::MIN).and_utc())
-}
-
 /// Executes GraphQL requests; any executor of async-graphql does.
 #[async_trait]
 pub trait Execute: Send + Sync {
@@ -174,17 +117,4 @@ pub struct Shell {
     pub timeout: Duration,
     /// Maximum size of a response's data, in bytes.
     pub answer_bytes: usize,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_limits_the_enterprise_figures_are_shown() {
-        let now = DateTime::parse_from_rfc3339("2026-12-31T23:59:30Z").unwrap().to_utc();
-        let headers = Meter::unlimited(now, 7, 9).headers();
-        let values: Vec<&str> = headers.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(values, ["120", "119", "1798761600", "7", "1000000", "2027-01-01T00:00:00.000Z", "9"]);
-    }
 }

@@ -27,6 +27,7 @@ pub const OWN_DIRECTIVES: &[&str] = &[
     "prefix",
     "optional",
     "nonNull",
+    "orElse",
 ];
 
 /// One operation of a document.

@@ -3,12 +3,12 @@
 use async_graphql::ServerError;
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderValue, Response, StatusCode, header},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use schema::{error::Error, error_code::ErrorCode};
 
-use super::{auth::Meter, body_keys::BodyKeys, projection::write_text};
+use super::{body_keys::BodyKeys, projection::write_text};
 
 /// An error in REST form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,30 +28,23 @@ pub struct Fault {
 impl Fault {
     /// Converts an error. A server fault is logged here and gets a fixed message.
     #[must_use]
-    pub fn from_error(error: &Error, now: DateTime<Utc>) -> Self {
+    pub fn from_error(error: &Error) -> Self {
         if let Error::Internal(source) = error {
             tracing::error!(error.source = ?source, "internal error");
         }
-        Self::new(error, now)
+        Self::new(error)
     }
 
-    fn new(error: &Error, now: DateTime<Utc>) -> Self {
+    fn new(error: &Error) -> Self {
         let allow = match error {
             Error::MethodNotAllowed { allow } => Some(allow.clone()),
-            _ => None,
-        };
-        let until_reset = || match error {
-            Error::QuotaSpent { resets_at } => {
-                let reset = DateTime::parse_from_rfc3339(resets_at).ok()?;
-                u64::try_from((reset.to_utc() - now).num_seconds()).ok()
-            }
             _ => None,
         };
         Self {
             status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code: error.code().to_owned(),
             message: error.message(),
-            retry_after: error.retry_after().or_else(until_reset),
+            retry_after: error.retry_after(),
             allow,
         }
     }
@@ -60,8 +53,8 @@ impl Fault {
     ///
     /// `keys`: those of the operation's body. `None` without errors.
     #[must_use]
-    pub fn first(errors: &[ServerError], keys: &BodyKeys, now: DateTime<Utc>) -> Option<Self> {
-        let faults = errors.iter().map(|error| Self::of_graphql(error, keys, now));
+    pub fn first(errors: &[ServerError], keys: &BodyKeys) -> Option<Self> {
+        let faults = errors.iter().map(|error| Self::of_graphql(error, keys));
         faults.min_by_key(|fault| match fault.status.as_u16() {
             401 => 0,
             403 => 1,
@@ -87,14 +80,18 @@ impl Fault {
 
     /// An error of a resolver, which was logged when it was raised. REST callers know its field by its key. Any other
     /// is the executor's and a server fault, because documents were validated at start and input when it was read.
-    fn of_graphql(error: &ServerError, keys: &BodyKeys, now: DateTime<Utc>) -> Self {
+    fn of_graphql(error: &ServerError, keys: &BodyKeys) -> Self {
         match error.source::<Error>() {
             Some(Error::Invalid { field, why }) => {
                 let name = field.rsplit('.').next().unwrap_or(field);
-                Self::new(&Error::invalid(keys.name(name), why), now)
+                Self::new(&Error::invalid(keys.name(name), why))
             }
-            Some(error) => Self::new(error, now),
-            None => Self::from_error(&Error::broken(error.message.clone()), now),
+            Some(Error::ForbiddenField { field, why }) => {
+                let (field, why) = (keys.name(field).to_owned(), why.clone());
+                Self::new(&Error::ForbiddenField { field, why })
+            }
+            Some(error) => Self::new(error),
+            None => Self::from_error(&Error::broken(error.message.clone())),
         }
     }
 }
@@ -165,15 +162,6 @@ pub fn refuse(fault: &Fault, now: DateTime<Utc>) -> Response<Body> {
     response
 }
 
-/// Adds the headers of the caller's remaining quota.
-pub fn add_meter(response: &mut Response<Body>, meter: &Meter) {
-    for (name, value) in meter.headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,25 +181,19 @@ mod tests {
             graphql(Error::invalid("input.kpiGoal", "must be positive")),
             graphql(Error::forbidden("No.")),
         ];
-        assert_eq!(Fault::first(&errors, &BodyKeys::default(), now()).unwrap().code, "FORBIDDEN");
-        assert_eq!(
-            Fault::first(&errors[..2], &BodyKeys::default(), now()).unwrap().message,
-            "kpi_goal: must be positive"
-        );
-        let ours = Fault::first(&errors[..1], &BodyKeys::default(), now()).unwrap();
+        assert_eq!(Fault::first(&errors, &BodyKeys::default()).unwrap().code, "FORBIDDEN");
+        assert_eq!(Fault::first(&errors[..2], &BodyKeys::default()).unwrap().message, "kpi_goal: must be positive");
+        let ours = Fault::first(&errors[..1], &BodyKeys::default()).unwrap();
         assert_eq!(ours.status, 500);
         assert!(!ours.message.contains("disk"));
-        assert_eq!(Fault::first(&[], &BodyKeys::default(), now()), None);
+        assert_eq!(Fault::first(&[], &BodyKeys::default()), None);
     }
 
     #[test]
     fn an_error_of_the_executor_is_a_server_fault_and_keeps_its_text_to_itself() {
-        let fault = Fault::first(
-            &[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)],
-            &BodyKeys::default(),
-            now(),
-        )
-        .unwrap();
+        let fault =
+            Fault::first(&[ServerError::new(r#"Failed to parse "UUID": secret path"#, None)], &BodyKeys::default())
+                .unwrap();
         assert_eq!((fault.status.as_u16(), fault.code.as_str()), (500, "INTERNAL_SERVER_ERROR"));
         assert!(!fault.message.contains("secret"), "{}", fault.message);
     }
@@ -219,16 +201,16 @@ mod tests {
     #[test]
     fn a_retry_is_named_in_seconds() {
         let limited = Error::RateLimited { retry_after: 17, limit: 30 };
-        assert_eq!(Fault::from_error(&limited, now()).retry_after, Some(17));
-        assert_eq!(Fault::first(&[graphql(limited)], &BodyKeys::default(), now()).unwrap().retry_after, Some(17));
-        let spent = Error::QuotaSpent { resets_at: "2026-03-04T05:07:07.000Z".to_owned() };
-        assert_eq!(Fault::from_error(&spent, now()).retry_after, Some(60));
-        assert_eq!(Fault::first(&[graphql(spent)], &BodyKeys::default(), now()).unwrap().retry_after, Some(60));
+        assert_eq!(Fault::from_error(&limited).retry_after, Some(17));
+        assert_eq!(Fault::first(&[graphql(limited)], &BodyKeys::default()).unwrap().retry_after, Some(17));
+        let spent = Error::QuotaSpent { resets_at: "2026-03-04T05:07:07.000Z".to_owned(), retry_after: 60 };
+        assert_eq!(Fault::from_error(&spent).retry_after, Some(60));
+        assert_eq!(Fault::first(&[graphql(spent)], &BodyKeys::default()).unwrap().retry_after, Some(60));
     }
 
     #[test]
     fn bodies_are_those_of_the_contract() {
-        let fault = Fault::from_error(&Error::unauthenticated("API key is missing or not valid"), now());
+        let fault = Fault::from_error(&Error::unauthenticated("API key is missing or not valid"));
         let body = String::from_utf8(fault_body(&fault, now())).unwrap();
         assert_eq!(
             body,

@@ -84,6 +84,8 @@ pub enum Step {
     OmitNull,
     /// `@nonNull`: described as never null.
     NonNull,
+    /// `@orElse(number:)`: in place of null.
+    OrElse(i64),
 }
 
 impl Shape {
@@ -224,6 +226,7 @@ impl Step {
     fn apply(&self, value: Value) -> Value {
         match (self, value) {
             (step, Value::List(items)) => Value::List(items.into_iter().map(|item| step.apply(item)).collect()),
+            (Self::OrElse(number), Value::Null) => Value::from(*number),
             (Self::Percent, Value::Number(number)) => rounded(number.as_f64().map(|ratio| ratio * 100.0), 1),
             (Self::Round(digits), Value::Number(number)) => rounded(number.as_f64(), *digits),
             (step, Value::Enum(name)) => step.spell(&name),
@@ -239,7 +242,7 @@ impl Step {
             Self::Title => super::rest_names::title(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
             Self::FirstWord => text.split_whitespace().next().unwrap_or_default().to_owned(),
-            Self::Percent | Self::Round(_) | Self::OmitNull | Self::NonNull => text.to_owned(),
+            Self::Percent | Self::Round(_) | Self::OmitNull | Self::NonNull | Self::OrElse(_) => text.to_owned(),
         })
     }
 }

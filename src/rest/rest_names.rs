@@ -12,8 +12,11 @@ pub const RANGES: &[(&str, &str)] = &[
 /// The GraphQL enum that REST spells by [`RANGES`].
 pub const RANGE_ENUM: &str = "RangePreset";
 
+/// The enum whose values REST spells in camelCase.
+pub const CAMEL_CASE_ENUM: &str = "UsageResource";
+
 /// Aliases of query parameters that clients still send: alias, name.
-pub const ALIASES: &[(&str, &str)] = &[("timeRange", "range")];
+pub const ALIASES: &[(&str, &str)] = &[("timeRange", "range"), ("teamId", "team_id")];
 
 /// `websiteId` becomes `website_id`.
 #[must_use]
@@ -71,7 +74,11 @@ pub fn choices(name: &str, values: &[String]) -> Vec<(String, String)> {
             .map(|(range, preset)| ((*range).to_owned(), (*preset).to_owned()))
             .collect();
     }
-    let spell = if name == EVENT_ENUM { event } else { str::to_ascii_lowercase };
+    let spell: fn(&str) -> String = match name {
+        EVENT_ENUM => event,
+        CAMEL_CASE_ENUM => |value| camel(&value.to_ascii_lowercase()),
+        _ => str::to_ascii_lowercase,
+    };
     values.iter().map(|value| (spell(value), value.clone())).collect()
 }
 

@@ -6,6 +6,7 @@
 //! - `@constant(value:)` on `__typename` returns the value, a boolean, number or string.
 //! - `@walk(cursor:)` on `pageInfo` is not shown; the adapter fetches further pages with that variable until the last.
 //! - `@optional` on a leaf omits it if it is null.
+//! - `@orElse(number:)` on a leaf replaces null, where the contract shows numbers only.
 //! - `@nonNull` on a leaf that is null only beside an error describes it as never null: REST then answers the error.
 //! - `@spell(as:)`, `@firstWord`, `@percent`, `@round(digits:)` and `@prefix(with:)` change leaves, in the order written.
 
@@ -263,7 +264,7 @@ fn own<'a>(directives: &'a [Positioned<Directive>], fitting: &[&str]) -> Result<
 }
 
 fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
-    own(directives, &["spell", "firstWord", "percent", "round", "prefix", "optional", "nonNull"])?
+    own(directives, &["spell", "firstWord", "percent", "round", "prefix", "optional", "nonNull", "orElse"])?
         .into_iter()
         .map(|directive| {
             let mut arguments = Arguments::from_directive(directive);
@@ -272,6 +273,7 @@ fn steps(directives: &[Positioned<Directive>]) -> Result<Vec<Step>, String> {
                 "firstWord" => Step::FirstWord,
                 "optional" => Step::OmitNull,
                 "nonNull" => Step::NonNull,
+                "orElse" => Step::OrElse(arguments.integer("number")?.ok_or("@orElse needs `number`")?),
                 "prefix" => Step::Prefix(arguments.text("with")?.ok_or("@prefix needs `with`")?),
                 "round" => {
                     let digits = arguments.integer("digits")?.unwrap_or(2);

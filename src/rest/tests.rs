@@ -10,8 +10,11 @@ use async_graphql::parser::types::{BaseType, Type};
 use axum::{Router, body::Body, http::HeaderMap, http::Request};
 use serde_json::json;
 
-use super::{Auth, Gate, Meter, Pass, Refusal, Rest, Shell};
-use crate::test_server::{Does, Got, INDEX, Server, send};
+use super::{Auth, Gate, Pass, Refusal, Rest, Shell};
+use crate::{
+    rate_limit::Meter,
+    test_server::{Does, Got, INDEX, Server, send},
+};
 
 /// The documents of the External API.
 const EXTERNAL: &str = include_str!("../../schema/rest/external.graphql");
@@ -151,7 +154,17 @@ struct Spent;
 #[async_trait::async_trait]
 impl Gate for Spent {
     async fn admit(&self, _: &HeaderMap, _: Option<IpAddr>, _: Auth) -> Result<Pass, Refusal> {
-        let meter = Some(Meter::unlimited("2026-03-04T05:06:07Z".parse().unwrap(), 7, 9));
+        let now = "2026-03-04T05:06:07Z".parse().unwrap();
+        let meter = Some(Meter {
+            limit: 30,
+            remaining: 0,
+            resets_at: now,
+            monthly: 7,
+            monthly_limit: 10_000,
+            monthly_resets_at: now,
+            total: 9,
+            now,
+        });
         Err(Refusal { error: Error::RateLimited { retry_after: 17, limit: 30 }, meter })
     }
 }
@@ -172,7 +185,7 @@ async fn without_a_credential_nothing_else_is_said() {
     let spent = rest(&[EXTERNAL]).router(Shell { gate: Arc::new(Spent), ..server.shell() });
     let got = server.get(&spent, "/api/external/v1/usage").await;
     assert_eq!((got.status, got.header("retry-after")), (429, "17"));
-    assert_eq!(got.header("x-ratelimit-limit"), "120");
+    assert_eq!(got.header("x-ratelimit-limit"), "30");
 }
 
 #[tokio::test]

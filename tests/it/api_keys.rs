@@ -177,3 +177,99 @@ async fn a_key_goes_with_its_website() {
     app.ports.changes.mark(&[owner.team.parse().unwrap()], &[id]);
     assert_eq!(works(&app, secret).await, 401);
 }
+
+async fn gql(app: &TestApp, caller: &Person, input: Value) -> Value {
+    let query = "mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { secret apiKey { scopes allowedOrigins allowedNetworks expiresAt } } }";
+    app.token(&caller.token).gql(query, json!({ "input": input })).await
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let site = app.website(&owner, "shop.example", "UTC").await;
+    let asked = format!("{{ website(id: \"{site}\") {{ trackingCode }} }}");
+    let answer = app.token(&owner.token).gql(&asked, json!({})).await;
+    let code = answer["data"]["website"]["trackingCode"].clone();
+    let batch = json!({ "trackingCode": code, "events": [] });
+    let rename =
+        "mutation($id: ID!) { websiteUpdateGeneral(websiteId: $id, input: { name: \"B\" }) { website { name } } }";
+    let make_key = "mutation { apiKeyCreate(input: { name: \"C\" }) { secret } }";
+    for (scopes, reads, sends, changes) in [
+        (Value::Null, true, true, false),
+        (json!(["READ"]), true, false, false),
+        (json!(["INGEST"]), false, true, false),
+        (json!(["MANAGE"]), true, false, true),
+        (json!(["MANAGE", "INGEST"]), true, true, true),
+    ] {
+        let made = gql(&app, &owner, json!({ "name": "A", "scopes": scopes })).await;
+        let key = made["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        let (status, _) = app.key(&key).get(&format!("/api/external/v1/websites/{site}")).await;
+        assert_eq!(status, if reads { 200 } else { 403 }, "{scopes}");
+        let (status, body) = send(&app.key(&key), Method::POST, "/api/v1/events", Some(batch.clone())).await;
+        assert_eq!(status, if sends { 200 } else { 403 }, "{scopes}: {body}");
+        let answer = app.key(&key).gql(rename, json!({ "id": site })).await;
+        let name = &answer["data"]["websiteUpdateGeneral"]["website"]["name"];
+        assert_eq!(*name == "B", changes, "{scopes}: {answer}");
+        let answer = app.key(&key).gql(make_key, json!({})).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "no key makes another: {answer}");
+    }
+    let made = gql(&app, &owner, json!({ "name": "A", "scopes": [] })).await;
+    assert_eq!(made["errors"][0]["extensions"]["field"], "scopes", "{made}");
+    let audit = "{ viewer { defaultTeam { auditLog(first: 1) { nodes { actor } } } } }";
+    let answer = app.token(&owner.token).gql(audit, json!({})).await;
+    assert!(
+        answer["errors"].is_null() || answer["errors"][0]["extensions"]["code"] != "INTERNAL_SERVER_ERROR",
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_ends_and_is_used_from_where_it_may() {
+    let app = TestApp::new().await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let made = gql(&app, &owner, json!({ "name": "A", "expiresAt": "2026-03-04T06:06:07Z" })).await;
+    let key = made["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let status = async |key: &str, origin: &str| {
+        let request = app.key(key).request(Method::GET, "/api/external/v1/websites");
+        let request = if origin.is_empty() { request } else { request.header("origin", origin) };
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(&key, "").await, 200);
+    app.pass(Duration::minutes(61));
+    assert_eq!(status(&key, "").await, 401);
+    let made = gql(&app, &owner, json!({ "name": "A", "expiresAt": NOW })).await;
+    assert_eq!(made["errors"][0]["extensions"]["field"], "expiresAt", "an end in the past: {made}");
+
+    let made = gql(&app, &owner, json!({ "name": "A", "allowedOrigins": ["https://Shop.example"] })).await;
+    let key = made["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    assert_eq!(made["data"]["apiKeyCreate"]["apiKey"]["allowedOrigins"], json!(["https://shop.example"]));
+    let heard = [
+        status(&key, "https://shop.example").await,
+        status(&key, "https://evil.example").await,
+        status(&key, "").await,
+    ];
+    assert_eq!(heard, [200, 403, 403]);
+
+    for (networks, expected) in [(json!(["203.0.113.0/24"]), 403), (json!(["203.0.113.0/24", "127.0.0.0/8"]), 200)] {
+        let made = gql(&app, &owner, json!({ "name": "A", "allowedNetworks": networks })).await;
+        let key = made["data"]["apiKeyCreate"]["secret"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        assert_eq!(status(&key, "").await, expected, "{networks}");
+        let answer = app.key(&key).gql("{ apiUsage { name } }", json!({})).await;
+        assert_eq!(answer["data"]["apiUsage"]["name"] == "A", expected == 200, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_has_its_country() {
+    let app = TestApp::with(|flags| flags.trusted_proxies = Some(vec!["127.0.0.1".into()])).await;
+    let owner = app.sign_up("owner@shop.example").await;
+    let key = app.api_key(&owner, None).await;
+    let request = app.key(&key).request(Method::GET, "/api/external/v1/websites").header("x-forwarded-for", "8.8.8.8");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    schema::api_key::usage::flush(&app.ports, &app.operator()).await.unwrap();
+    let asked = "{ viewer { defaultTeam { apiKeys { nodes { lastUsedAt lastUsedCountry } } } } }";
+    let answer = app.token(&owner.token).gql(asked, json!({})).await;
+    let row = &answer["data"]["viewer"]["defaultTeam"]["apiKeys"]["nodes"][0];
+    assert_eq!(*row, json!({ "lastUsedAt": NOW, "lastUsedCountry": "US" }), "{answer}");
+}

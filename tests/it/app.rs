@@ -12,7 +12,10 @@ use chrono::{DateTime, Utc};
 use entity::membership;
 use footfall::{
     App, Surroundings,
-    config::{Config, Flags, choices::SignUpSetting},
+    config::{
+        Config, Flags,
+        choices::{LimitsSetting, SignUpSetting},
+    },
     import::{Options, target},
     system::SystemIds,
 };
@@ -118,18 +121,13 @@ impl TestApp {
         Self::over(tempfile::tempdir().unwrap(), adjust).await
     }
 
+    /// An installation where plans limit something.
+    pub async fn with_plans() -> Self {
+        Self::with(|flags| flags.limits = Some(LimitsSetting::Plans)).await
+    }
+
     /// Over a folder that an earlier one has left.
     pub async fn over(folder: TempDir, adjust: impl FnOnce(&mut Flags)) -> Self {
-        Self::configured(folder, adjust, |_| {}).await
-    }
-
-    /// An installation where plans limit something, which no setting asks for yet.
-    pub async fn with_plans() -> Self {
-        let plans = |config: &mut Config| config.settings.limits = schema::ports::Limits::Plans;
-        Self::configured(tempfile::tempdir().unwrap(), |_| {}, plans).await
-    }
-
-    async fn configured(folder: TempDir, adjust: impl FnOnce(&mut Flags), change: impl FnOnce(&mut Config)) -> Self {
         let mut flags = Flags {
             data: Some(folder.path().join("data")),
             signup: Some(SignUpSetting::Open),
@@ -138,8 +136,7 @@ impl TestApp {
         };
         choose_database(&folder.path().join("data")).await;
         adjust(&mut flags);
-        let mut config = Config::layered(flags).unwrap();
-        change(&mut config);
+        let config = Config::layered(flags).unwrap();
         let now = DateTime::parse_from_rfc3339(NOW).unwrap().to_utc();
         let proof = Arc::new(Shown::default());
         let clock = Arc::new(FixedClock(Mutex::new(now)));

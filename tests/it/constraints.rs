@@ -82,6 +82,7 @@ fn fields() -> Vec<(&'static str, String, Value)> {
         ("WebsiteUpdateDomainsInput", of_site("websiteUpdateDomains"), json!({})),
         ("WebsiteUpdateRevenueInput", of_site("websiteUpdateRevenue"), json!({})),
         ("WebsiteUpdateNotificationsInput", of_site("websiteUpdateNotifications"), json!({ "preferences": {} })),
+        ("WebsiteUpdateRetentionInput", of_site("websiteUpdateRetention"), json!({})),
         ("WebsiteExcludeIpInput", of_site("websiteExcludeIp"), json!({ "ipAddress": "2001:db8::<N>" })),
         ("GoalCreateInput", of_site("goalCreate"), json!({ "name": "A<N>", "rule": { "call": { "name": "A" } } })),
         ("GoalUpdateInput", of_site("goalUpdate"), json!({ "goalId": "<GOAL>" })),
@@ -210,6 +211,9 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
             "messages" => json!({ "role": "user", "content": "A" }),
             "properties" => json!({ "property": "A", "operator": "IS", "values": ["A"] }),
             "traits" => json!({ "name": "A", "operator": "IS", "values": ["A"] }),
+            "scopes" => json!(["READ", "INGEST", "MANAGE"][index % 3]),
+            "allowedOrigins" => json!(format!("https://s{index}.example")),
+            "allowedNetworks" => json!(format!("203.0.113.{index}")),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();

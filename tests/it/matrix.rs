@@ -31,6 +31,8 @@ fn refusal(kind: Kind, on: On, min: Option<Role>, of_own_team: bool) -> Option<&
         On::Team if of_own_team => (!kind.is_user()).then_some("403"),
         _ if !kind.is_known() => Some("401"),
         On::User => (!kind.is_user()).then_some("403"),
+        // The first account is the operator's.
+        On::Operator => (kind != Kind::Owner).then_some("403"),
         On::ApiKey => kind.is_user().then_some("403"),
         On::Caller => None,
         // People talk; keys read figures.

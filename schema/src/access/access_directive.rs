@@ -14,6 +14,8 @@ pub enum On {
     Public,
     /// The signed-in user.
     User,
+    /// The installation: an account that is an operator's.
+    Operator,
     /// The API key of the request.
     ApiKey,
     /// The caller: a signed-in user or an API key.
@@ -54,6 +56,7 @@ impl Access {
         match self.on {
             On::Public => "Access: anyone.".to_owned(),
             On::User => "Access: a signed-in user.".to_owned(),
+            On::Operator => "Access: an operator of the installation.".to_owned(),
             On::ApiKey => "Access: an API key.".to_owned(),
             On::Caller => "Access: a signed-in user or an API key.".to_owned(),
             On::Node => format!("Access: {role} or above in the object's team, or the user's own account."),
@@ -77,6 +80,9 @@ macro_rules! access_line {
     };
     (USER) => {
         "\nAccess: a signed-in user."
+    };
+    (OPERATOR) => {
+        "\nAccess: an operator of the installation."
     };
     (API_KEY) => {
         "\nAccess: an API key."

@@ -11,7 +11,7 @@ impl On {
             Self::Website => Some("websiteId"),
             Self::Team => Some("teamId"),
             Self::Conversation | Self::AuthoredConversation => Some("conversationId"),
-            Self::Public | Self::User | Self::ApiKey | Self::Caller | Self::Node => None,
+            Self::Public | Self::User | Self::Operator | Self::ApiKey | Self::Caller | Self::Node => None,
         }
     }
 }
@@ -23,6 +23,7 @@ pub async fn authorize(cx: &Cx, Access { on, min, .. }: Access, field: &str, id:
     match on {
         On::Public => Ok(()),
         On::User => cx.myself().await.map(drop),
+        On::Operator => cx.installation().await.map(drop),
         On::ApiKey => cx.key().await.map(drop),
         On::Caller | On::Node => cx.caller().known().map(drop),
         On::Team => match min {

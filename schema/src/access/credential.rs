@@ -1,13 +1,17 @@
 //! Validity of credentials: digests of secrets, and the errors for credentials that do not work.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use entity::{api_key, session, user};
+use ipnet::IpNet;
 use sea_orm::EntityTrait as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Unproven;
 use crate::{
-    caller::{Caller, SignedIn},
+    caller::{Caller, RequestOrigin, SignedIn},
     error::{Error, Result},
     ports::Ports,
 };
@@ -46,7 +50,35 @@ pub(crate) async fn still_works(ports: &Ports, caller: Caller) -> Result<()> {
     }
 }
 
-/// Whether a rotated key has reached its expiry.
+/// Checks that a key may be used by this sender. Errors: `Forbidden` for an origin or a network that it does not allow.
+pub(crate) fn allows_sender(row: &api_key::Model, sender: RequestOrigin<'_>) -> Result<()> {
+    let list = |list: &'_ Value| list.as_array().is_some_and(|list| !list.is_empty());
+    let texts = |list: &'_ Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    if list(&row.allowed_origins) {
+        let is_allowed = |origin: &str| texts(&row.allowed_origins).iter().any(|one| one.eq_ignore_ascii_case(origin));
+        if !sender.origin.is_some_and(is_allowed) {
+            return Err(Error::forbidden("This API key can only be used by pages of its allowed origins."));
+        }
+    }
+    if list(&row.allowed_networks) {
+        let is_inside = |address: IpAddr| {
+            let address = address.to_canonical();
+            texts(&row.allowed_networks).iter().any(|text| match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+                (Ok(network), _) => network.contains(&address),
+                (_, Ok(one)) => one == address,
+                _ => false,
+            })
+        };
+        if !sender.address.is_some_and(is_inside) {
+            return Err(Error::forbidden("This API key can only be used from its allowed networks."));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a key has reached its expiry.
 pub(crate) fn is_over(row: &api_key::Model, now: DateTime<Utc>) -> bool {
     row.expires_at.is_some_and(|end| end <= now)
 }

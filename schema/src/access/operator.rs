@@ -12,7 +12,7 @@ use entity::{team, user, website};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{Caller, Owner, Role, Site, Standing, Team};
+use super::{Caller, Owner, Role, Site, Standing, Team, cx::Cx};
 use crate::{
     error::{Error, Result},
     ports::Ports,
@@ -71,6 +71,30 @@ impl LockFile {
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());
 
+/// Proof that the caller operates the installation: an account that is an operator's, or the command line. It opens
+/// plans and operators, and nobody's websites.
+#[derive(Debug, Clone, Copy)]
+pub struct Installation {
+    caller: Caller,
+}
+
+impl Installation {
+    /// Checks the caller of the request. Errors: `Unauthenticated`; `Forbidden` for an API key and for any other account.
+    pub(crate) async fn from_cx(cx: &Cx) -> Result<Self> {
+        let myself = cx.myself().await?;
+        if myself.user().is_operator {
+            return Ok(Self { caller: myself.caller() });
+        }
+        Err(Error::forbidden("This requires an operator of this installation."))
+    }
+
+    /// The caller.
+    #[must_use]
+    pub const fn caller(&self) -> Caller {
+        self.caller
+    }
+}
+
 impl Operator {
     /// Creates the proof. Call this only in code that a person runs on the server with access to the data folder (the
     /// command line), never while serving a request.
@@ -102,6 +126,12 @@ impl Operator {
     pub async fn team(&self, ports: &Ports, id: Uuid) -> Result<Team<Owner>> {
         let row = team::Entity::find_by_id(id).one(ports.database.reader(self)).await?;
         Team::mint(Arc::new(row.ok_or_else(|| Error::not_found("The team"))?), STANDING)
+    }
+
+    /// Proof for the installation's settings, plans and operators.
+    #[must_use]
+    pub const fn installation(&self) -> Installation {
+        Installation { caller: Caller::Operator }
     }
 
     /// The default team of the user with this e-mail address. Errors: `NotFound`.

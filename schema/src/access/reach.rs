@@ -4,7 +4,7 @@ use std::future::Future;
 
 use async_graphql::{Context, ID};
 
-use super::{AuthoredChat, Chat, Level, Myself, Site, Team, ThisKey, cx::Cx};
+use super::{AuthoredChat, Chat, Installation, Level, Myself, Site, Team, ThisKey, cx::Cx};
 use crate::error::{Error, Result};
 
 impl Cx {
@@ -33,6 +33,11 @@ impl Cx {
     /// Returns the signed-in user. Errors: `Unauthenticated`; `Forbidden` for an API key.
     pub async fn myself(&self) -> Result<Myself> {
         Myself::from_cx(self).await
+    }
+
+    /// Checks that the caller operates the installation. Errors: `Unauthenticated`, `Forbidden`.
+    pub async fn installation(&self) -> Result<Installation> {
+        Installation::from_cx(self).await
     }
 
     /// Returns the calling API key. Errors: `Unauthenticated`; `Forbidden` for a user.

@@ -218,9 +218,8 @@ impl Analytics {
     ) -> Result<BreakdownConnection> {
         check_property("property", by, property.as_deref())?;
         self.question.audience.may_ask(by)?;
-        let is_money = |order: &BreakdownOrder| {
-            matches!(order.metric, Metric::Revenue | Metric::Orders | Metric::GoalValue)
-        };
+        let is_money =
+            |order: &BreakdownOrder| matches!(order.metric, Metric::Revenue | Metric::Orders | Metric::GoalValue);
         if property.is_some() || order_by.as_ref().is_some_and(is_money) {
             self.question.audience.members_only()?;
         }

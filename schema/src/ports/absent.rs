@@ -57,6 +57,9 @@ impl Erasure for NoTraffic {
     async fn forget(&self, _: Uuid, _: &Subject) -> Result<Forgotten> {
         Err(Error::Unavailable { retry_after: 5, why: "The running server forgets people.".into() })
     }
+    async fn expire(&self, _: Uuid, _: i64) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 #[async_trait]

@@ -136,6 +136,13 @@ pub trait Sink: Send + Sync {
     /// later ones wait meanwhile.
     async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten>;
 
+    /// Deletes some of a website's events before an instant (milliseconds since 1970 UTC), oldest first, and visits that
+    /// ended before it. Returns the number of events; 0 when none are left.
+    async fn expire(&self, website: Uuid, before_ms: i64) -> Result<u64>;
+
+    /// Makes the space of deleted events available on disk again, as far as it can. Returns the size of the file, in bytes.
+    async fn compact(&self) -> Result<u64>;
+
     /// The events of all websites since an instant (milliseconds since 1970 UTC), in chronological order; the latest
     /// 100,000.
     async fn since(&self, time_ms: i64) -> Result<Vec<RecentEvent>>;

@@ -29,7 +29,7 @@ use crate::{
     connection::{self, ListOrder, Page, PageArgs, Place},
     error::{Error, Result},
     id::Kind,
-    plan::PlanName,
+    plan::{self, PlanName},
     ports::Ports,
     scalars::{EmailAddress, Instant},
     transaction::Transaction,
@@ -113,10 +113,7 @@ pub(crate) async fn room_for_member(txn: &DatabaseTransaction, ports: &Ports, te
     if active(team.id).count(txn).await? < u64::try_from(most).unwrap_or(0) {
         return Ok(());
     }
-    Err(Error::forbidden(format!(
-        "The plan {} allows at most {most} active members. Remove a member or change the plan.",
-        plan.text()
-    )))
+    Err(plan::full(plan, most, "active members", "Remove a member or change the plan."))
 }
 
 /// Starts the transaction of an invitation to sign up. Errors: `Forbidden` for a role above the caller's or a full team.

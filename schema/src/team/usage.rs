@@ -6,14 +6,18 @@ use entity::{api_key, website};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
-use super::members::active;
+use super::{
+    members::active,
+    warnings::{self, AcknowledgedWarnings, UsageWarning},
+};
 use crate::{
     access::{self, Caller, Reach as _, Role, Viewer},
     api_key::Standing,
     error::{Error, Result},
+    list::List,
     plan::{PlanLimits, PlanName},
     ports::Ports,
-    scalars::{BigInt, Instant},
+    scalars::{BigInt, Date, Instant},
 };
 
 // Vocabulary
@@ -92,8 +96,12 @@ impl TeamUsage {
         Ok(keys.iter().map(|key| Standing::of_row(ports, key, plan, self.at).monthly_requests).sum())
     }
 
-    /// Events accepted since the first day of the month.
+    /// Events accepted since the first day of the month. Where the plan limits them, those that count towards it.
     async fn events_of(&self, ports: &Ports) -> Result<u64> {
+        if self.limits(ports).events_per_month.is_some() {
+            let teams = ports.ledger.team_events(self.at).await?;
+            return Ok(teams.iter().find(|(team, _)| *team == self.team.id()).map_or(0, |(_, events)| *events));
+        }
         let websites: Vec<Uuid> = website::Entity::find()
             .select_only()
             .column(website::Column::Id)
@@ -129,8 +137,9 @@ impl TeamUsage {
         UsagePeriod { start: Instant(month_of(self.at)), end: Instant(self.at) }
     }
 
-    /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots. Events
-    /// of deleted websites do not count. Null with an error if the event store is unavailable.
+    /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots. If the plan
+    /// limits them, those that arrived in the period, as the limit counts them; otherwise those that happened in it, without
+    /// events of deleted websites. Null with an error if the event store is unavailable.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
             async { Ok(Some(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))) }.await;
@@ -161,6 +170,22 @@ impl TeamUsage {
     /// Maximum number of active members; null if unlimited.
     async fn members_limit(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<i32>> {
         Ok(self.limits(ctx.cx()?.ports()).max_members)
+    }
+
+    /// First day of the period (UTC).
+    async fn period_start(&self, ctx: &Context<'_>) -> async_graphql::Result<Date> {
+        Ok(warnings::period_start(ctx.cx()?.ports()))
+    }
+
+    /// Warnings of the period: at 80 and at 95 percent of the plan's limits, once each. Owners get them by mail too.
+    #[graphql(directive = crate::cost::list_size::apply(Some(6), None))]
+    async fn warnings(&self, ctx: &Context<'_>) -> Result<List<UsageWarning>> {
+        Ok(warnings::of_team(ctx.cx()?.ports(), &self.team).await?.into())
+    }
+
+    /// Warnings of the period that a member has acknowledged.
+    async fn acknowledged_warnings(&self, ctx: &Context<'_>) -> Result<AcknowledgedWarnings> {
+        Ok(warnings::acknowledged(&warnings::of_team(ctx.cx()?.ports(), &self.team).await?))
     }
 
     /// Number of requests in the period by all API keys of the team, including revoked keys.

@@ -1,14 +1,15 @@
 //! Changes of settings: the row, its `updatedAt` and an audit entry, in one transaction.
 
-use entity::website;
+use entity::{team, website};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _};
 use uuid::Uuid;
 
 use super::TAKEN;
 use crate::{
-    access::{Admin, Editor, Level, Site},
+    access::{Admin, Editor, Level, Owner, Site},
     audit::{self, AuditAction, Line},
     error::{Error, Result},
+    plan::{self, PlanFeature, PlanName},
     ports::Ports,
     transaction::Transaction,
 };
@@ -45,6 +46,8 @@ settings! {
     Revenue: Admin, WebsiteUpdateRevenue;
     /// Domains.
     Domains: Admin, WebsiteUpdateDomains;
+    /// How long events are kept.
+    Retention: Owner, WebsiteUpdateRetention;
     /// The proof of the domain.
     Verification: Editor, WebsiteVerifyDomain;
     /// A new IP exclusion.
@@ -111,6 +114,18 @@ impl<'a, S: Setting> Change<'a, S> {
         &self.row
     }
 
+    /// The plan of the website's team.
+    pub(crate) async fn plan(&self) -> Result<PlanName> {
+        let team = team::Entity::find_by_id(self.row.team_id).one(&self.transaction).await?;
+        let team = team.ok_or_else(|| Error::not_found("The team"))?;
+        Ok(PlanName::counting(self.ports.limits, &team.plan))
+    }
+
+    /// Errors: `Forbidden` if the plan of the website's team does not include the feature.
+    pub(crate) async fn requires(&self, feature: PlanFeature) -> Result<()> {
+        plan::require(self.plan().await?, feature)
+    }
+
     /// Commits what was written to other rows; `changed` is its schema name.
     pub(crate) async fn commit(self, changed: &[&'static str]) -> Result<Site<S::Needs>> {
         self.commit_row(Default::default(), changed).await
@@ -163,6 +178,7 @@ const COLUMNS: &[(website::Column, &str)] = &[
     (website::Column::Currency, "revenueCurrency"),
     (website::Column::WebhookSecret, "revenueWebhookSecret"),
     (website::Column::VerifiedAt, "verifiedAt"),
+    (website::Column::RetentionDays, "retentionDays"),
 ];
 
 /// Drops columns that already have the new value; names the others.

@@ -1,8 +1,12 @@
 //! Creation of websites.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use entity::website;
-use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
+use entity::{team, website};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _,
+};
+use uuid::Uuid;
 
 use super::{DOMAIN, NAME, TAKEN, Website, checked_domain, domains::TOKEN_LENGTH};
 use crate::{
@@ -11,9 +15,11 @@ use crate::{
         creation::{Creation, Outcome},
     },
     audit::{self, AuditAction, Line},
+    caller::Caller,
     constraint::Constrained,
     error::{Error, Result},
     idempotency::KEY,
+    plan::{self, PlanName},
     ports::Ports,
     scalars::TimeZone,
     team::team_meant,
@@ -65,7 +71,8 @@ pub struct NewWebsite {
 
 // Rules
 
-/// Creates a website of a team. Errors: `Invalid`, `Conflict` when the team already has the domain.
+/// Creates a website of a team. Errors: `Invalid`, `Conflict` when the team already has the domain, `Forbidden` when its
+/// plan allows no more.
 pub async fn create<R>(ports: &Ports, team: &access::Team<R>, new: NewWebsite) -> Result<Site<R>>
 where
     R: Level + access::AtLeast<Admin>,
@@ -94,8 +101,10 @@ where
         webhook_secret: Set(None),
         verification_token: Set(Some(ports.ids.secret(TOKEN_LENGTH))),
         verified_at: Set(None),
+        retention_days: Set(None),
     };
     let mut transaction = ports.begin(team).await?;
+    room_for_website(&transaction, ports, team.id(), team.caller()).await?;
     let row = row.insert(&transaction).await.map_err(|source| Error::of_write(source, TAKEN))?;
     let line = Line {
         action: AuditAction::WebsiteCreate,
@@ -109,6 +118,22 @@ where
     transaction.created(id).await?;
     transaction.commit_changing(&[team.id()], &[id]).await?;
     team.site(row)
+}
+
+/// Errors: `Forbidden` if the team's plan does not allow more websites. The command line is not limited.
+async fn room_for_website(txn: &DatabaseTransaction, ports: &Ports, team: Uuid, caller: Caller) -> Result<()> {
+    if caller == Caller::Operator {
+        return Ok(());
+    }
+    // Read under the write lock, so that concurrent creations count each other.
+    let row = team::Entity::find_by_id(team).one(txn).await?.ok_or_else(|| Error::not_found("The team"))?;
+    let plan = PlanName::counting(ports.limits, &row.plan);
+    let Some(most) = plan.limits().max_websites else { return Ok(()) };
+    let websites = website::Entity::find().filter(website::Column::TeamId.eq(team)).count(txn).await?;
+    if websites < u64::try_from(most).unwrap_or(0) {
+        return Ok(());
+    }
+    Err(plan::full(plan, most, "websites", "Delete a website or change the plan."))
 }
 
 // Graph

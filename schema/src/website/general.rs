@@ -14,10 +14,11 @@ use crate::{
     access::{Editor, On, Reach as _, Role, Site, access_directive},
     constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
+    plan::PlanFeature,
     ports::Ports,
     scalars::{HexColor, TimeZone},
     text,
-    website_row::{ALLOW_LOCALHOST, PUBLIC_DETAILS, PUBLIC_REALTIME},
+    website_row::{ALLOW_LOCALHOST, HEATMAPS, PUBLIC_DETAILS, PUBLIC_REALTIME, SESSION_REPLAY},
 };
 
 // Vocabulary
@@ -25,7 +26,8 @@ use crate::{
 /// Changes to a website's general settings. Omitted fields stay unchanged.
 #[derive(InputObject, Debug, Clone, Default)]
 pub struct WebsiteUpdateGeneralInput {
-    /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Cannot be null.
+    /// Host name, such as `shop.example`. A new one is unverified until `websiteVerifyDomain`. Changing it requires ADMIN.
+    /// Cannot be null.
     #[graphql(directive = Constrained::apply(DOMAIN.not_null()))]
     pub domain: MaybeUndefined<String>,
     /// Name, 1 to 100 characters. Cannot be null.
@@ -58,7 +60,7 @@ pub struct WebsiteUpdateGeneralInput {
     #[graphql(directive = Constrained::apply(Constraint::NOT_NULL))]
     pub settings: MaybeUndefined<WebsiteSettingsInput>,
     /// Host names that can send events instead of `domain`, at most 100; `*.` matches every subdomain. `[]` clears the
-    /// list. Cannot be null.
+    /// list. Changing it requires ADMIN. Cannot be null.
     #[graphql(directive = Constrained::apply(DOMAINS.not_null()))]
     pub allowed_domains: MaybeUndefined<Vec<String>>,
 }
@@ -102,7 +104,26 @@ pub(crate) fn checked_domains(field: &str, domains: &[String]) -> Result<Vec<Str
     Ok(checked)
 }
 
-/// Applies the changes of the input. Errors: `Invalid`, `Conflict` when the team already has the domain.
+/// Errors: `ForbiddenField` for an editor who changes what `websiteUpdateDomains` reserves for admins.
+fn admins_only(site: &Site<Editor>, row: &website::Model, given: &website::ActiveModel) -> Result<()> {
+    if site.role() >= Role::Admin {
+        return Ok(());
+    }
+    let is_new_domain = given.domain.is_set() && *given.domain.as_ref() != row.domain;
+    let is_new_list = given.allowed_domains.is_set() && *given.allowed_domains.as_ref() != row.allowed_domains;
+    let field = match (is_new_domain, is_new_list) {
+        (true, _) => "domain",
+        (false, true) => "allowedDomains",
+        (false, false) => return Ok(()),
+    };
+    Err(Error::ForbiddenField {
+        field: field.to_owned(),
+        why: format!("changing it requires the role admin or above on this website (yours is {})", site.role().name()),
+    })
+}
+
+/// Applies the changes of the input. `domain` and `allowedDomains` are for admins. Errors: `Invalid`, `Conflict` when the
+/// team already has the domain, `Forbidden` for what the role or the plan does not include.
 pub async fn update_general(
     ports: &Ports,
     site: &Site<Editor>,
@@ -148,6 +169,12 @@ pub async fn update_general(
     ];
     let switches = settings::given(&[&own[..], &switches[..]].concat())?;
     let change = Change::<General>::begin(ports, site).await?;
+    admins_only(site, change.row(), &row)?;
+    for (switch, feature) in [(SESSION_REPLAY, PlanFeature::SessionReplay), (HEATMAPS, PlanFeature::Heatmaps)] {
+        if switches.contains(&(switch, true)) && !switch.of(change.row()) {
+            change.requires(feature).await?;
+        }
+    }
     let mut switched = Vec::new();
     if let Some((settings, names)) = settings::with_switches(change.row(), &switches) {
         row.settings = Set(settings);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use entity::{goal, ip_exclusion, path_exclusion, webhook, website};
+use entity::{goal, ip_exclusion, path_exclusion, team, webhook, website};
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use uuid::Uuid;
 
@@ -12,7 +12,8 @@ use crate::{
     error::Result,
     goal::{definitions, rule::Goals},
     occurrence::Subscription,
-    ports::Ports,
+    plan::PlanName,
+    ports::{Limits, Ports},
     traffic::{Rules, Senders},
     website::revenue::RevenueProvider,
     website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
@@ -93,9 +94,18 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
         goals.entry(row.website_id).or_default().push(row);
     }
     let subscribers = subscribers(ports, operator, &rows, which).await?;
+    let mut limits: HashMap<Uuid, u64> = HashMap::new();
+    if ports.limits == Limits::Plans {
+        let of_rows = of(&|_| Condition::all().add(team::Column::Id.is_in(rows.iter().map(|row| row.team_id))));
+        for row in team::Entity::find().filter(of_rows).all(ports.database.reader(operator)).await? {
+            let limit = PlanName::counting(ports.limits, &row.plan).limits().events_per_month;
+            limits.extend(limit.map(|limit| (row.id, u64::try_from(limit.0).unwrap_or(0))));
+        }
+    }
     let rules = rows.into_iter().map(|row| Rules {
         subscriptions: subscriptions_of(&row, &subscribers),
         goals: goals.remove(&row.id).map(|rows| known(&rows)).unwrap_or_default(),
+        events_per_month: limits.get(&row.team_id).copied(),
         timezone: zone_of(&row),
         website: row.id,
         team: row.team_id,

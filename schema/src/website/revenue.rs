@@ -12,6 +12,7 @@ use crate::{
     access::{Admin, On, Reach as _, Role, Site, access_directive},
     constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
+    plan::PlanFeature,
     ports::Ports,
 };
 
@@ -143,7 +144,7 @@ pub(crate) fn checked_currency(field: &str, code: &str) -> Result<String> {
     Err(Error::invalid(field, "must be the ISO 4217 code of a currency in use, such as USD or EUR"))
 }
 
-/// Applies the changes of the input. Errors: `Invalid`.
+/// Applies the changes of the input. Errors: `Invalid`; `Forbidden` for a source that the plan does not include.
 pub async fn update_revenue(
     ports: &Ports,
     site: &Site<Admin>,
@@ -169,6 +170,9 @@ pub async fn update_revenue(
         && *provider != change.row().revenue_provider
     {
         row.webhook_secret = Set(None);
+    }
+    if row.revenue_provider.is_set() && change.row().revenue_provider != *row.revenue_provider.as_ref() {
+        change.requires(PlanFeature::Revenue).await?;
     }
     change.commit_row(row, &[]).await
 }

@@ -221,7 +221,9 @@ async fn the_operator_makes_accounts_where_signing_up_is_closed_and_resets_passw
     }
     assert_eq!(operator.site(&app.ports, "other.example").await.unwrap_err().status(), 404);
     let (_, secret) =
-        footfall_schema::api_key::create(&app.ports, &team, "Nightly", Some(&site.lower())).await.unwrap();
+        footfall_schema::api_key::create(&app.ports, &team, "Nightly", Some(&site.lower()), Default::default())
+            .await
+            .unwrap();
     let data = app.key(&secret).ok("{ apiUsage { websiteDatabaseId } }", json!({})).await;
     assert_eq!(data["apiUsage"]["websiteDatabaseId"], json!(site.id().to_string()));
 }

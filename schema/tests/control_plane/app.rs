@@ -18,10 +18,12 @@ use schema::{
         event::Event,
         plan::{Answer, Plan},
     },
+    api_key::usage,
     auth::{caller_of_key, caller_of_token},
     background::Background,
     ports::{
-        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, NoVault, Passwords, SignUp, Tokens,
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, NoVault, Passwords, SignUp,
+        Tokens,
     },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};
@@ -258,12 +260,16 @@ pub struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Who the credential speaks for, as the HTTP layer finds out.
+    /// Who the credential speaks for, as the HTTP layer finds out. Counts a request of a key, as it does.
     pub async fn caller(&self) -> Result<Caller> {
-        match &self.credential {
-            Credential::None => Ok(Caller::Anonymous),
-            Credential::Token(token) => caller_of_token(&self.app.ports, token).await,
-            Credential::Key(key) => caller_of_key(&self.app.ports, key).await,
+        let caller = match &self.credential {
+            Credential::None => Caller::Anonymous,
+            Credential::Token(token) => caller_of_token(&self.app.ports, token).await?,
+            Credential::Key(key) => caller_of_key(&self.app.ports, key, Default::default()).await?,
+        };
+        match caller {
+            Caller::Key { id, .. } => usage::spend(&self.app.ports, id, 1).unwrap().1.map_or(Ok(caller), Err),
+            other => Ok(other),
         }
     }
 

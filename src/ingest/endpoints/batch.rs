@@ -7,7 +7,9 @@ use axum::{
 };
 use schema::{
     access::Caller,
+    api_key::usage,
     auth::caller_of_key,
+    caller::{RequestOrigin, Scopes},
     error::{Error, Result},
     traffic::Outcome,
 };
@@ -28,6 +30,7 @@ use crate::{
         rules::Site,
         submission::{Enriched, Submission},
     },
+    rate_limit::Meter,
     rest::envelope::{close, open, respond},
 };
 
@@ -115,17 +118,30 @@ impl Rejection {
 }
 
 impl Gateway {
-    /// Receives a batch. Returns the number of accepted events, and the reasons for rejecting the others.
-    pub(super) async fn batch(&self, request: Request) -> Result<Response<Body>> {
+    /// Receives a batch. Returns the number of accepted events, and the reasons for rejecting the others. `meter`: the
+    /// limits of the key, once the request is counted.
+    pub(super) async fn batch(&self, request: Request, meter: &mut Option<Meter>) -> Result<Response<Body>> {
         let (head, body) = self.opened(request)?;
         let caller = match Credential::read(&head.headers)? {
-            Credential::Key(key) => caller_of_key(&self.ports, &key).await?,
+            Credential::Key(key) => {
+                let sender = RequestOrigin { address: Some(head.address), origin: head.text(&header::ORIGIN) };
+                caller_of_key(&self.ports, &key, sender).await?
+            }
             _ => {
                 return Err(Error::unauthenticated(
                     "API key is missing or not valid. Send a key that starts with `zv_` in `Authorization: Bearer` or `X-API-Key`.",
                 ));
             }
         };
+        if let Caller::Key { id, .. } = caller
+            && let Some((standing, refused)) = usage::spend(&self.ports, id, 1)
+        {
+            if standing.window.spent == 1 {
+                self.ports.key_usage.used_from(id, &self.chain.enricher.place_of(head.address).country);
+            }
+            *meter = Some(Meter::of_key(&standing, self.ports.clock.now()));
+            refused.map_or(Ok(()), Err)?;
+        }
         if !is_json(&head) {
             return Err(Error::MediaType { wants: "application/json".into() });
         }
@@ -140,6 +156,9 @@ impl Gateway {
         let code = wire.tracking_code.ok_or_else(|| Error::invalid("trackingCode", "is missing"))?;
         let site =
             self.sites.by_code(&code).await?.ok_or_else(|| Error::not_found("A website with this trackingCode"))?;
+        if !matches!(caller, Caller::Key { scopes, .. } if scopes.has(Scopes::INGEST)) {
+            return Err(Error::forbidden("This API key does not have the scope INGEST, so it can't send events."));
+        }
         if !reaches(&caller, &site) {
             return Err(Error::forbidden("This API key doesn't have access to this website."));
         }

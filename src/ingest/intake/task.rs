@@ -26,6 +26,7 @@ use crate::{
         occurrences::occurrences,
         open_visit::Sign,
         progress::State,
+        quotas::TeamEvents,
         seen::{Seen, key_of},
         submission::{Enriched, VisitorKey},
     },
@@ -53,6 +54,7 @@ pub struct Sequencer {
     visitors: Visitors,
     /// Deleted websites. Beacons in flight may still arrive.
     gone: FxHashSet<Uuid>,
+    team_events: TeamEvents,
 }
 
 impl Sequencer {
@@ -74,7 +76,14 @@ impl Sequencer {
             visitors.heard(key, &Sign::from(event), &mut Before::default());
         }
         let gone = FxHashSet::default();
-        (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone }, state)
+        let team_events = TeamEvents::default();
+        (Self { clock, hub, state: Arc::clone(&state), most_bytes, seen, visitors, gone, team_events }, state)
+    }
+
+    /// The same, with the stored counts of limited teams.
+    #[must_use]
+    pub fn with_team_events(self, team_events: TeamEvents) -> Self {
+        Self { team_events, ..self }
     }
 
     /// The handle for endpoints, and the task that writes what they submit.
@@ -210,6 +219,7 @@ impl Sequencer {
         undo: &mut Undo,
     ) -> Result<()> {
         let mut waits = self.state.waiting_bytes();
+        self.team_events.advance(now_ms);
         let minute = now_ms.div_euclid(60_000);
         let mut counts = Counts::default();
         let mut stored = Stored::default();
@@ -256,7 +266,9 @@ impl Sequencer {
         let Stored { events, outbox } = stored;
         let outbox = self.with_room(outbox.messages());
         let (day, sealed) = (self.seen.day(), self.seen.sealed_row());
-        let group = Group { events: &events, ids: &undo.seen, day, counts, delivered: trim, sealed, outbox };
+        let team_events = self.team_events.of(&undo.teams);
+        let group =
+            Group { events: &events, ids: &undo.seen, day, counts, team_events, delivered: trim, sealed, outbox };
         let committed = journal.commit(&group).await;
         self.state.refuses.store(committed.is_err(), Ordering::Release);
         match committed {
@@ -296,7 +308,7 @@ impl Sequencer {
     }
 
     fn decide(&mut self, enriched: Enriched, undo: &mut Undo, stored: &mut Stored) -> Outcome {
-        let Enriched { event, collapse, is_named, completed, subscriptions } = enriched;
+        let Enriched { event, collapse, is_named, completed, subscriptions, quota } = enriched;
         let (website, is_bot) = (event.website, !event.bot.is_empty());
         let id = match event.visitor {
             VisitorKey::Known(visitor) => visitor,
@@ -314,6 +326,11 @@ impl Sequencer {
         if !event.kind.is_activity() && !self.visitors.is_open(visitor, event.time_ms) {
             return Outcome::NoVisit;
         }
+        // Bots and heartbeats are no part of a plan's events.
+        let quota = quota.filter(|_| !is_bot && event.kind.is_activity());
+        if quota.is_some_and(|(team, limit)| self.team_events.is_full(team, limit)) {
+            return Outcome::OverQuota;
+        }
         if is_named {
             // Also for events that are duplicates for another reason: sent again, they still are.
             self.seen.insert(key);
@@ -324,6 +341,10 @@ impl Sequencer {
             return Outcome::Duplicate;
         }
         let heard = self.visitors.heard(visitor, &Sign::from(&event), &mut undo.visitors);
+        if let Some((team, _)) = quota {
+            self.team_events.add(team);
+            undo.teams.push(team);
+        }
         let outcome = if is_bot { Outcome::Bot } else { Outcome::Accepted };
         let event = event.with_visitor(id);
         if let Some(subscriptions) = subscriptions {
@@ -356,6 +377,7 @@ impl Sequencer {
             self.seen.remove(key);
         }
         self.visitors.undo(undo.visitors);
+        undo.teams.into_iter().for_each(|team| self.team_events.undo(team));
     }
 
     /// Drops visitors who have gone and, once a minute, counts that are too old.
@@ -397,4 +419,6 @@ struct Undo {
     /// Keys of IDs, as stored in the journal.
     seen: Vec<u64>,
     visitors: Before,
+    /// The team of each counted event.
+    teams: Vec<Uuid>,
 }

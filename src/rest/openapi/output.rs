@@ -112,7 +112,7 @@ fn members(
 }
 
 fn is_described_non_null(shape: &Shape) -> bool {
-    matches!(shape, Shape::Leaf { steps, .. } if steps.contains(&Step::NonNull))
+    matches!(shape, Shape::Leaf { steps, .. } if steps.iter().any(|step| matches!(step, Step::NonNull | Step::OrElse(_))))
 }
 
 fn constant_schema(value: &GraphQl) -> Value {

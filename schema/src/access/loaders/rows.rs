@@ -18,7 +18,7 @@ use super::{
     ChatKey, GoalsOf, IpsOf, KeyRow, NotificationsOf, OfferTo, PathsOf, Reached, SiteKey, TeamKey, TeamRow, UserRow,
 };
 use crate::{
-    caller::Caller,
+    caller::{Caller, Scopes},
     error::{Error, Result},
     role::Role,
 };
@@ -42,7 +42,7 @@ fn part_of<E: EntityTrait>(team_id: E::Column, user: Uuid) -> RelationDef {
 
 impl Rows {
     /// The selected rows, each with the caller's level: that of the user's membership in the team that the column names, or
-    /// a viewer's for an API key that the function allows (given its team and, if it has one, its only website).
+    /// a viewer's or editor's for an API key that the function allows (given its team and, if it has one, its only website).
     async fn reached<E: EntityTrait>(
         &self,
         rows: Select<E>,
@@ -55,7 +55,10 @@ impl Rows {
             rows.all(&self.db).await?.into_iter().map(level).collect::<Vec<_>>()
         } else {
             let level = |row: &E::Model| match self.caller {
-                Caller::Key { team, website, .. } => allows(row, team, website).then_some(Role::Viewer.level()),
+                Caller::Key { team, website, scopes, .. } => {
+                    let role = if scopes.has(Scopes::MANAGE) { Role::Editor } else { Role::Viewer };
+                    allows(row, team, website).then_some(role.level())
+                }
                 _ => None,
             };
             let with_level = |row| {

@@ -90,7 +90,7 @@ impl IpExclusion {
 // Rules
 
 /// An address, or a network of IPv4 or IPv6. [`checked_network`] removes white space around it.
-const NETWORK: Constraint = Constraint::pattern(
+pub(crate) const NETWORK: Constraint = Constraint::pattern(
     r"^(((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])|([0-9A-Fa-f]{1,4}:){1,6}((:[0-9A-Fa-f]{1,4})|:)/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$",
 )
 .or_formats(&["ipv4", "ipv6"]);
