@@ -20,7 +20,7 @@ impl Shop {
         answer["data"]["goalCreate"]["goal"].clone()
     }
 
-    async fn sent(&self, session: &str, path: &str, changes: Value) {
+    async fn send_in(&self, session: &str, path: &str, changes: Value) {
         let visitor = json!({ "session_id": session, "visitor_id": session });
         let sent = self.send(with(with(view(path), visitor), changes)).await;
         assert_eq!(sent.status, 200, "{}", sent.body);
@@ -39,12 +39,12 @@ fn refusal(answer: &Value) -> (&str, &str) {
 #[tokio::test]
 async fn goals_count_what_happened_before_they_were_made_and_after() {
     let shop = shop().await;
-    shop.sent("visitor-1", "/pricing", json!({})).await;
-    shop.sent("visitor-1", "/thanks", json!({ "type": "event", "name": "signup", "data": { "plan": "pro" } })).await;
-    shop.sent("visitor-2", "/", json!({})).await;
-    shop.sent("visitor-2", "/", json!({ "type": "goal", "name": "newsletter", "data": { "value": 5 } })).await;
-    shop.sent("visitor-3", "/", json!({})).await;
-    shop.sent("visitor-4", "/blog/caf%c3%a9", json!({})).await;
+    shop.send_in("visitor-1", "/pricing", json!({})).await;
+    shop.send_in("visitor-1", "/thanks", json!({ "type": "event", "name": "signup", "data": { "plan": "pro" } })).await;
+    shop.send_in("visitor-2", "/", json!({})).await;
+    shop.send_in("visitor-2", "/", json!({ "type": "goal", "name": "newsletter", "data": { "value": 5 } })).await;
+    shop.send_in("visitor-3", "/", json!({})).await;
+    shop.send_in("visitor-4", "/blog/caf%c3%a9", json!({})).await;
     let totals = "totals { conversions conversionRate goalValue { amount currency } }";
     let answer = shop.until(DAY, totals, |answer| answer["totals"]["conversions"] == 1).await;
     let value = |amount: &str| json!({ "amount": amount, "currency": "USD" });
@@ -92,7 +92,7 @@ async fn goals_count_what_happened_before_they_were_made_and_after() {
     let expected = json!({ "visitors": 1, "visits": 1, "pageviews": 1, "events": 1, "conversions": 2 });
     assert_eq!(answer["totals"], expected);
 
-    shop.sent("visitor-3", "/pricing", json!({})).await;
+    shop.send_in("visitor-3", "/pricing", json!({})).await;
     let answer = shop.until(DAY, totals, |answer| answer["totals"]["conversions"] == 5).await;
     assert_eq!(answer["totals"], json!({ "conversions": 5, "conversionRate": 1.0, "goalValue": value("10") }));
 }
@@ -101,9 +101,9 @@ async fn goals_count_what_happened_before_they_were_made_and_after() {
 async fn a_goal_that_is_disabled_changed_or_deleted_counts_accordingly() {
     let shop = shop().await;
     for path in ["/a", "/b"] {
-        shop.sent("visitor-1", path, json!({})).await;
+        shop.send_in("visitor-1", path, json!({})).await;
     }
-    shop.sent("visitor-1", "/a", json!({ "type": "goal", "name": "call" })).await;
+    shop.send_in("visitor-1", "/a", json!({ "type": "goal", "name": "call" })).await;
     let conversions = async |expected: u64| {
         let answer =
             shop.until(DAY, "totals { conversions }", |answer| answer["totals"]["conversions"] == expected).await;
@@ -185,12 +185,12 @@ async fn what_a_goal_says_is_bounded() {
 async fn visitors_have_a_score_and_its_tier() {
     let shop = shop().await;
     shop.goal(page("Pricing", "PREFIX", "/pricing")).await;
-    shop.sent("visitor-1", "/", json!({ "referrer": "https://www.google.com/" })).await;
+    shop.send_in("visitor-1", "/", json!({ "referrer": "https://www.google.com/" })).await;
     for number in 0..4 {
-        shop.sent("visitor-1", &format!("/pricing/{number}"), json!({})).await;
-        shop.sent("visitor-1", "/", json!({ "type": "event", "name": format!("click {number}") })).await;
+        shop.send_in("visitor-1", &format!("/pricing/{number}"), json!({})).await;
+        shop.send_in("visitor-1", "/", json!({ "type": "event", "name": format!("click {number}") })).await;
     }
-    shop.sent("visitor-1", "/", json!({ "type": "event", "name": "scroll_milestone", "data": { "depth": 75 } })).await;
+    shop.send_in("visitor-1", "/", json!({ "type": "event", "name": "scroll_milestone", "data": { "depth": 75 } })).await;
     let selection = "totals { events averageScore } visitors { nodes { valueScore tier } }";
     let answer = shop.until(DAY, selection, |answer| answer["totals"]["events"] == 5).await;
     // Three pages that count without time, four interactions, two goals, 75 percent, organic search.

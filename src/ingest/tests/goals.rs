@@ -31,7 +31,7 @@ async fn send(works: &Works, enriched: Enriched) {
 /// What was reported so far, in order.
 async fn reported(folder: &Path) -> Vec<WebhookEvent> {
     let mut outbox = OutboxReader::open(&folder.join("journal.sqlite")).await.unwrap();
-    outbox.oldest(1_000).await.unwrap().0.iter().map(|message| message.event).collect()
+    outbox.oldest(1_000).await.unwrap().0.iter().map(|(_, message)| message.event).collect()
 }
 
 #[tokio::test]
