@@ -165,7 +165,10 @@ impl KeyUsage {
     /// Takes up a key whose row was just read, with the number of its plan. Counts that are in memory stay.
     pub(crate) fn learn(&self, row: &api_key::Model, plan: u8, now: DateTime<Utc>) {
         let mut shard = self.shard(row.id);
-        shard.entry(row.id).or_insert_with(|| Entry::new(row, plan, now)).plan = plan;
+        let entry = shard.entry(row.id).or_insert_with(|| Entry::new(row, plan, now));
+        entry.plan = plan;
+        // A key of this minute is not dropped before its request is counted.
+        entry.advance(now);
     }
 
     /// Counts `units` requests of a key that was taken up before, unless a limit does not allow them. Returns the

@@ -88,7 +88,6 @@ pub struct Mutation(
     user::email::EmailMutation,
     user::email_proof::EmailProofMutation,
     user::deletion::AccountDeletionMutation,
-    user::operators::OperatorMutation,
     session::SessionMutation,
     password::PasswordMutation,
     website::creation::WebsiteMutation,
@@ -97,7 +96,6 @@ pub struct Mutation(
     website::notifications::NotificationMutation,
     website::revenue::RevenueMutation,
     website::domains::DomainMutation,
-    website::retention::RetentionMutation,
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
@@ -105,12 +103,27 @@ pub struct Mutation(
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,
-    team::plan::TeamPlanMutation,
-    team::warnings::UsageWarningMutation,
     invitation::InvitationMutation,
     conversation::ConversationMutation,
     onboarding::OnboardingMutation,
     api_key::mutations::ApiKeyMutation,
+    PlanMutation,
+    WebhookMutations,
+);
+
+/// Mutations of plans, of what they limit, and of who sets them. A group of its own, because each object of a merged one
+/// makes resolving the objects after it one call deeper.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct PlanMutation(
+    team::plan::TeamPlanMutation,
+    team::warnings::UsageWarningMutation,
+    user::operators::OperatorMutation,
+    website::retention::RetentionMutation,
+);
+
+/// Mutations of webhooks and of the people they report, a group like [`PlanMutation`].
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct WebhookMutations(
     webhook::manage::WebhookMutation,
     webhook::delivery::DeliveryMutation,
     people::forgetting::ForgettingMutation,

@@ -8,6 +8,7 @@ use schema::{
         plan::{Answer, Asker, Basis, MetricSet, Panel, Plan},
         query::{FilterOperator, Span},
     },
+    goal::rule::Goals,
     people::traits::{EMAIL, USER_ID, person_of_user},
     ports::{Events, PeopleQuery, PersonRow, Sink, Subject, TraitCondition},
 };

@@ -175,7 +175,7 @@ impl<E: Executor, A: Admit> Endpoint<E, A> {
             }
             render(self.run(asked, checking, asker, get, id).await?, offer, self.config.answer_bytes)
         };
-        let mut response = match self.counted(&caller, ran.await).await {
+        let mut response = match self.counted(&caller, Box::pin(ran).await).await {
             Ok(response) => response,
             Err(refusal) => refuse(&refusal, offer, id),
         };
