@@ -13,6 +13,7 @@ pub mod cost;
 pub mod database;
 pub mod error;
 pub mod error_code;
+pub mod goal_rule;
 pub mod id;
 pub mod idempotency;
 pub mod key_usage;
@@ -33,7 +34,6 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod conversation;
-pub mod goal;
 pub mod host;
 pub mod invitation;
 mod known_network;
@@ -94,7 +94,7 @@ pub struct Mutation(
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
-    goal::GoalMutation,
+    website::goals::GoalMutation,
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,

@@ -9,7 +9,6 @@ use crate::{
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
     error::{Error, Result},
-    goal::Goal,
     id::{Kind, split_global},
     list::List,
     team::{Membership, Team},
@@ -17,6 +16,7 @@ use crate::{
     website::{
         Website,
         exclusions::{self, IpExclusion, PathExclusion},
+        goals::{self, Goal},
     },
 };
 
@@ -79,7 +79,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::Conversation => Node::Conversation(Conversation(cx.chat(field, id).await?)),
         Kind::ConversationMessage => Node::ConversationMessage(crate::conversation::messages::find(cx, uuid).await?),
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
-        Kind::Goal => Node::Goal(crate::goal::find(cx, field, uuid).await?),
+        Kind::Goal => Node::Goal(goals::find(cx, field, uuid).await?),
     })
 }
 

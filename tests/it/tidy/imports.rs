@@ -18,6 +18,7 @@ const GROUND: [&[&str]; 5] = [
     &[
         "analytics::event",
         "analytics::event_kind",
+        "analytics::path",
         "analytics::plan",
         "analytics::query",
         "attempts",
@@ -27,6 +28,7 @@ const GROUND: [&[&str]; 5] = [
         "connection",
         "constraint",
         "cost",
+        "goal_rule",
         "host",
         "id",
         "idempotency",
