@@ -14,6 +14,7 @@ pub mod database;
 pub mod delivery_queue;
 pub mod error;
 pub mod error_code;
+pub mod goal_rule;
 pub mod id;
 pub mod idempotency;
 pub mod key_usage;
@@ -35,7 +36,6 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod conversation;
-pub mod goal;
 pub mod host;
 pub mod invitation;
 mod known_network;
@@ -99,7 +99,7 @@ pub struct Mutation(
     website::exclusions::ip::IpExclusionMutation,
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
-    goal::GoalMutation,
+    website::goals::GoalMutation,
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,

@@ -9,7 +9,6 @@ use crate::{
     audit::AuditEntry,
     conversation::{Conversation, messages::ConversationMessage},
     error::{Error, Result},
-    goal::Goal,
     id::{Kind, split_global},
     list::List,
     people::Person,
@@ -19,6 +18,7 @@ use crate::{
     website::{
         Website,
         exclusions::{self, IpExclusion, PathExclusion},
+        goals::{self, Goal},
     },
 };
 
@@ -90,7 +90,7 @@ async fn find(cx: &Cx, field: &str, id: &str) -> Result<Node> {
         Kind::PathExclusion => Node::PathExclusion(exclusions::path::find(cx, field, uuid).await?),
         Kind::Webhook => Node::Webhook(crate::webhook::find(cx, uuid).await?),
         Kind::WebhookDelivery => Node::WebhookDelivery(crate::webhook::delivery::find(cx, uuid).await?),
-        Kind::Goal => Node::Goal(crate::goal::find(cx, field, uuid).await?),
+        Kind::Goal => Node::Goal(goals::find(cx, field, uuid).await?),
     })
 }
 

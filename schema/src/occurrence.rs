@@ -75,7 +75,7 @@ impl WebhookEvent {
 }
 
 /// An amount of money.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
     /// Millionths of a unit.
     pub micros: i64,

@@ -20,7 +20,7 @@ use crate::{
     cost::first_of,
     error::{Error, Result},
     error_code::{ErrorCode, errors},
-    goal::rule::Goals,
+    goal_rule::Goals,
     list::List,
     ports::Ports,
     scalars::{BigInt, Instant},

@@ -10,7 +10,7 @@ use entity::website;
 use uuid::Uuid;
 
 use crate::{
-    goal::rule::Goals,
+    goal_rule::Goals,
     occurrence::Subscription,
     website::revenue::RevenueProvider,
     website_row::{ALLOW_LOCALHOST, domains_of},

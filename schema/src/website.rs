@@ -16,7 +16,6 @@ use crate::{
     constraint::Constraint,
     database::Proof,
     error::{Error, Result},
-    goal::{self, Goal},
     id::Kind,
     list::List,
     people::{self, PersonConnection, PersonFilterInput},
@@ -35,6 +34,7 @@ pub mod deletion;
 pub mod domains;
 pub mod exclusions;
 pub mod general;
+pub mod goals;
 pub mod ingest;
 pub mod ingest_rules;
 pub mod members;
@@ -44,6 +44,7 @@ pub mod revenue;
 pub mod settings;
 
 pub use creation::{NewWebsite, create};
+use goals::Goal;
 use ingest::Ingest;
 use settings::WebsiteSettings;
 
@@ -400,14 +401,14 @@ impl Website {
             filters: filters.unwrap_or_default(),
             compare,
             bots: include_bots,
-            goals: goal::definitions(&cx.loaders().goals(&self.0).await?)?,
+            goals: goals::definitions(&cx.loaders().goals(&self.0).await?)?,
         };
         Ok(Analytics::new(Question::from_input(cx.ports(), &self.0, asked).await?))
     }
 
     /// Goals of the website, oldest first, at most 100.
     #[doc = access_line!(WEBSITE, VIEWER)]
-    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(Some(goal::MAX_GOALS), None))]
+    #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Viewer), None), directive = crate::cost::list_size::apply(Some(goals::MAX_GOALS), None))]
     async fn goals(&self, ctx: &Context<'_>) -> async_graphql::Result<List<Goal>> {
         let site = self.0.member()?;
         let rows = ctx.cx()?.loaders().goals(&self.0).await?;

@@ -236,6 +236,7 @@ impl Play<'_> {
             screen: Arc::clone(&self.person.screen),
             language: Arc::clone(&self.person.language),
             properties: shared(&properties),
+            goals: kind.is_conversion().into(),
             ..Event::new(scene.website, id, self.time_ms, self.person.visitor, kind)
         });
     }

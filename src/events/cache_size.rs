@@ -11,7 +11,8 @@ pub(super) fn cache_size(basis: &Basis, panel: &Panel, answer: &Answer) -> u32 {
 }
 
 fn of_basis(basis: &Basis) -> usize {
-    basis.filters.iter().flat_map(|filter| &filter.values).map(|value| 64 + value.len()).sum()
+    let filters: usize = basis.filters.iter().flat_map(|filter| &filter.values).map(|value| 64 + value.len()).sum();
+    filters + basis.goals.bytes()
 }
 
 fn of_panel(panel: &Panel) -> usize {

@@ -420,6 +420,9 @@ mod tests {
         for table in ["events", "visits"] {
             connection.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN bot")).unwrap();
         }
+        for column in ["goals", "scroll"] {
+            connection.execute_batch(&format!("ALTER TABLE events DROP COLUMN {column}")).unwrap();
+        }
         create(&connection).unwrap();
         assert_eq!(["events", "visits"].map(|table| columns(&connection, table)), expected);
         appended(&connection, &event());

@@ -8,7 +8,7 @@ use schema::{
         plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
         query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection, Span},
     },
-    goal::rule::Goals,
+    goal_rule::Goals,
     ports::Events,
 };
 use uuid::Uuid;
@@ -299,4 +299,20 @@ async fn several_event_filters_are_one_pass() {
     let plan = Plan { asker: Asker::Anonymous, basis, panels };
     let expected = recount(&events, &plan.basis, &|_, _| Some(String::new()), false).remove("").unwrap();
     assert_eq!(store.ask(&plan).await.unwrap(), [Answer::Totals(expected)]);
+}
+
+#[tokio::test]
+async fn a_pattern_that_is_none_is_the_callers_fault() {
+    let store = store(None);
+    store.append(traffic(15), i64::MAX).await.unwrap();
+    let filters = vec![filter(Dimension::Page, FilterOperator::Matches, &["((("])];
+    let basis =
+        Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false, goals: Goals::default() };
+    let plan = Plan {
+        asker: Asker::Anonymous,
+        basis,
+        panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }],
+    };
+    let error = store.ask(&plan).await.unwrap_err();
+    assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");
 }

@@ -8,7 +8,11 @@ use schema::{
         plan::{Answer, Asker, Basis, MetricSet, Panel, Plan},
         query::{Dimension, FilterOperator, Metric, SortDirection, Span},
     },
-    goal::{index::GoalIndex, path_pattern::checked_regex, rule::Goals},
+    goal_rule::{
+        Goals,
+        index::GoalIndex,
+        path_pattern::{PathPattern, PathRegex, checked_regex},
+    },
     ports::Events as _,
 };
 
@@ -144,7 +148,7 @@ async fn both_engines_read_a_regular_expression_alike() {
         ["/", "/a", "/a%b", "/a_b", "/axb", "/Pricing", "/2026/x.html", "/ab/cd/", "//ab", "/a#/b-c", "/x~y", "*"];
     for pattern in patterns {
         assert!(checked_regex("pattern", pattern).is_ok(), "{pattern}");
-        let rule = schema::goal::path_pattern::PathPattern::Regex(schema::goal::path_pattern::PathRegex::new(pattern));
+        let rule = PathPattern::Regex(PathRegex::new(pattern));
         for path in paths {
             let query = format!("SELECT {}", dialect::matches("?", "?"));
             let found: bool = reader.query_row(&query, [path, pattern], |row| row.get(0)).unwrap();

@@ -8,7 +8,7 @@ use schema::{
         plan::{Answer, Asker, Basis, MetricSet, Panel, Plan},
         query::{FilterOperator, Span},
     },
-    goal::rule::Goals,
+    goal_rule::Goals,
     people::traits::{EMAIL, USER_ID, person_of_user},
     ports::{Events, PeopleQuery, PersonRow, Sink, Subject, TraitCondition},
 };
@@ -224,7 +224,8 @@ async fn forgotten_everywhere(subject: Subject) {
     let metrics: MetricSet = ALL.into_iter().collect();
     for website in [SITE, OTHER_SITE] {
         let span = Span { start_ms: START - HOUR, end_ms: START + 400 * HOUR };
-        let basis = Basis { website, span, filters: vec![], currency: "EUR".into(), bots: true, goals: Goals::default() };
+        let basis =
+            Basis { website, span, filters: vec![], currency: "EUR".into(), bots: true, goals: Goals::default() };
         let plan = Plan { asker: Asker::Anonymous, basis: basis.clone(), panels: vec![Panel::Totals { metrics }] };
         let Answer::Totals(totals) = store.ask(&plan).await.unwrap().remove(0) else { panic!() };
         if website == SITE {

@@ -8,7 +8,7 @@ use schema::{
         plan::{After, Answer, Asker, Basis, MetricSet, Panel, Plan, Sums},
         query::{Dimension, FilterInput, FilterOperator, Metric, Scope, SortDirection, Span},
     },
-    goal::rule::Goals,
+    goal_rule::Goals,
     ports::Events,
 };
 use uuid::Uuid;
@@ -405,22 +405,6 @@ async fn a_repeated_question_is_remembered_until_the_website_changes() {
         panic!()
     };
     assert_eq!(after.pageviews, before.pageviews + 1);
-}
-
-#[tokio::test]
-async fn a_pattern_that_is_none_is_the_callers_fault() {
-    let store = store(None);
-    store.append(traffic(15), i64::MAX).await.unwrap();
-    let filters = vec![filter(Dimension::Page, FilterOperator::Matches, &["((("])];
-    let basis =
-        Basis { website: SITE, span: SPAN, filters, currency: "EUR".into(), bots: false, goals: Goals::default() };
-    let plan = Plan {
-        asker: Asker::Anonymous,
-        basis,
-        panels: vec![Panel::Totals { metrics: MetricSet::NONE.with(Metric::Visits) }],
-    };
-    let error = store.ask(&plan).await.unwrap_err();
-    assert_eq!((error.code(), error.field()), ("VALIDATION_ERROR", Some("filters")), "{error:?}");
 }
 
 /// One visitor's page view and, a minute later, an event, one of them from a bot.

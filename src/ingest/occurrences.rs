@@ -1,6 +1,10 @@
 //! What an event brings about that webhooks can hear of.
 
-use schema::{analytics::event::Event, goal::rule::Completion, occurrence::Occurrence};
+use schema::{
+    analytics::event::Event,
+    goal_rule::{Completion, GoalValue},
+    occurrence::{Amount, Occurrence},
+};
 
 use super::open_visit::Heard;
 
@@ -10,10 +14,11 @@ pub fn occurrences(event: &Event, completed: Vec<Completion>, heard: Heard) -> V
     let mut all: Vec<Occurrence> = Occurrence::from_event(event).into_iter().collect();
     let first = completed.first().filter(|_| heard.converted);
     let converted = first.map(|first| Occurrence::VisitorConverted { goal: first.goal, name: first.name.clone() });
+    let amount = |value: GoalValue| Amount { micros: value.micros, currency: value.currency };
     all.extend(completed.into_iter().map(|Completion { goal, name, value }| Occurrence::GoalCompleted {
         goal,
         name,
-        value,
+        value: value.map(amount),
     }));
     all.extend(converted);
     all.extend(heard.high_value.map(|(score, seconds)| Occurrence::VisitorHighValue {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use schema::{
     analytics::path,
-    goal::index::GoalIndex,
+    goal_rule::index::GoalIndex,
     traffic::{Outcome, Rules, Senders},
 };
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schema::{analytics::event::Event, goal::rule::Completion, occurrence::Subscription, traffic::Outcome};
+use schema::{analytics::event::Event, goal_rule::Completion, occurrence::Subscription, traffic::Outcome};
 use uuid::Uuid;
 
 /// What the visitor of an event follows from. The intake decides, because only it knows which visits are open.

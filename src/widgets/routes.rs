@@ -23,7 +23,7 @@ use schema::{
         zone,
     },
     error::{Error, Result},
-    goal::rule::Goals,
+    goal_rule::Goals,
     traffic::Rules,
 };
 use serde::Deserialize;

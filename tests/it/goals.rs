@@ -190,7 +190,8 @@ async fn visitors_have_a_score_and_its_tier() {
         shop.send_in("visitor-1", &format!("/pricing/{number}"), json!({})).await;
         shop.send_in("visitor-1", "/", json!({ "type": "event", "name": format!("click {number}") })).await;
     }
-    shop.send_in("visitor-1", "/", json!({ "type": "event", "name": "scroll_milestone", "data": { "depth": 75 } })).await;
+    shop.send_in("visitor-1", "/", json!({ "type": "event", "name": "scroll_milestone", "data": { "depth": 75 } }))
+        .await;
     let selection = "totals { events averageScore } visitors { nodes { valueScore tier } }";
     let answer = shop.until(DAY, selection, |answer| answer["totals"]["events"] == 5).await;
     // Three pages that count without time, four interactions, two goals, 75 percent, organic search.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::query::{Dimension, FilterInput, Metric, SortDirection, Span};
-use crate::goal::rule::Goals;
+use crate::goal_rule::Goals;
 
 /// What all panels of a plan share. Equal values give equal results as long as the website's data does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

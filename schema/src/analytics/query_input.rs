@@ -13,7 +13,7 @@ use super::{
 use crate::{
     access::{WebsiteView, public_access::for_members},
     error::{Error, Result},
-    goal::rule::Goals,
+    goal_rule::Goals,
     ports::Ports,
 };
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     access::Operator,
     error::Result,
-    goal::{definitions, rule::Goals},
+    goal_rule::Goals,
     occurrence::Subscription,
     plan::PlanName,
     ports::{Limits, Ports},
@@ -57,7 +57,7 @@ pub async fn state(ports: &Ports, operator: &Operator) -> Result<State> {
 
 /// The goals of rows; none if one of them is of a later version, so that events are still accepted.
 fn known(rows: &[goal::Model]) -> Goals {
-    definitions(rows).unwrap_or_else(|error| {
+    super::goals::definitions(rows).unwrap_or_else(|error| {
         tracing::warn!(error.code = error.code(), "the goals of a website cannot be read");
         Goals::default()
     })

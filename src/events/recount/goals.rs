@@ -6,11 +6,10 @@ use schema::{
         plan::Basis,
         query::FilterOperator,
     },
-    goal::{
+    goal_rule::{
+        GoalDefinition, GoalValue, Goals, PropertyRule, Rule,
         path_pattern::{PathPattern, PathRegex},
-        rule::{GoalDefinition, Goals, PropertyRule, Rule},
     },
-    occurrence::Amount,
 };
 use uuid::Uuid;
 
@@ -113,7 +112,7 @@ pub fn goals() -> Goals {
             id: Uuid::from_u128(id),
             name: name.into(),
             rule,
-            value: value.map(|(micros, currency)| Amount { micros, currency: currency.into() }),
+            value: value.map(|(micros, currency)| GoalValue { micros, currency: currency.into() }),
             is_enabled,
         };
     Goals::new((1..).zip(rules).map(goal).collect())

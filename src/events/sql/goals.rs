@@ -9,10 +9,7 @@ use schema::{
         plan::MetricSet,
         query::{Dimension, FilterInput, Metric},
     },
-    goal::{
-        path_pattern::PathPattern,
-        rule::{GoalDefinition, PropertyRule, Rule, is_named_event},
-    },
+    goal_rule::{GoalDefinition, PropertyRule, Rule, is_named_event, path_pattern::PathPattern},
 };
 
 use super::{
@@ -22,14 +19,26 @@ use super::{
 };
 use crate::events::dialect;
 
-/// One way to complete a goal, as expressions over a row of `events`.
-struct Way {
-    /// Whether the event completes it.
+/// One way to complete a goal: the condition on a row of `events`, and the goal; `None` for calls that no goal is about.
+struct Way<'g> {
     condition: String,
+    goal: Option<&'g GoalDefinition>,
+}
+
+impl Way<'_> {
     /// Name of the goal.
-    name: String,
-    /// Value of the completion in the currency of the query.
-    value: String,
+    fn name(&self, statement: &mut Statement) -> String {
+        self.goal.map_or_else(|| "name".to_owned(), |goal| statement.bind(&goal.name))
+    }
+
+    /// Value of a completion in a currency.
+    fn value(&self, currency: &str, statement: &mut Statement) -> String {
+        match self.goal.and_then(|goal| goal.value.as_ref()) {
+            Some(value) if *value.currency == *currency => value.micros.to_string(),
+            Some(_) => "0".to_owned(),
+            None => format!("CASE WHEN currency = {} THEN amount_micros ELSE 0 END", statement.bind(currency)),
+        }
+    }
 }
 
 impl Compiler<'_> {
@@ -89,19 +98,11 @@ impl Compiler<'_> {
         if fact.column == "conversions" && self.has_goals() { "0" } else { fact.of_visit }
     }
 
-    fn ways(&self, statement: &mut Statement) -> Vec<Way> {
-        let currency = statement.bind(&self.basis.currency);
-        let of_event = format!("CASE WHEN currency = {currency} THEN amount_micros ELSE 0 END");
-        let mut ways: Vec<Way> = Vec::new();
-        for goal in self.basis.goals.enabled() {
-            let value = match &goal.value {
-                None => of_event.clone(),
-                Some(value) if *value.currency == *self.basis.currency => value.micros.to_string(),
-                Some(_) => "0".to_owned(),
-            };
-            ways.push(Way { condition: completes(goal, statement), name: statement.bind(&goal.name), value });
-        }
-        ways.push(Way { condition: self.other_calls(statement), name: "name".to_owned(), value: of_event });
+    fn ways(&self, statement: &mut Statement) -> Vec<Way<'_>> {
+        let goals = self.basis.goals.enabled();
+        let mut ways: Vec<Way<'_>> =
+            goals.map(|goal| Way { condition: completes(goal, statement), goal: Some(goal) }).collect();
+        ways.push(Way { condition: self.other_calls(statement), goal: None });
         ways
     }
 
@@ -135,40 +136,46 @@ impl Compiler<'_> {
 
     /// The columns `completions` and `goal_value` of events, with a leading comma.
     pub(super) fn completion_columns(&self, statement: &mut Statement) -> String {
-        let ways = self.ways(statement);
-        let any = self.completes_any(statement);
-        let sum = |of: &dyn Fn(&Way) -> String| ways.iter().map(of).collect::<Vec<_>>().join(" + ");
-        let count = sum(&|way| format!("({})::INTEGER", way.condition));
-        let value = sum(&|way| format!("(CASE WHEN {} THEN {} ELSE 0 END)::HUGEINT", way.condition, way.value));
+        let (mut count, mut value) = (Vec::new(), Vec::new());
+        for way in self.ways(statement) {
+            let worth = way.value(&self.basis.currency, statement);
+            count.push(format!("({})::INTEGER", way.condition));
+            value.push(format!("(CASE WHEN {} THEN {worth} ELSE 0 END)::HUGEINT", way.condition));
+        }
         // Most events complete nothing, which the lists tell at once.
-        let (count, value) =
-            (format!("CASE WHEN {any} THEN {count} ELSE 0 END"), format!("CASE WHEN {any} THEN {value} ELSE 0 END"));
-        format!(", {count} AS completions, {value} AS goal_value")
+        let any = self.completes_any(statement);
+        format!(
+            ", CASE WHEN {any} THEN {} ELSE 0 END AS completions, CASE WHEN {any} THEN {} ELSE 0 END AS goal_value",
+            count.join(" + "),
+            value.join(" + ")
+        )
     }
 
     /// The events that complete a goal, one row for each goal they complete: `key`, these columns, `completions`, `goal_value`.
     pub(super) fn events_by_goal(&self, columns: &str, conditions: &str, statement: &mut Statement) -> String {
-        let ways = self.ways(statement);
-        let list = |of: &dyn Fn(&Way) -> String| ways.iter().map(of).collect::<Vec<_>>().join(", ");
-        let names = list(&|way| format!("CASE WHEN {} THEN {} END", way.condition, way.name));
-        let values = list(&|way| format!("({})::HUGEINT", way.value));
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for way in self.ways(statement) {
+            names.push(format!("CASE WHEN {} THEN {} END", way.condition, way.name(statement)));
+            values.push(format!("({})::HUGEINT", way.value(&self.basis.currency, statement)));
+        }
         format!(
-            "(SELECT * FROM (SELECT unnest([{names}]) AS key, {columns}, 1 AS completions, unnest([{values}]) AS goal_value \
+            "(SELECT * FROM (SELECT unnest([{}]) AS key, {columns}, 1 AS completions, unnest([{}]) AS goal_value \
                FROM events WHERE {} AND {}{conditions}) WHERE key IS NOT NULL)",
+            names.join(", "),
+            values.join(", "),
             self.events_in_range(),
             self.completes_any(statement)
         )
     }
 
     /// Condition on a row of `events` of a filter by goal: the event completes one whose name matches.
-    pub(super) fn goal_condition(&self, filter: &FilterInput, statement: &mut Statement) -> String {
-        let ways = self.ways(statement);
-        let parts: Vec<String> = ways
-            .iter()
-            .map(|way| {
-                format!("({} AND {})", way.condition, compared(&way.name, filter.operator, &filter.values, statement))
-            })
-            .collect();
+    fn goal_condition(&self, filter: &FilterInput, statement: &mut Statement) -> String {
+        let mut parts = Vec::new();
+        for way in self.ways(statement) {
+            let name = way.name(statement);
+            let matches = compared(&name, filter.operator, &filter.values, statement);
+            parts.push(format!("({} AND {matches})", way.condition));
+        }
         format!("({})", parts.join(" OR "))
     }
 

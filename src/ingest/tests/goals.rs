@@ -1,7 +1,7 @@
 //! Goals on arrival: what is reported of them, once per visit, also across a restart.
 
 use schema::{
-    goal::rule::Completion,
+    goal_rule::Completion,
     occurrence::{Subscription, WebhookEvent},
 };
 

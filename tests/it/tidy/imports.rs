@@ -18,6 +18,7 @@ const GROUND: [&[&str]; 5] = [
     &[
         "analytics::event",
         "analytics::event_kind",
+        "analytics::path",
         "analytics::plan",
         "analytics::query",
         "attempts",
@@ -28,6 +29,7 @@ const GROUND: [&[&str]; 5] = [
         "constraint",
         "cost",
         "delivery_queue",
+        "goal_rule",
         "host",
         "id",
         "idempotency",

@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use entity::goal::Model;
 use uuid::Uuid;
 
-use super::{GoalKind, MatchKind, path_pattern::checked_regex, rule::PropertyRule, stored};
+use super::{GoalKind, MatchKind, stored};
 use crate::{
     analytics::query::{FilterOperator, PROPERTY},
     constraint::{Constrained, Constraint, not_null},
     error::{Error, Result},
+    goal_rule::{PropertyRule, path_pattern::checked_regex},
     idempotency::KEY,
     scalars::Decimal,
     text,

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    path_pattern::PathPattern,
-    rule::{Completion, GoalDefinition, Goals, Rule, completion, is_named_event},
-};
+use super::{Completion, GoalDefinition, Goals, Rule, completion, is_named_event, path_pattern::PathPattern};
 use crate::analytics::event::Event;
 
 /// Places of goals in [`Goals::all`].

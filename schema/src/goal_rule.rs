@@ -1,19 +1,28 @@
 //! What completes a goal, as a rule over one event. Nothing here reads a row or answers a request.
 
+pub mod index;
+pub mod path_pattern;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::path_pattern::PathPattern;
-use crate::{
-    analytics::{
-        event::{Event, EventKind},
-        query::FilterOperator,
-    },
-    occurrence::Amount,
+use self::path_pattern::PathPattern;
+use crate::analytics::{
+    event::{Event, EventKind},
+    query::FilterOperator,
 };
+
+/// What a completion is worth.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GoalValue {
+    /// Millionths of the currency.
+    pub micros: i64,
+    /// ISO 4217 code.
+    pub currency: Arc<str>,
+}
 
 /// A condition on a property of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,6 +72,22 @@ pub enum Rule {
     Call(Arc<str>),
 }
 
+impl Rule {
+    /// Length of its texts, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Page(PathPattern::Exact(text) | PathPattern::Prefix(text) | PathPattern::Glob(text))
+            | Self::Call(text) => text.len(),
+            Self::Page(PathPattern::Regex(regex)) => regex.text().len(),
+            Self::Event { name, properties } => {
+                let values = |rule: &PropertyRule| rule.values.iter().map(|value| 24 + value.len()).sum::<usize>();
+                let of_rule = |rule: &PropertyRule| size_of::<PropertyRule>() + rule.property.len() + values(rule);
+                name.len() + properties.iter().map(of_rule).sum::<usize>()
+            }
+        }
+    }
+}
+
 /// Whether an event of this kind can complete a goal by its name: every named event but a goal call.
 #[must_use]
 pub const fn is_named_event(kind: EventKind) -> bool {
@@ -79,7 +104,7 @@ pub struct GoalDefinition {
     /// What completes it.
     pub rule: Rule,
     /// Fixed value of a completion; `None`: the amount of the event.
-    pub value: Option<Amount>,
+    pub value: Option<GoalValue>,
     /// Whether completions count.
     pub is_enabled: bool,
 }
@@ -115,7 +140,7 @@ pub struct Completion {
     /// Name of the goal.
     pub name: Arc<str>,
     /// What it is worth.
-    pub value: Option<Amount>,
+    pub value: Option<GoalValue>,
 }
 
 /// All goals of a website, in the order they were made. A goal call whose name no goal is about, not even a disabled
@@ -147,6 +172,12 @@ impl Goals {
         self.0.iter().filter(|goal| goal.is_enabled)
     }
 
+    /// Approximate memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|goal| size_of::<GoalDefinition>() + goal.name.len() + goal.rule.bytes()).sum()
+    }
+
     /// Names of calls that goals are about, enabled or not.
     pub fn calls(&self) -> impl Iterator<Item = &Arc<str>> {
         self.0.iter().filter_map(|goal| match &goal.rule {
@@ -157,10 +188,10 @@ impl Goals {
 }
 
 /// What an event completed: a goal, or a goal of its own that its call names (`None`).
-pub(super) fn completion<V>(goal: Option<&GoalDefinition>, event: &Event<V>) -> Completion {
+fn completion<V>(goal: Option<&GoalDefinition>, event: &Event<V>) -> Completion {
     let of_event = || {
         (!event.currency.is_empty())
-            .then(|| Amount { micros: event.amount_micros, currency: Arc::clone(&event.currency) })
+            .then(|| GoalValue { micros: event.amount_micros, currency: Arc::clone(&event.currency) })
     };
     match goal {
         Some(goal) => Completion {

@@ -1,7 +1,7 @@
 //! Goals of a website: rules over its events. Completions count in `conversions`, over the past and the present alike.
 //!
 //! - A goal is accessed only through its website, so that the ID of another website's goal is unknown here.
-//! - `rule` says what completes a goal; ingest compares each event with it on arrival, and the event store compiles it to SQL.
+//! - `goal_rule` says what completes a goal; ingest compares each event with it on arrival, and the event store compiles it to SQL.
 
 use std::sync::Arc;
 
@@ -26,16 +26,14 @@ use crate::{
     list::List,
     ports::Ports,
     scalars::Instant,
-    website::{
-        Website,
-        change::{Change, GoalCreated, GoalDeleted, GoalUpdated},
-    },
 };
 
-pub mod index;
+use super::{
+    Website,
+    change::{Change, GoalCreated, GoalDeleted, GoalUpdated, Setting},
+};
+
 pub mod input;
-pub mod path_pattern;
-pub mod rule;
 mod stored;
 
 pub use input::{GoalCreateInput, GoalUpdateInput};
@@ -200,7 +198,7 @@ fn refused(source: sea_orm::DbErr) -> Error {
 }
 
 /// Errors: `Conflict` when the website has too many goals.
-async fn check_numbers<S: crate::website::change::Setting>(change: &Change<'_, S>, website: Uuid) -> Result<()> {
+async fn check_numbers<S: Setting>(change: &Change<'_, S>, website: Uuid) -> Result<()> {
     let goals = goal::Entity::find().filter(goal::Column::WebsiteId.eq(website));
     if goals.clone().count(change.transaction()).await? > u64::from(MAX_GOALS) {
         return Err(Error::conflict(format!("The website already has the maximum of {MAX_GOALS} goals. Delete one.")));

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use entity::goal::Model;
 
-use super::{
-    GoalKind, MatchKind,
-    path_pattern::{PathPattern, PathRegex},
-    rule::{GoalDefinition, Goals, PropertyRule, Rule},
-};
+use super::{GoalKind, MatchKind};
 use crate::{
     analytics::path,
     error::{Error, Result},
-    occurrence::Amount,
+    goal_rule::{
+        GoalDefinition, GoalValue, Goals, PropertyRule, Rule,
+        path_pattern::{PathPattern, PathRegex},
+    },
 };
 
 pub(super) const GLOB: &str = "glob";
@@ -56,9 +55,9 @@ pub(super) fn properties_text(rules: &[PropertyRule]) -> Result<String> {
     serde_json::to_string(rules).map_err(Error::internal)
 }
 
-pub(super) fn value(row: &Model) -> Option<Amount> {
+pub(super) fn value(row: &Model) -> Option<GoalValue> {
     let (micros, currency) = (row.value_micros?, row.currency.as_deref()?);
-    Some(Amount { micros, currency: currency.into() })
+    Some(GoalValue { micros, currency: currency.into() })
 }
 
 fn rule(row: &Model) -> Result<Rule> {
