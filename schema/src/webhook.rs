@@ -21,10 +21,11 @@ use crate::{
 };
 
 pub mod delivery;
+pub mod input;
 pub mod manage;
 pub mod sending;
 
-use delivery::{WebhookDeliveryConnection, DeliveryStatus};
+use delivery::{DeliveryStatus, WebhookDeliveryConnection};
 
 // Vocabulary
 

@@ -9,6 +9,7 @@ use async_graphql::{Request, Value as Graph, Variables, indexmap::IndexMap};
 use async_trait::async_trait;
 use schema::{Cx, access::Caller, auth::caller_of_token, ports::Mail, schema_index::SchemaIndex};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::{Person, TestApp};
 
@@ -21,6 +22,11 @@ fn fields() -> Vec<(&'static str, String, Value)> {
     vec![
         ("ApiKeyCreateInput", "apiKeyCreate(input: $input)".to_owned(), json!({ "name": "A" })),
         ("ApiKeyRotateInput", "apiKeyRotate(input: $input)".to_owned(), json!({ "apiKeyId": "<KEY>" })),
+        ("WebhookCreateInput", "webhookCreate(input: $input)".to_owned(), json!({ "url": HOOK })),
+        ("WebhookUpdateInput", "webhookUpdate(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
+        ("WebhookFilterInput", "webhookUpdate(input: { webhookId: \"<HOOK>\", filter: $input })".to_owned(), json!({})),
+        ("WebhookTestInput", "webhookTest(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
+        ("WebhookRotateSecretInput", "webhookRotateSecret(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
         (
             "InvitationCreateInput",
             "invitationCreate(input: $input)".to_owned(),
@@ -177,6 +183,8 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     if let Some(max) = number("maxItems") {
         let item = |index: usize| match field {
             "messages" => json!({ "role": "user", "content": "A" }),
+            "events" => json!("EVENT_TRACKED"),
+            "goalDatabaseIds" => json!(Uuid::from_u128(index as u128)),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();
@@ -194,6 +202,9 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     }
     (good, bad)
 }
+
+/// Where no webhook is.
+const HOOK: &str = "https://hooks.shop.example/";
 
 /// The account that sets new passwords.
 const FORGETFUL: &str = "forgetful@shop.example";
@@ -224,6 +235,7 @@ struct World {
     site: String,
     conversation: String,
     key: String,
+    hook: String,
     schema: schema::Schema,
     ports: schema::Ports,
     letters: Arc<Letters>,
@@ -244,6 +256,10 @@ impl World {
         let create = "mutation { apiKeyCreate(input: { name: \"A\" }) { apiKey { databaseId } } }";
         let made = app.token(&owner.token).gql(create, json!({})).await;
         let key = made["data"]["apiKeyCreate"]["apiKey"]["databaseId"].as_str().unwrap().to_owned();
+        let create =
+            format!("mutation {{ webhookCreate(input: {{ url: \"{HOOK}\" }}) {{ webhook {{ databaseId }} }} }}");
+        let made = app.token(&owner.token).gql(&create, json!({})).await;
+        let hook = made["data"]["webhookCreate"]["webhook"]["databaseId"].as_str().unwrap().to_owned();
         let letters = Arc::new(Letters::default());
         let ports = schema::Ports { mail: letters.clone(), ..app.ports.clone() };
         app.sign_up(FORGETFUL).await;
@@ -255,6 +271,7 @@ impl World {
             site,
             conversation,
             key,
+            hook,
             schema: schema::build(true),
             ports,
             letters,
@@ -294,6 +311,7 @@ impl World {
                 .replace("<TEAM>", &self.owner.team)
                 .replace("<CONVERSATION>", &self.conversation)
                 .replace("<KEY>", &self.key)
+                .replace("<HOOK>", &self.hook)
                 .replace("<SECRET>", &secret)
                 .replace("<PASSWORD>", &self.password)
                 .replace("<N>", &self.number.to_string())

@@ -20,8 +20,25 @@ const CREATING: [&str; 6] = ["append", "create", "exclude", "invite", "rotate", 
 
 /// Words of mutations that create nothing. Signing in and signing up take no key: keys belong to a caller.
 const OTHER: [&str; 19] = [
-    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "redeliver", "refresh", "remove", "reset", "revoke",
-    "save", "send", "sign", "transfer", "undo", "update", "verify",
+    "accept",
+    "change",
+    "confirm",
+    "decline",
+    "delete",
+    "forgot",
+    "leave",
+    "redeliver",
+    "refresh",
+    "remove",
+    "reset",
+    "revoke",
+    "save",
+    "send",
+    "sign",
+    "transfer",
+    "undo",
+    "update",
+    "verify",
 ];
 
 fn types() -> BTreeMap<String, TypeDefinition> {
@@ -143,7 +160,8 @@ impl World {
             }
             "webhookCreate" => json!({ "url": format!("https://hooks.shop.example/{number}") }),
             "webhookRotateSecret" | "webhookTest" => {
-                let create = "mutation { webhookCreate(input: { url: \"https://hooks.shop.example/\" }) { webhook { id } } }";
+                let create =
+                    "mutation { webhookCreate(input: { url: \"https://hooks.shop.example/\" }) { webhook { id } } }";
                 let made = self.gql(create, json!({})).await;
                 json!({ "webhookId": made["data"]["webhookCreate"]["webhook"]["id"] })
             }

@@ -43,7 +43,8 @@ async fn gql(shop: &Shop, document: &str, variables: Value) -> Value {
 /// A webhook of the shop to a URL. Returns its ID and its secret.
 async fn hook(shop: &Shop, url: &str, more: Value) -> (String, String) {
     let input = with(json!({ "websiteId": shop.id, "url": url }), more);
-    let document = "mutation($input: WebhookCreateInput!) { webhookCreate(input: $input) { secret webhook { databaseId } } }";
+    let document =
+        "mutation($input: WebhookCreateInput!) { webhookCreate(input: $input) { secret webhook { databaseId } } }";
     let made = gql(shop, document, json!({ "input": input })).await["webhookCreate"].clone();
     (made["webhook"]["databaseId"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned())
 }
@@ -95,7 +96,10 @@ async fn an_event_arrives_as_documented_and_the_libraries_of_standard_webhooks_v
     assert_eq!(keys(&body), ["event", "timestamp", "data"]);
     assert_eq!((&body["event"], &body["timestamp"]), (&json!("event.tracked"), &json!("2026-03-04T05:06:07Z")));
     let data = &body["data"];
-    assert_eq!((&data["name"], &data["page"], &data["properties"]["plan"]), (&json!("signup"), &json!("/pricing"), &json!("pro")));
+    assert_eq!(
+        (&data["name"], &data["page"], &data["properties"]["plan"]),
+        (&json!("signup"), &json!("/pricing"), &json!("pro"))
+    );
     assert!(data["visitor_id"].as_str().unwrap().starts_with("vis_"));
     assert_eq!(data["website_id"], shop.id);
     let body = identified.json();
@@ -129,7 +133,9 @@ async fn a_webhook_hears_what_it_subscribed_to_and_no_bots() {
     hook(&shop, &some.url, json!({ "events": ["VISITOR_IDENTIFIED"] })).await;
     hook(&shop, &named.url, json!({ "events": ["EVENT_TRACKED"], "filter": { "eventNames": ["purchase"] } })).await;
     let elsewhere = shop.app.website(&shop.owner, "other.example", "UTC").await;
-    let answer = gql(&shop, &format!("{{ website(id: \"{elsewhere}\") {{ trackingCode webhooks {{ url }} }} }}"), json!({})).await;
+    let answer =
+        gql(&shop, &format!("{{ website(id: \"{elsewhere}\") {{ trackingCode webhooks {{ url }} }} }}"), json!({}))
+            .await;
     assert_eq!(answer["website"]["webhooks"], json!([{ "url": all.url }]));
     let bot = "curl/8.0 (bot)";
     shop.send(with(event("visitor-0001", "signup"), json!({ "user_agent": bot }))).await;
@@ -139,7 +145,8 @@ async fn a_webhook_hears_what_it_subscribed_to_and_no_bots() {
     let other = with(event("visitor-0009", "elsewhere"), json!({ "url": "https://other.example/" }));
     let path = format!("/e/{}", answer["website"]["trackingCode"].as_str().unwrap());
     assert_eq!(shop.post(&path, other.to_string(), &[("origin", "https://other.example")]).await.status, 200);
-    let names = |calls: Vec<Call>| -> Vec<Value> { calls.iter().map(|call| call.json()["data"]["name"].clone()).collect() };
+    let names =
+        |calls: Vec<Call>| -> Vec<Value> { calls.iter().map(|call| call.json()["data"]["name"].clone()).collect() };
     let mut heard = names(all.calls(4).await);
     heard.sort_by_key(Value::to_string);
     assert_eq!(heard, [json!("elsewhere"), json!("purchase"), json!("signup"), Value::Null]);
@@ -181,7 +188,8 @@ async fn a_failing_receiver_hears_each_event_again_under_its_id_and_in_order_per
     let name = |call: &Call| call.json()["data"]["name"].as_str().unwrap().to_owned();
     let of_first: Vec<String> = calls.iter().map(name).filter(|name| name != "other").collect();
     assert_eq!(of_first, ["first", "first", "first", "first", "second", "third"]);
-    let ids: HashSet<&str> = calls.iter().filter(|call| name(call) == "first").map(|call| call.header("webhook-id")).collect();
+    let ids: HashSet<&str> =
+        calls.iter().filter(|call| name(call) == "first").map(|call| call.header("webhook-id")).collect();
     assert_eq!(ids.len(), 1, "one ID for all attempts");
     let bodies: HashSet<&str> = calls.iter().filter(|call| name(call) == "first").map(|call| &*call.body).collect();
     assert_eq!(bodies.len(), 1);
@@ -303,8 +311,12 @@ async fn what_fails_eight_times_over_a_day_disables_the_webhook_with_a_mail_and_
         }
     };
     assert!(mail.to.contains("owner@shop.example") && mail.data.contains(&receiver.url), "{}", mail.data);
-    let lines = gql(&shop, "{ viewer { defaultTeam { auditLog(first: 1) { nodes { action actor } } } } }", json!({})).await;
-    assert_eq!(lines["viewer"]["defaultTeam"]["auditLog"]["nodes"][0], json!({ "action": "WEBHOOK_DISABLE", "actor": "operator" }));
+    let lines =
+        gql(&shop, "{ viewer { defaultTeam { auditLog(first: 1) { nodes { action actor } } } } }", json!({})).await;
+    assert_eq!(
+        lines["viewer"]["defaultTeam"]["auditLog"]["nodes"][0],
+        json!({ "action": "WEBHOOK_DISABLE", "actor": "operator" })
+    );
     // Nothing new is reported until it is enabled again; then the failed message can be sent by hand, under the same ID.
     shop.send(event("visitor-0002", "unheard")).await;
     receiver.answer(|_, _| Answer::status(200));
@@ -342,7 +354,8 @@ async fn redirects_are_not_followed() {
     let location: &'static str = Box::leak(other.url.clone().into_boxed_str());
     receiver.answer(move |_, _| Answer { location: Some(location), ..Answer::status(307) });
     shop.send(event("visitor-0001", "signup")).await;
-    log_until(&shop, &id, |log| log.len() == 1 && statuses(&log[0]) == [json!(307)] && log[0]["status"] == "WAITING").await;
+    log_until(&shop, &id, |log| log.len() == 1 && statuses(&log[0]) == [json!(307)] && log[0]["status"] == "WAITING")
+        .await;
     assert_eq!(other.count(), 0);
 }
 
@@ -351,7 +364,8 @@ async fn secrets_are_shown_once_stored_encrypted_and_rotate_with_an_overlap() {
     let shop = open_shop().await;
     let receiver = Receiver::new().await;
     let (id, first) = hook(&shop, &receiver.url, json!({})).await;
-    let rotate = "mutation($id: ID!) { webhookRotateSecret(input: { webhookId: $id }) { secret previousSecretExpiresAt } }";
+    let rotate =
+        "mutation($id: ID!) { webhookRotateSecret(input: { webhookId: $id }) { secret previousSecretExpiresAt } }";
     let rotated = gql(&shop, rotate, json!({ "id": id })).await["webhookRotateSecret"].clone();
     let second = rotated["secret"].as_str().unwrap();
     assert_ne!(first, second);
@@ -399,14 +413,16 @@ async fn a_test_is_sent_and_logged() {
 async fn webhooks_are_made_and_listed_over_rest() {
     let shop = open_shop().await;
     let owner = shop.app.token(&shop.owner.token);
-    let (status, made) = send(&owner, Method::POST, HOOKS, Some(json!({ "url": "https://hooks.shop.example/a" }))).await;
+    let (status, made) =
+        send(&owner, Method::POST, HOOKS, Some(json!({ "url": "https://hooks.shop.example/a" }))).await;
     assert_eq!(status, 201, "{made}");
     let mut record = made["data"].clone();
     let secret = record.as_object_mut().unwrap().remove("secret").unwrap();
     assert!(secret.as_str().unwrap().starts_with("whsec_"));
     let events = ["visitor.identified", "visitor.high_value", "event.tracked", "goal.completed", "visitor.converted"];
     assert_eq!(record["events"], json!(events));
-    let some = json!({ "url": "https://hooks.shop.example/b", "events": ["visitor.high_value"], "website_id": shop.id });
+    let some =
+        json!({ "url": "https://hooks.shop.example/b", "events": ["visitor.high_value"], "website_id": shop.id });
     let (status, second) = send(&owner, Method::POST, HOOKS, Some(some)).await;
     assert_eq!((status.as_u16(), &second["data"]["events"]), (201, &json!(["visitor.high_value"])), "{second}");
     let (_, list) = owner.get(HOOKS).await;

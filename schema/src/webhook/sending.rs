@@ -11,8 +11,8 @@ use entity::{membership, user, webhook, webhook_delivery};
 use sea_orm::{
     ActiveModelTrait as _,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
     sea_query::{Alias, Expr, ExprTrait as _, Query},
 };
 use uuid::Uuid;

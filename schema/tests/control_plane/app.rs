@@ -21,7 +21,8 @@ use schema::{
     auth::{caller_of_key, caller_of_token},
     background::Background,
     ports::{
-        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, NoVault, Passwords, SignUp, Tokens,
+        AccessClaims, Appended, Clock, Events, Ids, Limits, NoMail, NoProof, NoTraffic, NoVault, Passwords, SignUp,
+        Tokens,
     },
 };
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, ConnectOptions, Database, DatabaseConnection};

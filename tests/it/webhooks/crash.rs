@@ -79,7 +79,10 @@ async fn two_hundred_kills_between_store_and_send_lose_and_double_no_message() {
     assert_eq!(answered.len(), KILLS * EVENTS);
     let reported = || {
         let calls = receiver.heard();
-        calls.iter().map(|call| call.json()["data"]["properties"]["number"].as_u64().unwrap() as usize).collect::<BTreeSet<_>>()
+        calls
+            .iter()
+            .map(|call| call.json()["data"]["properties"]["number"].as_u64().unwrap() as usize)
+            .collect::<BTreeSet<_>>()
     };
     until("every answered event is reported", || reported() == answered).await;
     // The newest requests are young enough for the library's limit of five minutes.

@@ -105,10 +105,8 @@ async fn hear(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
 impl Receiver {
     /// A receiver that answers 200.
     pub async fn new() -> Self {
-        let shared = Arc::new(Shared {
-            calls: Mutex::default(),
-            behaviour: Mutex::new(Box::new(|_, _| Reply::status(200))),
-        });
+        let shared =
+            Arc::new(Shared { calls: Mutex::default(), behaviour: Mutex::new(Box::new(|_, _| Reply::status(200))) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = Mutex::new(Self::serve(listener, &shared));
