@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod delivery;
+pub mod input;
 pub mod manage;
 pub mod sending;
 

@@ -9,6 +9,7 @@ use async_graphql::{Request, Value as Graph, Variables, indexmap::IndexMap};
 use async_trait::async_trait;
 use schema::{Cx, access::Caller, auth::caller_of_token, ports::Mail, schema_index::SchemaIndex};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::{Person, TestApp};
 
@@ -22,6 +23,11 @@ fn fields() -> Vec<(&'static str, String, Value)> {
     vec![
         ("ApiKeyCreateInput", "apiKeyCreate(input: $input)".to_owned(), json!({ "name": "A" })),
         ("ApiKeyRotateInput", "apiKeyRotate(input: $input)".to_owned(), json!({ "apiKeyId": "<KEY>" })),
+        ("WebhookCreateInput", "webhookCreate(input: $input)".to_owned(), json!({ "url": HOOK })),
+        ("WebhookUpdateInput", "webhookUpdate(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
+        ("WebhookFilterInput", "webhookUpdate(input: { webhookId: \"<HOOK>\", filter: $input })".to_owned(), json!({})),
+        ("WebhookTestInput", "webhookTest(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
+        ("WebhookRotateSecretInput", "webhookRotateSecret(input: $input)".to_owned(), json!({ "webhookId": "<HOOK>" })),
         (
             "InvitationCreateInput",
             "invitationCreate(input: $input)".to_owned(),
@@ -214,6 +220,8 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
             "scopes" => json!(["READ", "INGEST", "MANAGE"][index % 3]),
             "allowedOrigins" => json!(format!("https://s{index}.example")),
             "allowedNetworks" => json!(format!("203.0.113.{index}")),
+            "events" => json!("EVENT_TRACKED"),
+            "goalDatabaseIds" => json!(Uuid::from_u128(index as u128)),
             _ => json!(format!("s{index}.example")),
         };
         let list = |length: usize| (0..length).map(item).collect::<Value>();
@@ -231,6 +239,9 @@ fn at_and_beyond(field: &str, rule: &IndexMap<String, Graph>) -> (Vec<Value>, Ve
     }
     (good, bad)
 }
+
+/// Where no webhook is.
+const HOOK: &str = "https://hooks.shop.example/";
 
 /// The account that sets new passwords.
 const FORGETFUL: &str = "forgetful@shop.example";
@@ -262,6 +273,7 @@ struct World {
     conversation: String,
     key: String,
     goal: String,
+    hook: String,
     schema: schema::Schema,
     ports: schema::Ports,
     letters: Arc<Letters>,
@@ -287,6 +299,10 @@ impl World {
         );
         let made = app.token(&owner.token).gql(&create, json!({})).await;
         let goal = made["data"]["goalCreate"]["goal"]["databaseId"].as_str().unwrap().to_owned();
+        let create =
+            format!("mutation {{ webhookCreate(input: {{ url: \"{HOOK}\" }}) {{ webhook {{ databaseId }} }} }}");
+        let made = app.token(&owner.token).gql(&create, json!({})).await;
+        let hook = made["data"]["webhookCreate"]["webhook"]["databaseId"].as_str().unwrap().to_owned();
         let letters = Arc::new(Letters::default());
         let ports = schema::Ports { mail: letters.clone(), ..app.ports.clone() };
         app.sign_up(FORGETFUL).await;
@@ -299,6 +315,7 @@ impl World {
             conversation,
             key,
             goal,
+            hook,
             schema: schema::build(true),
             ports,
             letters,
@@ -339,6 +356,7 @@ impl World {
                 .replace("<CONVERSATION>", &self.conversation)
                 .replace("<KEY>", &self.key)
                 .replace("<GOAL>", &self.goal)
+                .replace("<HOOK>", &self.hook)
                 .replace("<SECRET>", &secret)
                 .replace("<PASSWORD>", &self.password)
                 .replace("<N>", &self.number.to_string())

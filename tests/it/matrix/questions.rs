@@ -158,7 +158,7 @@ fn id_of(root: &str, field: &str) -> &'static str {
         "id" if root.starts_with("team") => "TEAM",
         "id" if root.starts_with("conversation") => "CONVERSATION",
         // Children that their parent does not have.
-        "memberId" | "exclusionId" | "goalId" | "userId" | "newOwnerId" => "NONE",
+        "webhookId" | "deliveryId" | "memberId" | "exclusionId" | "goalId" | "userId" | "newOwnerId" => "NONE",
         other => panic!("the matrix does not know what {root}'s {other} is the id of"),
     }
 }
