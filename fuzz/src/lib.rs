@@ -16,6 +16,8 @@ pub mod form_encoding;
 pub mod page;
 #[path = "../../src/ingest/properties.rs"]
 pub mod properties;
+#[path = "../../src/ingest/traits.rs"]
+pub mod traits;
 pub mod http;
 #[path = "../../src/import/alb.rs"]
 pub mod alb;

@@ -114,7 +114,7 @@ const VALUES: Constraint = Constraint::list(20).not_empty().at_most(1_000);
 const CONDITIONS: Constraint = Constraint::list(10);
 
 /// A text to search for.
-const SEARCH: Constraint = Constraint::length(0, 200);
+const SEARCH: Constraint = Constraint::ANY.at_most(200);
 
 /// Maximum length of a regular expression, in characters.
 const MAX_PATTERN: usize = 200;

@@ -188,7 +188,7 @@ fn with_one_person(days: i64) -> (Vec<Vec<Event>>, Vec<&'static str>) {
         for (number, event) in events.iter().enumerate().filter(|(number, _)| number % 40 == 0) {
             let mut event = Event { website: SITE, bot: "".into(), ..event.clone() };
             event.id = Uuid::from_u128(1 << 100 | (day as u128) << 64 | number as u128);
-            event.kind = if number % 80 == 0 { EventKind::Identify } else { EventKind::Pageview };
+            event.kind = if number % 120 == 0 { EventKind::Identify } else { EventKind::Pageview };
             (event.amount_micros, event.currency) = (0, "".into());
             of_person.push(person(event, number as u64 / 40 % 2));
         }

@@ -8,6 +8,7 @@ use std::{borrow::Cow, fmt};
 use schema::{
     analytics::event_kind::{Amount, EventKind, Naming},
     error::{Error, Result},
+    people::traits::IDS,
 };
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
@@ -16,7 +17,7 @@ use super::{
     fields::{BEACON, Fields},
     page::{MAX_URL, Page},
     properties::{MAX_PROPERTIES, MAX_TRAITS, Properties, clean},
-    traits::{IDS, traits_of},
+    traits::traits_of,
 };
 
 /// The script's event for a click on a link to another host.

@@ -1,12 +1,9 @@
 //! Traits of an identification: what of the properties sent is kept of the person.
 
-use schema::people::traits::{EMAIL, MAX_NAME, USER_ID};
+use schema::people::traits::{EMAIL, IDS, MAX_NAME, USER_ID};
 use serde_json::{Map, Value};
 
 use super::properties::{Properties, clean};
-
-/// Names of the application's ID of a person. The first one that has a value counts.
-pub const IDS: [&str; 3] = [USER_ID, "id", "customer_id"];
 
 /// Maximum length of an ID, in characters.
 const MAX_ID: usize = 200;

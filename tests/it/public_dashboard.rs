@@ -90,6 +90,7 @@ async fn everything_else_is_for_members() {
         "currency",
         "ingest { received }",
         "limits { __typename }",
+        "people { nodes { email } }",
     ];
     let analytics = [
         "visitors(first: 1) { nodes { visitorId } }",

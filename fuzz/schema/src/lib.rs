@@ -12,6 +12,8 @@ pub mod event_kind;
 pub mod host;
 #[path = "../../../schema/src/analytics/path.rs"]
 pub mod path;
+#[path = "../../../schema/src/people/traits.rs"]
+pub mod traits;
 #[path = "../../../schema/src/access/access_directive.rs"]
 pub mod access_directive;
 #[path = "../../../schema/src/role.rs"]
@@ -32,6 +34,11 @@ use role::Role;
 /// Stand-in for `schema::analytics`.
 pub mod analytics {
     pub use crate::{event, event_kind, path};
+}
+
+/// Stand-in for `schema::people`.
+pub mod people {
+    pub use crate::traits;
 }
 
 /// Stand-in for `schema::error`.

@@ -12,6 +12,9 @@ use uuid::{Builder, Uuid};
 /// The application's ID of the person.
 pub const USER_ID: &str = "user_id";
 
+/// Names of the application's ID in an identification. The first one that has a value counts.
+pub const IDS: [&str; 3] = [USER_ID, "id", "customer_id"];
+
 /// E-mail address of the person, lower case.
 pub const EMAIL: &str = "email";
 

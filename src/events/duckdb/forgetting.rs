@@ -9,16 +9,13 @@
 use duckdb::{Connection, params};
 use schema::{
     analytics::event::EventKind,
-    people::traits::{EMAIL, USER_ID, person_of_email, person_of_user},
+    people::traits::{EMAIL, IDS, USER_ID, person_of_email, person_of_user},
     ports::{Forgotten, Subject},
 };
 use uuid::Uuid;
 
 use super::{Database, literal, locked};
-use crate::{
-    events::{people::with_trait, sql::kinds},
-    ingest::traits::IDS,
-};
+use crate::events::{people::with_trait, sql::kinds};
 
 /// Keys of the rows to remove.
 #[derive(Default)]
@@ -173,14 +170,18 @@ fn keys(
     appender.flush()
 }
 
-/// Empties and deletes the website's rows for which the condition holds. Returns their number.
+/// Empties and deletes the website's rows for which the condition holds. Returns their number. Website and times stay in what
+/// is emptied, so that statements still skip row groups by them.
 fn remove_rows(connection: &Connection, website: Uuid, table: &str, condition: &str) -> duckdb::Result<u64> {
     connection.execute_batch(&format!(
         "CREATE OR REPLACE TEMP TABLE removed AS SELECT rowid AS place FROM {table} WHERE website_id = {} AND {condition}",
         literal(website)
     ))?;
     let empty: Vec<String> = connection
-        .prepare("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal AND database_name = current_database()")?
+        .prepare(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal \
+             AND database_name = current_database() AND column_name <> 'website_id' AND NOT suffix(column_name, '_ms')",
+        )?
         .query_map([table], |row| {
             let (name, sql_type): (String, String) = (row.get(0)?, row.get(1)?);
             Ok(format!("{name} = {}", if sql_type == "VARCHAR" { "''" } else { "0" }))
