@@ -346,6 +346,7 @@ pub fn rest_routes() -> Vec<Question> {
                 ":id" if row.path.starts_with("/api/conversations/") => "<<CONVERSATION>>",
                 ":id" if row.path.starts_with("/api/api-keys/") => "<<KEY>>",
                 ":id" if row.path.contains("/websites/") => "<<SITE>>",
+                ":id" if row.path.contains("/webhooks/") => "00000000-0000-4000-8000-000000000000",
                 ":memberId" | ":exclusionId" => "00000000-0000-4000-8000-000000000000",
                 other => panic!("the matrix does not know what {other} in {} is the id of", row.path),
             };
