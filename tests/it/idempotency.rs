@@ -19,9 +19,26 @@ const KEY: &str = "clientMutationId";
 const CREATING: [&str; 5] = ["append", "create", "exclude", "invite", "rotate"];
 
 /// Words of mutations that create nothing. Signing in and signing up take no key: keys belong to a caller.
-const OTHER: [&str; 18] = [
-    "accept", "change", "confirm", "decline", "delete", "forgot", "leave", "refresh", "remove", "reset", "revoke",
-    "save", "send", "sign", "transfer", "undo", "update", "verify",
+const OTHER: [&str; 19] = [
+    "accept",
+    "acknowledge",
+    "change",
+    "confirm",
+    "decline",
+    "delete",
+    "forgot",
+    "leave",
+    "refresh",
+    "remove",
+    "reset",
+    "revoke",
+    "save",
+    "send",
+    "sign",
+    "transfer",
+    "undo",
+    "update",
+    "verify",
 ];
 
 fn types() -> BTreeMap<String, TypeDefinition> {
