@@ -141,7 +141,8 @@ impl TeamUsage {
     }
 
     /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots, imported ones
-    /// included. If the plan limits events and more have arrived in the period, such as for deleted websites, their number. Null with an error if the event store is unavailable.
+    /// included. If the plan limits events and more have arrived in the period, such as for deleted websites, their number.
+    /// Null with an error if the event store is unavailable.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
             async { Ok(Some(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))) }.await;
