@@ -2,25 +2,22 @@
 
 use async_graphql::{Context, ID, Object};
 use entity::website;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, Select};
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Admin, Caller, Myself, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
+    access::{self, Admin, Caller, On, Reach as _, Role, Site, Viewer, WebsiteView, access_directive, cx::Cx},
     analytics::{
         query::{Comparison, FilterInput, RangeInput},
         query_input::{Asked, Question},
         report::Analytics,
     },
-    connection::{self, ListOrder, Page, PageArgs, Place, Window},
+    connection::{self, PageArgs},
     constraint::Constraint,
-    database::Proof,
     error::{Error, Result},
     id::Kind,
     list::List,
     people::{self, PersonConnection, PersonFilterInput},
     plan::{PlanLimits, PlanName},
-    ports::Ports,
     realtime::Realtime,
     scalars::{HexColor, Instant, TimeZone},
     team::{MembershipConnection, Team},
@@ -37,6 +34,7 @@ pub mod general;
 pub mod goals;
 pub mod ingest;
 pub mod ingest_rules;
+pub(crate) mod lists;
 pub mod members;
 pub mod notifications;
 pub mod retention;
@@ -44,6 +42,7 @@ pub mod revenue;
 pub mod settings;
 
 pub use creation::{NewWebsite, create};
+pub(crate) use lists::{of_team, of_user, page};
 use goals::Goal;
 use ingest::Ingest;
 use settings::WebsiteSettings;
@@ -94,60 +93,6 @@ pub(crate) fn checked_domain(field: &str, text: &str) -> Result<String> {
 }
 
 pub(crate) const TAKEN: &str = "The team already has a website with this domain.";
-
-/// One page of a list of websites, oldest first.
-pub(crate) async fn page(
-    ports: &Ports,
-    proof: &impl Proof,
-    list: Select<website::Entity>,
-    window: Window,
-) -> Result<Page<website::Model>> {
-    let place = |row: &website::Model| Place { at: row.created_at, id: row.id };
-    let columns = (website::Column::CreatedAt, website::Column::Id);
-    connection::page(ports.database.reader(proof), list, ListOrder::OldestFirst, columns, place, window).await
-}
-
-/// Only the website with this domain, if one is given. Errors: `Invalid` for one that is not a host name.
-fn with_domain(list: Select<website::Entity>, domain: Option<&str>) -> Result<Select<website::Entity>> {
-    Ok(match domain {
-        Some(domain) => list.filter(website::Column::Domain.eq(checked_domain("domain", domain)?)),
-        None => list,
-    })
-}
-
-/// The websites of a team that the caller can access.
-pub(crate) async fn of_team(
-    ports: &Ports,
-    team: &access::Team<Viewer>,
-    args: &PageArgs,
-    domain: Option<&str>,
-) -> Result<Page<Website>> {
-    let window = args.window(connection::MAX_PAGE)?;
-    let mut list = with_domain(website::Entity::find().filter(website::Column::TeamId.eq(team.id())), domain)?;
-    if let Some(only) = team.only_website() {
-        list = list.filter(website::Column::Id.eq(only));
-    }
-    let page = page(ports, team, list, window).await?;
-    page.try_map(|row| Ok(Website::from(team.site(row)?)))
-}
-
-/// The websites of all teams in which a user is an active member.
-pub(crate) async fn of_user(
-    ports: &Ports,
-    myself: &Myself,
-    args: &PageArgs,
-    domain: Option<&str>,
-) -> Result<Page<Website>> {
-    let window = args.window(connection::MAX_PAGE)?;
-    let parts = crate::team::parts_of(ports, myself).await?;
-    let teams = crate::team::team_ids_of(myself);
-    let list = with_domain(website::Entity::find().filter(website::Column::TeamId.in_subquery(teams)), domain)?;
-    let page = page(ports, myself, list, window).await?;
-    page.try_map(|row| {
-        let part = crate::team::part_in(&parts, row.team_id)?;
-        Ok(Website::from(myself.site(row, part)?))
-    })
-}
 
 // Graph
 

@@ -122,6 +122,10 @@ impl Writing<'_> {
     /// Writes a value in its shape.
     pub fn shape(&self, out: &mut Vec<u8>, shape: &Shape, value: &Value) {
         match (value, shape) {
+            (Value::Null, Shape::Leaf { steps, .. }) => {
+                let value = steps.iter().fold(Value::Null, |value, step| step.apply(value));
+                write_value(out, &value);
+            }
             (Value::Null, _) => out.extend_from_slice(b"null"),
             (Value::List(items), _) => {
                 out.push(b'[');

@@ -49,7 +49,7 @@ async fn used(app: &TestApp, owner: &Person) -> Value {
 
 /// One beacon; the reason it was dropped for, if it was.
 async fn beacon(app: &TestApp, code: &str, path: &str) -> Option<String> {
-    let body = json!({ "type": "pageview", "url": format!("https://shop.example{path}") });
+    let body = crate::ingest::view(path);
     let request = app.anon().request(Method::POST, &format!("/e/{code}")).header("origin", "https://shop.example");
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0";
     let response = request.header("user-agent", agent).json(&body).send().await.unwrap();

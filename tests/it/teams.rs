@@ -109,7 +109,7 @@ async fn usage_counts_the_month_over_all_websites() {
 }
 
 #[tokio::test]
-async fn without_limits_what_is_unlimited_is_null() {
+async fn without_limits_what_is_unlimited_is_the_largest_number() {
     let app = TestApp::new().await;
     let owner = app.sign_up("owner@shop.example").await;
     let (_, body) = app.token(&owner.token).get(&format!("/api/teams/{}/permissions", owner.team)).await;

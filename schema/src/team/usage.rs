@@ -96,12 +96,15 @@ impl TeamUsage {
         Ok(keys.iter().map(|key| Standing::of_row(ports, key, plan, self.at).monthly_requests).sum())
     }
 
-    /// Events accepted since the first day of the month. Where the plan limits them, those that count towards it.
+    /// Events since the first day of the month: those that are stored, or those that count towards the plan's limit, if
+    /// they are more.
     async fn events_of(&self, ports: &Ports) -> Result<u64> {
-        if self.limits(ports).events_per_month.is_some() {
+        let counted = if self.limits(ports).events_per_month.is_some() {
             let teams = ports.ledger.team_events(self.at).await?;
-            return Ok(teams.iter().find(|(team, _)| *team == self.team.id()).map_or(0, |(_, events)| *events));
-        }
+            teams.iter().find(|(team, _)| *team == self.team.id()).map_or(0, |(_, events)| *events)
+        } else {
+            0
+        };
         let websites: Vec<Uuid> = website::Entity::find()
             .select_only()
             .column(website::Column::Id)
@@ -109,7 +112,7 @@ impl TeamUsage {
             .into_tuple()
             .all(ports.database.reader(&self.team))
             .await?;
-        ports.events.count_since(&websites, month_of(self.at).timestamp_millis()).await
+        Ok(Ord::max(ports.events.count_since(&websites, month_of(self.at).timestamp_millis()).await?, counted))
     }
 }
 
@@ -137,9 +140,9 @@ impl TeamUsage {
         UsagePeriod { start: Instant(month_of(self.at)), end: Instant(self.at) }
     }
 
-    /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots. If the plan
-    /// limits them, those that arrived in the period, as the limit counts them; otherwise those that happened in it, without
-    /// events of deleted websites. Null with an error if the event store is unavailable.
+    /// Page views and other events in the period over all websites of the team, excluding heartbeats and bots, imported ones
+    /// included. If the plan limits events and more have arrived in the period, such as for deleted websites, their number.
+    /// Null with an error if the event store is unavailable.
     async fn events(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<BigInt>> {
         let answer: async_graphql::Result<Option<BigInt>> =
             async { Ok(Some(BigInt::from_u64(self.events_of(ctx.cx()?.ports()).await?))) }.await;
