@@ -1,5 +1,8 @@
 //! Goals by plain loops, stated a second time, and a website's goals of every kind.
 
+use std::{cell::RefCell, collections::HashMap};
+
+use regex::Regex;
 use schema::{
     analytics::{
         event::{Event, EventKind},
@@ -56,10 +59,21 @@ fn is_page(pattern: &PathPattern, path: &str) -> bool {
         PathPattern::Prefix(start) => path.get(..start.len()) == Some(&**start),
         PathPattern::Glob(glob) => {
             let parts: Vec<String> = glob.split('*').map(regex::escape).collect();
-            regex::Regex::new(&format!("^{}$", parts.join("(.|\n)*"))).unwrap().is_match(path)
+            is_match(&format!("^{}$", parts.join("(.|\n)*")), path)
         }
-        PathPattern::Regex(regex) => regex::Regex::new(regex.text()).unwrap().is_match(path),
+        PathPattern::Regex(regex) => is_match(regex.text(), path),
     }
+}
+
+/// Whether an expression matches; each is compiled once.
+fn is_match(expression: &str, path: &str) -> bool {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        let compile = || Regex::new(expression).unwrap();
+        compiled.entry(expression.to_owned()).or_insert_with(compile).is_match(path)
+    })
 }
 
 fn has_property(rule: &PropertyRule, event: &Event) -> bool {
