@@ -23,7 +23,6 @@ pub mod ledger;
 pub mod limiter;
 pub mod memory;
 pub mod page;
-pub mod payments;
 pub mod place;
 pub mod progress;
 pub mod properties;

@@ -9,10 +9,7 @@ use async_graphql::Enum;
 use entity::website;
 use uuid::Uuid;
 
-use crate::{
-    website::revenue::RevenueProvider,
-    website_row::{ALLOW_LOCALHOST, domains_of},
-};
+use crate::website_row::{ALLOW_LOCALHOST, domains_of};
 
 /// Outcome of a received event.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -174,8 +171,8 @@ pub struct Rules {
     pub excluded_paths: Vec<String>,
     /// ISO 4217 code of the currency in which revenue is shown.
     pub currency: String,
-    /// Payment provider whose notices are accepted, and the secret that it signs them with.
-    pub payments: Option<(RevenueProvider, String)>,
+    /// Payment provider whose notices are accepted, such as `stripe`, and the secret that it signs them with.
+    pub payments: Option<(String, String)>,
     /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
 }

@@ -47,7 +47,7 @@ const GROUND: [&[&str]; 5] = [
 
 /// Modules that may import each other, for one reason: their object types have fields of each other. A team lists its websites,
 /// members, API keys and conversations, and each of those names its team. Everything else imports one way.
-const OBJECT_TYPES: [&str; 5] = ["api_key", "conversation", "team", "team::members", "website"];
+const OBJECT_TYPES: [&str; 6] = ["api_key", "conversation", "people", "team", "team::members", "website"];
 
 fn is_word(one: char) -> bool {
     one.is_alphanumeric() || one == '_'
