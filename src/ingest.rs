@@ -25,7 +25,6 @@ pub mod memory;
 mod occurrences;
 mod open_visit;
 pub mod page;
-pub mod payments;
 pub mod place;
 pub mod progress;
 pub mod properties;

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::{
     goal_rule::Goals,
     occurrence::Subscription,
-    website::revenue::RevenueProvider,
     website_row::{ALLOW_LOCALHOST, domains_of},
 };
 
@@ -182,8 +181,8 @@ pub struct Rules {
     pub excluded_paths: Vec<String>,
     /// ISO 4217 code of the currency in which revenue is shown.
     pub currency: String,
-    /// Payment provider whose notices are accepted, and the secret that it signs them with.
-    pub payments: Option<(RevenueProvider, String)>,
+    /// Payment provider whose notices are accepted, such as `stripe`, and the secret that it signs them with.
+    pub payments: Option<(String, String)>,
     /// Time zone in which the website's days begin.
     pub timezone: chrono_tz::Tz,
     /// The website's goals.

@@ -42,9 +42,9 @@ pub mod revenue;
 pub mod settings;
 
 pub use creation::{NewWebsite, create};
-pub(crate) use lists::{of_team, of_user, page};
 use goals::Goal;
 use ingest::Ingest;
+pub(crate) use lists::{of_team, of_user, page};
 use settings::WebsiteSettings;
 
 // Vocabulary

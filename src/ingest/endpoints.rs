@@ -7,6 +7,7 @@
 //! - Events dropped by a rule get status 200 with `X-Footfall-Dropped`, so that pages never retry them.
 
 mod batch;
+pub mod payments;
 mod single;
 
 use std::{
@@ -175,7 +176,7 @@ impl Gateway {
 }
 
 /// Reads a body up to a size limit. Errors: 413; 400 for an incomplete one.
-pub(super) async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
+async fn bounded(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes> {
     body::read(headers, body, most).await.map_err(|unread| match unread {
         Unread::TooLarge => Error::TooLarge { limit: format!("the body must have at most {most} bytes") },
         Unread::BrokenOff => Error::invalid("body", "is incomplete"),

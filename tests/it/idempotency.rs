@@ -20,7 +20,27 @@ const CREATING: [&str; 6] = ["append", "create", "exclude", "invite", "rotate", 
 
 /// Words of mutations that create nothing. Signing in and signing up take no key: keys belong to a caller.
 const OTHER: [&str; 21] = [
-    "accept", "acknowledge", "change", "confirm", "decline", "delete", "forget", "forgot", "leave", "redeliver", "refresh", "remove", "reset", "revoke", "save", "send", "sign", "transfer", "undo", "update", "verify",
+    "accept",
+    "acknowledge",
+    "change",
+    "confirm",
+    "decline",
+    "delete",
+    "forget",
+    "forgot",
+    "leave",
+    "redeliver",
+    "refresh",
+    "remove",
+    "reset",
+    "revoke",
+    "save",
+    "send",
+    "sign",
+    "transfer",
+    "undo",
+    "update",
+    "verify",
 ];
 
 fn types() -> BTreeMap<String, TypeDefinition> {

@@ -15,7 +15,6 @@ use crate::{
     plan::PlanName,
     ports::{Limits, Ports},
     traffic::{Rules, Senders},
-    website::revenue::RevenueProvider,
     website_row::{COOKIELESS, PUBLIC_REALTIME, TRACK_DOWNLOADS, TRACK_OUTBOUND_LINKS, zone_of},
 };
 
@@ -117,7 +116,7 @@ pub async fn rules(ports: &Ports, operator: &Operator, which: Which<'_>) -> Resu
         is_active: row.is_active,
         excluded_ips: ips.remove(&row.id).unwrap_or_default(),
         excluded_paths: paths.remove(&row.id).unwrap_or_default(),
-        payments: RevenueProvider::of_row(&row).zip(row.webhook_secret),
+        payments: row.revenue_provider.zip(row.webhook_secret),
         tracking_code: row.tracking_code,
         currency: row.currency,
     });

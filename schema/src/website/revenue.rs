@@ -27,12 +27,6 @@ macro_rules! providers {
         impl RevenueProvider {
             const ALL: &[Self] = &[$( Self::$provider, )+];
 
-            /// The provider of a website; `None` without one.
-            pub(crate) fn of_row(row: &website::Model) -> Option<Self> {
-                let text = row.revenue_provider.as_deref()?;
-                Self::ALL.iter().copied().find(|provider| provider.text() == text)
-            }
-
             /// Stored and REST spelling. Never changed.
             fn text(self) -> &'static str {
                 match self { $( Self::$provider => $text, )+ }

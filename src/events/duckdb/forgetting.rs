@@ -2,6 +2,7 @@
 //!
 //! - The engine marks rows as deleted and leaves their bytes in place. So they are emptied first: the next checkpoint
 //!   writes the columns of their row groups again, in order, without the old values.
+//! - `visits` and `people` are written anew whole: their rows are replaced as events come, so old versions lie among others.
 //! - The blocks that held the columns before are free then, with their content. A table of meaningless numbers as large as
 //!   all free blocks overwrites them, because the engine uses the lowest free blocks first.
 //! - The transaction that removes the rows also notes that blocks are to be overwritten, so that a start after a crash does it.
@@ -130,10 +131,10 @@ fn remove(connection: &Connection, website: Uuid, found: Found) -> duckdb::Resul
     })?;
     let of_visitors = "visitor IN (FROM temp.forgotten_visitors)";
     let events = remove_rows(connection, website, "events", of_visitors)?;
-    let visits = remove_rows(connection, website, "visits", of_visitors)?;
+    let visits = rewrite(connection, website, "visits", of_visitors)?;
     let either = format!("({of_visitors} OR person IN (FROM temp.forgotten_people))");
     remove_rows(connection, website, "identities", &either)?;
-    let people = remove_rows(connection, website, "people", "person IN (FROM temp.forgotten_people)")?;
+    let people = rewrite(connection, website, "people", "person IN (FROM temp.forgotten_people)")?;
     // Others may have used the same device before or after: their identifications keep what is not the person's.
     let ids: Vec<String> = IDS
         .iter()
@@ -168,6 +169,20 @@ fn keys(
     let mut appender = connection.appender_to_catalog_and_db(table, "temp", "main")?;
     fill(&mut appender)?;
     appender.flush()
+}
+
+/// Writes a table anew without the website's rows for which the condition holds. Returns their number. Rows of these tables are
+/// replaced as events come, so that earlier versions of a row, which are deleted and not empty, are among the others.
+fn rewrite(connection: &Connection, website: Uuid, table: &str, condition: &str) -> duckdb::Result<u64> {
+    let removed = format!("website_id = {} AND {condition}", literal(website));
+    let rows = connection
+        .query_row(&format!("SELECT count(*) FROM {table} WHERE {removed}"), [], |row| row.get::<_, i64>(0))?;
+    if rows > 0 {
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE {table} AS SELECT * FROM {table} WHERE NOT ({removed}) ORDER BY rowid"
+        ))?;
+    }
+    Ok(rows.unsigned_abs())
 }
 
 /// Empties and deletes the website's rows for which the condition holds. Returns their number. Website and times stay in what

@@ -21,18 +21,17 @@ use schema::{
     analytics::{event::shared, event_kind::EventKind},
     error::{Error, Result},
     ports::PayerQuery,
-    website::revenue::RevenueProvider,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use self::notice::Payment;
-use super::{
+use super::{Gateway, bounded};
+use crate::ingest::{
     admission::{Admitted, Sender},
     beacon::{Beacon, Money},
     chain::{id_of, order_key},
-    endpoints::{Gateway, bounded},
     identity::{DAY_MS, Identity},
     page::Page,
     properties::Properties,
@@ -55,13 +54,6 @@ enum Provider {
 }
 
 impl Provider {
-    const fn setting(self) -> RevenueProvider {
-        match self {
-            Self::Stripe => RevenueProvider::Stripe,
-            Self::Paddle => RevenueProvider::Paddle,
-        }
-    }
-
     const fn scheme(self) -> signature::Scheme {
         match self {
             Self::Stripe => signature::STRIPE,
@@ -69,6 +61,7 @@ impl Provider {
         }
     }
 
+    /// As websites store it.
     const fn name(self) -> &'static str {
         match self {
             Self::Stripe => "stripe",
@@ -126,7 +119,7 @@ async fn receive(gateway: &Gateway, provider: Provider, website: &str, request: 
     // The same answer whatever is wrong, so that nobody learns which websites there are.
     let refused = || Error::unauthenticated("The signature is not valid for this website and its webhook secret.");
     let site = site.ok_or_else(refused)?;
-    let secret = site.rules.payments.as_ref().filter(|(configured, _)| *configured == provider.setting());
+    let secret = site.rules.payments.as_ref().filter(|(configured, _)| configured == provider.name());
     let (_, secret) = secret.ok_or_else(refused)?;
     let scheme = provider.scheme();
     let header = parts.headers.get(scheme.header).and_then(|value| value.to_str().ok()).unwrap_or_default();
