@@ -1,7 +1,6 @@
 //! Websites: the objects of measurement.
 
 use async_graphql::{Context, ID, Object};
-use entity::website;
 use uuid::Uuid;
 
 use crate::{
@@ -44,7 +43,7 @@ pub mod settings;
 pub use creation::{NewWebsite, create};
 use goals::Goal;
 use ingest::Ingest;
-pub(crate) use lists::{of_team, of_user, page};
+pub(crate) use lists::{of_team, of_user};
 use settings::WebsiteSettings;
 
 // Vocabulary

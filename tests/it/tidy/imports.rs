@@ -37,6 +37,7 @@ const GROUND: [&[&str]; 5] = [
         "list",
         "message_broadcast",
         "occurrence",
+        "people::traits",
         "rate_window",
         "role",
         "scalars",
