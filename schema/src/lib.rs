@@ -81,8 +81,14 @@ pub struct Query(
 );
 
 /// Mutations. The fields of a document run one after another, in document order.
+///
+/// In groups, because each object of a merged one makes resolving the objects after it one call deeper.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
-pub struct Mutation(
+pub struct Mutation(AccountMutations, WebsiteMutations, TeamMutations, PlanMutations, VisitorMutations);
+
+/// Mutations of accounts and sessions.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct AccountMutations(
     user::creation::SignUpMutation,
     user::profile::ProfileMutation,
     user::email::EmailMutation,
@@ -90,6 +96,12 @@ pub struct Mutation(
     user::deletion::AccountDeletionMutation,
     session::SessionMutation,
     password::PasswordMutation,
+    onboarding::OnboardingMutation,
+);
+
+/// Mutations of websites and their settings.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct WebsiteMutations(
     website::creation::WebsiteMutation,
     website::deletion::WebsiteDeletionMutation,
     website::general::GeneralMutation,
@@ -100,30 +112,31 @@ pub struct Mutation(
     website::exclusions::path::PathExclusionMutation,
     website::members::MemberMutation,
     website::goals::GoalMutation,
+);
+
+/// Mutations of teams, their members, keys and conversations.
+#[derive(MergedObject, Debug, Default, Clone, Copy)]
+pub struct TeamMutations(
     team::manage::TeamMutation,
     team::inviting::InvitingMutation,
     team::ownership::OwnershipMutation,
     invitation::InvitationMutation,
     conversation::ConversationMutation,
-    onboarding::OnboardingMutation,
     api_key::mutations::ApiKeyMutation,
-    PlanMutation,
-    WebhookMutations,
 );
 
-/// Mutations of plans, of what they limit, and of who sets them. A group of its own, because each object of a merged one
-/// makes resolving the objects after it one call deeper.
+/// Mutations of plans, of what they limit, and of who sets them.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
-pub struct PlanMutation(
+pub struct PlanMutations(
     team::plan::TeamPlanMutation,
     team::warnings::UsageWarningMutation,
     user::operators::OperatorMutation,
     website::retention::RetentionMutation,
 );
 
-/// Mutations of webhooks and of the people they report, a group like [`PlanMutation`].
+/// Mutations of webhooks and of the people they report.
 #[derive(MergedObject, Debug, Default, Clone, Copy)]
-pub struct WebhookMutations(
+pub struct VisitorMutations(
     webhook::manage::WebhookMutation,
     webhook::delivery::DeliveryMutation,
     people::forgetting::ForgettingMutation,

@@ -132,9 +132,16 @@ impl Database {
     /// The writer's connection; reopens the file if it is closed.
     fn connected<'w>(&self, writer: &'w mut Option<Connection>) -> duckdb::Result<&'w Connection> {
         if writer.is_none() {
-            let connection = connect(self.path.as_deref(), self.budget)?;
+            let mut connection = connect(self.path.as_deref(), self.budget)?;
             close_interrupted(&connection)?;
-            self.overwrite(&connection)?;
+            if self.holds_removed(&connection)? {
+                connection.execute_batch("CHECKPOINT")?;
+                drop(connection);
+                if let Err(error) = self.rewrite() {
+                    tracing::warn!(error.source = %error, "the bytes of a forgotten person are still in the event store");
+                }
+                connection = connect(self.path.as_deref(), self.budget)?;
+            }
             let closed_until = last_ends(&connection)?;
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             // The last commit is uncertain, so all cached results become invalid.
@@ -412,8 +419,9 @@ impl Database {
     }
 }
 
-fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
-    let mut config = Config::default()
+/// The engine's settings for a database file (`None`: memory).
+fn config(path: Option<&Path>, budget: Budget) -> duckdb::Result<Config> {
+    let config = Config::default()
         .max_memory(&format!("{}MiB", budget.memory_mib))?
         .threads(i64::from(budget.threads))?
         .enable_autoload_extension(false)?
@@ -427,9 +435,14 @@ fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
         .with("allocator_flush_threshold", "4MiB")?
         .with("allocator_bulk_deallocation_flush_threshold", "16MiB")?
         .with("default_null_order", "nulls_last")?;
-    if let Some(path) = path {
-        config = config.with("temp_directory", path.with_extension("tmp").to_string_lossy())?;
+    match path {
+        Some(path) => config.with("temp_directory", path.with_extension("tmp").to_string_lossy()),
+        None => Ok(config),
     }
+}
+
+fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
+    let config = config(path, budget)?;
     let connection = match path {
         Some(path) => Connection::open_with_flags(path, config)?,
         None => Connection::open_in_memory_with_flags(config)?,

@@ -1,11 +1,10 @@
-//! Forgets one person: removes their rows, and then their bytes from the file.
+//! Forgets one person: removes their rows, and then their bytes from the disk.
 //!
-//! - The engine marks rows as deleted and leaves their bytes in place. So they are emptied first: the next checkpoint
-//!   writes the columns of their row groups again, in order, without the old values.
-//! - `visits` and `people` are written anew whole: their rows are replaced as events come, so old versions lie among others.
-//! - The blocks that held the columns before are free then, with their content. A table of meaningless numbers as large as
-//!   all free blocks overwrites them, because the engine uses the lowest free blocks first.
-//! - The transaction that removes the rows also notes that blocks are to be overwritten, so that a start after a crash does it.
+//! - The engine marks rows as deleted and leaves their bytes in place, in blocks that it shares between columns and tables. So
+//!   everything else is copied into a new file, which takes the place of the old one.
+//! - The transaction that removes the rows also notes that the file holds removed bytes, so that a start after a crash copies it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use duckdb::{Connection, params};
 use schema::{
@@ -15,7 +14,7 @@ use schema::{
 };
 use uuid::Uuid;
 
-use super::{Database, literal, locked};
+use super::{Budget, Database, config, connect, literal, locked};
 use crate::events::{people::with_trait, sql::kinds};
 
 /// Keys of the rows to remove.
@@ -30,7 +29,7 @@ impl Database {
     /// Removes a person; see [`schema::ports::Sink::forget`]. The caller sees to it that no query runs.
     ///
     /// # Errors
-    /// Errors of the store. If rows are removed already, the next call or start overwrites their bytes.
+    /// Errors of the store. If rows are removed already, the next call or start removes their bytes.
     pub fn forget(&self, website: Uuid, subject: &Subject) -> duckdb::Result<Forgotten> {
         let mut writer = locked(&self.writer);
         let connection = self.connected(&mut writer)?;
@@ -51,30 +50,51 @@ impl Database {
         let open_visits = (before - open.visits.len()) as u64;
         *open.versions.entry(website).or_default() += 1;
         drop(open);
-        self.overwrite(connection)?;
+        if self.holds_removed(connection)? {
+            connection.execute_batch("CHECKPOINT")?;
+            *writer = None;
+            let rewritten = self.rewrite();
+            *writer = Some(connect(self.path.as_deref(), self.budget)?);
+            rewritten?;
+        }
         Ok(Forgotten { visits: forgotten.visits + open_visits, ..forgotten })
     }
 
-    /// Overwrites the blocks of the file that hold removed rows, if there are any.
+    /// Whether the file holds the bytes of removed rows.
     ///
     /// # Errors
-    /// Errors of the store, such as a full disk; the next call or start tries again.
-    pub(super) fn overwrite(&self, connection: &Connection) -> duckdb::Result<()> {
+    /// Errors of the store.
+    pub(super) fn holds_removed(&self, connection: &Connection) -> duckdb::Result<bool> {
         let is_due: bool = connection.query_row("SELECT overwrites FROM progress", [], |row| row.get(0))?;
-        if is_due && self.path.is_some() {
-            // Blocks that a checkpoint no longer needs are free after the next one.
-            connection.execute_batch("CHECKPOINT; CHECKPOINT")?;
-            let numbers: i64 = connection.query_row(
-                "SELECT free_blocks * block_size // 8 + block_size FROM pragma_database_size() WHERE database_name = current_database()",
-                [],
-                |row| row.get(0),
-            )?;
-            connection.execute_batch(&format!(
-                "CREATE OR REPLACE TABLE overwriting AS SELECT hash(range) AS number FROM range({numbers}); CHECKPOINT; \
-                 DROP TABLE overwriting; CHECKPOINT; CHECKPOINT"
-            ))?;
+        Ok(is_due && self.path.is_some())
+    }
+
+    /// Copies all rows into a new file and puts it in the place of the present one, which no connection uses.
+    ///
+    /// # Errors
+    /// Errors of the store and the file system, such as a full disk. The file is as it was; the next start tries again.
+    pub(super) fn rewrite(&self) -> duckdb::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let copy = path.with_extension("copy");
+        // Of an attempt that a crash cut off.
+        for left in [copy.clone(), path.with_extension("copy.wal")] {
+            let _ = fs::remove_file(left);
         }
-        connection.execute_batch("UPDATE progress SET overwrites = false WHERE overwrites")
+        let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
+        // With one thread the rows keep their order, by which queries skip most of them.
+        let engine = Connection::open_in_memory_with_flags(config(Some(path), Budget { threads: 1, ..self.budget })?)?;
+        engine.execute_batch(&format!(
+            "ATTACH '{}' AS present; ATTACH '{}' AS copied; COPY FROM DATABASE present TO copied; \
+             UPDATE copied.progress SET overwrites = false; CHECKPOINT copied",
+            quoted(path),
+            quoted(&copy)
+        ))?;
+        drop(engine);
+        // Everything in the log was moved into the file, and the copy has no part of it.
+        let _ = fs::remove_file(format!("{}.wal", path.display()));
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))
+            .and_then(|()| fs::rename(&copy, path))
+            .map_err(|error| duckdb::Error::ToSqlConversionFailure(Box::new(error)))
     }
 }
 
@@ -131,10 +151,10 @@ fn remove(connection: &Connection, website: Uuid, found: Found) -> duckdb::Resul
     })?;
     let of_visitors = "visitor IN (FROM temp.forgotten_visitors)";
     let events = remove_rows(connection, website, "events", of_visitors)?;
-    let visits = rewrite(connection, website, "visits", of_visitors)?;
+    let visits = remove_rows(connection, website, "visits", of_visitors)?;
     let either = format!("({of_visitors} OR person IN (FROM temp.forgotten_people))");
     remove_rows(connection, website, "identities", &either)?;
-    let people = rewrite(connection, website, "people", "person IN (FROM temp.forgotten_people)")?;
+    let people = remove_rows(connection, website, "people", "person IN (FROM temp.forgotten_people)")?;
     // Others may have used the same device before or after: their identifications keep what is not the person's.
     let ids: Vec<String> = IDS
         .iter()
@@ -171,43 +191,8 @@ fn keys(
     appender.flush()
 }
 
-/// Writes a table anew without the website's rows for which the condition holds. Returns their number. Rows of these tables are
-/// replaced as events come, so that earlier versions of a row, which are deleted and not empty, are among the others.
-fn rewrite(connection: &Connection, website: Uuid, table: &str, condition: &str) -> duckdb::Result<u64> {
-    let removed = format!("website_id = {} AND {condition}", literal(website));
-    let rows = connection
-        .query_row(&format!("SELECT count(*) FROM {table} WHERE {removed}"), [], |row| row.get::<_, i64>(0))?;
-    if rows > 0 {
-        connection.execute_batch(&format!(
-            "CREATE OR REPLACE TABLE {table} AS SELECT * FROM {table} WHERE NOT ({removed}) ORDER BY rowid"
-        ))?;
-    }
-    Ok(rows.unsigned_abs())
-}
-
-/// Empties and deletes the website's rows for which the condition holds. Returns their number. Website and times stay in what
-/// is emptied, so that statements still skip row groups by them.
+/// Deletes the website's rows for which the condition holds. Returns their number.
 fn remove_rows(connection: &Connection, website: Uuid, table: &str, condition: &str) -> duckdb::Result<u64> {
-    connection.execute_batch(&format!(
-        "CREATE OR REPLACE TEMP TABLE removed AS SELECT rowid AS place FROM {table} WHERE website_id = {} AND {condition}",
-        literal(website)
-    ))?;
-    let empty: Vec<String> = connection
-        .prepare(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal \
-             AND database_name = current_database() AND column_name <> 'website_id' AND NOT suffix(column_name, '_ms')",
-        )?
-        .query_map([table], |row| {
-            let (name, sql_type): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok(format!("{name} = {}", if sql_type == "VARCHAR" { "''" } else { "0" }))
-        })?
-        .collect::<duckdb::Result<_>>()?;
-    connection.execute(
-        &format!("UPDATE {table} t SET {} FROM temp.removed r WHERE t.rowid = r.place", empty.join(", ")),
-        [],
-    )?;
-    let rows =
-        connection.execute(&format!("DELETE FROM {table} t USING temp.removed r WHERE t.rowid = r.place"), [])?;
-    connection.execute_batch("DROP TABLE temp.removed")?;
-    Ok(rows as u64)
+    let delete = format!("DELETE FROM {table} WHERE website_id = {} AND {condition}", literal(website));
+    connection.execute(&delete, []).map(|rows| rows as u64)
 }
