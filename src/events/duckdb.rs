@@ -6,6 +6,7 @@
 //! - An event that falls into a closed visit rebuilds that visitor's visits around it, in the batch's transaction.
 //! - After a fatal error (a partial write) DuckDB refuses everything; the file is then closed and reopened.
 
+mod connecting;
 mod expiry;
 mod forgetting;
 
@@ -19,7 +20,7 @@ use std::{
     },
 };
 
-use duckdb::{Config, Connection, params};
+use duckdb::{Connection, params};
 use rustc_hash::FxHashMap as HashMap;
 use schema::{
     analytics::event::{Event, VISIT_GAP_MS},
@@ -27,6 +28,7 @@ use schema::{
 };
 use uuid::Uuid;
 
+use self::connecting::connect;
 use super::{
     by_visitor::{Groups, Who},
     columns::{append_event, append_visit},
@@ -417,39 +419,6 @@ impl Database {
         }
         Ok(change)
     }
-}
-
-/// The engine's settings for a database file (`None`: memory).
-fn config(path: Option<&Path>, budget: Budget) -> duckdb::Result<Config> {
-    let config = Config::default()
-        .max_memory(&format!("{}MiB", budget.memory_mib))?
-        .threads(i64::from(budget.threads))?
-        .enable_autoload_extension(false)?
-        .with("autoinstall_known_extensions", "false")?
-        // Rows of one appender keep their order all the same; this one lets large results take less memory.
-        .with("preserve_insertion_order", "false")?
-        // Done by hand, see `Database::checkpoint`.
-        .with("checkpoint_threshold", "1TiB")?
-        // The engine's allocator keeps freed pages beyond its memory limit; by default hundreds of megabytes of them.
-        .with("allocator_background_threads", "true")?
-        .with("allocator_flush_threshold", "4MiB")?
-        .with("allocator_bulk_deallocation_flush_threshold", "16MiB")?
-        .with("default_null_order", "nulls_last")?;
-    match path {
-        Some(path) => config.with("temp_directory", path.with_extension("tmp").to_string_lossy()),
-        None => Ok(config),
-    }
-}
-
-fn connect(path: Option<&Path>, budget: Budget) -> duckdb::Result<Connection> {
-    let config = config(path, budget)?;
-    let connection = match path {
-        Some(path) => Connection::open_with_flags(path, config)?,
-        None => Connection::open_in_memory_with_flags(config)?,
-    };
-    ddl::create(&connection)?;
-    connection.execute_batch("SET enable_external_access = false")?;
-    Ok(connection)
 }
 
 /// The changes of a batch to [`Open`] once it is committed.

@@ -113,6 +113,8 @@ fn fraction(metric: Metric, sums: &Sums) -> (i128, i128) {
         Metric::AverageScore => ratio(sums.score),
         Metric::GoalValue => (sums.goal_value_micros, 1),
         Metric::Orders => (sums.orders.into(), 1),
+        Metric::AverageOrderValue if sums.orders == 0 => (-1, 1),
+        Metric::AverageOrderValue => (sums.order_micros / i128::from(sums.orders), 1),
     }
 }
 

@@ -177,7 +177,7 @@ impl<'a> Compiler<'a> {
             text
         });
         let counts_completions = self.counts_completions(metrics);
-        let has_money = metrics.has(Metric::Revenue) || metrics.has(Metric::Orders);
+        let has_money = needed(metrics).any(facts::Fact::is_money);
         let every = self.is_sliced() || counts_completions || has_money;
         let visits = self.visits_in_question(open, &mut statement);
         let crosses = match &buckets {

@@ -22,7 +22,7 @@ use super::{
     },
 };
 
-pub(super) const ALL: [Metric; 13] = [
+pub(super) const ALL: [Metric; 14] = [
     Metric::Visitors,
     Metric::Visits,
     Metric::Pageviews,
@@ -36,6 +36,7 @@ pub(super) const ALL: [Metric; 13] = [
     Metric::AverageScore,
     Metric::GoalValue,
     Metric::Orders,
+    Metric::AverageOrderValue,
 ];
 const DIMENSIONS: [Dimension; 25] = [
     Dimension::Page,
@@ -147,6 +148,7 @@ async fn check(store: &Store, events: &[Event], span: Span) {
                     Metric::AverageScore => ratio(sums.average_score()),
                     Metric::GoalValue => sums.goal_value_micros as f64,
                     Metric::Orders => sums.orders as f64,
+                    Metric::AverageOrderValue => sums.average_order_micros().map_or(-1.0, |micros| micros as f64),
                 }
             };
             assert_eq!(pick(sums), pick(&expected), "{metric:?} alone over {basis:?}");

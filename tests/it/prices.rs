@@ -74,6 +74,7 @@ fn sample(ty: &Type) -> Value {
             "Int" => json!(20),
             "JSON" => json!({}),
             "EmailAddress" => json!("ada@shop.example"),
+            "URL" => json!("https://shop.example/hook"),
             _ => json!(SOME_ID),
         },
     }

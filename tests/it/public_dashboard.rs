@@ -91,6 +91,7 @@ async fn everything_else_is_for_members() {
         "ingest { received }",
         "limits { __typename }",
         "people { nodes { email } }",
+        "webhooks { url }",
     ];
     let analytics = [
         "visitors(first: 1) { nodes { visitorId } }",

@@ -31,14 +31,16 @@ pub enum Metric {
     /// Share of visits with at least one goal completion, 0 to 1. In a breakdown by GOAL: share of all visits with a
     /// completion of that goal.
     ConversionRate,
-    /// Revenue from revenue events and from goals with a value.
-    Revenue,
-    /// Mean value score of visits, 0 to 100.
-    AverageScore,
     /// Value of goal completions.
     GoalValue,
+    /// Revenue from revenue events and from goals with a value.
+    Revenue,
     /// Orders: revenue events with an amount above 0.
     Orders,
+    /// Mean amount of an order; rows without orders come last in descending order.
+    AverageOrderValue,
+    /// Mean value score of visits, 0 to 100.
+    AverageScore,
 }
 
 /// A dimension to group by or filter on.

@@ -8,26 +8,43 @@ use async_graphql::parser::{
 };
 
 /// The lists that state how many items they hold at most, and what holds them to it.
-const BOUNDS: [(&str, u64, &str); 19] = [
+const BOUNDS: [(&str, u64, &str); 36] = [
+    ("AcknowledgedWarnings.apiEvents", 2, "a closed set of thresholds"),
+    ("AcknowledgedWarnings.events", 2, "a closed set of thresholds"),
+    ("AcknowledgedWarnings.proxyEvents", 2, "a closed set of thresholds"),
     ("Analytics.filters", 20, "a question with more is refused"),
     ("Analytics.series", 5_000, "a question with more buckets is refused"),
+    ("ApiKey.allowedNetworks", 50, "more are refused where they are set"),
+    ("ApiKey.allowedOrigins", 50, "more are refused where they are set"),
+    ("ApiKey.scopes", 3, "a closed set"),
     ("AuditEntry.changed", 100, "the first of them"),
     ("Domains.allowedDomains", 100, "more are refused where they are set"),
     ("Exclusions.ipExclusions", 500, "more are refused where they are made"),
     ("Exclusions.pathExclusions", 500, "more are refused where they are made"),
     ("Filter.values", 10, "priced by the values of all filters, which are refused beyond 200"),
+    ("Goal.properties", 10, "more are refused where they are set"),
     ("Ingest.dropped", 20, "a closed set, counted at compile time"),
     ("Ingest.warnings", 20, "the first of them"),
     ("LiveSite.countries", 250, "the first of them"),
     ("LiveSite.minutes", 30, "the first of them"),
     ("PlanLimits.features", 20, "the first of them"),
+    ("PropertyCondition.values", 20, "more are refused where they are set"),
     ("Query.plans", 10, "a closed set, counted at compile time"),
+    ("Query.webhooks", 100, "more are refused where they are made"),
     ("Realtime.countries", 250, "the first of them"),
     ("Realtime.minutes", 30, "the first of them"),
     ("Realtime.topPages", 20, "the first of them"),
+    ("Team.webhooks", 100, "more are refused where they are made"),
+    ("TeamUsage.warnings", 6, "two thresholds of three resources"),
     ("UserDeletePayload.deletedTeamDatabaseIds", 100, "the first of them"),
     ("UserDeletePayload.deletedWebsiteDatabaseIds", 1_000, "the first of them"),
+    ("Webhook.events", 5, "a closed set"),
+    ("WebhookDelivery.attempts", 24, "the last of them"),
+    ("WebhookFilter.eventNames", 100, "more are refused where they are set"),
+    ("WebhookFilter.goalDatabaseIds", 100, "more are refused where they are set"),
     ("Website.allowedDomains", 100, "more are refused where they are set"),
+    ("Website.goals", 100, "more are refused where they are made"),
+    ("Website.webhooks", 100, "more are refused where they are made"),
 ];
 
 #[test]
@@ -57,7 +74,7 @@ fn assumed_size(field: &FieldDefinition) -> Option<u64> {
 /// Resolvers of lists of objects answer a `List`, which is resolved in turns. Items without fields take no time that matters.
 #[test]
 fn every_list_of_objects_is_resolved_in_turns() {
-    const LEAVES: [&str; 4] = ["BigInt", "String", "Uuid", "PlanFeature"];
+    const LEAVES: [&str; 7] = ["&str", "ApiKeyScope", "BigInt", "PlanFeature", "String", "Uuid", "WebhookEvent"];
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     let (mut lists, mut at_once) = (0, Vec::new());

@@ -120,7 +120,11 @@ fn each_metric_is_the_name_of_its_field() {
 }
 
 /// Visitors and events are no nodes: their ids are UUIDs.
-const NO_NODES: [&str; 3] = ["Visitor.visitorId", "TrackedEvent.visitorId", "TrackedEvent.eventId"];
+const NO_NODES: [&str; 4] =
+    ["Visitor.visitorId", "TrackedEvent.visitorId", "TrackedEvent.eventId", "ForgetSubjectInput.visitorId"];
+
+/// IDs that the website's application gives to people: its own text.
+const OF_APPLICATIONS: [&str; 2] = ["Person.userId", "ForgetSubjectInput.userId"];
 
 /// Whether a name ends like this, in the singular or the plural; `id` and `databaseId` are whole names of the kind.
 fn ends_with(name: &str, end: &str) -> bool {
@@ -153,7 +157,7 @@ fn ids_of_one_name_are_of_one_kind() {
             let base = ty.trim_matches(['[', ']', '!'].as_slice());
             let right = match () {
                 // The caller's own text, named by Relay.
-                () if field == "clientMutationId" => "String",
+                () if field == "clientMutationId" || OF_APPLICATIONS.contains(&place.as_str()) => "String",
                 () if NO_NODES.contains(&place.as_str()) || ends_with(&field, "DatabaseId") => "UUID",
                 () if ends_with(&field, "Id") => "ID",
                 () if base == "UUID" || base == "ID" => "a name that ends in Id or DatabaseId",

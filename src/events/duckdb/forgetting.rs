@@ -14,7 +14,11 @@ use schema::{
 };
 use uuid::Uuid;
 
-use super::{Budget, Database, config, connect, literal, locked};
+use super::{
+    Budget, Database,
+    connecting::{config, connect},
+    literal, locked,
+};
 use crate::events::{people::with_trait, sql::kinds};
 
 /// Keys of the rows to remove.

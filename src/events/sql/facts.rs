@@ -18,7 +18,7 @@ pub(super) struct Fact {
 impl Fact {
     /// Whether the column is about amounts in the basis's currency.
     pub(super) fn is_money(&self) -> bool {
-        self.metrics.iter().any(|metric| matches!(metric, Metric::Revenue | Metric::Orders))
+        self.metrics.iter().any(|metric| matches!(metric, Metric::Revenue | Metric::Orders | Metric::AverageOrderValue))
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) const FACTS: &[Fact] = &[
     Fact { column: "score", of_visit: "score", metrics: &[Metric::AverageScore] },
     Fact { column: "payments", of_visit: "0", metrics: &[Metric::Revenue] },
     Fact { column: "goal_value_micros", of_visit: "0", metrics: &[Metric::GoalValue] },
-    Fact { column: "orders", of_visit: "0", metrics: &[Metric::Orders] },
-    Fact { column: "order_micros", of_visit: "0", metrics: &[Metric::Orders] },
+    Fact { column: "orders", of_visit: "0", metrics: &[Metric::Orders, Metric::AverageOrderValue] },
+    Fact { column: "order_micros", of_visit: "0", metrics: &[Metric::AverageOrderValue] },
 ];
 
 /// Condition for events with revenue in the currency.
@@ -141,5 +141,8 @@ pub(super) fn order_value(metric: Metric, by: Dimension) -> String {
         Metric::AverageScore => ratio("score"),
         Metric::GoalValue => sum("goal_value_micros"),
         Metric::Orders => sum("orders"),
+        Metric::AverageOrderValue => {
+            "coalesce(sum(order_micros)::HUGEINT // nullif(sum(orders), 0)::HUGEINT, -1)::HUGEINT".to_owned()
+        }
     }
 }

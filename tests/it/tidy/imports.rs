@@ -53,7 +53,7 @@ const GROUND: [&[&str]; 5] = [
 
 /// Modules that may import each other, for one reason: their object types have fields of each other. A team lists its websites,
 /// members, API keys and conversations, and each of those names its team. Everything else imports one way.
-const OBJECT_TYPES: [&str; 7] = ["api_key", "conversation", "people", "team", "team::members", "webhook", "website"];
+const OBJECT_TYPES: [&str; 6] = ["api_key", "conversation", "team", "team::members", "webhook", "website"];
 
 fn is_word(one: char) -> bool {
     one.is_alphanumeric() || one == '_'

@@ -149,7 +149,7 @@ pub(super) fn metrics_in(selection: &Lookahead<'_>) -> MetricSet {
         ("averageScore", Metric::AverageScore),
         ("goalValue", Metric::GoalValue),
         ("orders", Metric::Orders),
-        ("averageOrderValue", Metric::Orders),
+        ("averageOrderValue", Metric::AverageOrderValue),
     ]
     .into_iter()
     .filter(|(field, _)| selection.field(field).exists())
