@@ -69,7 +69,8 @@ fn expected(kind: Kind, question: &Question) -> Option<&'static str> {
         return Some("403");
     }
     if question.is_open {
-        let has_part = kind.role_in_team().is_some() && !kind.is_key_of_one_website();
+        let least = question.access.iter().filter_map(|(_, min)| *min).max().unwrap_or(Role::Viewer);
+        let has_part = kind.role_in_team().is_some_and(|role| role >= least) && !kind.is_key_of_one_website();
         let reads_people = question.name.contains("members") && !kind.is_user();
         // A key reads what it was made for and is nobody elsewhere; everybody else reads what is open.
         let refused = if question.public { kind.is_key() && !has_part } else { !has_part || reads_people };

@@ -208,6 +208,14 @@ impl World {
         answer["data"].clone()
     }
 
+    /// A new webhook. A team has at most a hundred, which is more than are asked for.
+    async fn webhook(&self) -> String {
+        let made =
+            "mutation { webhookCreate(input: { url: \"https://hooks.example/all\" }) { webhook { databaseId } } }";
+        let made = self.as_owner(made, json!({})).await;
+        made["webhookCreate"]["webhook"]["databaseId"].as_str().unwrap().to_owned()
+    }
+
     /// The id that stands for a placeholder; a new thing where the question uses it up.
     async fn subject(&self, placeholder: &str, question: &Question) -> String {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -229,6 +237,14 @@ impl World {
             "KEY" => {
                 let made = "mutation { apiKeyCreate(input: { name: \"One\" }) { apiKey { databaseId } } }";
                 text(&self.as_owner(made, json!({})).await["apiKeyCreate"]["apiKey"]["databaseId"])
+            }
+            "WEBHOOK" => self.webhook().await,
+            "DELIVERY" => {
+                let tested = format!(
+                    "mutation {{ webhookTest(input: {{ webhookId: \"{}\", event: EVENT_TRACKED }}) {{ delivery {{ databaseId }} }} }}",
+                    self.webhook().await
+                );
+                text(&self.as_owner(&tested, json!({})).await["webhookTest"]["delivery"]["databaseId"])
             }
             "CONVERSATION" => {
                 let made = "mutation { conversationCreate(input: { title: \"One\" }) { conversation { databaseId } } }";

@@ -153,12 +153,14 @@ fn id_of(root: &str, field: &str) -> &'static str {
         "teamId" => "TEAM",
         "conversationId" => "CONVERSATION",
         "apiKeyId" => "KEY",
+        "webhookId" => "WEBHOOK",
+        "deliveryId" => "DELIVERY",
         "id" | "ids" if root.starts_with("node") => "SITE_NODE",
         "id" if root.to_lowercase().contains("website") => "SITE",
         "id" if root.starts_with("team") => "TEAM",
         "id" if root.starts_with("conversation") => "CONVERSATION",
         // Children that their parent does not have.
-        "webhookId" | "deliveryId" | "memberId" | "exclusionId" | "goalId" | "userId" | "newOwnerId" => "NONE",
+        "memberId" | "exclusionId" | "goalId" | "userId" | "newOwnerId" => "NONE",
         other => panic!("the matrix does not know what {root}'s {other} is the id of"),
     }
 }
@@ -233,12 +235,15 @@ pub fn open_fields() -> Vec<Question> {
     let (types, index) = (Types::read(), schema::index().unwrap());
     for field in types.fields("Website") {
         let name = field.name.node.as_str();
-        let is_closed = index.access("Website", name).is_some();
+        let stated = index.access("Website", name);
+        let least = stated.and_then(|access| access.min);
+        let is_closed = stated.is_some();
         let asked = match name {
             "analytics" => format!("analytics({range}) {{ totals {{ visitors }} }}"),
             _ => types.selected("Website", field, "__typename"),
         };
-        questions.push(Question { public: !is_closed, ..website(&asked) });
+        let access = vec![(On::Website, least.or(Some(Role::Viewer)))];
+        questions.push(Question { public: !is_closed, access, ..website(&asked) });
     }
     questions.push(Question {
         name: "Query website { analytics { visitors } }".to_owned(),
@@ -346,7 +351,7 @@ pub fn rest_routes() -> Vec<Question> {
                 ":id" if row.path.starts_with("/api/conversations/") => "<<CONVERSATION>>",
                 ":id" if row.path.starts_with("/api/api-keys/") => "<<KEY>>",
                 ":id" if row.path.contains("/websites/") => "<<SITE>>",
-                ":id" if row.path.contains("/webhooks/") => "00000000-0000-4000-8000-000000000000",
+                ":id" if row.path.contains("/webhooks/") => "<<WEBHOOK>>",
                 ":memberId" | ":exclusionId" => "00000000-0000-4000-8000-000000000000",
                 other => panic!("the matrix does not know what {other} in {} is the id of", row.path),
             };
