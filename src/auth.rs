@@ -196,7 +196,7 @@ impl Door {
     ) -> Result<Pass, Refusal> {
         let (meter, refused) = self.count(caller, client, 1);
         if let Some(error) = refused {
-            return Err(Refusal { error, meter: Some(meter) });
+            return Err(Refusal { error, meter: Some(Box::new(meter)) });
         }
         let ports = Arc::clone(&self.ports);
         let dress = move |request: Request| request.data(Cx::new(Ports::clone(&ports), caller).from_address(from));

@@ -50,7 +50,8 @@ impl Outgoing {
         let url =
             Url::parse(url).map_err(|_| "must be an absolute URL such as https://shop.example/hook".to_owned())?;
         let is_secure = url.scheme() == "https";
-        if !is_secure && !(self.allows_http && url.scheme() == "http") {
+        let is_allowed_http = self.allows_http && url.scheme() == "http";
+        if !is_secure && !is_allowed_http {
             return Err("must begin with https://".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {

@@ -128,7 +128,7 @@ async fn people_are_found_by_trait_by_text_and_by_revenue_and_paged_one_by_one()
         seen.push((-row.identified_ms, row.person));
         after = Some((row.identified_ms, row.person));
         let only = store.people(&PeopleQuery { only: Some(row.person), ..query() }).await.unwrap();
-        assert_eq!(only.rows, [row.clone()]);
+        assert_eq!(only.rows, std::slice::from_ref(row));
         assert_eq!(store.website_of_person(row.person).await.unwrap(), Some(SITE));
         if !page.more {
             break;

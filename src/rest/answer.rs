@@ -128,7 +128,7 @@ impl Answering {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let pass = match self.shell.gate.admit(request.headers(), peer, operation.auth).await {
             Ok(pass) => pass,
-            Err(refusal) => return Told { meter: refusal.meter, ..self.refused(&refusal.error) },
+            Err(refusal) => return Told { meter: refusal.meter.map(|meter| *meter), ..self.refused(&refusal.error) },
         };
         let meter = pass.meter.clone();
         let outcome = AssertUnwindSafe(self.admitted(operation, &pass, request)).catch_unwind().await;

@@ -81,7 +81,7 @@ pub struct Refusal {
     /// Reason.
     pub error: Error,
     /// The remaining quota, if the caller is known.
-    pub meter: Option<Meter>,
+    pub meter: Option<Box<Meter>>,
 }
 
 impl From<Error> for Refusal {

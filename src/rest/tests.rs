@@ -165,7 +165,7 @@ impl Gate for Spent {
             total: 9,
             now,
         });
-        Err(Refusal { error: Error::RateLimited { retry_after: 17, limit: 30 }, meter })
+        Err(Refusal { error: Error::RateLimited { retry_after: 17, limit: 30 }, meter: meter.map(Box::new) })
     }
 }
 

@@ -229,6 +229,10 @@ impl Loader<PanelKey> for Panels {
     type Value = Answer;
     type Error = Error;
 
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "the regular expressions of goals are hashed and compared by their text"
+    )]
     async fn load(&self, keys: &[PanelKey]) -> Result<HashMap<PanelKey, Answer>> {
         let mut plans: HashMap<(Asker, &Basis), Vec<&Panel>> = HashMap::new();
         for (asker, basis, panel) in keys {

@@ -91,6 +91,9 @@ fn has_property(rule: &PropertyRule, event: &Event) -> bool {
 }
 
 /// Goals of every kind over the traffic of the recount: some share their events, one has the name of a call, two are
+/// A goal: name, rule, value in millionths of a currency, whether it is enabled.
+type Described<'a> = (&'a str, Rule, Option<(i64, &'a str)>, bool);
+
 /// disabled.
 pub fn goals() -> Goals {
     let call = |name: &str| Rule::Call(name.into());
@@ -107,7 +110,7 @@ pub fn goals() -> Goals {
     };
     let plan = "plan/x~y";
     let (is, is_not) = (FilterOperator::Is, FilterOperator::IsNot);
-    let rules: [(&str, Rule, Option<(i64, &str)>, bool); 12] = [
+    let rules: [Described<'_>; 12] = [
         ("pricing", Rule::Page(PathPattern::Exact("/Pricing".into())), Some((2_500_000, "EUR")), true),
         ("a", Rule::Page(PathPattern::Prefix("/a".into())), None, true),
         ("glob", Rule::Page(PathPattern::Glob("/*_*b".into())), Some((1, "EUR")), true),
@@ -121,13 +124,12 @@ pub fn goals() -> Goals {
         ("no more", call("more"), None, false),
         ("home", Rule::Page(PathPattern::Exact("/".into())), None, false),
     ];
-    let goal =
-        |(id, (name, rule, value, is_enabled)): (u128, (&str, Rule, Option<(i64, &str)>, bool))| GoalDefinition {
-            id: Uuid::from_u128(id),
-            name: name.into(),
-            rule,
-            value: value.map(|(micros, currency)| GoalValue { micros, currency: currency.into() }),
-            is_enabled,
-        };
+    let goal = |(id, (name, rule, value, is_enabled)): (u128, Described<'_>)| GoalDefinition {
+        id: Uuid::from_u128(id),
+        name: name.into(),
+        rule,
+        value: value.map(|(micros, currency)| GoalValue { micros, currency: currency.into() }),
+        is_enabled,
+    };
     Goals::new((1..).zip(rules).map(goal).collect())
 }
