@@ -85,6 +85,14 @@ impl Database {
         &self.writer
     }
 
+    /// Moves SQLite's write-ahead log into its file, whose deleted bytes are overwritten, and empties the log.
+    pub async fn empty_log(&self, proof: &impl Proof) -> Result<()> {
+        if self.writer.get_database_backend() == DbBackend::Sqlite {
+            self.writer(proof).execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        }
+        Ok(())
+    }
+
     /// Begins a transaction on the writer. It takes the write lock at once, so that what it reads stays true until it commits.
     pub async fn begin(&self, _proof: &impl Proof) -> Result<Transaction> {
         let options = TransactionOptions {

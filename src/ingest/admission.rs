@@ -36,7 +36,7 @@ impl<'a> Admitted<'a> {
     /// Applies the website's rules. Errors: the outcome of an event that they drop.
     pub fn new(site: &'a Site, beacon: Beacon, sender: Sender<'a>) -> Result<Self, Outcome> {
         site.counts(sender.address, &beacon.page.path)?;
-        site.records(&beacon.name)?;
+        site.records(beacon.kind, &beacon.name)?;
         Ok(Self { site, beacon, sender })
     }
 }

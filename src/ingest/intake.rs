@@ -128,7 +128,8 @@ impl Intake {
         answered.await.map_err(|_| busy())?
     }
 
-    /// Drops what is remembered of these visitors of a website. Their next event starts a visit.
+    /// Drops what is remembered of these visitors of a website, and messages about them that are not taken over yet. Their next
+    /// event starts a visit.
     ///
     /// # Errors
     /// As [`Intake::forget`].

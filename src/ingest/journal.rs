@@ -308,6 +308,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Deletes messages about visitors of a website that are not taken over yet.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn forget_messages(&mut self, website: Uuid, visitors: &[u64]) -> Result<()> {
+        let connection = self.connected().await?;
+        for visitor in visitors {
+            sqlx::query("DELETE FROM outbox WHERE website = ? AND visitor = ?")
+                .bind(website.as_bytes().as_slice())
+                .bind(visitor.cast_signed())
+                .execute(&mut *connection)
+                .await
+                .map_err(refused)?;
+        }
+        Ok(())
+    }
+
     /// The last position that was written.
     #[must_use]
     pub fn last(&self) -> i64 {

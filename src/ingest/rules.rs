@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use schema::{
-    analytics::path,
+    analytics::{event::EventKind, path},
     goal_rule::index::GoalIndex,
     traffic::{Outcome, Rules, Senders},
 };
@@ -79,10 +79,11 @@ impl Site {
     }
 
     /// Errors: that the website does not record this event of the script.
-    pub(super) fn records(&self, name: &str) -> Result<(), Outcome> {
-        let recorded = match name {
-            OUTBOUND_LINK => self.rules.track_outbound_links,
-            FILE_DOWNLOAD => self.rules.track_downloads,
+    pub(super) fn records(&self, kind: EventKind, name: &str) -> Result<(), Outcome> {
+        // A goal may have any name.
+        let recorded = match (kind, name) {
+            (EventKind::Custom, OUTBOUND_LINK) => self.rules.track_outbound_links,
+            (EventKind::Custom, FILE_DOWNLOAD) => self.rules.track_downloads,
             _ => true,
         };
         if recorded { Ok(()) } else { Err(Outcome::NotTracked) }
@@ -275,10 +276,12 @@ mod tests {
     #[test]
     fn clicks_are_recorded_where_the_website_wants_them() {
         let all = site(|_| {});
-        assert!(["outbound_link", "file_download", "signup", ""].iter().all(|name| all.records(name).is_ok()));
+        let custom = EventKind::Custom;
+        assert!(["outbound_link", "file_download", "signup", ""].iter().all(|name| all.records(custom, name).is_ok()));
         let none = site(|rules| (rules.track_outbound_links, rules.track_downloads) = (false, false));
-        assert_eq!(none.records("outbound_link"), Err(Outcome::NotTracked));
-        assert_eq!(none.records("file_download"), Err(Outcome::NotTracked));
-        assert_eq!(none.records("signup"), Ok(()));
+        assert_eq!(none.records(custom, "outbound_link"), Err(Outcome::NotTracked));
+        assert_eq!(none.records(custom, "file_download"), Err(Outcome::NotTracked));
+        assert_eq!(none.records(custom, "signup"), Ok(()));
+        assert_eq!(none.records(EventKind::Goal, "outbound_link"), Ok(()), "a goal of that name");
     }
 }

@@ -180,6 +180,10 @@ async fn a_forgotten_person_is_in_no_file_of_the_data_folder_and_the_rest_is_unc
             .await;
     }
     let other_totals = shop.totals_with(30, 30).await;
+    // Nothing answers there, so that messages about the person wait.
+    let hook = "mutation($site: ID!) { webhookCreate(input: { websiteId: $site, url: \"https://hooks.invalid/\" }) { webhook { id } } }";
+    let made = shop.app.token(&shop.owner.token).gql(hook, json!({ "site": shop.id })).await;
+    assert!(made.get("errors").is_none(), "{made}");
     for device in ["phone", "laptop"] {
         shop.sent(of(device, "/path-of-quilla", json!({ "title": "Quilla Vexnor" }))).await;
         shop.sent(identify(

@@ -1,9 +1,11 @@
 //! Forgetting one person: a mutation that removes every trace, and the receipt that it leaves in the audit log.
 //!
 //! - Removal comes before the receipt, and repeating it is harmless: a receipt states only what is done.
-//! - What a part of the server keeps of visitors beside the event store and the journal is removed in [`forget`].
+//! - What the control plane keeps of visitors, messages to webhooks, is deleted with the receipt.
 
 use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
+use entity::webhook_delivery;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
 use crate::{
@@ -63,6 +65,13 @@ const USER_ID: Constraint = Constraint::length(1, 200);
 pub async fn forget(ports: &Ports, site: &Site<Admin>, subject: &Subject) -> Result<(Uuid, Forgotten)> {
     let forgotten = ports.erasure.forget(site.id(), subject).await?;
     let transaction = ports.begin(site).await?;
+    for visitors in forgotten.visitors.chunks(500) {
+        webhook_delivery::Entity::delete_many()
+            .filter(webhook_delivery::Column::WebsiteId.eq(site.id()))
+            .filter(webhook_delivery::Column::Visitor.is_in(visitors.iter().map(|visitor| visitor.cast_signed())))
+            .exec(&transaction)
+            .await?;
+    }
     let line = Line {
         action: AuditAction::VisitorForget,
         caller: site.caller(),
@@ -73,6 +82,7 @@ pub async fn forget(ports: &Ports, site: &Site<Admin>, subject: &Subject) -> Res
     };
     let receipt = audit::receipt(&transaction, ports, line).await?;
     transaction.commit_addition().await?;
+    ports.database.empty_log(site).await?;
     Ok((receipt, forgotten))
 }
 
@@ -100,7 +110,7 @@ pub struct ForgettingMutation;
 
 #[Object]
 impl ForgettingMutation {
-    /// Forgets one person: removes their events, visits and traits, and overwrites their bytes on disk. This cannot be
+    /// Forgets one person: removes their events, visits and traits, and their bytes on disk. This cannot be
     /// undone, and takes as long as the files are large; queries wait meanwhile. Events that the person sends later are new.
     #[doc = access_line!(WEBSITE, ADMIN)]
     #[graphql(directive = access_directive::access::apply(On::Website, Some(Role::Admin), None))]

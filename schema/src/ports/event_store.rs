@@ -132,7 +132,7 @@ pub trait Sink: Send + Sync {
     /// events erased since the process started.
     async fn erase(&self, website: Uuid) -> Result<u64>;
 
-    /// Removes one person's events, visits and traits, and overwrites their bytes in the files. Waits for running queries;
+    /// Removes one person's events, visits and traits, and their bytes from the file. Waits for running queries;
     /// later ones wait meanwhile.
     async fn forget(&self, website: Uuid, subject: &Subject) -> Result<Forgotten>;
 

@@ -177,10 +177,11 @@ impl Sequencer {
             }
             Message::ForgetVisitors(website, visitors, answer) => {
                 self.hub.forget_visitors(website, &visitors);
+                let forgotten = journal.forget_messages(website, &visitors).await;
                 for (visitor, is_bot) in visitors.into_iter().flat_map(|visitor| [(visitor, false), (visitor, true)]) {
                     self.visitors.forget(visitor_key(website, visitor, is_bot));
                 }
-                let _ = answer.send(Ok(()));
+                let _ = answer.send(forgotten);
             }
             Message::Last(answer) => {
                 let _ = answer.send(Ok(journal.last()));
