@@ -210,8 +210,8 @@ async fn a_receiver_that_vanishes_for_an_hour_hears_everything_in_order_when_it_
     }
     log_until(&shop, &id, |log| log.len() == 20 && log.iter().any(|sent| !statuses(sent).is_empty())).await;
     for _ in 0..6 {
-        shop.app.pass(Duration::minutes(10));
         let before: usize = log(&shop, &id).await.iter().map(|sent| statuses(sent).len()).sum();
+        shop.app.pass(Duration::minutes(10));
         log_until(&shop, &id, |log| log.iter().map(|sent| statuses(sent).len()).sum::<usize>() > before).await;
     }
     assert!(log(&shop, &id).await.iter().all(|sent| sent["status"] == "WAITING"));
