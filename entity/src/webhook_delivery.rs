@@ -24,7 +24,7 @@ pub struct Model {
     pub body: String,
     /// 0 waits, 1 was delivered, 2 failed for good.
     pub status: i16,
-    /// Attempts since it was created or redelivered by hand.
+    /// Attempts since it was created or last redelivered on request.
     pub tries: i16,
     /// All attempts, oldest first, a JSON array.
     pub attempts: String,

@@ -66,7 +66,7 @@ actions! {
     EmailConfirm = "email_confirm",
     /// A change of an e-mail address was undone with a mailed link.
     EmailUndo = "email_undo",
-    /// An account was made an operator of the installation, or is none any more.
+    /// An account became an operator of the installation, or stopped being one.
     UserUpdateOperator = "user_update_operator",
     /// An account was deleted.
     UserDelete = "user_delete",

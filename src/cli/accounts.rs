@@ -23,7 +23,7 @@ pub(super) enum UserCommand {
     Password(UserPassword),
     /// Confirms the e-mail address of an account, like the mailed link
     Confirm(UserConfirm),
-    /// Makes an account an operator of the installation, who sets plans and sees nobody's analytics
+    /// Makes an account an operator, who manages plans but has no access to other teams' analytics
     Operator(UserOperator),
 }
 

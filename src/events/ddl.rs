@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS imported_logs (
 );
 CREATE TABLE IF NOT EXISTS progress (open_since_ms BIGINT NOT NULL, journal BIGINT NOT NULL DEFAULT 0);
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS journal BIGINT DEFAULT 0;
-ALTER TABLE progress ADD COLUMN IF NOT EXISTS overwrites BOOLEAN DEFAULT false;
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS must_rewrite BOOLEAN DEFAULT false;
 ";
 
 /// Tables with rows of websites; `events` is the first.

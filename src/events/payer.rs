@@ -1,4 +1,4 @@
-//! Whom a payment belongs to: the visitor of its order, the named visitor, or the last one of the person.
+//! Attribution of payments to visitors: the visitor of the order, the visitor in the metadata, or the person's latest visitor.
 
 use duckdb::{Connection, Row, params_from_iter};
 use schema::{
@@ -39,7 +39,7 @@ fn first(reader: &Connection, statement: &Statement) -> duckdb::Result<Option<Pa
     rows.next().transpose()
 }
 
-/// The payer, with the acquisition of the last visit; `None` if nobody is known.
+/// The visitor that a payment is attributed to, with the acquisition of their last visit; `None` if there is none.
 ///
 /// # Errors
 /// Errors of the store.

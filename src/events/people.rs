@@ -2,7 +2,7 @@
 //!
 //! - Each visitor belongs to the person whom it was last identified as, by the time of the event.
 //! - A batch changes people in its own transaction, so that the journal's position says whether it is in.
-//! - Bots identify nobody.
+//! - Identifications by bots are ignored.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -53,7 +53,7 @@ type People = BTreeMap<(Uuid, Uuid), Known>;
 /// Rows of `identities`: the person and the time, by website and visitor.
 type Identities = BTreeMap<(Uuid, u64), (Uuid, i64)>;
 
-/// Stores whom the events of a batch identify.
+/// Stores the people identified by the events of a batch.
 ///
 /// # Errors
 /// Errors of the store.

@@ -174,7 +174,8 @@ fn acquisition(referrer: &str, query: &str, domain: &str) -> Arc<Acquisition> {
     Arc::new(acquire(referrer_host(referrer, domain), campaign))
 }
 
-/// What names an event of revenue with an order ID: an order counts once, whoever reports it, and so does each of its refunds.
+/// Deduplication key of a revenue event with an order ID. An order counts once even if several senders report it; so does
+/// each of its refunds.
 fn order_of(beacon: &Beacon) -> Option<String> {
     let money = beacon.money.as_ref().filter(|_| beacon.kind == EventKind::Revenue)?;
     let order = beacon.properties.identifier("order_id")?;

@@ -71,8 +71,8 @@ impl LockFile {
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());
 
-/// Proof that the caller operates the installation: an account that is an operator's, or the command line. It opens
-/// plans and operators, and nobody's websites.
+/// Proof that the caller operates the installation: an account that is an operator's, or the command line. It gives
+/// access to plans and operators, but not to websites.
 #[derive(Debug, Clone, Copy)]
 pub struct Installation {
     caller: Caller,

@@ -47,7 +47,7 @@ pub trait Events: Send + Sync {
         Ok(PersonEvents::default())
     }
 
-    /// Whom a payment belongs to; `None` if nobody is known.
+    /// The visitor that a payment is attributed to; `None` if there is none.
     async fn payer(&self, _query: &PayerQuery) -> Result<Option<Payer>> {
         Ok(None)
     }

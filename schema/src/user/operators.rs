@@ -65,8 +65,8 @@ pub struct OperatorMutation;
 
 #[Object]
 impl OperatorMutation {
-    /// Makes an account an operator of the installation, or ends that. Operators set plans and invite to sign up; they see
-    /// no website of others. The last operator stays one.
+    /// Grants or revokes operator rights. Operators manage plans and invite people to sign up; they have no access to the
+    /// websites of other teams. The last operator cannot be removed.
     #[doc = access_line!(OPERATOR)]
     #[graphql(directive = access_directive::access::apply(On::Operator, None, None))]
     async fn user_update_operator(

@@ -1,4 +1,4 @@
-//! Messages to webhooks: the log of what was sent, and redelivery by hand.
+//! Webhook messages: the delivery log, and redelivery on request.
 
 use std::sync::Arc;
 

@@ -30,7 +30,7 @@ struct Found {
 }
 
 impl Database {
-    /// Removes a person; see [`schema::ports::Sink::forget`]. The caller sees to it that no query runs.
+    /// Removes a person; see [`schema::ports::Sink::forget`]. The caller ensures that no query is running.
     ///
     /// # Errors
     /// Errors of the store. If rows are removed already, the next call or start removes their bytes.
@@ -69,7 +69,7 @@ impl Database {
     /// # Errors
     /// Errors of the store.
     pub(super) fn holds_removed(&self, connection: &Connection) -> duckdb::Result<bool> {
-        let is_due: bool = connection.query_row("SELECT overwrites FROM progress", [], |row| row.get(0))?;
+        let is_due: bool = connection.query_row("SELECT must_rewrite FROM progress", [], |row| row.get(0))?;
         Ok(is_due && self.path.is_some())
     }
 
@@ -87,13 +87,17 @@ impl Database {
         let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
         // With one thread the rows keep their order, by which queries skip most of them.
         let engine = Connection::open_in_memory_with_flags(config(Some(path), Budget { threads: 1, ..self.budget })?)?;
-        engine.execute_batch(&format!(
+        let copied = engine.execute_batch(&format!(
             "ATTACH '{}' AS present; ATTACH '{}' AS copied; COPY FROM DATABASE present TO copied; \
-             UPDATE copied.progress SET overwrites = false; CHECKPOINT copied",
+             UPDATE copied.progress SET must_rewrite = false; CHECKPOINT copied",
             quoted(path),
             quoted(&copy)
-        ))?;
+        ));
         drop(engine);
+        if let Err(error) = copied {
+            let _ = fs::remove_file(&copy);
+            return Err(error);
+        }
         // Everything in the log was moved into the file, and the copy has no part of it.
         let _ = fs::remove_file(format!("{}.wal", path.display()));
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))
@@ -102,7 +106,7 @@ impl Database {
     }
 }
 
-/// Whom a subject stands for: also the other visitors of the same person.
+/// The people and visitors that a subject refers to, including all visitors of the same person.
 fn find(connection: &Connection, website: Uuid, subject: &Subject) -> duckdb::Result<Found> {
     let mut found = Found::default();
     let mut take = |people: Vec<(Uuid, Option<String>)>| {
@@ -177,7 +181,7 @@ fn remove(connection: &Connection, website: Uuid, found: Found) -> duckdb::Resul
         "DROP TABLE temp.forgotten_visitors; DROP TABLE temp.forgotten_people; DROP TABLE temp.forgotten_ids",
     )?;
     if events + visits + people + renamed as u64 > 0 {
-        connection.execute_batch("UPDATE progress SET overwrites = true")?;
+        connection.execute_batch("UPDATE progress SET must_rewrite = true")?;
     }
     Ok(Forgotten { visitors: found.visitors, people, events, visits })
 }
